@@ -1,0 +1,35 @@
+# `make help` lists the targets. PYTHON names an interpreter, TORCH a torch version to keep or install:
+#   PYTHON=python3.12 make test        TORCH=2.11.0+cu130 make quickstart
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help venv quickstart test test-all lint bench clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+venv:  ## create .venv with pinned dependencies; a second call reuses it
+	@tools/setup_env.sh $(VENV)
+
+quickstart: venv  ## Multi30k from text to BLEU with AutoAssist, under runs/multi30k/
+	$(BIN)/python -m recipes.multi30k.quickstart
+
+lint: venv  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint  ## lint, then the quick tests: what .ci/run runs
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: lint  ## lint, then every test
+	$(BIN)/python -m pytest
+
+bench: venv  ## speed table and bench.json
+	$(BIN)/python -m benchmarks.run
+
+clean:  ## remove caches and build folders; .venv and runs/ stay
+	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,104 @@
+"""The Assistant: online L2-regularised logistic regression on sparse rows.
+
+Zhang et al. 2019, eq. (5), with psi_i the features of pair i, z_i its label and
+g(psi | phi) = 1 / (1 + exp(-phi . psi)):
+
+    phi <- (1 - lambda) phi - eta * mean_i grad l_CE(z_i, g(psi_i | phi))
+
+phi is stored as ``scale * direction``, so that the decay is one multiplication and an update costs
+time in the non-zeros of the report, not in the dimensions.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.special import expit
+
+from .features import FeatureSource
+
+# Folding the scale back into the direction costs time in the dimensions. Done this rarely it
+# vanishes in the average, and float32 is still far from its limits.
+_SMALLEST_SCALE = 1e-4
+
+
+class Assistant:
+    """g(psi | phi), learned online.
+
+    Args:
+        dimensions: number of features
+        eta: learning rate, per report
+        weight_decay: lambda, share of phi forgotten per report
+        intercept: learn an undecayed intercept (the paper has none)
+    """
+
+    def __init__(
+        self, dimensions: int, eta: float, weight_decay: float, intercept: bool = False
+    ) -> None:
+        self.eta = eta
+        self.weight_decay = weight_decay
+        self.has_intercept = intercept
+        self.intercept = 0.0
+        self._direction = np.zeros(dimensions, dtype=np.float32)
+        self._scale = 1.0
+
+    @property
+    def weights(self) -> np.ndarray:
+        """phi, float32, shape (dimensions,), without the intercept."""
+        return self._direction * np.float32(self._scale)
+
+    def predict(self, features: FeatureSource, ids: np.ndarray) -> np.ndarray:
+        """g(psi_i | phi) for pairs by id: float32 in (0, 1), shape of ``ids``."""
+        return self._probability(features.scores(ids, self._direction))
+
+    def predict_rows(self, rows: Any) -> np.ndarray:
+        """g(psi_i | phi) for the rows of a CSR matrix (n, dimensions): float32, shape (n,)."""
+        return self._probability(rows @ self._direction)
+
+    def learn(self, rows: Any, positive: np.ndarray, predicted: np.ndarray) -> None:
+        """One step of eq. (5).
+
+        Args:
+            rows: CSR matrix (n, dimensions), n >= 1
+            positive: labels z, bool, shape (n,)
+            predicted: g(psi | phi) under the present phi, shape (n,)
+        """
+        residual = (predicted - positive).astype(np.float32) / np.float32(len(positive))
+        self._scale *= 1.0 - self.weight_decay
+        step = np.repeat(residual, np.diff(rows.indptr)) * rows.data
+        step *= np.float32(self.eta / self._scale)
+        # .at, because a feature may occur in several pairs of the report
+        np.subtract.at(self._direction, rows.indices, step)
+        if self.has_intercept:
+            self.intercept -= self.eta * float(residual.sum())
+        if self._scale < _SMALLEST_SCALE:
+            self._direction *= np.float32(self._scale)
+            self._scale = 1.0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Copies of the direction (float32 array), the scale and the intercept."""
+        return {
+            "direction": self._direction.copy(),
+            "scale": self._scale,
+            "intercept": self.intercept,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over a saved state.
+
+        Raises:
+            ValueError: the saved Assistant has another number of dimensions
+        """
+        direction = np.asarray(state["direction"], dtype=np.float32)
+        if direction.shape != self._direction.shape:
+            raise ValueError(
+                f"the saved Assistant has {direction.size} features, the data has "
+                f"{self._direction.size}: the features were built from other dictionaries"
+            )
+        self._direction = direction.copy()
+        self._scale = float(state["scale"])
+        self.intercept = float(state["intercept"])
+
+    def _probability(self, scores: np.ndarray) -> np.ndarray:
+        return expit(scores * np.float32(self._scale) + np.float32(self.intercept))

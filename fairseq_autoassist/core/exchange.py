@@ -1,0 +1,144 @@
+"""Batches out, loss reports in: the planner beside the training loop, or inside it.
+
+Both variants hand out the same batches, bit for bit. `Exchange` plans inline; `ProcessExchange`
+(process.py) plans in a worker process and falls back to inline planning when that fails.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from typing import Any
+
+import numpy as np
+
+from .plan import PlannedBatch, PlanSpec, restore_batches
+from .planner import Planner
+
+# The smallest lag. Generous, so that the usual loaders (up to 4 workers with a buffer of 10) get
+# the same batches; larger ones need, and get, more.
+_SMALLEST_LAG = 32
+# Micro-batches the worker may take to plan one before anybody waits.
+_SLACK = 8
+
+
+def lag_for(prefetched: int, update_freq: int) -> int:
+    """The lag (micro-batches) at which neither the loader deadlocks nor anybody waits.
+
+    Args:
+        prefetched: batches the loader takes ahead of training
+        update_freq: micro-batches taken together for one update
+    """
+    return max(_SMALLEST_LAG, prefetched + update_freq + _SLACK)
+
+
+class Exchange:
+    """Plans in the calling process, one micro-batch ahead of nobody.
+
+    Args:
+        spec: what to plan from
+        state: of an earlier `state_dict`, to go on from
+    """
+
+    def __init__(self, spec: PlanSpec, state: dict[str, Any] | None = None) -> None:
+        self.spec = spec
+        self.waited = 0.0  # seconds spent in `next_batch`
+        self.trained = 0  # micro-batches reported
+        self._again: deque[PlannedBatch] = deque()  # planned before a restart, not trained on yet
+        if state is not None:
+            self.trained = state["trained"]
+            saved = restore_batches(state["planner"]["in_flight"])
+            self._again.extend(batch for batch in saved if batch.number >= self.trained)
+        # the loader's thread asks for batches while the training thread reports
+        self._lock = threading.Lock()
+        self._start(None if state is None else state["planner"])
+
+    def next_batch(self) -> PlannedBatch:
+        """The next micro-batch to hand to the loader."""
+        if self._again:
+            return self._again.popleft()
+        started = time.perf_counter()
+        try:
+            return self._next()
+        finally:
+            self.waited += time.perf_counter() - started
+
+    def report(self, number: int, losses: np.ndarray | None) -> None:
+        """Losses of a micro-batch that was trained on, in order of micro-batches.
+
+        Args:
+            number: of the micro-batch
+            losses: nats per target token, float32, in the order of its pairs; None: there are none
+
+        Raises:
+            ValueError: a report was left out or came twice
+        """
+        if number != self.trained:
+            raise ValueError(f"report of micro-batch {number}, expected {self.trained}")
+        self.trained += 1
+        self._report(number, losses)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What to go on from, given that all micro-batches reported so far were trained on."""
+        return {"trained": self.trained, "planner": self._planner_state()}
+
+    def close(self) -> None:
+        """Free what is held. May be called again."""
+
+    # -- what the variants do differently ---------------------------------------------------------
+
+    def _start(self, planner_state: dict[str, Any] | None) -> None:
+        self._planner = Planner(self.spec)
+        if planner_state is not None:
+            self._planner.load_state_dict(planner_state)
+
+    def _next(self) -> PlannedBatch:
+        with self._lock:
+            return self._planner.plan()
+
+    def _report(self, number: int, losses: np.ndarray | None) -> None:
+        with self._lock:
+            self._planner.receive(number, losses)
+
+    def _planner_state(self) -> dict[str, Any]:
+        with self._lock:
+            return self._planner.state_dict()
+
+
+class History:
+    """What was delivered and reported since a planner's state was last known.
+
+    Enough to go on without that planner: see `Planner.catch_up`.
+    """
+
+    def __init__(self, planner_state: dict[str, Any] | None) -> None:
+        self._state = planner_state
+        self._delivered: list[PlannedBatch] = []
+        self._reports: dict[int, np.ndarray | None] = {}
+
+    def delivered(self, batch: PlannedBatch) -> None:
+        """Remember a batch that was planned since."""
+        self._delivered.append(batch)
+
+    def reported(self, number: int, losses: np.ndarray | None) -> None:
+        """Remember a report given since."""
+        self._reports[number] = losses
+
+    def known(self, planner_state: dict[str, Any]) -> None:
+        """A newer state: what it holds already need not be remembered."""
+        self._state = planner_state
+        self._delivered = [b for b in self._delivered if b.number >= planner_state["next_number"]]
+        held, learned = planner_state["reports"], planner_state["learned"]
+        self._reports = {n: x for n, x in self._reports.items() if n >= learned and n not in held}
+
+    def successor(self, spec: PlanSpec) -> Planner:
+        """A planner that goes on where the lost one was, without shrinking or learning."""
+        planner = Planner(spec)
+        if self._state is not None:
+            planner.load_state_dict(self._state)
+        planner.abandon_assistant()
+        planner.catch_up(self._delivered)
+        for number, losses in self._reports.items():
+            planner.receive(number, losses)
+        return planner

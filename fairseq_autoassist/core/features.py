@@ -1,0 +1,233 @@
+"""Pair ids -> rows of TF-IDF features, mapped from disk.
+
+A folder of features holds CSR rows in blocks, three raw little-endian files each::
+
+    manifest.json   block0.indptr (int32, rows + 1)   block0.indices (int32)   block0.data (float32)
+
+Blocks hold fewer than 2**31 non-zeros, because scipy copies *all* indices to int64 as soon as one
+offset needs int64: a large corpus would leave the page cache and double in size.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Iterator, NamedTuple, Protocol
+
+import numpy as np
+import scipy.sparse as sp
+
+from ..errors import FeatureError
+from .manifest import (
+    Fingerprint,
+    Manifest,
+    PathLike,
+    feature_folder,
+    fingerprint,
+    mending_command,
+)
+
+__all__ = [
+    "BLOCK_NONZEROS",
+    "FeatureSource",
+    "Features",
+    "Fingerprint",
+    "Manifest",
+    "block_files",
+    "feature_folder",
+    "fingerprint",
+    "mending_command",
+]
+
+BLOCK_NONZEROS = 2**31 - 1  # most non-zeros (and rows) of a block, so that int32 offsets suffice
+
+
+class BlockFiles(NamedTuple):
+    """The three files of a block."""
+
+    indptr: Path
+    indices: Path
+    data: Path
+
+
+def block_files(folder: PathLike, block: int) -> BlockFiles:
+    """Where block number ``block`` of a folder of features lies."""
+    names = (f"block{block}.{part}" for part in BlockFiles._fields)
+    return BlockFiles(*(Path(folder) / name for name in names))
+
+
+class FeatureSource(Protocol):
+    """What the Assistant needs of features; ``Features`` is one, a benchmark may make another."""
+
+    @property
+    def rows(self) -> int: ...
+
+    @property
+    def dimensions(self) -> int: ...
+
+    def gather(self, ids: np.ndarray) -> sp.csr_array: ...
+
+    def scores(self, ids: np.ndarray, weights: np.ndarray) -> np.ndarray: ...
+
+
+class Features:
+    """Memory-mapped TF-IDF rows of a data set: row i belongs to pair id i of fairseq's dataset.
+
+    Opening reads the manifest only; pages come from disk as rows are asked for and are shared by
+    all processes of a machine. Pickling sends the folder's path, not the arrays.
+    """
+
+    def __init__(
+        self, folder: Path, manifest: Manifest, blocks: list[sp.csr_array], data_bin: str | None
+    ) -> None:
+        self.folder = folder
+        self.manifest = manifest
+        self._blocks = blocks
+        self._ends = np.cumsum(manifest.blocks, dtype=np.int64)
+        self._data_bin = data_bin
+
+    @classmethod
+    def open(cls, folder: PathLike, data_bin: str | None = None) -> Features:
+        """Map the features in ``folder``, in time that does not depend on their number.
+
+        Args:
+            folder: see ``feature_folder``.
+            data_bin: named in error messages' mending command (``a:b`` for shards); by default
+                read off the folder.
+
+        Raises:
+            FeatureError: features missing, of another format version, unreadable or truncated.
+        """
+        folder = Path(folder)
+        manifest = Manifest.load(folder, data_bin)
+        blocks = [_map_block(folder, manifest, b, data_bin) for b in range(len(manifest.blocks))]
+        return cls(folder, manifest, blocks, data_bin)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Features.open, (self.folder, self._data_bin)
+
+    @property
+    def rows(self) -> int:
+        """Number of pairs."""
+        return self.manifest.rows
+
+    @property
+    def dimensions(self) -> int:
+        """len(source dictionary) + len(target dictionary)."""
+        return self.manifest.dimensions
+
+    def check(self, expected: Fingerprint) -> None:
+        """Raise FeatureError unless these features were made of the data ``expected`` describes."""
+        differences = self.manifest.fingerprint.differences(expected)
+        if differences:
+            raise FeatureError(
+                f"features in {self.folder} were made of other data than is loaded ({differences});"
+                f" build them again with: {mending_command(self.folder, self._data_bin)}"
+            )
+
+    def gather(self, ids: np.ndarray) -> sp.csr_array:
+        """Rows of pairs ``ids``, in that order.
+
+        Args:
+            ids: integers (n,), each in [0, rows).
+
+        Returns:
+            CSR float32 (n, dimensions).
+
+        Raises:
+            TypeError: ids are not integers. IndexError: an id is outside [0, rows).
+        """
+        ids = self._checked(ids)
+        parts = list(self._by_block(ids))
+        if len(parts) == 1:
+            block, local, _ = parts[0]
+            return block[local]
+        stacked = sp.vstack([block[local] for block, local, _ in parts], format="csr")
+        order = np.concatenate([positions for _, _, positions in parts])
+        inverse = np.empty_like(order)
+        inverse[order] = np.arange(len(order))
+        return stacked[inverse]
+
+    def scores(self, ids: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """``gather(ids) @ weights``, without the order being made twice.
+
+        Args:
+            ids: integers (n,), each in [0, rows); chunks of 4k to 16k are fastest.
+            weights: float32 (dimensions,).
+
+        Returns:
+            float32 (n,). Raises as ``gather``; ValueError for weights of another shape.
+        """
+        weights = np.ascontiguousarray(weights, dtype=np.float32)
+        if weights.shape != (self.dimensions,):
+            raise ValueError(f"weights of shape {weights.shape}, expected ({self.dimensions},)")
+        ids = self._checked(ids)
+        parts = list(self._by_block(ids))
+        if len(parts) == 1:
+            block, local, _ = parts[0]
+            return block[local] @ weights
+        out = np.empty(len(ids), dtype=np.float32)
+        for block, local, positions in parts:
+            out[positions] = block[local] @ weights
+        return out
+
+    def _checked(self, ids: np.ndarray) -> np.ndarray:
+        ids = np.asarray(ids)
+        if ids.ndim != 1 or (ids.size and ids.dtype.kind not in "iu"):
+            # Floats are refused, not rounded: float32 is exact only up to id 2**24.
+            raise TypeError(f"ids must be integers (n,), found {ids.dtype} {ids.shape}")
+        if ids.size and (ids.min() < 0 or ids.max() >= self.rows):
+            raise IndexError(
+                f"pair ids from {ids.min()} to {ids.max()}, expected 0 to {self.rows - 1}: "
+                f"the features in {self.folder} do not belong to the data set that is loaded"
+            )
+        return ids.astype(np.int64, copy=False)
+
+    def _by_block(
+        self, ids: np.ndarray
+    ) -> Iterator[tuple[sp.csr_array, np.ndarray, slice | np.ndarray]]:
+        """(block, row numbers inside it, their positions in ``ids``) of each block that is hit."""
+        if len(self._blocks) == 1 or not ids.size:
+            yield self._blocks[0], ids, slice(None)
+            return
+        number = np.searchsorted(self._ends, ids, side="right")
+        for b in np.unique(number):
+            positions = np.flatnonzero(number == b)
+            start = self._ends[b] - self.manifest.blocks[b]
+            yield self._blocks[b], ids[positions] - start, positions
+
+
+def _map_block(folder: Path, manifest: Manifest, b: int, data_bin: str | None) -> sp.csr_array:
+    """CSR view of the mapped files of block ``b``; nothing is copied."""
+    rows, nonzeros = manifest.blocks[b], manifest.block_nonzeros[b]
+    counts, dtypes = (rows + 1, nonzeros, nonzeros), (np.int32, np.int32, np.float32)
+    indptr, indices, data = (
+        _map_file(path, count, dtype, data_bin)
+        for path, count, dtype in zip(block_files(folder, b), counts, dtypes)
+    )
+    if indptr[0] != 0 or indptr[-1] != nonzeros:
+        raise FeatureError(
+            f"{block_files(folder, b).indptr} is damaged: offsets {indptr[0]} to {indptr[-1]}, "
+            f"expected 0 to {nonzeros}; {_rebuild(folder, data_bin)}"
+        )
+    return sp.csr_array((data, indices, indptr), shape=(rows, manifest.dimensions), copy=False)
+
+
+def _map_file(path: Path, count: int, dtype: type, data_bin: str | None) -> np.ndarray:
+    wanted = count * np.dtype(dtype).itemsize
+    try:
+        found = path.stat().st_size
+    except OSError as error:
+        raise FeatureError(f"{path} is missing; {_rebuild(path.parent, data_bin)}") from error
+    if found != wanted:
+        raise FeatureError(
+            f"{path} is {'truncated' if found < wanted else 'too long'}: found {found} bytes, "
+            f"expected {wanted}; {_rebuild(path.parent, data_bin)}"
+        )
+    if not count:
+        return np.empty(0, dtype=dtype)  # an empty file cannot be mapped
+    little = np.dtype(dtype).newbyteorder("<")
+    return np.asarray(np.memmap(path, dtype=little, mode="r", shape=(count,)))
+
+
+def _rebuild(folder: Path, data_bin: str | None) -> str:
+    return f"build the features again with: {mending_command(folder, data_bin)} --force"

@@ -1,0 +1,86 @@
+"""Is the Assistant worth listening to? Judged on the uniform slice, where nothing is biased.
+
+Over all kept pairs the answer would be wrong in both directions: pairs are kept *because* the
+Assistant believes in them.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+# A loss that was not finite keeps shrinking off until this many reports in a row were clean.
+CLEAN_REPORTS = 100
+
+
+class Guard:
+    """Decides from its evidence whether shrinking is allowed.
+
+    Args:
+        window: uniformly kept pairs to a verdict; 0 disables the comparison with the majority
+    """
+
+    def __init__(self, window: int) -> None:
+        self.window = window
+        self.useless = False
+        self.clean_reports_due = 0
+        self._pairs = self._correct = self._positive = 0
+
+    @property
+    def allows(self) -> bool:
+        """Whether shrinking is allowed now."""
+        return not self.useless and self.clean_reports_due == 0
+
+    def losses(self, not_finite: int) -> str | None:
+        """Count the losses of a report that were NaN or infinite; returns news worth saying."""
+        if not_finite:
+            news = self.clean_reports_due == 0
+            self.clean_reports_due = CLEAN_REPORTS
+            if news:
+                return (
+                    f"{not_finite} sentence losses of one batch are NaN or infinite: not learned "
+                    f"from, no shrinking until {CLEAN_REPORTS} batches in a row are clean"
+                )
+        elif self.clean_reports_due:
+            self.clean_reports_due -= 1
+        return None
+
+    def predictions(self, correct: np.ndarray, positive: np.ndarray) -> str | None:
+        """Judge predictions on uniformly kept pairs.
+
+        Args:
+            correct: bool, shape (n,): the Assistant was right (before learning from the pair)
+            positive: labels z, bool, shape (n,)
+
+        Returns:
+            news worth saying (the verdict changed), or None
+        """
+        if not self.window:
+            return None
+        self._pairs += len(correct)
+        self._correct += int(correct.sum())
+        self._positive += int(positive.sum())
+        if self._pairs < self.window:
+            return None
+        accuracy = self._correct / self._pairs
+        majority = max(self._positive, self._pairs - self._positive) / self._pairs
+        # one standard error of an accuracy at chance: luck is no skill
+        useless = accuracy <= majority + math.sqrt(0.25 / self._pairs)
+        found = f"accuracy {accuracy:.3f}, majority class {majority:.3f} on {self._pairs} pairs"
+        self._pairs = self._correct = self._positive = 0
+        changed, self.useless = useless != self.useless, useless
+        if not changed:
+            return None
+        if useless:
+            return f"the Assistant is no better than the majority class ({found}): not shrinking"
+        return f"the Assistant has become better than the majority class ({found}): shrinking"
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain Python numbers."""
+        return {key: value for key, value in vars(self).items() if key != "window"}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over a saved state."""
+        vars(self).update(state)

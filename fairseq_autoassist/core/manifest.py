@@ -1,0 +1,200 @@
+"""What a folder of features says about itself, and of which data it was made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shlex
+import sys
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Mapping, Union
+
+import numpy as np
+
+from ..errors import FeatureError
+
+FORMAT_VERSION = 1
+MANIFEST_NAME = "manifest.json"
+FEATURES_FOLDER = "autoassist"
+_HASH_ROWS = 1 << 20  # sizes converted at a time, so that hashing needs no copy of all of them
+
+PathLike = Union[str, Path]
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What binds features to their data: number of pairs, and sha256 of dictionaries and sizes."""
+
+    rows: int
+    source_dict: str
+    target_dict: str
+    sizes: str
+
+    def differences(self, expected: Fingerprint) -> str:
+        """One phrase per field that differs, '' where all agree."""
+        names = {
+            "rows": "rows (number of pairs)",
+            "source_dict": "source dictionary",
+            "target_dict": "target dictionary",
+            "sizes": "sizes (sentence lengths)",
+        }
+        phrases = []
+        for key, name in names.items():
+            found, wanted = getattr(self, key), getattr(expected, key)
+            if found != wanted:
+                short = (str(found)[:12], str(wanted)[:12])
+                phrases.append(f"{name}: found {short[0]}, expected {short[1]}")
+        return "; ".join(phrases)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Everything needed to open and to judge a folder of features, kept as JSON beside the arrays.
+
+    ``blocks`` and ``block_nonzeros`` give rows and non-zeros of each block, in row order.
+    ``settings`` are scikit-learn's TfidfTransformer arguments. ``provenance`` says how the
+    features came about (documents counted, hash of the idf vector and of the tokens): shards that
+    share one Assistant have the same ``provenance["idf"]``.
+    """
+
+    rows: int
+    dimensions: int
+    source_dimensions: int
+    nnz: int
+    blocks: tuple[int, ...]
+    block_nonzeros: tuple[int, ...]
+    fingerprint: Fingerprint
+    subset: str
+    source_lang: str
+    target_lang: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
+    package_version: str = ""
+    format_version: int = FORMAT_VERSION
+
+    @property
+    def languages(self) -> tuple[str, str]:
+        return self.source_lang, self.target_lang
+
+    def save(self, folder: PathLike) -> None:
+        """Write ``folder/manifest.json``."""
+        text = json.dumps(asdict(self), indent=2, sort_keys=True, ensure_ascii=False)
+        (Path(folder) / MANIFEST_NAME).write_text(text + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: PathLike, data_bin: str | None = None) -> Manifest:
+        """Read ``folder/manifest.json``.
+
+        Raises:
+            FeatureError: no such folder or file, unreadable JSON, another format version, or
+                fields missing or inconsistent. ``data_bin`` is named in the mending command.
+        """
+        path = Path(folder) / MANIFEST_NAME
+        mend = f"build them with: {mending_command(folder, data_bin)}"
+        try:
+            raw = json.loads(path.read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise FeatureError(f"no features found: expected {path}; {mend}") from error
+        except (OSError, ValueError) as error:
+            raise FeatureError(f"cannot read {path}: {error}; {mend} --force") from error
+        version = raw.get("format_version") if isinstance(raw, dict) else None
+        if version != FORMAT_VERSION:
+            raise FeatureError(
+                f"{path}: found features of format version {version!r}, expected "
+                f"{FORMAT_VERSION}; {mend} --force"
+            )
+        try:
+            return cls._from_json(raw)
+        except (KeyError, TypeError, ValueError) as error:
+            raise FeatureError(
+                f"{path}: not a feature manifest ({error}); {mend} --force"
+            ) from error
+
+    @classmethod
+    def _from_json(cls, raw: Mapping[str, Any]) -> Manifest:
+        values = {f.name: raw[f.name] for f in fields(cls)}
+        values["fingerprint"] = Fingerprint(**values["fingerprint"])
+        for name in ("blocks", "block_nonzeros"):
+            values[name] = tuple(int(n) for n in values[name])
+        manifest = cls(**values)
+        if sum(manifest.blocks) != manifest.rows:
+            raise ValueError(f"blocks of {sum(manifest.blocks)} rows, expected {manifest.rows}")
+        if len(manifest.blocks) != len(manifest.block_nonzeros):
+            raise ValueError("blocks and block_nonzeros differ in length")
+        return manifest
+
+
+def fingerprint(
+    source_dict_path: PathLike,
+    target_dict_path: PathLike,
+    source_sizes: np.ndarray,
+    target_sizes: np.ndarray,
+) -> Fingerprint:
+    """Fingerprint of a data set as fairseq loads it.
+
+    Args:
+        source_dict_path, target_dict_path: ``dict.<lang>.txt`` files.
+        source_sizes, target_sizes: integers (rows,), tokens of each sentence, EOS included:
+            fairseq's ``dataset.src_sizes`` and ``dataset.tgt_sizes``.
+
+    Raises:
+        FeatureError: a dictionary is missing, or the two sides differ in length.
+    """
+    if len(source_sizes) != len(target_sizes):
+        raise FeatureError(
+            f"source and target must have the same number of sentences: found "
+            f"{len(source_sizes)} and {len(target_sizes)}; run fairseq-preprocess again"
+        )
+    digest = hashlib.sha256()
+    for sizes in (source_sizes, target_sizes):
+        for start in range(0, len(sizes), _HASH_ROWS):
+            digest.update(np.asarray(sizes[start : start + _HASH_ROWS], dtype="<i4").tobytes())
+    return Fingerprint(
+        rows=len(source_sizes),
+        source_dict=_sha256_of_dictionary(source_dict_path),
+        target_dict=_sha256_of_dictionary(target_dict_path),
+        sizes=digest.hexdigest(),
+    )
+
+
+def _sha256_of_dictionary(path: PathLike) -> str:
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError as error:
+        raise FeatureError(
+            f"cannot read dictionary {path} ({error.strerror}): expected the dict.<lang>.txt that "
+            "fairseq-preprocess writes into its --destdir"
+        ) from error
+
+
+def feature_folder(
+    data_bin: PathLike, subset: str, source_lang: str, target_lang: str, root: str | None = None
+) -> Path:
+    """``DATA_BIN/autoassist/<subset>.<src>-<tgt>``; ``root`` replaces ``DATA_BIN/autoassist``."""
+    base = Path(root) if root else Path(data_bin) / FEATURES_FOLDER
+    return base / f"{subset}.{source_lang}-{target_lang}"
+
+
+def mending_command(folder: PathLike, data_bin: str | None = None) -> str:
+    """The ``autoassist-tfidf`` command that builds ``folder``, read off its path."""
+    folder = Path(folder)
+    by_default = folder.parent.name == FEATURES_FOLDER
+    if data_bin is None:
+        data_bin = str(folder.parent.parent) if by_default else "DATA_BIN"
+    words = ["autoassist-tfidf", shlex.quote(data_bin)]
+    named = re.fullmatch(r"(.+)\.([^.-]+)-([^.-]+)", folder.name)
+    if named:
+        subset, source, target = named.groups()
+        words += ["--source-lang", source, "--target-lang", target]
+        words += [] if subset == "train" else ["--train-subset", subset]
+    if not by_default:
+        words += ["--dest", shlex.quote(str(folder.parent))]
+    return " ".join(words)
+
+
+def package_version() -> str:
+    """Version of this package, whatever name ``--user-dir`` gave it."""
+    root = sys.modules.get(__name__.rsplit(".", 2)[0])
+    return str(getattr(root, "__version__", "unknown"))

@@ -1,0 +1,94 @@
+"""What a run is planned from, and what comes out: the data that crosses the process border."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..config import AutoAssistConfig
+from .batching import BatchLimits
+
+
+class Totals(NamedTuple):
+    """Counts over the run and this rank; tokens are of the target side, EOS included."""
+
+    considered: int = 0
+    kept: int = 0
+    considered_tokens: int = 0
+    kept_tokens: int = 0
+    batches: int = 0
+    batched: int = 0
+
+
+@dataclass(frozen=True)
+class PlanSpec:
+    """All that planning depends on; travels to the worker process.
+
+    Attributes:
+        config: settings of the method
+        source_sizes, target_sizes: tokens per sentence with EOS, shape (pairs,)
+        eligible: ids that may be trained on (int64, ascending), or None for all
+        limits: of a batch
+        seed: of the run
+        lag: micro-batch k is planned with the loss reports of micro-batches 0 .. k - lag
+        features: folder of the features, or None for a strategy that has no use for them
+        rank, world_size: of the data-parallel group
+        chunk: pairs decided on at once, or None to choose by the size of the pass
+    """
+
+    config: AutoAssistConfig
+    source_sizes: np.ndarray
+    target_sizes: np.ndarray
+    eligible: np.ndarray | None
+    limits: BatchLimits
+    seed: int
+    lag: int
+    features: str | None = None
+    rank: int = 0
+    world_size: int = 1
+    chunk: int | None = None
+
+
+@dataclass(frozen=True)
+class PlannedBatch:
+    """One micro-batch.
+
+    Attributes:
+        number: of the micro-batch, over the run and this rank
+        pairs: array of `KEPT`
+        totals: counts up to and including what was considered for this batch
+        position: of the stream then, and `passes`, the same as a fractional number of passes
+        keep_rate: moving average of the share of pairs kept
+        metrics: of the strategy
+        news: messages for the user
+    """
+
+    number: int
+    pairs: np.ndarray
+    totals: Totals
+    position: tuple[int, int]
+    passes: float
+    keep_rate: float
+    metrics: dict[str, float] = field(default_factory=dict)
+    news: list[str] = field(default_factory=list)
+
+    @property
+    def ids(self) -> np.ndarray:
+        """Pair ids, int64, shape (n,)."""
+        return self.pairs["id"]
+
+
+def restore_batches(saved: list[dict[str, Any]]) -> list[PlannedBatch]:
+    """Batches from their saved form, which may have gone through a checkpoint."""
+    return [
+        PlannedBatch(
+            **{
+                **batch,
+                "totals": Totals(*batch["totals"]),
+                "position": tuple(batch["position"]),
+            }
+        )
+        for batch in saved
+    ]

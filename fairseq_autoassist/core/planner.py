@@ -1,0 +1,228 @@
+"""Stream -> coin -> buckets -> batches, in an order that timing cannot change.
+
+Micro-batch k (counted per rank over the run) is planned with exactly the loss reports of
+micro-batches 0 .. k - lag. Everything here is a plain function of the seed, the settings and the
+reports, so it does not matter in which process, or how early, it runs.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import numpy as np
+
+from .batching import KEPT, Buckets, length_buckets, pair_tokens
+from .features import Features, FeatureSource
+from .plan import PlannedBatch, PlanSpec, Totals, restore_batches
+from .sampler import Stream
+from .strategies import Report, build_strategy
+
+# A pass is considered in at least this many chunks, so that decisions in a small corpus do not run
+# far ahead of what the Assistant has learned; a large corpus gets the chunk where numpy is fast.
+_CHUNKS_PER_PASS = 64
+_SMALLEST_CHUNK, _LARGEST_CHUNK = 64, 8192
+
+
+class Planner:
+    """Plans micro-batches and learns from their losses.
+
+    Args:
+        spec: what to plan from
+        features: takes the place of the features in ``spec.features``
+    """
+
+    def __init__(self, spec: PlanSpec, features: FeatureSource | None = None) -> None:
+        self.spec = spec
+        if features is None and spec.features is not None:
+            features = Features.open(spec.features)
+        self.strategy = build_strategy(spec.config, features)
+        pairs = len(spec.source_sizes)
+        self.stream = Stream(pairs, spec.seed, spec.eligible, spec.rank, spec.world_size)
+        per_pass = self.stream.pairs_per_pass
+        self._chunk = spec.chunk or int(
+            np.clip(per_pass // _CHUNKS_PER_PASS, _SMALLEST_CHUNK, _LARGEST_CHUNK)
+        )
+        assignment, count = length_buckets(
+            spec.source_sizes, spec.target_sizes, spec.limits, per_pass
+        )
+        tokens = pair_tokens(spec.source_sizes, spec.target_sizes)
+        self.buckets = Buckets(assignment, tokens, count, spec.limits)
+        self._ready: deque[np.ndarray] = deque()
+        self._next_number = 0
+        self._learned = 0  # reports 0 .. learned - 1 are learned from
+        self._in_flight: dict[int, PlannedBatch] = {}
+        self._reports: dict[int, np.ndarray | None] = {}
+        self._totals = Totals()
+        self._keep_rate = 1.0
+        self._learning = True
+
+    @property
+    def can_plan(self) -> bool:
+        """Whether all reports that the next micro-batch is planned with have come."""
+        due = range(self._learned, self._next_number - self.spec.lag + 1)
+        return all(number in self._reports for number in due)
+
+    def receive(self, number: int, losses: np.ndarray | None) -> None:
+        """Take the losses of a micro-batch; learned from when it is their turn.
+
+        Args:
+            number: of the micro-batch
+            losses: nats per target token, float32, in the order of its pairs; None: there are none
+        """
+        self._reports[number] = losses
+
+    def plan(self) -> PlannedBatch:
+        """The next micro-batch.
+
+        Raises:
+            RuntimeError: called before `can_plan`, or no pair at all was kept in two passes
+        """
+        if not self.can_plan:
+            raise RuntimeError(f"micro-batch {self._next_number} planned before its reports came")
+        self._learn(self._next_number - self.spec.lag)
+        started = self.stream.position[0]
+        while not self._ready:
+            if self.stream.position[0] > started + 2:
+                raise RuntimeError("two passes over the data gave no batch: nothing is kept")
+            self._consider()
+        pairs = self._ready.popleft()
+        self._totals = self._totals._replace(
+            batches=self._totals.batches + 1, batched=self._totals.batched + len(pairs)
+        )
+        batch = PlannedBatch(
+            number=self._next_number,
+            pairs=pairs,
+            totals=self._totals,
+            position=self.stream.position,
+            passes=self.stream.passes,
+            keep_rate=self._keep_rate,
+            metrics=self.strategy.metrics(),
+            news=self.strategy.news(),
+        )
+        self._in_flight[batch.number] = batch
+        self._next_number += 1
+        return batch
+
+    def abandon_assistant(self) -> None:
+        """Neither shrink nor learn any more."""
+        self.strategy.stop_shrinking()
+        self._learning = False
+
+    def catch_up(self, delivered: list[PlannedBatch]) -> None:
+        """Go on after batches that another planner made from this planner's state.
+
+        What that planner left in its buckets is lost with it, and so is what it skipped. All that
+        it considered and did not deliver is kept here: no pair is lost and none comes twice.
+
+        Args:
+            delivered: every batch made since this planner's state was saved, in order
+        """
+        if not delivered:
+            return
+        last = delivered[-1]
+        pool = [self.buckets.take_all(), *self._ready]
+        self._ready.clear()
+        while self.stream.position < tuple(last.position):
+            ids = self._take_until(last.position)
+            pool.append(_keep(ids))
+            self._count(ids, ids)
+        pairs = _without(np.concatenate(pool), np.concatenate([b.pairs for b in delivered]))
+        self._ready.extend(self.buckets.add(pairs))
+        self._totals = self._totals._replace(
+            batches=last.totals.batches, batched=last.totals.batched
+        )
+        self._next_number = last.number + 1
+        for batch in delivered:
+            self._in_flight[batch.number] = batch
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that decides the future, as numpy arrays and plain Python."""
+        return {
+            "stream": self.stream.state_dict(),
+            "strategy": self.strategy.state_dict(),
+            "buckets": self.buckets.state_dict(),
+            "ready": list(self._ready),
+            "in_flight": [vars(batch) for batch in self._in_flight.values()],
+            "reports": dict(self._reports),
+            "next_number": self._next_number,
+            "learned": self._learned,
+            "totals": list(self._totals),
+            "keep_rate": self._keep_rate,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over a saved state.
+
+        Raises:
+            ValueError: it was saved with other data or settings; the message says which
+        """
+        self.stream.load_state_dict(state["stream"])
+        self.strategy.load_state_dict(state["strategy"])
+        self.buckets.load_state_dict(state["buckets"])
+        self._ready = deque(state["ready"])
+        batches = restore_batches(state["in_flight"])
+        self._in_flight = {batch.number: batch for batch in batches}
+        self._reports = dict(state["reports"])
+        self._next_number, self._learned = state["next_number"], state["learned"]
+        self._totals = Totals(*state["totals"])
+        self._keep_rate = state["keep_rate"]
+
+    def _learn(self, last: int) -> None:
+        for number in range(self._learned, last + 1):
+            losses = self._reports.pop(number)
+            pairs = self._in_flight.pop(number).pairs
+            if self._learning and losses is not None:
+                self.strategy.observe(Report(pairs["id"], losses, pairs["uniform"]))
+        self._learned = max(self._learned, last + 1)
+
+    def _consider(self) -> None:
+        """Decide on the next chunk of pairs."""
+        started = self.stream.position[0]
+        ids, coins = self.stream.take(self._chunk)
+        probability = self.strategy.keep_probability(ids)
+        keep = coins < probability
+        chosen = ids[keep]
+        kept = _keep(chosen, coins[keep] < self.strategy.uniform_share)
+        weight = self.strategy.loss_weight(chosen)
+        if weight is not None:
+            kept["weight"] = weight
+        self._count(ids, chosen)
+        self._ready.extend(self.buckets.add(kept))
+        if self.stream.position[0] != started:
+            self._ready.extend(self.buckets.end_of_pass())
+
+    def _take_until(self, position: tuple[int, int]) -> np.ndarray:
+        here = self.stream.position
+        same_pass = here[0] == position[0]
+        count = position[1] - here[1] if same_pass else self.stream.pairs_per_pass
+        return self.stream.take(count)[0]
+
+    def _count(self, considered: np.ndarray, kept: np.ndarray) -> None:
+        target = self.spec.target_sizes
+        self._totals = self._totals._replace(
+            considered=self._totals.considered + len(considered),
+            kept=self._totals.kept + len(kept),
+            considered_tokens=self._totals.considered_tokens
+            + int(target[considered].sum(dtype=np.int64)),
+            kept_tokens=self._totals.kept_tokens + int(target[kept].sum(dtype=np.int64)),
+        )
+        # remembers about an eighth of a pass, in whatever chunks that is
+        share = min(1.0, 8.0 * len(considered) / self.stream.pairs_per_pass)
+        self._keep_rate += share * (len(kept) / len(considered) - self._keep_rate)
+
+
+def _keep(ids: np.ndarray, uniform: Any = True) -> np.ndarray:
+    kept = np.empty(len(ids), KEPT)
+    kept["id"], kept["uniform"], kept["weight"] = ids, uniform, 1.0
+    return kept
+
+
+def _without(pairs: np.ndarray, taken: np.ndarray) -> np.ndarray:
+    """``pairs`` less one occurrence of a pair for each of its occurrences in ``taken``."""
+    order = np.argsort(pairs["id"], kind="stable")
+    ids = pairs["id"][order]
+    occurrence = np.arange(len(ids)) - np.searchsorted(ids, ids, side="left")
+    taken_ids = np.sort(taken["id"])
+    times = np.searchsorted(taken_ids, ids, "right") - np.searchsorted(taken_ids, ids, "left")
+    return pairs[np.sort(order[occurrence >= times])]

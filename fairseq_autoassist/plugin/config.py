@@ -1,0 +1,48 @@
+"""The task's flags: those of `translation`, and one for every field of AutoAssistConfig."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from typing import Any
+
+from fairseq.tasks.translation import TranslationConfig
+from omegaconf import II
+
+from ..config import AutoAssistConfig
+
+_PREFIX = "autoassist_"
+
+
+def _flags() -> list[tuple[str, Any, Any]]:
+    types = typing.get_type_hints(AutoAssistConfig)
+    return [
+        (
+            _PREFIX + field.name,
+            types[field.name],
+            dataclasses.field(default=field.default, metadata={"help": field.metadata["help"]}),
+        )
+        for field in dataclasses.fields(AutoAssistConfig)
+    ]
+
+
+# What the iterator has to know of other groups and fairseq does not pass to a task.
+_INTERPOLATED: list[tuple[str, Any, Any]] = [
+    ("update_freq", typing.List[int], dataclasses.field(default=II("optimization.update_freq"))),
+]
+
+TranslationAutoAssistConfig = dataclasses.make_dataclass(
+    "TranslationAutoAssistConfig", _flags() + _INTERPOLATED, bases=(TranslationConfig,)
+)
+TranslationAutoAssistConfig.__doc__ = "Flags of the task translation_autoassist."
+TranslationAutoAssistConfig.__module__ = __name__
+
+
+def autoassist_config(cfg: Any) -> AutoAssistConfig:
+    """The method's settings out of the task's config.
+
+    Raises:
+        ConfigError: a value is out of range
+    """
+    names = [field.name for field in dataclasses.fields(AutoAssistConfig)]
+    return AutoAssistConfig(**{name: getattr(cfg, _PREFIX + name) for name in names})

@@ -1,0 +1,125 @@
+"""Criterions that tell the task the loss of each sentence. To add one: two lines at the end."""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+import torch
+from fairseq.criterions import FairseqCriterion, register_criterion
+from fairseq.criterions.cross_entropy import CrossEntropyCriterion, CrossEntropyCriterionConfig
+from fairseq.criterions.label_smoothed_cross_entropy import (
+    LabelSmoothedCrossEntropyCriterion,
+    LabelSmoothedCrossEntropyCriterionConfig,
+)
+
+#: key of a training sample under which the iterator says which micro-batch it is
+PLAN = "autoassist"
+
+
+class SentenceLosses:
+    """Mixin over a token-level criterion with fairseq's `compute_loss(..., reduce=False)`.
+
+    In training, on samples of the plugin's iterator, it hands the unsmoothed negative
+    log-likelihood per target token of each sentence (nats/token, shape (B,)) to
+    ``task.receive_losses``. Loss, gradients and everything else stay fairseq's own. In validation,
+    and on dummy batches, it does nothing.
+    """
+
+    task: Any
+    training: bool
+    padding_idx: int
+    _slice: dict[str, torch.Tensor] | None = None
+
+    def forward(self, model: Any, sample: dict[str, Any], reduce: bool = True) -> tuple:
+        """As the criterion it extends; logs the loss over the uniform slice besides."""
+        self._slice = None
+        loss, sample_size, log = super().forward(model, sample, reduce=reduce)  # type: ignore[misc]
+        if self._slice is not None:
+            log.update(self._slice)
+        return loss, sample_size, log
+
+    def compute_loss(
+        self, model: Any, net_output: Any, sample: dict[str, Any], reduce: bool = True
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """As the criterion it extends, bit for bit: (loss, negative log-likelihood).
+
+        Sentence losses are read off the log-probabilities that it computes anyway.
+        """
+        compute = super().compute_loss  # type: ignore[misc]
+        if PLAN not in sample or not self.training:
+            return compute(model, net_output, sample, reduce=reduce)
+        recorder = _Recorder(model)
+        weight = sample[PLAN].get("weight")
+        if weight is None:
+            loss, nll = compute(recorder, net_output, sample, reduce=reduce)
+        else:
+            loss, nll = compute(recorder, net_output, sample, reduce=False)
+            loss = loss.view(len(weight), -1) * weight.to(loss).unsqueeze(1)
+            loss, nll = (loss.sum(), nll.sum()) if reduce else (loss, nll)
+        with torch.no_grad():
+            self._hand_over(recorder.lprobs.detach(), sample)
+        return loss, nll
+
+    def _hand_over(self, lprobs: torch.Tensor, sample: dict[str, Any]) -> None:
+        """Log-probabilities (B, T, V) -> sentence losses (B,) in nats per target token."""
+        skipped = getattr(self, "ignore_prefix_size", 0)
+        target = sample["target"]
+        nll = -lprobs.view(*target.shape, -1).gather(-1, target.unsqueeze(-1)).squeeze(-1)
+        counted = target.ne(self.padding_idx)
+        counted[:, :skipped] = False
+        tokens = counted.sum(1).clamp(min=1)
+        summed = nll.float().masked_fill(~counted, 0.0).sum(1)
+        plan = sample[PLAN]
+        uniform = plan["uniform"].float()
+        self._slice = {
+            "aa_uniform_loss": (summed * uniform).sum(),
+            "aa_uniform_tokens": (tokens * uniform).sum(),
+        }
+        self.task.receive_losses(plan["number"], summed / tokens, plan["order"])
+
+
+class _Recorder:
+    """A model that remembers the log-probabilities it gave."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self.lprobs = torch.empty(0)
+
+    def get_normalized_probs(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        self.lprobs = self._model.get_normalized_probs(*args, **kwargs)
+        return self.lprobs
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+
+def register_autoassist_criterion(name: str, dataclass: Any) -> Callable[[type], type]:
+    """Register a criterion so that its checkpoints and those of its base continue each other.
+
+    fairseq compares the *class name* of the criterion when it resumes, and refuses two registered
+    classes of one name; hence the class takes its base's name after it is registered.
+
+    Args:
+        name: for --criterion
+        dataclass: flags of the criterion it extends
+    """
+
+    def register(cls: type) -> type:
+        register_criterion(name, dataclass=dataclass)(cls)
+        base = next(c for c in cls.__mro__[1:] if issubclass(c, FairseqCriterion))
+        cls.__name__ = base.__name__
+        return cls
+
+    return register
+
+
+@register_autoassist_criterion("autoassist_cross_entropy", CrossEntropyCriterionConfig)
+class AutoAssistCrossEntropy(SentenceLosses, CrossEntropyCriterion):
+    """fairseq's cross_entropy, reporting sentence losses."""
+
+
+@register_autoassist_criterion(
+    "autoassist_label_smoothed_cross_entropy", LabelSmoothedCrossEntropyCriterionConfig
+)
+class AutoAssistLabelSmoothedCrossEntropy(SentenceLosses, LabelSmoothedCrossEntropyCriterion):
+    """fairseq's label_smoothed_cross_entropy, reporting (unsmoothed) sentence losses."""

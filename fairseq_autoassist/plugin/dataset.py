@@ -1,0 +1,81 @@
+"""Planned micro-batches -> fairseq samples, in the loader's workers."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Iterator
+
+import numpy as np
+import torch
+
+from ..core.plan import PlannedBatch
+from .criterions import PLAN
+
+
+class PlannedDataset(torch.utils.data.Dataset):
+    """fairseq's dataset, indexed by planned micro-batch.
+
+    The index carries the plan through the loader, and the sample carries it to the criterion:
+    which micro-batch it is is known everywhere, whatever is skipped, repeated or taken ahead.
+
+    Args:
+        dataset: a FairseqDataset
+    """
+
+    def __init__(self, dataset: Any) -> None:
+        self.dataset = dataset
+
+    def __getitem__(self, batch: PlannedBatch) -> dict[str, Any]:
+        """A collated sample, with under `PLAN`: the number of the micro-batch, the position of
+        each row in the planned batch (int64, (B,)), and the uniform marks (float32, (B,))."""
+        ids = batch.ids
+        sample = self.dataset.collater([self.dataset[index] for index in ids.tolist()])
+        order = rows_to_positions(sample["id"].numpy(), ids)
+        uniform = batch.pairs["uniform"][order]
+        plan = {
+            "number": batch.number,
+            "order": order,  # stays a numpy array, hence on the host
+            "uniform": torch.from_numpy(uniform.astype(np.float32)),
+        }
+        weight = batch.pairs["weight"][order]
+        if (weight != 1.0).any():
+            plan["weight"] = torch.from_numpy(weight)
+        sample[PLAN] = plan
+        return sample
+
+    @staticmethod
+    def collate(samples: list[dict[str, Any]]) -> dict[str, Any]:
+        """The one sample: a planned micro-batch is collated already."""
+        return samples[0]
+
+
+def rows_to_positions(row_ids: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """Position in ``ids`` of each row of a collated batch (the collater sorts by length).
+
+    Args:
+        row_ids, ids: the same ids in two orders, int64, shape (B,); an id may come twice
+
+    Returns:
+        int64, shape (B,), a permutation
+    """
+    positions = np.empty(len(ids), dtype=np.int64)
+    positions[np.argsort(row_ids, kind="stable")] = np.argsort(ids, kind="stable")
+    return positions
+
+
+class EpochSampler:
+    """The batch sampler of the loader: so many micro-batches of an endless stream.
+
+    Args:
+        next_batch: gives the next planned micro-batch
+    """
+
+    def __init__(self, next_batch: Callable[[], PlannedBatch]) -> None:
+        self._next_batch = next_batch
+        self.length = 0
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __iter__(self) -> Iterator[list[PlannedBatch]]:
+        for _ in range(self.length):
+            yield [self._next_batch()]

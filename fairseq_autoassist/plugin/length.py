@@ -1,0 +1,84 @@
+"""How many micro-batches an epoch has: about one pass at the present keep rate.
+
+fairseq freezes the number of batches when an epoch starts; the stream goes on over its end.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..core.batching import pair_tokens
+from ..core.plan import PlannedBatch, PlanSpec
+
+# Batches after which their measured size is a better guess than the estimate.
+_MEASURED = 50
+
+
+class Progress(NamedTuple):
+    """Where training stands, as far as the length of an epoch depends on it."""
+
+    passes: float
+    keep_rate: float
+    batches: int
+    batched: int
+
+    @classmethod
+    def of(cls, batch: PlannedBatch) -> Progress:
+        """After a micro-batch."""
+        totals = batch.totals
+        return cls(batch.passes, batch.keep_rate, totals.batches, totals.batched)
+
+
+def epoch_length(spec: PlanSpec, progress: Progress | None, update_freq: int) -> int:
+    """Micro-batches to the end of the pass that ends nearest to one pass from here.
+
+    Args:
+        spec: what is planned from
+        progress: None at the start of a run
+        update_freq: the length is a multiple of it
+
+    Returns:
+        at least ``update_freq``
+    """
+    pairs = _pairs(spec)
+    per_batch = pairs / stock_batches(spec)
+    passes, keep_rate = 0.0, 1.0
+    if progress is not None:
+        passes, keep_rate = progress.passes, progress.keep_rate
+        if progress.batches >= _MEASURED:
+            per_batch = progress.batched / progress.batches
+    share = round(passes + 1) - passes
+    updates = share * pairs * keep_rate / per_batch / update_freq
+    return max(1, round(updates)) * update_freq
+
+
+def stock_batches(spec: PlanSpec) -> float:
+    """Batches of fairseq's own epoch on this rank: an estimate from below (no padding)."""
+    tokens = pair_tokens(spec.source_sizes, spec.target_sizes)
+    if spec.eligible is not None:
+        tokens = tokens[spec.eligible]
+    limits, batches = spec.limits, 1.0
+    if limits.max_tokens is not None:
+        batches = max(batches, tokens.sum(dtype=np.int64) / limits.max_tokens)
+    if limits.max_sentences is not None:
+        batches = max(batches, len(tokens) / limits.max_sentences)
+    return max(1.0, batches / spec.world_size)
+
+
+def stock_iterations(spec: PlanSpec, offset: int, length: int) -> int:
+    """The position that fairseq's own iterator shall go on from: the same share of its epoch.
+
+    Its epoch has another number of batches, and it cannot resume behind its end. 0 only at the
+    start of an epoch, since fairseq resets its meters there.
+    """
+    if offset == 0:
+        return 0
+    last = max(1, int(stock_batches(spec)) - 1)
+    return int(np.clip(round(offset / length * last), 1, last))
+
+
+def _pairs(spec: PlanSpec) -> float:
+    count = len(spec.source_sizes) if spec.eligible is None else len(spec.eligible)
+    return count / spec.world_size

@@ -1,0 +1,64 @@
+"""Sentence losses on their way from the device to the exchange, without a synchronisation."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, Callable
+
+import numpy as np
+import torch
+
+
+class LossMailbox:
+    """Copies losses to the host while the device computes, and posts them in order.
+
+    A copy into pinned memory that is queued in the forward pass is complete long before the update
+    ends, because fairseq itself waits for the gradient norm. So when the next micro-batch begins,
+    waiting for the copy's event costs nothing.
+
+    Args:
+        post: called with (number of the micro-batch, losses in the order of its pairs or None)
+    """
+
+    def __init__(self, post: Callable[[int, np.ndarray | None], None]) -> None:
+        self._post = post
+        self._pending: deque[tuple[int, torch.Tensor, Any, np.ndarray]] = deque()
+        self.last = -1  # number of the last micro-batch put in
+
+    def put(self, number: int, losses: torch.Tensor, order: np.ndarray) -> None:
+        """Take the losses of a micro-batch; those of a batch that is run again are ignored.
+
+        Args:
+            number: of the micro-batch
+            losses: nats/token, shape (B,), on any device
+            order: position of each row in the planned batch, int64, shape (B,)
+        """
+        if number <= self.last:
+            return  # an AMP retry, or the search for the origin of a NaN
+        self.last = number
+        losses = losses.detach().float()
+        event = None
+        if losses.is_cuda:
+            host = torch.empty(losses.shape, dtype=losses.dtype, pin_memory=True)
+            host.copy_(losses, non_blocking=True)
+            event = torch.cuda.Event()
+            event.record()
+            losses = host
+        self._pending.append((number, losses, event, order))
+
+    def skip(self, number: int) -> None:
+        """A micro-batch that gave no losses (it ran out of memory, say)."""
+        if number > self.last:
+            self.flush()
+            self.last = number
+            self._post(number, None)
+
+    def flush(self) -> None:
+        """Post all that was put in."""
+        while self._pending:
+            number, losses, event, order = self._pending.popleft()
+            if event is not None:
+                event.synchronize()
+            ordered = np.empty(len(order), dtype=np.float32)
+            ordered[order] = losses.numpy()
+            self._post(number, ordered)

@@ -1,0 +1,189 @@
+"""The task translation_autoassist: fairseq's translation, trained on a chosen stream of pairs."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import numpy as np
+import torch
+from fairseq.distributed import utils as distributed_utils
+from fairseq.tasks import register_task
+from fairseq.tasks.translation import TranslationTask
+
+from ..core.batching import BatchLimits
+from ..core.plan import PlannedBatch, PlanSpec
+from ..core.strategies import strategy_class
+from ..errors import AssistantFailure, ConfigError
+from . import metrics
+from .config import TranslationAutoAssistConfig, autoassist_config
+from .criterions import PLAN, SentenceLosses
+from .data import check_sizes, open_features
+from .iterator import AutoAssistEpochIterator, lag_of
+from .losses import LossMailbox
+
+logger = logging.getLogger(__name__)
+
+
+@register_task("translation_autoassist", dataclass=TranslationAutoAssistConfig)
+class TranslationAutoAssistTask(TranslationTask):
+    """`translation`, but the training batches are made by AutoAssist (Zhang et al. 2019).
+
+    Validation, generation and everything else is fairseq's own.
+
+    Raises:
+        AutoAssistError: options out of range, features missing or of other data, a criterion that
+            reports no sentence losses, no pair to train on, a failed Assistant (with
+            ``--autoassist-on-failure stop``)
+    """
+
+    def __init__(self, cfg: Any, src_dict: Any, tgt_dict: Any) -> None:
+        super().__init__(cfg, src_dict, tgt_dict)
+        self.autoassist = autoassist_config(cfg)
+        self.strategy = strategy_class(self.autoassist.strategy)
+        self._iterator: AutoAssistEpochIterator | None = None
+        self._mailbox = LossMailbox(self._post)
+        self._failure_said = False
+
+    # -- set-up -----------------------------------------------------------------------------------
+
+    def build_criterion(self, cfg: Any, from_checkpoint: bool = False) -> Any:
+        """fairseq's criterion; one that cannot serve the Assistant is refused at once."""
+        criterion = super().build_criterion(cfg, from_checkpoint)
+        if self.strategy.needs_losses and not isinstance(criterion, SentenceLosses):
+            name = getattr(cfg, "_name", type(criterion).__name__)
+            raise ConfigError(
+                f"--criterion {name} reports no sentence losses, from which the Assistant learns; "
+                "expected a criterion of this plugin: --criterion "
+                "autoassist_label_smoothed_cross_entropy or autoassist_cross_entropy"
+            )
+        return criterion
+
+    def get_batch_iterator(self, dataset: Any, *args: Any, **kwargs: Any) -> Any:
+        """Our iterator for training; fairseq's own for validation and generation."""
+        # only the training call of fairseq's trainer passes this
+        if "update_epoch_batch_itr" not in kwargs:
+            return super().get_batch_iterator(dataset, *args, **kwargs)
+        if self._iterator is not None and self._iterator.dataset is dataset:
+            return self._iterator
+        if self._iterator is not None:
+            self._iterator.close()
+        self._mailbox = LossMailbox(self._post)
+        self._iterator = self._training_iterator(dataset, **kwargs)
+        return self._iterator
+
+    def _training_iterator(
+        self,
+        dataset: Any,
+        max_tokens: int | None = None,
+        max_sentences: int | None = None,
+        max_positions: Any = None,
+        ignore_invalid_inputs: bool = False,
+        required_batch_size_multiple: int = 1,
+        seed: int = 1,
+        num_shards: int = 1,
+        shard_id: int = 0,
+        num_workers: int = 0,
+        epoch: int = 1,
+        data_buffer_size: int = 0,
+        **_: Any,
+    ) -> AutoAssistEpochIterator:
+        dataset.set_epoch(epoch)
+        limits = BatchLimits(max_tokens, max_sentences, required_batch_size_multiple)
+        check_sizes(dataset, self.cfg, num_shards)
+        every = np.arange(len(dataset), dtype=np.int64)
+        eligible = every
+        if max_positions is not None:
+            eligible = np.sort(
+                self.filter_indices_by_size(every, dataset, max_positions, ignore_invalid_inputs)
+            )
+        if len(eligible) < num_shards:
+            raise ConfigError(
+                f"{len(every) - len(eligible)} of {len(every)} training pairs are longer than "
+                f"{max_positions} (source, target), which leaves none to train on; raise "
+                "--max-source-positions, --max-target-positions or --max-tokens"
+            )
+        update_freq = list(self.cfg.update_freq)
+        spec = PlanSpec(
+            config=self.autoassist,
+            source_sizes=dataset.src_sizes,
+            target_sizes=dataset.tgt_sizes,
+            eligible=None if len(eligible) == len(every) else eligible,
+            limits=limits,
+            seed=seed,
+            lag=lag_of(num_workers, data_buffer_size, update_freq),
+            features=open_features(self.cfg, dataset) if self.strategy.needs_losses else None,
+            rank=shard_id,
+            world_size=num_shards,
+        )
+        return AutoAssistEpochIterator(
+            dataset, spec, epoch, num_workers, data_buffer_size, update_freq, self._mailbox.flush
+        )
+
+    # -- training ---------------------------------------------------------------------------------
+
+    def train_step(
+        self,
+        sample: dict[str, Any],
+        model: Any,
+        criterion: Any,
+        optimizer: Any,
+        update_num: int,
+        ignore_grad: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """fairseq's step; makes sure that every planned micro-batch is reported exactly once."""
+        self._mailbox.flush()
+        number = sample[PLAN]["number"] if PLAN in sample else None
+        try:
+            loss, sample_size, log = super().train_step(
+                sample, model, criterion, optimizer, update_num, ignore_grad, **kwargs
+            )
+        finally:
+            if number is not None:
+                self._mailbox.skip(number)  # unless the criterion has handed its losses over
+        batch = self._finished(number)
+        waited = 0.0 if self._iterator is None else self._iterator.exchange.waited
+        # the criterion's own sums win over the zeros that stand for them
+        return loss, sample_size, {**metrics.step_sums(batch, waited), **log}
+
+    def receive_losses(self, number: int, losses: torch.Tensor, order: np.ndarray) -> None:
+        """Take sentence losses from the criterion.
+
+        Args:
+            number: of the micro-batch
+            losses: nats per target token, shape (B,)
+            order: position of each row in the planned batch, int64, shape (B,)
+        """
+        self._mailbox.put(number, losses, order)
+
+    def reduce_metrics(self, logging_outputs: Any, criterion: Any) -> None:
+        """fairseq's metrics, and ours."""
+        super().reduce_metrics(logging_outputs, criterion)
+        metrics.log(logging_outputs, distributed_utils.get_data_parallel_world_size())
+
+    # -- inside -----------------------------------------------------------------------------------
+
+    def _post(self, number: int, losses: np.ndarray | None) -> None:
+        assert self._iterator is not None
+        self._iterator.exchange.report(number, losses)
+
+    def _finished(self, number: int | None) -> PlannedBatch | None:
+        """The plan of a micro-batch just trained on; says what there is to say about it."""
+        if number is None or self._iterator is None:
+            return None
+        batch = self._iterator.trained(number)
+        failure = getattr(self._iterator.exchange, "failure", None)
+        if failure is not None and not self._failure_said:
+            self._failure_said = True
+            logger.error(
+                f"AutoAssist: {failure}. Training goes on without shrinking: every pair is kept. "
+                "Nothing was lost. Restart from the last checkpoint to try again"
+            )
+        for news in batch.news if batch is not None else ():
+            if self.autoassist.on_failure == "stop" and not news.endswith(": shrinking"):
+                raise AssistantFailure(
+                    f"{news}; stopping, as --autoassist-on-failure stop asks for"
+                )
+            logger.warning(f"AutoAssist: {news}")
+        return batch

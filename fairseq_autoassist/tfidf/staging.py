@@ -1,0 +1,53 @@
+"""Folders that appear whole or not at all, whatever kills the writer."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+from pathlib import Path
+from typing import Iterator
+
+
+@contextlib.contextmanager
+def staging_folder(target: Path) -> Iterator[Path]:
+    """An empty folder beside ``target``, for ``publish`` to rename; removed if left unpublished.
+
+    Its name carries host and process id, so that what a SIGKILL left behind is recognised and
+    removed by the next run on the same host, and a live writer's folder is left alone.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    owner = f".{target.name}.tmp-{socket.gethostname()}-"
+    for stale in target.parent.glob(owner + "*"):
+        number = stale.name[len(owner) :].split(".")[0]
+        if number.isdecimal() and (int(number) == os.getpid() or not _alive(int(number))):
+            shutil.rmtree(stale, ignore_errors=True)
+    folder = target.parent / f"{owner}{os.getpid()}"
+    try:
+        folder.mkdir()
+        yield folder
+    finally:  # also on KeyboardInterrupt and SystemExit
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def publish(folder: Path, target: Path) -> None:
+    """Rename ``folder`` to ``target``, in place of what may be there.
+
+    A process that has the old files mapped keeps them.
+    """
+    old = folder.with_name(folder.name + ".old")
+    if target.exists():
+        target.rename(old)
+    folder.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _alive(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it exists, but belongs to another user
+        return True
+    return True

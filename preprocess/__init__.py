@@ -1,0 +1,1 @@
+"""Corpus scripts: raw text -> clean pairs -> SentencePiece -> fairseq data-bin."""

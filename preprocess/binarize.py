@@ -1,0 +1,111 @@
+"""Turn encoded text into a fairseq data-bin, with the SentencePiece vocabulary as its dictionary.
+
+    python -m preprocess.binarize --source-lang en --target-lang de --source-model spm.model \\
+        --train enc/train --valid enc/valid --test enc/test --destination data-bin
+
+The work is fairseq-preprocess's own. The dictionary is made from the SentencePiece model rather
+than from the text, so that it holds every piece the model can produce.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from preprocess.spm import load
+from preprocess.text import UserError, whole_files
+
+
+def write_dictionary(model: Path, path: Path) -> int:
+    """Write the pieces of `model` as a fairseq dictionary ("piece count"); return how many.
+
+    fairseq adds <s>, <pad>, </s> and <unk> itself. Its counts only serve to cut a vocabulary, which
+    SentencePiece has done already: all are 1.
+    """
+    processor = load(model)
+    size = processor.get_piece_size()
+    pieces = [
+        processor.id_to_piece(i)
+        for i in range(size)
+        if not (processor.is_unknown(i) or processor.is_control(i))
+    ]
+    with whole_files(path) as (stream,):
+        stream.writelines(f"{piece} 1\n" for piece in pieces)
+    return len(pieces)
+
+
+def preprocess_command(options: argparse.Namespace, folder: Path) -> list[str]:
+    """Return the fairseq-preprocess command that writes into `folder`."""
+    command = [sys.executable, "-m", "fairseq_cli.preprocess"]
+    command += ["--source-lang", options.source_lang, "--target-lang", options.target_lang]
+    for split in ("train", "valid", "test"):
+        prefix = getattr(options, split)
+        if prefix is not None:
+            command += [f"--{split}pref", str(prefix)]
+    command += ["--srcdict", str(folder / "source.txt")]
+    if options.target_model is None:
+        command += ["--joined-dictionary"]
+    else:
+        command += ["--tgtdict", str(folder / "target.txt")]
+    command += ["--dataset-impl", "mmap", "--workers", str(options.workers)]
+    return command + ["--destdir", str(folder / "data-bin")]
+
+
+def check(options: argparse.Namespace) -> None:
+    """Refuse what would fail late or overwrite something, in one line."""
+    for split in ("train", "valid", "test"):
+        prefix = getattr(options, split)
+        for lang in (options.source_lang, options.target_lang) if prefix is not None else ():
+            if not Path(f"{prefix}.{lang}").is_file():
+                raise UserError(
+                    f"found no {prefix}.{lang}; expected encoded text: run `preprocess.spm encode`"
+                )
+    if options.workers < 1:
+        raise UserError(f"--workers is {options.workers}; expected 1 or more")
+    if options.destination.exists() and not options.overwrite:
+        raise UserError(
+            f"{options.destination} exists; expected a new folder: name another --destination, "
+            f"or replace it with --overwrite"
+        )
+
+
+def binarize(options: argparse.Namespace) -> None:
+    """Build the data-bin beside its destination, then move it there whole."""
+    check(options)
+    destination: Path = options.destination
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".binarize.", dir=destination.parent) as name:
+        folder = Path(name)
+        write_dictionary(options.source_model, folder / "source.txt")
+        if options.target_model is not None:
+            write_dictionary(options.target_model, folder / "target.txt")
+        status = subprocess.run(preprocess_command(options, folder), check=False).returncode
+        if status != 0:
+            raise UserError(f"fairseq-preprocess failed with status {status}; its words are above")
+        if destination.exists():
+            shutil.rmtree(destination)
+        os.replace(folder / "data-bin", destination)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--source-lang", required=True)
+    parser.add_argument("--target-lang", required=True)
+    parser.add_argument("--source-model", type=Path, required=True, help="SentencePiece .model")
+    parser.add_argument("--target-model", type=Path, help="left out: one joint dictionary")
+    parser.add_argument("--train", type=Path, help="prefix of the encoded text, without .LANG")
+    parser.add_argument("--valid", type=Path)
+    parser.add_argument("--test", type=Path)
+    parser.add_argument("--destination", type=Path, required=True)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--overwrite", action="store_true", help="replace --destination")
+    binarize(parser.parse_args(arguments))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""Drop sentence pairs that would hurt training; say how many, and why.
+
+    python -m preprocess.clean --source train.en.gz --target train.de.gz \\
+        --out-source clean/train.en --out-target clean/train.de
+
+The rules are the few that nobody disputes (empty, overlong, lengths that cannot be a translation).
+Anything finer is a choice about the data and belongs to a strategy or to the user.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from pathlib import Path
+from typing import Iterable, Iterator
+
+from tqdm import tqdm
+
+from preprocess.text import UserError, read_lines, whole_files
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a pair may be like. Lengths are whitespace-separated words."""
+
+    max_words: int = 175  # either side; fairseq's own clean-corpus-n limit for IWSLT14
+    max_ratio: float = 3.0  # longer side / shorter side, in words
+    ratio_from: int = 8  # words of the longer side: "Yes ." against five words is no error
+
+    def __post_init__(self) -> None:
+        if self.max_words < 1:
+            raise UserError(f"--max-words is {self.max_words}; expected 1 or more")
+        if not self.max_ratio >= 1:
+            raise UserError(f"--max-ratio is {self.max_ratio}; expected 1 or more")
+
+
+@dataclass
+class Report:
+    """Every pair is counted exactly once: kept, or dropped for the first reason that applies."""
+
+    kept: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def seen(self) -> int:
+        return self.kept + sum(self.dropped.values())
+
+    def __str__(self) -> str:
+        reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(self.dropped.items()))
+        return f"{self.seen} pairs read, {self.kept} kept, dropped: {reasons or 'none'}"
+
+
+def normalise(line: str) -> str:
+    """One space between words, none at the ends (every Unicode space counts as one)."""
+    return " ".join(line.split())
+
+
+def reason_to_drop(source: str, target: str, limits: Limits) -> str | None:
+    """Return why a normalised pair is dropped, or None to keep it."""
+    shorter, longer = sorted((len(source.split()), len(target.split())))
+    if shorter == 0:
+        return "empty"
+    if longer > limits.max_words:
+        return "too long"
+    if longer >= limits.ratio_from and longer > limits.max_ratio * shorter:
+        return "length ratio"
+    return None
+
+
+def clean_pairs(
+    pairs: Iterable[tuple[str, str]], limits: Limits, report: Report
+) -> Iterator[tuple[str, str]]:
+    """Yield the normalised pairs that pass; `report` counts all of them."""
+    for raw_source, raw_target in pairs:
+        source, target = normalise(raw_source), normalise(raw_target)
+        reason = reason_to_drop(source, target, limits)
+        if reason is None:
+            report.kept += 1
+            yield source, target
+        else:
+            report.dropped[reason] += 1
+
+
+def parallel(source: Path, target: Path) -> Iterator[tuple[str, str]]:
+    """Yield the pairs of two files line by line; files of different length are refused."""
+    for number, (left, right) in enumerate(zip_longest(read_lines(source), read_lines(target)), 1):
+        if left is None or right is None:
+            short, long = (source, target) if left is None else (target, source)
+            raise UserError(
+                f"{short} ends after {number - 1} lines but {long} goes on; expected two files "
+                f"with one line a pair: align them again from the corpus they came from"
+            )
+        yield left, right
+
+
+def clean_files(
+    source: Path, target: Path, out_source: Path, out_target: Path, limits: Limits
+) -> Report:
+    """Clean one corpus; both outputs appear whole or not at all."""
+    report = Report()
+    with whole_files(out_source, out_target) as (left, right):
+        pairs = tqdm(parallel(source, target), desc="clean", unit=" pairs", unit_scale=True)
+        for source_line, target_line in clean_pairs(pairs, limits, report):
+            left.write(source_line + "\n")
+            right.write(target_line + "\n")
+        if report.kept == 0:
+            raise UserError(
+                f"nothing left of {source} and {target}: {report}; expected some pairs: "
+                f"check the files, or loosen --max-words and --max-ratio"
+            )
+    return report
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--source", type=Path, required=True, help="text, .gz is fine")
+    parser.add_argument("--target", type=Path, required=True, help="text, .gz is fine")
+    parser.add_argument("--out-source", type=Path, required=True)
+    parser.add_argument("--out-target", type=Path, required=True)
+    parser.add_argument("--max-words", type=int, default=Limits.max_words)
+    parser.add_argument("--max-ratio", type=float, default=Limits.max_ratio)
+    options = parser.parse_args(arguments)
+    limits = Limits(max_words=options.max_words, max_ratio=options.max_ratio)
+    print(
+        clean_files(options.source, options.target, options.out_source, options.out_target, limits)
+    )
+
+
+if __name__ == "__main__":
+    main()

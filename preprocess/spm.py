@@ -1,0 +1,124 @@
+"""Train SentencePiece and encode text with it.
+
+    python -m preprocess.spm train --input clean/train.en clean/train.de --model spm --vocab 6000
+    python -m preprocess.spm encode --model spm.model --input clean/train.en --output enc/train.en
+
+Several inputs make one joint vocabulary; for separate ones, train twice. The same text gives the
+same model on every machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from pathlib import Path
+from typing import Iterator
+
+import sentencepiece
+from tqdm import tqdm
+
+from preprocess.text import UserError, read_lines, whole_files
+
+# The trainer adds up partial counts per thread, so the number is fixed rather than the machine's.
+TRAINER_THREADS = 4
+ENCODE_CHUNK = 10_000  # lines; bounds memory, long enough for SentencePiece's own threads
+
+
+def train(inputs: list[Path], model: Path, vocab: int, kind: str = "unigram") -> Path:
+    """Train one joint model over `inputs`; return the path of the .model file.
+
+    Begin, end and padding symbols are left to fairseq's dictionary, which has its own.
+    """
+    target = model.with_name(model.name + ".model")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{model.name}.", dir=target.parent) as folder:
+        lines = (line for path in inputs for line in read_lines(path))
+        prefix = Path(folder) / "spm"
+        try:
+            sentencepiece.SentencePieceTrainer.train(
+                sentence_iterator=lines,
+                model_prefix=str(prefix),
+                vocab_size=vocab,
+                model_type=kind,
+                character_coverage=1.0,  # alphabets: no character may become <unk>
+                num_threads=TRAINER_THREADS,
+                unk_id=0,
+                bos_id=-1,
+                eos_id=-1,
+                pad_id=-1,
+                minloglevel=1,
+            )
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())
+            raise UserError(
+                f"SentencePiece refused a vocabulary of {vocab} pieces ({reason}); "
+                f"expected a size that the text can fill: change --vocab"
+            ) from error
+        for suffix in (".vocab", ".model"):  # the model last: it is what others look for
+            os.replace(f"{prefix}{suffix}", model.with_name(model.name + suffix))
+    return target
+
+
+def load(model: Path) -> sentencepiece.SentencePieceProcessor:
+    """Load a model; a missing or damaged file is refused in one line."""
+    if not model.is_file():
+        raise UserError(f"found no SentencePiece model {model}; run `preprocess.spm train` first")
+    try:
+        return sentencepiece.SentencePieceProcessor(model_file=str(model))
+    except (RuntimeError, OSError) as error:
+        raise UserError(
+            f"{model} is not a SentencePiece model; run `preprocess.spm train` again"
+        ) from error
+
+
+def _chunks(path: Path) -> Iterator[list[str]]:
+    chunk: list[str] = []
+    for line in read_lines(path):
+        chunk.append(line)
+        if len(chunk) == ENCODE_CHUNK:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def encode(model: Path, source: Path, output: Path) -> int:
+    """Write `source` as space-separated pieces, line by line; return the number of pieces."""
+    processor = load(model)
+    total = 0
+    with whole_files(output) as (stream,), tqdm(desc=f"encode {source.name}", unit=" lines") as bar:
+        for chunk in _chunks(source):
+            for pieces in processor.encode(chunk, out_type=str):
+                stream.write(" ".join(pieces) + "\n")
+                total += len(pieces)
+            bar.update(len(chunk))
+    return total
+
+
+def decode(model: Path, lines: list[str]) -> list[str]:
+    """Turn lines of space-separated pieces back into plain text."""
+    return list(load(model).decode([line.split() for line in lines]))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    training = commands.add_parser("train", help="train one model over all inputs")
+    training.add_argument("--input", type=Path, nargs="+", required=True)
+    training.add_argument("--model", type=Path, required=True, help="prefix: PREFIX.model, .vocab")
+    training.add_argument("--vocab", type=int, required=True, help="pieces, <unk> included")
+    training.add_argument("--kind", choices=["unigram", "bpe"], default="unigram")
+    encoding = commands.add_parser("encode", help="text -> pieces")
+    encoding.add_argument("--model", type=Path, required=True)
+    encoding.add_argument("--input", type=Path, required=True)
+    encoding.add_argument("--output", type=Path, required=True)
+    options = parser.parse_args(arguments)
+    if options.command == "train":
+        print(train(options.input, options.model, options.vocab, options.kind))
+    else:
+        print(f"{encode(options.model, options.input, options.output)} pieces")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""Reading and writing of text files, shared by the corpus scripts."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Iterator
+
+
+class UserError(SystemExit):
+    """A mistake the user can mend: printed as one line, without a traceback, exit status 1."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"error: {message}")
+
+
+def open_text(path: Path) -> IO[str]:
+    """Open UTF-8 text, plain or gzipped.
+
+    Only a line feed ends a line: corpora hold U+2028 and carriage returns *inside* sentences, and
+    Python's universal newlines would put one side out of step with the other.
+    """
+    if not path.is_file():
+        raise UserError(f"found no file {path}; expected text, one sentence a line (.gz is fine)")
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8", newline="\n")
+    return open(path, encoding="utf-8", newline="\n")
+
+
+def read_lines(path: Path) -> Iterator[str]:
+    """Yield the lines of a file without their line feed; what is not UTF-8 text is refused."""
+    try:
+        with open_text(path) as stream:
+            for line in stream:
+                yield line.rstrip("\n")
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path} is not UTF-8 ({error.reason} at byte {error.start}); expected UTF-8 text: "
+            f"mend it with `iconv -f latin1 -t utf-8` or the encoding it really has"
+        ) from error
+    except (gzip.BadGzipFile, EOFError) as error:
+        raise UserError(f"{path} is a damaged .gz file ({error}); fetch it again") from error
+
+
+@contextmanager
+def whole_files(*paths: Path) -> Iterator[list[IO[str]]]:
+    """Open text files for writing that appear under their names, if all went well.
+
+    A reader never meets a half-written file, and an interrupted step leaves nothing behind.
+    """
+    temporary = [path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in paths]
+    streams: list[IO[str]] = []
+    try:
+        for path in temporary:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            streams.append(open(path, "w", encoding="utf-8", newline="\n"))
+        yield streams
+        for stream in streams:
+            stream.close()
+        for part, path in zip(temporary, paths):
+            os.replace(part, path)
+    finally:
+        for stream in streams:
+            stream.close()
+        for part in temporary:
+            part.unlink(missing_ok=True)

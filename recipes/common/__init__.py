@@ -1,0 +1,1 @@
+"""What every recipe needs: corpora, steps that are not done twice, fairseq's log."""

@@ -1,0 +1,134 @@
+"""Find a public corpus on this machine, or download it; every file is checked by its sha256.
+
+Looked for in this order: the folder named by AUTOASSIST_DATA, `shared/data` beside the checkout,
+the public repository the corpus comes from (at one commit, so that the bytes never change).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Mapping
+
+from tqdm import tqdm
+
+from preprocess.text import UserError
+
+ROOT = Path(__file__).resolve().parents[2]  # the checkout
+TIMEOUT = 30  # seconds without a byte before a download is given up
+CHUNK = 1 << 16  # bytes
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Where the files of a corpus are published, and what they must hash to."""
+
+    name: str  # also the folder's name on disk
+    url: str  # of the folder, without a slash at the end
+    sha256: Mapping[str, str]  # file name -> hexadecimal digest
+
+
+MULTI30K = Corpus(
+    name="multi30k",
+    url=(
+        "https://raw.githubusercontent.com/multi30k/dataset/"
+        "a3d2e0d26b56f3846f66a952536ffed4e401d05a/data/task1/raw"
+    ),
+    sha256={
+        "train.en.gz": "d79cfa999dd4c51d2cb42499b6796d5a882c3a8a961923c25a898c90f8bbd56f",
+        "train.de.gz": "726e39b2fa9eb9ffb6dc763fb35a179f80fae06ffc5d28b6ace5faa883de28a6",
+        "val.en.gz": "14f7d25ddd868909a9213e361768460edcacdd6ab9d1e77b92560dc10c10dc28",
+        "val.de.gz": "f0cba2f995189cf5770f29a8a9a537a3ad3f51657ad873405082ff6863a5e75a",
+        "test_2016_flickr.en.gz": (
+            "611d361c6334bc7246101d48097c13cf5c4413c5befc793cc629934359d532d9"
+        ),
+        "test_2016_flickr.de.gz": (
+            "9204244e408ccb38d2a55cfcd344df15005fc42a07a6e55ca6c52b6ababb8cc8"
+        ),
+    },
+)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the hexadecimal SHA-256 of a file's bytes."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        for chunk in iter(lambda: stream.read(CHUNK), b""):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def check(path: Path, expected: str) -> Path:
+    """Return `path` if its bytes are the published ones; refuse it in one line otherwise."""
+    found = sha256_of(path)
+    if found != expected:
+        raise UserError(
+            f"{path} is damaged or another version: sha256 {found}, expected {expected}; "
+            f"remove it (`rm {path}`) and run this again"
+        )
+    return path
+
+
+def local_folder(corpus: Corpus, root: Path = ROOT) -> Path | None:
+    """Return the folder on this machine that holds the corpus, or None to download it.
+
+    A folder the user named must hold it: falling back to a download would hide the mistake.
+    """
+    named = os.environ.get("AUTOASSIST_DATA")
+    bases = [Path(named)] if named else [root.parent / "shared" / "data"]
+    for folder in [bases[0] / corpus.name, bases[0]]:
+        if all((folder / name).is_file() for name in corpus.sha256):
+            return folder
+    if named:
+        raise UserError(
+            f"AUTOASSIST_DATA={named} holds no {corpus.name}; expected {', '.join(corpus.sha256)} "
+            f"in it or in its folder {corpus.name}: name another folder, or unset it to download"
+        )
+    return None
+
+
+def download(url: str, path: Path, expected: str) -> Path:
+    """Fetch one file; it appears under `path` only once it is whole and its sha256 is right."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with urllib.request.urlopen(url, timeout=TIMEOUT) as response, open(part, "wb") as stream:
+            size = int(response.headers.get("Content-Length") or 0) or None
+            with tqdm.wrapattr(response, "read", total=size, desc=path.name) as reader:
+                shutil.copyfileobj(reader, stream, CHUNK)
+        found = sha256_of(part)
+        if found != expected:
+            raise UserError(
+                f"{url} came as sha256 {found}, expected {expected}; the download was cut short or "
+                f"changed on its way: run this again"
+            )
+        os.replace(part, path)
+    except (urllib.error.URLError, OSError) as error:
+        raise UserError(
+            f"cannot download {url} ({error}); run this again, or fetch the files by other means "
+            f"and name their folder in AUTOASSIST_DATA"
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+def find(corpus: Corpus, downloads: Path, root: Path = ROOT) -> dict[str, Path]:
+    """Return file name -> checked path of every file of the corpus."""
+    folder = local_folder(corpus, root)
+    if folder is not None:
+        print(f"{corpus.name}: found in {folder}", flush=True)
+        return {name: check(folder / name, digest) for name, digest in corpus.sha256.items()}
+    paths = {}
+    for name, digest in corpus.sha256.items():
+        path = downloads / corpus.name / name
+        if path.is_file():
+            paths[name] = check(path, digest)
+        else:
+            paths[name] = download(f"{corpus.url}/{name}", path, digest)
+    return paths

@@ -1,0 +1,108 @@
+"""Read the JSON log of a fairseq run (`--log-format json --log-file FILE`).
+
+Among lines of other text the file holds one JSON object per report, all values as strings:
+- training, every --log-interval updates: plain keys (`num_updates`, `nll_loss`, ...);
+- validation: keys beginning `valid_`;
+- the end of an epoch: keys beginning `train_`.
+fairseq's own losses are in bits (base 2).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Dict, Mapping
+
+from preprocess.text import UserError, read_lines
+
+Values = Dict[str, float]  # metric name, without its prefix -> value
+NATS_PER_BIT = math.log(2)
+
+
+@dataclass
+class Log:
+    """Reports by kind, each in order of updates and with `num_updates` among its keys."""
+
+    inner: list[Values] = field(default_factory=list)
+    valid: list[Values] = field(default_factory=list)
+    epochs: list[Values] = field(default_factory=list)
+
+    def add(self, raw: Mapping[str, object]) -> None:
+        """Sort in one JSON object of the log; one that is no report is passed over."""
+        for prefix, reports in (("valid_", self.valid), ("train_", self.epochs), ("", self.inner)):
+            if f"{prefix}num_updates" not in raw:
+                continue
+            report = numbers(raw, prefix)
+            self._forget_after(report["num_updates"], reports)
+            reports.append(report)
+            return
+
+    def _forget_after(self, update: float, reports: list[Values]) -> None:
+        """Make room for a report at `update`: what a resumed run does again counts once.
+
+        A training report that goes back shows a restart, which takes back reports of every kind.
+        """
+        restarted = reports is self.inner
+        for kind in (self.inner, self.valid, self.epochs) if restarted else (reports,):
+            same = kind is reports
+            while kind and kind[-1]["num_updates"] > update - same:
+                kind.pop()
+
+    def last(self, key: str) -> float | None:
+        """The latest value of a metric in training: of an epoch's end, or of an interval."""
+        reports = sorted([*self.epochs, *self.inner], key=lambda report: report["num_updates"])
+        for report in reversed(reports):
+            if key in report:
+                return float(report[key])
+        return None
+
+
+def numbers(raw: Mapping[str, object], prefix: str) -> Values:
+    """Return the finite numbers of a report under their names without the prefix."""
+    values: Values = {}
+    for key, text in raw.items():
+        try:
+            number = float(str(text))
+        except ValueError:
+            continue
+        if math.isfinite(number):
+            values[key[len(prefix) :] if prefix and key.startswith(prefix) else key] = number
+    return values
+
+
+def read(path: Path) -> Log:
+    """Read a log file; one without a single training report is refused."""
+    log = Log()
+    for line in read_lines(path):
+        if not line.startswith("{"):
+            continue
+        try:
+            raw = json.loads(line)
+        except ValueError:  # the line a kill cut short
+            continue
+        if isinstance(raw, dict):
+            log.add(raw)
+    if not log.inner:
+        raise UserError(
+            f"{path} holds no training report; expected the log of a run with `--log-format json "
+            f"--log-file {path} --log-interval N` and N below the number of updates"
+        )
+    return log
+
+
+def tokens_trained(log: Log) -> list[float]:
+    """Target tokens trained on up to each training report.
+
+    The plugin counts them (`aa_kept_tokens`). fairseq itself logs only the mean number per update
+    since the last report (`wpb`), from which they are added up.
+    """
+    totals: list[float] = []
+    total = update = 0.0
+    for report in log.inner:
+        total += report.get("wpb", 0.0) * (report["num_updates"] - update)
+        total = report.get("aa_kept_tokens", total)
+        update = report["num_updates"]
+        totals.append(total)
+    return totals

@@ -1,0 +1,137 @@
+"""Steps that are not done twice, and continue where they were interrupted.
+
+A step has settings; its key is a hash of them and of the step before, so that a change anywhere
+redoes everything after it and nothing before it. `NAME.begun` is written before the work,
+`NAME.done` after.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Callable, Iterator, Mapping, Sequence
+
+from preprocess.text import UserError, whole_files
+
+
+def environment() -> dict[str, str]:
+    """The environment for a command of this Python: its scripts (fairseq-train, ...) come first."""
+    scripts = str(Path(sys.executable).parent)
+    return {**os.environ, "PATH": scripts + os.pathsep + os.environ.get("PATH", "")}
+
+
+@contextmanager
+def child(command: Sequence[str], cwd: Path, piped: bool = False) -> Iterator[subprocess.Popen]:
+    """Start a command; however the block is left, by a signal too, the command ends with it.
+
+    `piped` gives its standard output to the block as text; otherwise it goes to this terminal.
+    """
+    print("$ " + " ".join(command), flush=True)
+    output = subprocess.PIPE if piped else None
+    try:
+        process = subprocess.Popen(
+            command, cwd=cwd, env=environment(), stdout=output, encoding="utf-8"
+        )
+    except FileNotFoundError as error:
+        raise UserError(
+            f"found no command {command[0]}; expected it in the environment: run `make venv`"
+        ) from error
+    try:
+        yield process
+        if process.wait() != 0:
+            raise UserError(
+                f"{command[0]} failed with status {process.returncode}; its own words are above"
+            )
+    finally:
+        if process.poll() is None:
+            process.terminate()  # not kill: fairseq-train has processes of its own to end
+            process.wait()
+
+
+def run_command(command: Sequence[str], cwd: Path) -> None:
+    """Run a command with its output on this terminal; a failure ends the recipe in one line."""
+    with child(command, cwd):
+        pass
+
+
+@contextmanager
+def stoppable(again: str) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end a recipe in order, with one line that says how to go on."""
+
+    def stop(number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(f"\ninterrupted; `{again}` goes on from here", file=sys.stderr)
+        sys.exit(130)
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+class Steps:
+    """A chain of steps whose stamps lie in one folder."""
+
+    def __init__(self, folder: Path, total: int) -> None:
+        self.folder = folder
+        self.total = total
+        self.count = 0
+        self.key = ""
+
+    def _stamp(self, name: str, state: str) -> Path:
+        return self.folder / f"{name}.{state}"
+
+    def _holds(self, name: str, state: str) -> bool:
+        stamp = self._stamp(name, state)
+        return stamp.is_file() and stamp.read_text(encoding="utf-8") == self.key
+
+    def _mark(self, name: str, state: str) -> None:
+        with whole_files(self._stamp(name, state)) as (stream,):
+            stream.write(self.key)
+
+    def run(
+        self,
+        name: str,
+        settings: Mapping[str, object],
+        outputs: Sequence[Path],
+        action: Callable[[], None],
+    ) -> bool:
+        """Do one step unless it was done with these settings; return whether it was done now.
+
+        What an interrupted run with the same settings left in `outputs` stays for `action` to go on
+        with; what another run left is removed first.
+        """
+        self.count += 1
+        text = json.dumps([self.key, name, settings], sort_keys=True)
+        self.key = hashlib.sha256(text.encode()).hexdigest()
+        title = f"[{self.count}/{self.total}] {name}"
+        if self._holds(name, "done") and all(path.exists() for path in outputs):
+            print(f"{title}: reused", flush=True)
+            return False
+        print(title, flush=True)
+        self._stamp(name, "done").unlink(missing_ok=True)
+        if not self._holds(name, "begun"):
+            for path in outputs:
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink(missing_ok=True)
+            self._mark(name, "begun")
+        start = time.monotonic()
+        action()
+        missing = [str(path) for path in outputs if not path.exists()]
+        if missing:
+            raise UserError(f"step {name} ended without writing {', '.join(missing)}; see above")
+        self._mark(name, "done")
+        print(f"{title}: done in {time.monotonic() - start:.0f} s", flush=True)
+        return True

@@ -1,0 +1,71 @@
+"""From text to a scored translation model trained with AutoAssist: `make quickstart`.
+
+    python -m recipes.multi30k.quickstart [--baseline] [--out runs/multi30k]
+
+Every step prints what it does, continues where it was interrupted, and is reused when it was done
+with the same settings. --baseline trains without AutoAssist, into a folder of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+from recipes.common.data import ROOT
+from recipes.common.steps import Steps, run_command, stoppable
+from recipes.multi30k import prepare
+from recipes.multi30k.evaluate import BEAM, evaluate
+from recipes.multi30k.report import report
+
+TRAIN = ROOT / "recipes" / "multi30k" / "train.sh"
+
+
+def train(out: Path, run: Path, baseline: bool) -> None:
+    """Run train.sh; from the root, where --user-dir finds the plugin of this checkout."""
+    flags = ["--baseline"] if baseline else []
+    command = ["bash", str(TRAIN), str((out / "data-bin").resolve()), str(run.resolve()), *flags]
+    run_command(command, cwd=ROOT)
+
+
+def quickstart(out: Path, baseline: bool) -> None:
+    """Prepare, build features, train, evaluate, report."""
+    start = time.monotonic()
+    run = out / ("baseline" if baseline else "autoassist")
+    steps = Steps(out / "steps", prepare.STEPS + 3)
+    prepare.prepare(out, steps)
+    steps.run(
+        "features",
+        {},
+        [out / "data-bin" / "autoassist"],
+        lambda: run_command(["autoassist-tfidf", str((out / "data-bin").resolve())], cwd=ROOT),
+    )
+    settings = {"train.sh": TRAIN.read_text(encoding="utf-8"), "baseline": baseline}
+    name = f"train-{run.name}"
+    steps.run(
+        name,
+        settings,
+        [run, run / "checkpoint_best.pt", run / "train.log"],
+        lambda: train(out, run, baseline),
+    )
+    steps.run(
+        f"evaluate-{run.name}",
+        {"beam": BEAM},
+        [run / "scores.json"],
+        lambda: evaluate(out, run),
+    )
+    report(run)
+    print(f"all of it took {(time.monotonic() - start) / 60:.1f} min", flush=True)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "multi30k")
+    parser.add_argument("--baseline", action="store_true", help="train without AutoAssist")
+    options = parser.parse_args(arguments)
+    with stoppable("make quickstart"):
+        quickstart(options.out, options.baseline)
+
+
+if __name__ == "__main__":
+    main()

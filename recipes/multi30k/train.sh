@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Train on Multi30k:  recipes/multi30k/train.sh DATA_BIN RUN_FOLDER [--baseline] [more flags]
+#
+# A run that was interrupted goes on from its last checkpoint. --baseline trains without AutoAssist, the
+# same model on as many updates; every other flag is passed on and overrides what stands here.
+set -euo pipefail
+usage="usage: train.sh DATA_BIN RUN_FOLDER [--baseline] [fairseq-train flags]"
+data_bin=${1:?$usage} run=${2:?$usage}
+shift 2
+
+method=(--task translation_autoassist
+  --criterion autoassist_label_smoothed_cross_entropy)
+if [[ ${1:-} == --baseline ]]; then
+  shift
+  method=(--task translation --criterion label_smoothed_cross_entropy)
+fi
+
+mkdir -p "$run"
+# --user-dir for both: the plugin also lets torch >= 2.6 read fairseq's checkpoints again.
+exec fairseq-train "$data_bin" --source-lang en --target-lang de \
+  --user-dir fairseq_autoassist "${method[@]}" --label-smoothing 0.1 \
+  --arch transformer --share-all-embeddings \
+  --encoder-layers 3 --encoder-embed-dim 128 --encoder-ffn-embed-dim 512 \
+  --decoder-layers 3 --decoder-embed-dim 128 --decoder-ffn-embed-dim 512 \
+  --encoder-attention-heads 4 --encoder-normalize-before \
+  --decoder-attention-heads 4 --decoder-normalize-before --dropout 0.1 \
+  --optimizer adam --adam-betas '(0.9, 0.98)' --clip-norm 1.0 --lr 5e-3 \
+  --lr-scheduler polynomial_decay --warmup-updates 150 \
+  --total-num-update 1200 --max-update 1200 --max-tokens 2000 \
+  --num-workers 1 --distributed-world-size 1 --seed 1 \
+  --save-dir "$run" --no-epoch-checkpoints \
+  --log-format json --log-interval 10 --log-file "$run/train.log" "$@"

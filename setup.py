@@ -1,0 +1,34 @@
+"""Packaging of the plugin; tool settings are in pyproject.toml, pinned sets in requirements/.
+
+Neither torch nor fairseq is a plain requirement:
+- fairseq has two distributions with one import name, `fairseq` (Python <= 3.10) and `fairseq-fixed`
+  (Python >= 3.11), and many people run a source checkout; requiring one would install a second copy
+  over theirs;
+- torch is chosen for a machine (CUDA, ROCm, CPU), and pip would replace that choice.
+Whoever has no fairseq yet asks for the extra: pip install torch numpy cython, then
+`pip install --no-build-isolation '.[fairseq]'`, so that fairseq is built against the torch in use.
+"""
+
+from setuptools import find_packages, setup
+
+RECIPES = ["sentencepiece>=0.1.97", "sacrebleu>=2.0", "matplotlib>=3.5"]
+
+setup(
+    name="fairseq-autoassist",
+    version="0.1.0",
+    description="AutoAssist (Zhang et al., NeurIPS 2019) for fairseq: skip pairs that teach little",
+    author="fairseq-autoassist authors",
+    license="MIT",
+    packages=find_packages(include=["fairseq_autoassist", "fairseq_autoassist.*"]),
+    python_requires=">=3.8",
+    install_requires=["numpy>=1.21", "scipy>=1.7", "scikit-learn>=1.0", "tqdm>=4.60"],
+    extras_require={
+        "fairseq": [
+            "fairseq-fixed>=0.12.3.1; python_version >= '3.11'",
+            "fairseq>=0.12.2; python_version < '3.11'",
+        ],
+        "recipes": RECIPES,
+        "dev": [*RECIPES, "hypothesis", "mypy", "pytest", "pytest-timeout", "ruff"],
+    },
+    entry_points={"console_scripts": ["autoassist-tfidf = fairseq_autoassist.tfidf.cli:main"]},
+)

@@ -1,0 +1,196 @@
+"""The exchange with a process and inline: the same batches; and what happens when it fails."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from fairseq_autoassist.core.exchange import Exchange, lag_for
+from fairseq_autoassist.core.process import ProcessExchange
+from fairseq_autoassist.core.worker import SNAPSHOT_EVERY
+from fairseq_autoassist.errors import AssistantFailure
+from fairseq_autoassist.tfidf.cli import main as build_features
+from tests.support.corpus import write_data_bin
+from tests.support.planning import make_spec
+from tests.support.processes import alive, wait_for
+
+pytestmark = pytest.mark.timeout(60)
+PAIRS = 600
+
+
+@pytest.fixture(scope="module")
+def features(tmp_path_factory):
+    folder = write_data_bin(tmp_path_factory.mktemp("data"), PAIRS, vocabulary=300)
+    assert build_features([str(folder)]) == 0
+    return str(folder / "autoassist" / "train.de-en")
+
+
+@pytest.fixture
+def opened():
+    """Opens exchanges, and closes them whatever happens."""
+    exchanges = []
+
+    def open_exchange(kind, *args):
+        exchanges.append(kind(*args))
+        return exchanges[-1]
+
+    yield open_exchange
+    for exchange in exchanges:
+        exchange.close()
+
+
+def spec_of(features, **settings):
+    settings.setdefault("strategy", "autoassist")
+    settings.setdefault("gamma_decay", 0.8)
+    return make_spec(PAIRS, lag=settings.pop("lag", 10), features=features, **settings)
+
+
+def train(exchange, batches, ahead=0, losses=None):
+    """Train on batches, taken so many ahead; those left over are given back as ids."""
+    losses = losses or (lambda ids: 1.0 + ids % 2)
+    taken, out = [], []
+    for _ in range(batches):
+        while len(taken) < ahead + 1:
+            taken.append(exchange.next_batch())
+        batch = taken.pop(0)
+        out.append(batch)
+        exchange.report(batch.number, np.asarray(losses(batch.ids), dtype=np.float32))
+    return out
+
+
+def ids_of(batches):
+    return [batch.ids.tolist() for batch in batches]
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 8])
+def test_process_equals_inline(features, opened, ahead):
+    inline = train(opened(Exchange, spec_of(features)), 150, ahead)
+    process = train(opened(ProcessExchange, spec_of(features)), 150, ahead)
+    assert ids_of(process) == ids_of(inline)
+    assert [b.pairs.tolist() for b in process] == [b.pairs.tolist() for b in inline]
+    assert process[-1].keep_rate < 1.0  # something was decided
+    assert [b.metrics for b in process] == [b.metrics for b in inline]
+
+
+def test_timing_changes_nothing(features, opened):
+    prompt = train(opened(Exchange, spec_of(features)), 60)
+
+    def dawdle(ids):
+        time.sleep(0.02 * (ids[0] % 3 == 0))
+        return 1.0 + ids % 2
+
+    assert ids_of(train(opened(ProcessExchange, spec_of(features)), 60, 4, dawdle)) == ids_of(
+        prompt
+    )
+
+
+@pytest.mark.parametrize("kind", [Exchange, ProcessExchange])
+@pytest.mark.parametrize("other", [Exchange, ProcessExchange])
+def test_goes_on_from_a_state(features, opened, kind, other):
+    reference = ids_of(train(opened(Exchange, spec_of(features)), 120))
+    first = opened(kind, spec_of(features))
+    train(first, 70, ahead=6)
+    state = first.state_dict()
+    second = opened(other, spec_of(features), state)
+    assert ids_of(train(second, 50, ahead=3)) == reference[70:]
+
+
+def test_reports_must_come_in_order(features, opened):
+    exchange = opened(Exchange, spec_of(features))
+    exchange.next_batch()
+    with pytest.raises(ValueError, match="report of micro-batch 1, expected 0"):
+        exchange.report(1, None)
+
+
+@pytest.mark.parametrize("before", [3, SNAPSHOT_EVERY + 30])
+@pytest.mark.parametrize("how", ["kill", "stop", "raise"])
+def test_a_failed_worker_loses_no_pair(features, opened, before, how):
+    exchange = opened(ProcessExchange, spec_of(features, timeout=1.0))
+    done = train(exchange, before, ahead=2)
+    taken = before + 2
+    pid = exchange.pid
+    if how == "raise":  # a report that does not fit its batch
+        exchange.report(before, np.ones(1000, np.float32))
+    else:
+        os.kill(pid, signal.SIGKILL if how == "kill" else signal.SIGSTOP)
+    started = time.monotonic()
+    # the two that were ahead are trained on first
+    for number in range(exchange.trained, taken):
+        exchange.report(number, None)
+    done += train_on(exchange, 200)
+    assert time.monotonic() - started < 15
+    assert exchange.failure and str(pid) in exchange.failure
+    cause = {"kill": "died (signal 9)", "stop": "gave no answer for 1 s", "raise": "raised:"}
+    assert cause[how] in exchange.failure
+    assert not alive(pid)
+    assert [b.number for b in done] == [*range(before), *range(taken, taken + 200)]
+    # two and a half passes follow, and nothing is skipped in them
+    late = Counter(i for ids in ids_of(done[before:]) for i in ids)
+    assert set(late) == set(range(PAIRS))
+    state = exchange.state_dict()
+    resumed = opened(Exchange, spec_of(features), state)
+    assert resumed.next_batch().number == exchange.trained
+
+
+def train_on(exchange, batches):
+    out = []
+    for _ in range(batches):
+        batch = exchange.next_batch()
+        out.append(batch)
+        exchange.report(batch.number, np.ones(len(batch.ids), np.float32))
+    return out
+
+
+def test_stop_on_failure_raises(features, opened):
+    exchange = opened(ProcessExchange, spec_of(features, on_failure="stop"))
+    train(exchange, 5)
+    os.kill(exchange.pid, signal.SIGKILL)
+    with pytest.raises(AssistantFailure, match=r"died \(signal 9\).*stop"):
+        train(exchange, 100)
+
+
+def test_state_of_a_failed_worker_can_be_saved(features, opened):
+    exchange = opened(ProcessExchange, spec_of(features))
+    train(exchange, 20)
+    os.kill(exchange.pid, signal.SIGKILL)
+    assert exchange.state_dict()["trained"] == 20
+
+
+def test_the_worker_ends_with_its_parent(features):
+    program = (
+        "import sys, time\n"
+        "from tests.core.test_exchange import ProcessExchange, spec_of, train\n"
+        "exchange = ProcessExchange(spec_of(sys.argv[1]))\n"
+        "train(exchange, 3)\n"
+        "print(exchange.pid, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program, features], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        pid = int(parent.stdout.readline())
+        assert alive(pid)
+        parent.kill()
+        wait_for(lambda: not alive(pid), 5, "the worker to end with its parent")
+    finally:
+        parent.kill()
+        parent.wait()
+
+
+def test_lag_exceeds_what_the_loader_takes_ahead():
+    assert lag_for(0, 1) == 32
+    assert lag_for(19, 16) > 19 + 16
+
+
+def test_the_worker_imports_neither_torch_nor_fairseq():
+    program = (
+        "import sys, fairseq_autoassist.core.worker\n"
+        "assert not {'torch', 'fairseq', 'sklearn'} & set(sys.modules), 'too much'\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=30)

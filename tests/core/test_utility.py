@@ -1,0 +1,31 @@
+"""Threshold and labels."""
+
+import numpy as np
+import pytest
+
+from fairseq_autoassist.core.utility import ema, labels, update_threshold
+
+
+def test_threshold_starts_at_the_first_mean_and_moves_by_the_decay():
+    threshold = update_threshold(None, np.array([2.0, 4.0]), 0.9)
+    assert threshold == 3.0
+    assert update_threshold(threshold, np.array([13.0]), 0.9) == pytest.approx(4.0)
+
+
+def test_an_empty_report_changes_nothing():
+    assert update_threshold(None, np.empty(0), 0.9) is None
+    assert update_threshold(3.5, np.empty(0), 0.9) == 3.5
+
+
+def test_label_is_loss_above_the_threshold():
+    np.testing.assert_array_equal(labels(np.array([2.9, 3.0, 3.1]), 3.0), [False, False, True])
+
+
+def test_threshold_does_not_depend_on_batch_size_for_equal_losses():
+    assert update_threshold(3.0, np.full(7, 2.0), 0.5) == update_threshold(
+        3.0, np.full(1, 2.0), 0.5
+    )
+
+
+def test_ema():
+    assert ema(1.0, 2.0, 0.25) == 1.75

@@ -1,0 +1,202 @@
+"""Whatever is wrong with the data is one clear line; whatever kills the builder leaves no ruins."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Callable
+
+import numpy as np
+import pytest
+
+from fairseq_autoassist.core.features import Features, feature_folder
+from fairseq_autoassist.tfidf.cli import main
+from tests.support.corpus import (
+    ROOT,
+    multi30k_pairs,
+    preprocess,
+    write_data_bin,
+    write_side,
+    write_text,
+)
+
+CLI = [sys.executable, "-m", "fairseq_autoassist.tfidf.cli"]
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_data_bin(tmp_path_factory.mktemp("small") / "bin", 50, vocabulary=100)
+
+
+def patch(name: str, offset: int, data: bytes) -> Callable[[Path], None]:
+    """Overwrite some bytes of a file."""
+
+    def apply(folder: Path) -> None:
+        content = bytearray((folder / name).read_bytes())
+        content[offset : offset + len(data)] = data
+        (folder / name).write_bytes(content)
+
+    return apply
+
+
+def cut(name: str, by: int) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:-by]) and None
+
+
+def remove(name: str) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).unlink()
+
+
+def empty(folder: Path) -> None:
+    for lang in ("de", "en"):
+        write_side(folder / f"train.de-en.{lang}", np.empty(0), np.empty(0, dtype=int))
+
+
+def shorter(folder: Path) -> None:
+    write_side(folder / "train.de-en.en", np.full(40, 2), np.ones(40, dtype=int))
+
+
+def copy_as(subset: str, pair: str = "de-en") -> Callable[[Path], None]:
+    def apply(folder: Path) -> None:
+        for path in folder.glob("train.de-en.*"):
+            shutil.copy(path, folder / path.name.replace("train.de-en", f"{subset}.{pair}"))
+
+    return apply
+
+
+def line(text: str) -> Callable[[Path], None]:
+    def apply(folder: Path) -> None:
+        with open(folder / "dict.en.txt", "a", encoding="utf-8") as file:
+            file.write(text)
+
+    return apply
+
+
+BIN, IDX = "train.de-en.en.bin", "train.de-en.en.idx"
+FAILURES = {
+    "tokens truncated": (cut(BIN, 2), [], "en.bin is damaged"),
+    "tokens missing": (remove(BIN), [], "en.bin is missing"),
+    "index truncated": (cut(IDX, 4), [], "en.idx is damaged"),
+    "header truncated": (lambda f: (f / IDX).write_bytes(b"MMIDIDX\x00\x00\x01"), [], "header"),
+    "index not fairseq's": (patch(IDX, 0, b"something"), [], "not an index of fairseq"),
+    "huffman": (patch(IDX, 0, b"HUFFIDX\x00"), [], "impl huffman, expected mmap"),
+    "index version": (patch(IDX, 9, b"\x07"), [], "found version 7"),
+    "floats": (patch(IDX, 17, b"\x06"), [], "dtype code 6"),
+    "offsets": (patch(IDX, 26 + 4 * 50 + 8, b"\xff"), [], "offsets do not match sizes"),
+    "token out of range": (patch(BIN, 0, b"\xff\xff"), [], "expected 0 to 103"),
+    "no sentences": (empty, [], "holds no sentences"),
+    "sides differ": (shorter, [], "50 source and 40 target"),
+    "no dictionary": (remove("dict.de.txt"), [], "dict.de.txt"),
+    "dictionary format": (line("lonely\n"), [], "line 101: found 'lonely'"),
+    "no such subset": (None, ["--train-subset", "other"], "no subset 'other'"),
+    "no such languages": (None, ["-s", "fr", "-t", "en"], "no train.fr-en"),
+    "two language pairs": (copy_as("train", "de-fr"), [], "say which with --source-lang"),
+    "combined subsets": (copy_as("train1"), [], "also holds train1"),
+    "several subsets": (None, ["--train-subset", "train,valid"], "found several subsets"),
+    "several subsets, languages given": (
+        None,
+        ["--train-subset", "train,valid", "-s", "de", "-t", "en"],
+        "found several subsets",
+    ),
+}
+
+
+def refused(arguments: list, capsys: pytest.CaptureFixture) -> str:
+    """Run the command, which must fail with one clear line; returns it."""
+    assert main([*map(str, arguments), "--no-progress"]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("autoassist-tfidf: error: ") and captured.err.count("\n") == 1
+    assert captured.out == ""
+    return captured.err
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_bad_data_is_one_line_and_writes_nothing(
+    small: Path, tmp_path: Path, capsys: pytest.CaptureFixture, failure: str
+) -> None:
+    damage, arguments, message = FAILURES[failure]
+    folder = Path(shutil.copytree(small, tmp_path / "bin"))
+    if damage:
+        damage(folder)
+    assert message in refused([folder, *arguments], capsys)
+    assert not list(folder.rglob("autoassist/*"))
+
+
+def test_bad_shards_and_folders(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    a, b = (Path(shutil.copytree(small, tmp_path / name)) for name in "ab")
+    line("more 1\n")(b)
+    assert "differs from" in refused([f"{a}:{b}"], capsys)
+    assert "several shards" in refused([f"{a}:{b}", "--dest", tmp_path], capsys)
+    assert "twice" in refused([f"{a}:{a}"], capsys)
+    assert "no folder" in refused([tmp_path / "none"], capsys)
+    assert "DATA_BIN is empty" in refused([""], capsys)
+
+
+def test_other_formats_of_fairseq(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    train = ["--trainpref", write_text(tmp_path / "text", multi30k_pairs("train", 20)), "--destdir"]
+    kinds = ("raw", "cached", "lazy")
+    preprocess([[*train, tmp_path / kind, "--dataset-impl", kind] for kind in kinds])
+    for kind in kinds:
+        message = refused([tmp_path / kind], capsys)
+        assert f"--dataset-impl {'raw' if kind == 'raw' else 'lazy or cached'}" in message
+        assert "fairseq-preprocess again with --dataset-impl mmap" in message
+
+
+def test_a_failed_build_leaves_the_old_features(
+    small: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    folder = Path(shutil.copytree(small, tmp_path / "bin"))
+    assert main([str(folder)]) == 0
+    capsys.readouterr()
+    patch(BIN, 0, b"\xff\xff")(folder)
+    refused([folder], capsys)
+    assert Features.open(feature_folder(folder, "train", "de", "en")).rows == 50
+
+
+def test_command_runs_without_torch_and_fairseq(small: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(small, tmp_path / "bin")
+    code = (
+        "import sys; from fairseq_autoassist.tfidf.cli import main\n"
+        "assert main(sys.argv[1:]) == 0\n"
+        "sys.exit(sum(name in ('torch', 'fairseq') for name in sys.modules))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code, folder], cwd=ROOT, timeout=60, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr
+    assert "weighting: 100%" in run.stderr and "50 pairs" in run.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_killed_in_mid_write(tmp_path: Path, number: signal.Signals) -> None:
+    folder = write_data_bin(tmp_path / "bin", 60_000, vocabulary=1000)
+    target = feature_folder(folder, "train", "de", "en")
+    # Chunks this small make the build last for many seconds.
+    builder = subprocess.Popen(
+        [*CLI, str(folder), "--chunk-tokens", "60"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while not any(p.stat().st_size for p in target.parent.glob(".*/block0.data")):
+            assert builder.poll() is None and time.monotonic() < deadline
+            time.sleep(0.02)
+        builder.send_signal(number)
+        _, stderr = builder.communicate(timeout=20)
+    finally:
+        builder.kill()
+        builder.wait()
+    status = {signal.SIGKILL: -signal.SIGKILL, signal.SIGTERM: 143, signal.SIGINT: 130}[number]
+    assert (builder.returncode, b"Traceback" in stderr) == (status, False), stderr.decode()[-3000:]
+    assert not target.exists()
+    ruins = list(target.parent.iterdir())
+    assert len(ruins) == (1 if number == signal.SIGKILL else 0)
+    assert main([str(folder), "--no-progress"]) == 0
+    assert list(target.parent.iterdir()) == [target]  # what SIGKILL left is gone as well
+    assert Features.open(target).rows == 60_000

@@ -1,0 +1,92 @@
+"""The cleaning rules, and that every pair is accounted for."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from preprocess.clean import Limits, Report, clean_pairs, main, reason_to_drop
+from preprocess.text import read_lines
+
+
+def run_on(folder: Path, source: str, target: str) -> list[str]:
+    paths = [folder / name for name in ("in.en", "in.de", "out.en", "out.de")]
+    paths[0].write_bytes(source.encode())
+    paths[1].write_bytes(target.encode())
+    names = ("--source", "--target", "--out-source", "--out-target")
+    return [word for pair in zip(names, map(str, paths)) for word in pair]
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "reason"),
+    [
+        ("a man", "ein Mann", None),
+        ("", "ein Mann", "empty"),
+        ("a man", "", "empty"),
+        ("a " * 176, "b " * 175, "too long"),
+        ("a " * 175, "b " * 175, None),
+        ("a " * 30, "b " * 10, None),
+        ("a " * 31, "b " * 10, "length ratio"),
+        ("b " * 10, "a " * 31, "length ratio"),
+        ("a", "b b b b b", None),  # short ones are no evidence
+    ],
+)
+def test_first_reason_that_applies(source: str, target: str, reason: str | None) -> None:
+    assert reason_to_drop(source, target, Limits()) == reason
+
+
+@given(st.lists(st.tuples(st.text(), st.text())))
+def test_every_pair_is_kept_or_counted(pairs: list[tuple[str, str]]) -> None:
+    report = Report()
+    kept = list(clean_pairs(pairs, Limits(max_words=3), report))
+    assert report.kept == len(kept)
+    assert report.seen == len(pairs)
+    assert all(side == " ".join(side.split()) != "" for pair in kept for side in pair)
+
+
+def test_files_report_and_outputs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = run_on(tmp_path, " A  man.\n\nx\n", "Ein Mann. \nleer\ny\n")
+    main(arguments)
+    assert "3 pairs read, 2 kept, dropped: empty 1" in capsys.readouterr().out
+    assert (tmp_path / "out.en").read_text() == "A man.\nx\n"
+    assert (tmp_path / "out.de").read_text() == "Ein Mann.\ny\n"
+
+
+def test_only_a_line_feed_ends_a_line(tmp_path: Path) -> None:
+    main(run_on(tmp_path, "a\u2028b\rc\nd\n", "1\n2\n"))
+    assert (tmp_path / "out.en").read_text() == "a b c\nd\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "message"),
+    [
+        ("a\nb\n", "a\n", "in.de ends after 1 lines but .*in.en goes on"),
+        ("\n", "a\n", "nothing left .* dropped: empty 1"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(
+    tmp_path: Path, source: str, target: str, message: str
+) -> None:
+    with pytest.raises(SystemExit, match=message) as error:
+        main(run_on(tmp_path, source, target))
+    assert "\n" not in str(error.value)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.de", "in.en"]
+
+
+def test_not_utf8_and_not_gzip_are_refused(tmp_path: Path) -> None:
+    latin, cut = tmp_path / "b", tmp_path / "c.gz"
+    latin.write_bytes(b"\xe4\n")
+    cut.write_bytes(gzip.compress(b"a man\n" * 100)[:-9])
+    for path, words in ((latin, "not UTF-8"), (cut, "damaged"), (tmp_path / "no", "found no file")):
+        with pytest.raises(SystemExit, match=words):
+            list(read_lines(path))
+
+
+@pytest.mark.parametrize(("flag", "value"), [("--max-words", "0"), ("--max-ratio", "nan")])
+def test_limits_out_of_range(tmp_path: Path, flag: str, value: str) -> None:
+    with pytest.raises(SystemExit, match=f"{flag} is {value}; expected"):
+        main([*run_on(tmp_path, "a\n", "b\n"), flag, value])

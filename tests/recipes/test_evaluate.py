@@ -1,0 +1,27 @@
+"""What evaluate.py makes of fairseq-generate's output."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from recipes.multi30k.evaluate import hypotheses, score
+
+OUTPUT = "S-1\t▁two\nH-1\t-0.4\t▁zwei ▁Männer\nD-1\t-0.4\t▁zwei\nS-0\t▁a\nH-0\t-0.5\t▁ein ▁Mann\n"
+
+
+def test_order_is_the_test_sets(tmp_path: Path) -> None:
+    path = tmp_path / "generate.txt"
+    path.write_text(OUTPUT + "Generate test with beam=5\n", encoding="utf-8")
+    assert hypotheses(path, 2) == ["▁ein ▁Mann", "▁zwei ▁Männer"]
+    with pytest.raises(SystemExit, match="holds 2 translations; expected one for each of 3"):
+        hypotheses(path, 3)
+
+
+def test_scores_carry_their_signature() -> None:
+    text = ["Ein Mann schläft auf einer Bank .", "Zwei Hunde laufen durch den Schnee ."]
+    scores = score(text, text)
+    assert scores["BLEU"]["score"] == pytest.approx(100)
+    assert "tok:13a" in str(scores["BLEU"]["signature"])
+    assert "nc:6" in str(scores["chrF2"]["signature"])

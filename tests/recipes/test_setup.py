@@ -1,0 +1,56 @@
+"""The set-up script refuses what cannot run, in one line, and touches nothing then."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from recipes.common.data import ROOT
+
+SCRIPT = ROOT / "tools" / "setup_env.sh"
+
+
+def set_up(venv: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": os.environ["PATH"], **variables}
+    return subprocess.run(
+        [str(SCRIPT), str(venv)], env=environment, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture
+def old_python(tmp_path: Path) -> str:
+    """An "interpreter" that runs nothing and calls itself 3.7."""
+    path = tmp_path / "bin" / "python3"
+    path.parent.mkdir()
+    path.write_text('#!/bin/sh\n[ "$1" = --version ] && echo Python 3.7.17\nexit 1\n')
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_named_python_that_cannot_run_it(tmp_path: Path, old_python: str) -> None:
+    result = set_up(tmp_path / "venv", PYTHON=old_python)
+    assert result.returncode == 1
+    assert len(result.stderr.splitlines()) == 1
+    assert "Python 3.7.17" in result.stderr
+    assert "expected CPython 3.11, 3.12 or 3.13" in result.stderr
+    assert not (tmp_path / "venv").exists()
+
+
+def test_no_suitable_python_at_all(tmp_path: Path, old_python: str) -> None:
+    for tool in ("bash", "env", "dirname", "cat", "cksum", "head"):
+        found = next(
+            Path(folder) / tool
+            for folder in os.environ["PATH"].split(os.pathsep)
+            if (Path(folder) / tool).exists()
+        )
+        (tmp_path / "bin" / tool).symlink_to(found)
+    result = set_up(tmp_path / "venv", PATH=str(tmp_path / "bin"))
+    assert result.returncode == 1
+    assert result.stderr.splitlines() == [
+        "error: found no suitable Python (python3 is Python 3.7.17); expected CPython 3.11, 3.12 "
+        "or 3.13, 64 bit, with venv: install one, or name it with PYTHON=... make ..."
+    ]
+    assert not (tmp_path / "venv").exists()

@@ -1,0 +1,88 @@
+"""Steps are done once, redone after a change, and continued after an interruption."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from recipes.common.steps import Steps, child, run_command, stoppable
+
+
+class Recipe:
+    """Two steps, the second reading the first's output, that note what they did."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.did: list[str] = []
+
+    def __call__(self, first: int = 1, second: int = 1, fail: bool = False) -> list[str]:
+        steps = Steps(self.folder / "steps", 2)
+        self.did = []
+        one, two = self.folder / "one", self.folder / "two"
+        steps.run("one", {"value": first}, [one], lambda: self.write(one))
+        steps.run("two", {"value": second}, [two], lambda: self.write(two, fail))
+        return self.did
+
+    def write(self, path: Path, fail: bool = False) -> None:
+        self.did.append(f"{path.name} went on" if path.exists() else path.name)
+        path.mkdir(exist_ok=True)
+        if fail:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Recipe:
+    return Recipe(tmp_path)
+
+
+def test_second_call_reuses(recipe: Recipe, capsys: pytest.CaptureFixture[str]) -> None:
+    assert recipe() == ["one", "two"]
+    assert recipe() == []
+    assert "[1/2] one: reused" in capsys.readouterr().out
+
+
+def test_a_change_redoes_what_follows_and_nothing_else(recipe: Recipe) -> None:
+    recipe()
+    assert recipe(second=2) == ["two"]
+    assert recipe(first=2, second=2) == ["one", "two"]
+
+
+def test_a_missing_output_is_made_again(recipe: Recipe) -> None:
+    recipe()
+    (recipe.folder / "two").rmdir()
+    assert recipe() == ["two"]
+
+
+def test_interrupted_step_goes_on_only_with_the_same_settings(recipe: Recipe) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        recipe(fail=True)
+    assert recipe() == ["two went on"]
+    with pytest.raises(KeyboardInterrupt):
+        recipe(second=2, fail=True)
+    assert recipe(second=3) == ["two"]
+
+
+def test_step_that_writes_nothing_is_an_error(tmp_path: Path) -> None:
+    steps = Steps(tmp_path, 1)
+    with pytest.raises(SystemExit, match="step lazy ended without writing"):
+        steps.run("lazy", {}, [tmp_path / "absent"], lambda: None)
+    assert not (tmp_path / "lazy.done").exists()
+
+
+def test_commands_fail_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="found no command no-such-command"):
+        run_command(["no-such-command"], tmp_path)
+    with pytest.raises(SystemExit, match="failed with status 3"):
+        run_command([sys.executable, "-c", "raise SystemExit(3)"], tmp_path)
+
+
+def test_no_process_outlives_its_block(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
+    with pytest.raises(SystemExit) as stop, stoppable("make it"):
+        with child(sleep, tmp_path) as process:
+            raise KeyboardInterrupt
+    assert stop.value.code == 130
+    assert process.returncode is not None
+    assert "`make it` goes on from here" in capsys.readouterr().err

@@ -1,0 +1,57 @@
+"""Small planning problems: sizes, features and specs without a data-bin."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sp
+
+from fairseq_autoassist.config import AutoAssistConfig
+from fairseq_autoassist.core.batching import BatchLimits
+from fairseq_autoassist.core.plan import PlanSpec
+
+
+class MemoryFeatures:
+    """Features held in memory: rows of a CSR matrix."""
+
+    def __init__(self, matrix) -> None:
+        self.matrix = sp.csr_array(matrix).astype(np.float32)
+        self.rows, self.dimensions = self.matrix.shape
+
+    def gather(self, ids):
+        """Rows by id."""
+        return self.matrix[ids]
+
+    def scores(self, ids, weights):
+        """Product by id."""
+        return self.matrix[ids] @ weights
+
+
+def make_sizes(pairs, seed=0, low=3, high=40):
+    """Source and target sizes that go together, as in real text."""
+    rng = np.random.default_rng(seed)
+    source = rng.integers(low, high, pairs)
+    target = np.clip(source + rng.integers(-4, 5, pairs), 2, high + 4)
+    return source.astype(np.int32), target.astype(np.int32)
+
+
+def make_spec(pairs=500, seed=1, lag=5, limits=None, eligible=None, **settings):
+    """A spec with plausible defaults; ``settings`` go to the config (strategy: uniform)."""
+    rank = settings.pop("rank", 0)
+    world_size = settings.pop("world_size", 1)
+    chunk = settings.pop("chunk", None)
+    features = settings.pop("features", None)
+    settings.setdefault("strategy", "uniform")
+    source, target = make_sizes(pairs)
+    return PlanSpec(
+        config=AutoAssistConfig(**settings),
+        source_sizes=source,
+        target_sizes=target,
+        eligible=eligible,
+        limits=limits or BatchLimits(max_tokens=200, multiple=8),
+        seed=seed,
+        lag=lag,
+        rank=rank,
+        world_size=world_size,
+        chunk=chunk,
+        features=features,
+    )

@@ -1,0 +1,67 @@
+"""Finding and waiting for the processes of a test."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Callable
+
+WORKER = "fairseq_autoassist.core.worker"
+
+
+def children(pid: int) -> list[int]:
+    """Process ids of all living descendants of a process."""
+    parents = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
+            except OSError:
+                continue
+            if fields[0] != "Z":
+                parents[int(entry.name)] = int(fields[1])
+    found, queue = [], [pid]
+    while queue:
+        parent = queue.pop()
+        mine = [child for child, its in parents.items() if its == parent]
+        found += mine
+        queue += mine
+    return found
+
+
+def workers(pid: int) -> list[int]:
+    """The Assistants' processes below a process."""
+    return [child for child in children(pid) if WORKER in command_line(child)]
+
+
+def command_line(pid: int) -> str:
+    """Its arguments, or '' when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    except OSError:
+        return ""
+
+
+def alive(pid: int) -> bool:
+    """Whether a process exists and is no zombie."""
+    try:
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def wait_for(condition: Callable[[], object], seconds: float, what: str) -> object:
+    """Poll until the condition holds; returns its value.
+
+    Raises:
+        TimeoutError: it did not hold in time
+    """
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.05)
+    raise TimeoutError(f"waited {seconds} s for {what}")

@@ -1,0 +1,131 @@
+#!/usr/bin/env bash
+# Create or complete the virtual environment: tools/setup_env.sh .venv
+#
+#   PYTHON   interpreter to use; left out: the first suitable one found
+#   TORCH    torch version ("2.11.0+cu130"): kept where that interpreter has it, else installed
+#
+# torch comes first, by exact version, and fairseq is built against it without build isolation:
+# otherwise its build fetches a second torch of several GB. Every step may be interrupted: the stamp is
+# written last, and without a stamp that fits the next call goes through the steps again.
+set -euo pipefail
+
+CPU_TORCH=2.13.0
+FAIRSEQ=fairseq-fixed==0.12.3.1
+CAN_RUN="CPython 3.11, 3.12 or 3.13, 64 bit, with venv"
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+venv=${1:?usage: tools/setup_env.sh VENV_FOLDER}
+stamp=$venv/.setup-stamp
+step=0
+
+fail() { echo "error: $*" >&2; exit 1; }
+
+say() { step=$((step + 1)); echo "[set-up $step/6] $*"; }
+
+suitable() {
+  "$1" -c 'import ensurepip, sys, venv
+ok = sys.implementation.name == "cpython" and (3, 11) <= sys.version_info[:2] <= (3, 13)
+sys.exit(not (ok and sys.maxsize > 2**32))' 2>/dev/null
+}
+
+find_python() {
+  local name
+  if [[ -n ${PYTHON:-} ]]; then
+    suitable "$PYTHON" || fail "PYTHON=$PYTHON ($("$PYTHON" --version 2>&1 | head -n 1)) cannot run" \
+      "this; expected $CAN_RUN: name one with PYTHON=python3.11 make ..."
+    echo "$PYTHON"
+    return
+  fi
+  for name in python3 python3.11 python3.12 python3.13 python; do
+    if suitable "$name"; then echo "$name"; return; fi
+  done
+  fail "found no suitable Python (python3 is $(python3 --version 2>&1 | head -n 1));" \
+    "expected $CAN_RUN: install one, or name it with PYTHON=... make ..."
+}
+
+# The settings that decide what gets installed. Contents, not times: a fresh checkout touches all files.
+fingerprint() {
+  {
+    cat "$root"/requirements/*.txt "$root/setup.py" "${BASH_SOURCE[0]}"
+    echo "torch ${TORCH:-default} python ${PYTHON:-default}"
+  } | cksum
+}
+
+# Print "VERSION FOLDER" of the torch to keep: the one named, or any build for a GPU.
+torch_to_keep() {
+  "$1" - "${TORCH:-}" <<'PY' 2>/dev/null || true
+import sys
+from pathlib import Path
+import torch
+gpu = torch.version.cuda or getattr(torch.version, "hip", None)
+if str(torch.__version__) == sys.argv[1] or (gpu and not sys.argv[1]):
+    print(torch.__version__, Path(torch.__file__).resolve().parent.parent)
+PY
+}
+
+pip_install() { "$venv/bin/python" -m pip install --disable-pip-version-check "$@"; }
+
+install_torch() {
+  local kept version folder site
+  kept=$(torch_to_keep "$1")
+  site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+  if [[ -n $kept ]]; then
+    version=${kept%% *} folder=${kept#* }
+    say "keeping torch $version of $folder"
+    # Not --system-site-packages: from within another environment that shows the packages of the
+    # Python below it, not the torch that is there.
+    echo "import site; site.addsitedir(r'$folder')" >"$site/kept-torch.pth"
+  else
+    version=${TORCH:-$CPU_TORCH}
+    say "torch $version"
+    rm -f "$site/kept-torch.pth"
+    pip_install "torch==$version"
+  fi
+  version=$("$venv/bin/python" -c 'import torch; print(torch.__version__)')
+  echo "torch==$version" >"$venv/torch-constraint.txt" # holds pip to it in every later step
+}
+
+# A plain editable install is found by `import`, but not by fairseq's `--user-dir fairseq_autoassist`
+# from another folder: that looks beside the installed fairseq. A link there is both, and one copy.
+link_package() {
+  local site
+  site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+  ln -sfn "$root/fairseq_autoassist" "$site/fairseq_autoassist"
+}
+
+main() {
+  local python wanted
+  wanted=$(fingerprint)
+  if [[ -x $venv/bin/python && -f $stamp && $(<"$stamp") == "$wanted" ]]; then return; fi
+
+  python=$(find_python)
+  say "virtual environment $venv with $("$python" --version)"
+  if [[ -x $venv/bin/python ]]; then
+    local have want
+    have=$("$venv/bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])' || true)
+    want=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    [[ $have == "$want" ]] || fail "$venv holds Python ${have:-that does not start} but $python is" \
+      "$want: remove it with 'rm -rf $venv', or name the other one with PYTHON=..."
+    rm -f "$stamp"
+  else
+    "$python" -m venv --clear "$venv"
+  fi
+  install_torch "$python"
+  say "build tools"
+  pip_install -c "$venv/torch-constraint.txt" -r "$root/requirements/build.txt"
+  say "pinned dependencies"
+  pip_install -c "$venv/torch-constraint.txt" -r "$root/requirements/dev.txt"
+  say "$FAIRSEQ (built from source: about three minutes, silent)"
+  pip_install -c "$venv/torch-constraint.txt" --no-build-isolation "$FAIRSEQ"
+  say "fairseq_autoassist"
+  pip_install --quiet --no-deps --no-build-isolation --editable "$root"
+  link_package
+  local reason
+  reason=$("$venv/bin/python" -c 'import fairseq, sacrebleu, sentencepiece, sklearn' 2>&1) ||
+    fail "$venv was set up but cannot import fairseq (${reason##*$'\n'}); expected a working one:" \
+      "try 'rm -rf $venv' and again, or another torch with TORCH=..."
+  echo "$wanted" >"$stamp.tmp"
+  mv "$stamp.tmp" "$stamp"
+}
+
+main
