@@ -1,4 +1,4 @@
-# `make help` lists the targets. PYTHON names an interpreter, TORCH a torch version to keep or install:
+# `make help` lists the targets. PYTHON names an interpreter, TORCH a torch to keep or install:
 #   PYTHON=python3.12 make test        TORCH=2.11.0+cu130 make quickstart
 SHELL := /bin/bash
 VENV := .venv

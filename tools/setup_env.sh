@@ -5,8 +5,8 @@
 #   TORCH    torch version ("2.11.0+cu130"): kept where that interpreter has it, else installed
 #
 # torch comes first, by exact version, and fairseq is built against it without build isolation:
-# otherwise its build fetches a second torch of several GB. Every step may be interrupted: the stamp is
-# written last, and without a stamp that fits the next call goes through the steps again.
+# otherwise its build fetches a second torch of several GB. Every step may be interrupted: the stamp
+# is written last, and without a stamp that fits the next call goes through the steps again.
 set -euo pipefail
 
 CPU_TORCH=2.13.0
@@ -31,8 +31,9 @@ sys.exit(not (ok and sys.maxsize > 2**32))' 2>/dev/null
 find_python() {
   local name
   if [[ -n ${PYTHON:-} ]]; then
-    suitable "$PYTHON" || fail "PYTHON=$PYTHON ($("$PYTHON" --version 2>&1 | head -n 1)) cannot run" \
-      "this; expected $CAN_RUN: name one with PYTHON=python3.11 make ..."
+    suitable "$PYTHON" ||
+      fail "PYTHON=$PYTHON ($("$PYTHON" --version 2>&1 | head -n 1)) cannot run this;" \
+        "expected $CAN_RUN: name one with PYTHON=python3.11 make ..."
     echo "$PYTHON"
     return
   fi
@@ -43,7 +44,7 @@ find_python() {
     "expected $CAN_RUN: install one, or name it with PYTHON=... make ..."
 }
 
-# The settings that decide what gets installed. Contents, not times: a fresh checkout touches all files.
+# What decides what gets installed. Contents, not times: a fresh checkout touches all files.
 fingerprint() {
   {
     cat "$root"/requirements/*.txt "$root/setup.py" "${BASH_SOURCE[0]}"
@@ -85,8 +86,8 @@ install_torch() {
   echo "torch==$version" >"$venv/torch-constraint.txt" # holds pip to it in every later step
 }
 
-# A plain editable install is found by `import`, but not by fairseq's `--user-dir fairseq_autoassist`
-# from another folder: that looks beside the installed fairseq. A link there is both, and one copy.
+# A plain editable install is found by `import`, but not by fairseq's `--user-dir NAME` from another
+# folder: that looks beside the installed fairseq. A link there is both, and one copy.
 link_package() {
   local site
   site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
@@ -104,8 +105,9 @@ main() {
     local have want
     have=$("$venv/bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])' || true)
     want=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-    [[ $have == "$want" ]] || fail "$venv holds Python ${have:-that does not start} but $python is" \
-      "$want: remove it with 'rm -rf $venv', or name the other one with PYTHON=..."
+    [[ $have == "$want" ]] ||
+      fail "$venv holds Python ${have:-that does not start} but $python is $want:" \
+        "remove it with 'rm -rf $venv', or name the other one with PYTHON=..."
     rm -f "$stamp"
   else
     "$python" -m venv --clear "$venv"

@@ -38,7 +38,7 @@ def to_checkpoint(state: Any) -> Any:
         return [to_checkpoint(value) for value in state]
     if isinstance(state, np.ndarray):
         if state.dtype == KEPT:
-            columns = {name: np.ascontiguousarray(state[name]) for name in KEPT.names or ()}
+            columns = {name: state[name].copy() for name in KEPT.names or ()}
             return {"kept_pairs": {n: torch.from_numpy(column) for n, column in columns.items()}}
         return torch.from_numpy(np.array(state))
     if isinstance(state, np.generic):

@@ -11,6 +11,23 @@ from ..core.features import Features, feature_folder
 from ..errors import ConfigError
 from ..tfidf.corpus import open_shard
 
+_BINARISE = "binarise the corpus again with: fairseq-preprocess --trainpref ... --destdir"
+
+
+def refuse_empty(cfg: Any) -> None:
+    """Refuse a training set without a token, which fairseq fails to map.
+
+    Raises:
+        ConfigError: names the empty file and the command that makes another
+    """
+    for folder in utils.split_paths(cfg.data):
+        for path in sorted(Path(folder).glob(f"{cfg.train_subset}.*-*.*.bin")):
+            if path.stat().st_size == 0:
+                raise ConfigError(
+                    f"{path} is empty: --train-subset {cfg.train_subset} has 0 pairs, expected at "
+                    f"least one; {_BINARISE} {folder}"
+                )
+
 
 def check_sizes(dataset: Any, cfg: Any, ranks: int) -> None:
     """Refuse data that cannot be planned.
@@ -32,8 +49,7 @@ def check_sizes(dataset: Any, cfg: Any, ranks: int) -> None:
     if len(dataset) < ranks:
         raise ConfigError(
             f"{paths[0]} has {len(dataset)} pairs in --train-subset {cfg.train_subset}, expected "
-            f"at least one for each of {ranks} ranks; binarise the corpus again with: "
-            "fairseq-preprocess --trainpref ... --destdir " + paths[0]
+            f"at least one for each of {ranks} ranks; {_BINARISE} {paths[0]}"
         )
 
 

@@ -18,9 +18,10 @@ from ..errors import AssistantFailure, ConfigError
 from . import metrics
 from .config import TranslationAutoAssistConfig, autoassist_config
 from .criterions import PLAN, SentenceLosses
-from .data import check_sizes, open_features
+from .data import check_sizes, open_features, refuse_empty
 from .iterator import AutoAssistEpochIterator, lag_of
 from .losses import LossMailbox
+from .signals import end_cleanly_on_sigterm
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +60,12 @@ class TranslationAutoAssistTask(TranslationTask):
             )
         return criterion
 
+    def load_dataset(self, split: str, *args: Any, **kwargs: Any) -> None:
+        """fairseq's, with a clear word about an empty training set."""
+        if split == self.cfg.train_subset:
+            refuse_empty(self.cfg)
+        super().load_dataset(split, *args, **kwargs)
+
     def get_batch_iterator(self, dataset: Any, *args: Any, **kwargs: Any) -> Any:
         """Our iterator for training; fairseq's own for validation and generation."""
         # only the training call of fairseq's trainer passes this
@@ -68,6 +75,7 @@ class TranslationAutoAssistTask(TranslationTask):
             return self._iterator
         if self._iterator is not None:
             self._iterator.close()
+        end_cleanly_on_sigterm()
         self._mailbox = LossMailbox(self._post)
         self._iterator = self._training_iterator(dataset, **kwargs)
         return self._iterator

@@ -95,14 +95,13 @@ def read(path: Path) -> Log:
 def tokens_trained(log: Log) -> list[float]:
     """Target tokens trained on up to each training report.
 
-    The plugin counts them (`aa_kept_tokens`). fairseq itself logs only the mean number per update
-    since the last report (`wpb`), from which they are added up.
+    Added up from fairseq's mean number per update since the last report (`wpb`). The plugin's
+    `aa_kept_tokens` is another figure: it runs ahead by what is kept but still waits for its batch.
     """
     totals: list[float] = []
     total = update = 0.0
     for report in log.inner:
         total += report.get("wpb", 0.0) * (report["num_updates"] - update)
-        total = report.get("aa_kept_tokens", total)
         update = report["num_updates"]
         totals.append(total)
     return totals

@@ -48,18 +48,18 @@ def rows(log: Log, scores: dict[str, dict[str, str]]) -> list[tuple[str, str]]:
     table = []
     if log.last("aa_considered") is None:
         table.append(("AutoAssist", "off (the log holds no aa_ metrics)"))
-        table.append(("target tokens trained on", count(tokens_trained(log)[-1])))
     else:
         pairs, tokens = log.last("aa_considered"), log.last("aa_considered_tokens")
         table += [
             ("pairs considered", count(pairs)),
             ("pairs kept", of(log.last("aa_kept"), pairs)),
             ("target tokens considered", count(tokens)),
-            ("target tokens trained on", of(log.last("aa_kept_tokens"), tokens)),
+            ("target tokens kept", of(log.last("aa_kept_tokens"), tokens)),
             ("Assistant accuracy", share(log.last("aa_acc"))),
             ("majority-class rate", share(log.last("aa_majority"))),
             ("waited for the Assistant", f"{log.last('aa_wait') or 0:.1f} s"),
         ]
+    table.append(("target tokens trained on", count(tokens_trained(log)[-1])))
     table.append(("updates", count(log.inner[-1]["num_updates"])))
     table.append(("training time", minutes(log.last("wall"))))
     for name, score in scores.items():

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Train on Multi30k:  recipes/multi30k/train.sh DATA_BIN RUN_FOLDER [--baseline] [more flags]
 #
-# A run that was interrupted goes on from its last checkpoint. --baseline trains without AutoAssist, the
-# same model on as many updates; every other flag is passed on and overrides what stands here.
+# A run that was interrupted goes on from its last checkpoint. --baseline trains without AutoAssist,
+# the same model on as many updates; every other flag is passed on and overrides what stands here.
 set -euo pipefail
 usage="usage: train.sh DATA_BIN RUN_FOLDER [--baseline] [fairseq-train flags]"
 data_bin=${1:?$usage} run=${2:?$usage}
@@ -14,6 +14,10 @@ if [[ ${1:-} == --baseline ]]; then
   shift
   method=(--task translation --criterion label_smoothed_cross_entropy)
 fi
+
+# On a CPU torch's threads would spin while they wait for one another, and any other process on
+# these cores (the loader, the Assistant's worker, a neighbour) would slow training severalfold.
+export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 
 mkdir -p "$run"
 # --user-dir for both: the plugin also lets torch >= 2.6 read fairseq's checkpoints again.

@@ -1,0 +1,23 @@
+"""For every test: no Assistant outlives it."""
+
+import os
+import signal
+
+import pytest
+
+from tests.support.processes import alive, wait_for, workers
+
+
+@pytest.fixture(autouse=True)
+def no_orphans():
+    """Fail a test that leaves a worker process behind, and end the process."""
+    yield
+    left = workers(os.getpid())
+    if not left:
+        return
+    try:
+        wait_for(lambda: not any(alive(pid) for pid in left), 8, "Assistants to end")
+    except TimeoutError:
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+        pytest.fail(f"the test left Assistants running: {left}")

@@ -1,0 +1,242 @@
+"""Each failure of a run, by really causing it."""
+
+import json
+import os
+import shutil
+import signal
+import time
+
+import numpy as np
+import pytest
+
+from fairseq_autoassist.tfidf.cli import main as build_features
+from tests.support.corpus import make_data_bin, multi30k_pairs
+from tests.support.processes import alive, children, wait_for, workers
+from tests.support.training import (
+    PLUGIN,
+    SHRINK,
+    STOCK,
+    copy_data_bin,
+    data_bin,
+    find,
+    start_train,
+    train,
+)
+
+pytestmark = pytest.mark.timeout(120)
+QUIET = ["--disable-validation", "--no-save"]
+
+
+def refused(data, tmp_path, *words):
+    """The message of a run that must end before its first update."""
+    result = train(data, tmp_path / "ck", *(words or PLUGIN), *QUIET)
+    assert result.status != 0 and result.batches == []
+    lines = [line for line in result.output.splitlines() if line.startswith("fairseq_autoassist")]
+    assert lines, result.output[-3000:]
+    return lines[-1]
+
+
+def edit_manifest(folder, **changes):
+    path = folder / "autoassist" / "train.en-de" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest.update(changes)
+    path.write_text(json.dumps(manifest))
+
+
+# -- before training ------------------------------------------------------------------------------
+
+
+def test_features_missing(tmp_path):
+    folder = copy_data_bin(tmp_path / "data")
+    shutil.rmtree(folder / "autoassist")
+    message = refused(folder, tmp_path)
+    assert "no features found" in message and f"autoassist-tfidf {folder}" in message
+
+
+def test_features_truncated(tmp_path):
+    folder = copy_data_bin(tmp_path / "data")
+    path = folder / "autoassist" / "train.en-de" / "block0.indices"
+    size = path.stat().st_size
+    os.truncate(path, size - 4)
+    message = refused(folder, tmp_path)
+    assert f"truncated: found {size - 4} bytes, expected {size}" in message
+    assert "autoassist-tfidf" in message and "--force" in message
+
+
+def test_features_of_another_version(tmp_path):
+    folder = copy_data_bin(tmp_path / "data")
+    edit_manifest(folder, format_version=99)
+    message = refused(folder, tmp_path)
+    assert "format version 99, expected 1" in message and "autoassist-tfidf" in message
+
+
+@pytest.mark.parametrize("what", ["rows", "dictionary", "sizes"])
+def test_features_of_another_data_bin(tmp_path, what):
+    folder = copy_data_bin(tmp_path / "data")
+    other = folder / "autoassist"
+    if what == "rows":
+        shutil.rmtree(other)
+        shutil.copytree(data_bin(60, 10) / "autoassist", other)
+    elif what == "dictionary":
+        with (folder / "dict.de.txt").open("a") as file:
+            file.write("new-word 1\n")
+    else:  # the pairs in another order
+        pairs = multi30k_pairs("train", 400)[::-1]
+        dicts = [
+            f"--{side}dict={folder / f'dict.{lang}.txt'}"
+            for side, lang in (("src", "en"), ("tgt", "de"))
+        ]
+        turned = make_data_bin(tmp_path / "turned", pairs, multi30k_pairs("val", 40), *dicts)
+        shutil.copytree(other, turned / "autoassist")
+        folder = turned
+    message = refused(folder, tmp_path)
+    assert f"{what}" in message and "found" in message and "expected" in message
+    assert f"autoassist-tfidf {folder}" in message
+
+
+def test_a_criterion_that_reports_no_losses(tmp_path):
+    words = [*PLUGIN[:4], *STOCK[2:]]
+    message = refused(data_bin(), tmp_path, *words)
+    assert "--criterion label_smoothed_cross_entropy reports no sentence losses" in message
+    assert "autoassist_label_smoothed_cross_entropy" in message
+
+
+def test_an_option_out_of_range(tmp_path):
+    message = refused(data_bin(), tmp_path, *PLUGIN, "--autoassist-gamma-max", 1.5)
+    assert "--autoassist-gamma-max is 1.5, expected between 0.0 and 1.0" in message
+
+
+def test_an_unknown_strategy(tmp_path):
+    message = refused(data_bin(), tmp_path, *PLUGIN, "--autoassist-strategy", "magic")
+    assert "'magic', expected one of: 'autoassist', 'uniform'" in message
+
+
+def test_an_empty_data_set(tmp_path, capsys):
+    folder = make_data_bin(tmp_path / "data", [], multi30k_pairs("val", 5))
+    assert build_features([str(folder)]) == 2
+    assert "error" in capsys.readouterr().err
+    words = [*PLUGIN, "--autoassist-strategy", "uniform"]
+    message = refused(folder, tmp_path, *words)
+    assert "0 pairs" in message and "fairseq-preprocess" in message
+
+
+def test_every_pair_filtered_away(tmp_path):
+    words = [*PLUGIN, "--max-source-positions", 2, "--max-target-positions", 2]
+    message = refused(data_bin(), tmp_path, *words)
+    assert "400 of 400 training pairs are longer than (2, 2)" in message
+    assert "--max-source-positions" in message
+
+
+def test_several_shards_are_refused_in_one_line(tmp_path):
+    folder = data_bin()
+    languages = ["--source-lang", "en", "--target-lang", "de"]
+    message = refused(f"{folder}:{data_bin(60, 10)}", tmp_path, *PLUGIN, *languages)
+    assert "found 2 data-bins" in message and "expected one" in message
+
+
+def test_a_state_of_other_batches_is_refused(tmp_path):
+    words = [*PLUGIN, "--disable-validation"]
+    train(data_bin(), tmp_path / "ck", *words, "--max-update", 3).ok()
+    result = train(data_bin(), tmp_path / "ck", *words, "--max-update", 6, "--max-tokens", 300)
+    assert result.status != 0
+    assert find(result, "batch limits [250, None, 8], this run has [300, None, 8]")
+    assert find(result, "--reset-dataloader")
+
+
+# -- during training ------------------------------------------------------------------------------
+
+
+def hurt(tmp_path, how, *words):
+    """Let a run train for a while, do something to its Assistant, and let it end."""
+    words = [*PLUGIN, *SHRINK, *QUIET, "--autoassist-timeout", 2, *words]
+    with start_train(data_bin(), tmp_path, *words) as process:
+        wait_for(lambda: len(process.batches()) > 80, 40, "the first updates")
+        (worker,) = workers(process.pid)
+        below = children(process.pid)
+        how(worker)
+        started = time.monotonic()
+        result = process.wait(60)
+    assert time.monotonic() - started < 40
+    for pid in below:
+        wait_for(lambda pid=pid: not alive(pid), 8, f"process {pid} to end")
+    return result
+
+
+CAUSES = {
+    "kill": (signal.SIGKILL, "died (signal 9)"),
+    "stop": (signal.SIGSTOP, "gave no answer for 2 s"),
+    "bus error": (signal.SIGBUS, "died (signal 7)"),
+}
+
+
+@pytest.mark.parametrize("cause, loader", [("kill", 0), ("stop", 2), ("bus error", 0)])
+def test_training_goes_on_without_a_failed_assistant(tmp_path, cause, loader):
+    number, said = CAUSES[cause]
+    words = ["--max-update", 500, "--num-workers", loader]
+    result = hurt(tmp_path, lambda pid: os.kill(pid, number), *words).ok()
+    line = find(result, said)
+    assert line and "| ERROR |" in line and "without shrinking" in line
+    assert len(result.batches) == 500
+    # from some time after the failure on, every pair comes up in every pass
+    late = np.bincount([i for ids in result.ids()[-300:] for i in ids], minlength=400)
+    assert late.min() >= 1
+    assert float(result.updates[-1]["aa_keep"]) > 0.99
+
+
+def test_training_stops_if_the_user_wants_that(tmp_path):
+    words = ["--max-update", 100_000, "--autoassist-on-failure", "stop"]
+    result = hurt(tmp_path, lambda pid: os.kill(pid, signal.SIGKILL), *words)
+    assert result.status != 0
+    line = find(result, "AssistantFailure: ")
+    assert line and "died (signal 9)" in line and "--autoassist-on-failure stop" in line
+
+
+def test_a_run_with_a_failed_assistant_can_be_saved_and_resumed(tmp_path):
+    words = [*PLUGIN, *SHRINK, "--disable-validation", "--save-interval-updates", 100]
+    with start_train(data_bin(), tmp_path, *words, "--max-update", 400) as process:
+        wait_for(lambda: len(process.batches()) > 120, 40, "the first updates")
+        os.kill(workers(process.pid)[0], signal.SIGKILL)
+        process.wait().ok()
+    resumed = train(data_bin(), tmp_path, *words, "--max-update", 450).ok()
+    assert len(resumed.batches) == 50
+    assert not find(resumed, "| ERROR |")
+
+
+@pytest.mark.parametrize("on_failure", ["continue", "stop"])
+def test_a_useless_assistant_is_noticed(tmp_path, on_failure):
+    # learning rate 0: it predicts 1/2 for ever
+    words = [*PLUGIN, *QUIET, "--autoassist-guard-pairs", 100, "--autoassist-eta", 0]
+    words += ["--max-update", 150, "--autoassist-on-failure", on_failure]
+    result = train(data_bin(), tmp_path, *words)
+    said = "the Assistant is no better than the majority class"
+    if on_failure == "stop":
+        assert result.status != 0 and len(result.batches) < 150
+        assert said in find(result, "AssistantFailure: ")
+        return
+    assert said in find(result.ok(), "| WARNING |")
+    assert float(result.updates[-1]["aa_gamma"]) == 0.0
+    assert float(result.updates[-1]["aa_keep"]) > 0.99
+
+
+def test_a_diverging_model_ends_with_fairseqs_own_error_and_no_process(tmp_path):
+    result = train(data_bin(), tmp_path, *PLUGIN, *QUIET, "--lr", 1e30, "--max-update", 50)
+    assert result.status != 0
+    assert find(result, "Nan/Inf") or find(result, "NaN")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("loader", [0, 2])
+def test_ctrl_c_and_sigterm_leave_no_process_and_no_half_written_file(tmp_path, number, loader):
+    words = [*PLUGIN, *SHRINK, "--disable-validation", "--num-workers", loader]
+    words += ["--save-interval-updates", 50, "--max-update", 1_000_000]
+    with start_train(data_bin(), tmp_path / "ck", *words) as process:
+        wait_for(lambda: len(process.batches()) > 60, 40, "the first updates")
+        below = children(process.pid)
+        assert len(below) >= 1 + loader
+        process.signal(number)
+        result = process.wait(30)
+    assert result.status != 0
+    wait_for(lambda: not any(alive(pid) for pid in below), 10, "all processes to end")
+    assert list((tmp_path / "ck").glob("*.pt"))
+    resumed = train(data_bin(), tmp_path / "ck", *PLUGIN, *SHRINK, *QUIET, "--max-epoch", 1)
+    resumed.ok()

@@ -1,0 +1,252 @@
+"""Real training runs: batches, resume, other architectures, fairseq's other tools."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from fairseq_autoassist.core.exchange import lag_for
+from tests.support.training import (
+    PLUGIN,
+    ROOT,
+    SHRINK,
+    STOCK,
+    checkpoint_state,
+    checkpoint_weights,
+    copy_data_bin,
+    data_bin,
+    find,
+    run,
+    train,
+)
+
+pytestmark = pytest.mark.timeout(280)
+QUIET = ["--disable-validation", "--no-save"]
+
+
+def flat(lists):
+    return [item for items in lists for item in items]
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    """A run that shrinks, with a process, no loader workers."""
+    words = [*PLUGIN, *SHRINK, "--max-update", 70, *QUIET]
+    result = train(data_bin(), tmp_path_factory.mktemp("reference"), *words).ok()
+    assert float(result.updates[-1]["aa_saved"]) > 0.05  # it did shrink
+    return result
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        ["--autoassist-inline"],
+        ["--num-workers", 1, "--data-buffer-size", 10],
+        ["--num-workers", 1, "--data-buffer-size", 10, "--autoassist-inline"],
+        ["--num-workers", 4],
+        ["--num-workers", 4, "--autoassist-inline"],
+    ],
+)
+def test_same_batches_and_losses_inline_and_with_any_loader(reference, tmp_path, extra):
+    assert lag_for(19, 1) == 32  # these loaders share the smallest lag
+    other = train(data_bin(), tmp_path, *PLUGIN, *SHRINK, "--max-update", 70, *QUIET, *extra).ok()
+    assert other.ids() == reference.ids()
+    assert other.losses() == reference.losses()
+
+
+def test_the_seed_changes_the_batches(reference, tmp_path):
+    words = [*PLUGIN, *SHRINK, "--max-update", 20, *QUIET, "--seed", 4]
+    assert train(data_bin(), tmp_path, *words).ok().ids() != reference.ids()[:20]
+
+
+@pytest.mark.parametrize("planning", ["process", "inline"])
+def test_resumes_exactly_at_every_step(tmp_path, planning):
+    data = data_bin(60, 10)  # about 8 micro-batches to an epoch
+    words = [*PLUGIN, *SHRINK, "--disable-validation", "--num-workers", 1]
+    words += ["--autoassist-inline"] if planning == "inline" else []
+    every = ["--save-interval-updates", 1, "--max-update", 44]
+    whole = train(data, tmp_path / "whole", *words, *every).ok()
+    assert int(whole.updates[-1]["epoch"]) > 3
+    assert len({tuple(ids) for ids in whole.ids()}) > 20  # so that order can be wrong
+    for step in range(34, 43) if planning == "process" else (5, 36, 40):
+        saved = saved_at(tmp_path / "whole", step, whole)
+        resumed = train(
+            data, tmp_path / "r", *words, "--restore-file", saved, "--max-update", 44, "--no-save"
+        ).ok()
+        assert resumed.ids() == whole.ids()[step:], f"resumed at {step}"
+        assert resumed.losses() == whole.losses()[step:], f"resumed at {step}"
+
+
+def saved_at(folder, step, result):
+    """The checkpoint of an update; fairseq names it otherwise at the end of an epoch."""
+    inside = list(folder.glob(f"checkpoint_*_{step}.pt"))
+    return inside[0] if inside else folder / f"checkpoint{result.updates[step - 1]['epoch']}.pt"
+
+
+def test_resume_without_our_state_differs(tmp_path):
+    """Negative control: the state is what makes the resumed run the same."""
+    words = [*PLUGIN, *SHRINK, "--disable-validation"]
+    every = ["--save-interval-updates", 20, "--max-update", 50]
+    whole = train(data_bin(), tmp_path, *words, *every).ok()
+    (saved,) = tmp_path.glob("checkpoint_*_20.pt")
+    reset = ["--restore-file", saved, "--reset-dataloader", "--max-update", 50, "--no-save"]
+    resumed = train(data_bin(), tmp_path / "r", *words, *reset).ok()
+    assert len(resumed.ids()) == 30
+    assert resumed.ids() != whole.ids()[20:]
+
+
+def test_resumes_from_the_end_of_an_epoch_and_with_update_freq(tmp_path):
+    words = [*PLUGIN, *SHRINK, "--disable-validation", "--update-freq", 3]
+    whole = train(data_bin(), tmp_path / "a", *words, "--max-epoch", 4).ok()
+    train(data_bin(), tmp_path / "b", *words, "--max-epoch", 2).ok()
+    rest = train(data_bin(), tmp_path / "b", *words, "--max-epoch", 4).ok()
+    done = len(whole.ids()) - len(rest.ids())
+    assert done % 3 == 0 and 0 < done < len(whole.ids())
+    assert rest.ids() == whole.ids()[done:]
+    assert rest.losses() == whole.losses()[done:]
+
+
+def test_uniform_trains_on_every_pair_once_per_pass(tmp_path):
+    words = [*PLUGIN, "--autoassist-strategy", "uniform", *QUIET, "--max-epoch", 3]
+    result = train(data_bin(), tmp_path, *words).ok()
+    counts = np.bincount(flat(result.ids()), minlength=400)
+    passes = float(result.updates[-1]["aa_pass"])
+    assert counts.max() <= np.ceil(passes) and counts.min() >= np.floor(passes) - 1
+    assert counts.mean() <= passes <= 4  # what is in open buckets is still to come
+    assert float(result.updates[-1]["aa_saved"]) == 0.0
+
+
+def test_stock_goes_on_as_plugin_and_back(tmp_path):
+    save = ["--disable-validation", "--save-interval-updates", 7]
+    first = train(data_bin(), tmp_path, *STOCK, *save, "--max-update", 10).ok()
+    second = train(data_bin(), tmp_path, *PLUGIN, *SHRINK, *save, "--max-update", 25).ok()
+    assert find(second, "no AutoAssist state")
+    third = train(data_bin(), tmp_path, *PLUGIN, *SHRINK, *save, "--max-update", 40).ok()
+    assert not find(third, "no AutoAssist state")
+    back = train(data_bin(), tmp_path, *STOCK, *save, "--max-update", 60).ok()
+    starts = [r.batches[0]["update"] for r in (first, second, third, back)]
+    assert starts == [0, 10, 25, 40]  # the optimizer went on each time
+
+
+def test_shrinking_off_is_fairseqs_own_training(tmp_path):
+    """The same batches give the same losses: the plugin changes nothing but the batches.
+
+    A data set of one pair has but one order.
+    """
+    # fairseq itself would drop a last batch that is no multiple of 8
+    words = [*QUIET, "--max-update", 12, "--required-batch-size-multiple", 1]
+    uniform = ["--autoassist-strategy", "uniform"]
+    ours = train(data_bin(1, 2), tmp_path, *PLUGIN, *uniform, *words).ok()
+    stock = train(data_bin(1, 2), tmp_path, *STOCK, *words).ok()
+    assert ours.ids() == stock.ids() == [[0]] * 12
+    assert ours.losses() == stock.losses()
+    assert ours.updates[-1]["gnorm"] == stock.updates[-1]["gnorm"]
+
+
+@pytest.mark.parametrize("model", ["transformer", "lstm", "fconv"])
+def test_architectures_train_validate_generate_and_resume(tmp_path, model):
+    words = [*PLUGIN, *SHRINK, "--max-epoch", 1]
+    result = train(data_bin(), tmp_path, *words, model=model).ok()
+    assert find(result, '"valid_loss"') and find(result, '"valid_nll_loss"')
+    again = train(data_bin(), tmp_path, *words[:-1], 2, model=model).ok()
+    assert again.batches[0]["update"] == len(result.batches)
+    checkpoint = tmp_path / "checkpoint_last.pt"
+    generate = [
+        "--path",
+        checkpoint,
+        "--gen-subset",
+        "valid",
+        "--beam",
+        2,
+        "--cpu",
+        "--max-len-b",
+        9,
+    ]
+    with_plugin = run("fairseq_cli.generate", data_bin(), *PLUGIN[:2], *generate).ok()
+    assert with_plugin.output.count("\nH-") == 40
+
+
+def test_generate_needs_no_plugin_and_validate_works(tmp_path, monkeypatch):
+    train(data_bin(), tmp_path, *PLUGIN, *SHRINK, "--max-epoch", 1).ok()
+    checkpoint = tmp_path / "checkpoint_last.pt"
+    words = ["--path", checkpoint, "--cpu", "--max-tokens", 500]
+    # loads under torch's strict rules, but for the Namespace of fairseq's own config
+    assert "autoassist" in checkpoint_state(checkpoint)["extra_state"]["train_iterator"]
+    # stock fairseq cannot load any of its checkpoints on torch >= 2.6 without this
+    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
+    stock = run("fairseq_cli.generate", data_bin(), "--gen-subset", "valid", *words)
+    assert stock.ok().output.count("\nH-") == 40
+    monkeypatch.delenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD")
+    tools = ["--valid-subset", "valid", *PLUGIN[:4]]
+    assert "| valid | " in run("fairseq_cli.validate", data_bin(), *tools, *words).ok().output
+
+
+def test_hydra(tmp_path):
+    words = ["--config-dir", ROOT / "recipes" / "multi30k", "--config-name", "hydra"]
+    overrides = {
+        "task.data": data_bin(),
+        "common.user_dir": ROOT / "fairseq_autoassist",
+        "checkpoint.save_dir": tmp_path / "ck",
+        "hydra.run.dir": tmp_path / "hydra",
+        "optimization.max_update": 3,
+        "common.cpu": "true",
+        "model.share_all_embeddings": "false",  # the slice has a dictionary for each side
+        "+task.autoassist_gamma_max": 0.7,
+    }
+    words += [f"{key}={value}" for key, value in overrides.items()]
+    result = run("fairseq_cli.hydra_train", *words)
+    assert result.status == 0, result.output[-3000:]
+    assert len(result.batches) == 3
+
+
+def test_batch_size_multiple_and_positions_hold(tmp_path):
+    words = ["--batch-size", 5, "--required-batch-size-multiple", 2]
+    words += ["--max-source-positions", 12, "--max-target-positions", 12, "--max-epoch", 2]
+    words += ["--skip-invalid-size-inputs-valid-test", "--no-save"]
+    result = train(data_bin(), tmp_path, *PLUGIN, *SHRINK, *words).ok()
+    assert {len(ids) for ids in result.ids()} <= {4, 2, 1}
+    dropped = find(result, "have invalid sizes and will be skipped")
+    assert dropped, "fairseq counts what is filtered away"
+    source, target = (
+        np.array([len(line.split()) for line in (data_bin() / f"text.train.{lang}").open()])
+        for lang in ("en", "de")
+    )
+    fits = (source + 1 <= 12) & (target + 1 <= 12)
+    assert set(flat(result.ids())) <= set(np.flatnonzero(fits).tolist())
+
+
+def test_eval_bleu_validation_interval_and_max_update(tmp_path):
+    words = ["--eval-bleu", "--eval-bleu-args", '{"beam": 1, "max_len_b": 5}']
+    words += ["--validate-interval-updates", 5, "--max-update", 11, "--no-save"]
+    result = train(data_bin(), tmp_path, *PLUGIN, *SHRINK, *words).ok()
+    assert len(result.batches) == 11
+    assert result.output.count('"valid_bleu"') == 3  # after 5, 10 and the last
+
+
+def test_checkpoint_grows_little(tmp_path):
+    save = ["--disable-validation", "--max-update", 40]
+    train(data_bin(), tmp_path, *PLUGIN, *SHRINK, *save).ok()
+    state = checkpoint_state(tmp_path / "checkpoint_last.pt")
+    import io
+
+    import torch
+
+    buffer = io.BytesIO()
+    torch.save(state["extra_state"]["train_iterator"], buffer)
+    assert buffer.tell() < 2_000_000
+
+
+def test_features_in_another_folder(tmp_path):
+    folder = copy_data_bin(tmp_path / "data")
+    shutil.move(folder / "autoassist" / "train.en-de", tmp_path / "features")
+    words = [*PLUGIN, "--autoassist-features", tmp_path / "features", *QUIET, "--max-update", 2]
+    assert len(train(folder, tmp_path, *words).ok().ids()) == 2
+
+
+def test_weights_move_between_steps(tmp_path):
+    """Negative control of the resume tests: equal losses are no accident of a frozen model."""
+    save = ["--disable-validation", "--save-interval-updates", 1, "--max-update", 3]
+    result = train(data_bin(), tmp_path, *PLUGIN, *SHRINK, *save).ok()
+    one, two = (checkpoint_weights(tmp_path / f"checkpoint_1_{n}.pt") for n in (1, 2))
+    assert any(not np.array_equal(one[key], two[key]) for key in one)
+    assert len(set(result.losses())) == 3

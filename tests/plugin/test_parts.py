@@ -1,0 +1,231 @@
+"""Adapters one by one: mailbox, rows, checkpoint form, flags, epoch length, padding."""
+
+import argparse
+
+import numpy as np
+import pytest
+import torch
+from fairseq.data import data_utils
+from fairseq.dataclass.utils import gen_parser_from_dataclass
+
+from fairseq_autoassist.config import AutoAssistConfig, flag
+from fairseq_autoassist.core.batching import KEPT, BatchLimits, pair_tokens
+from fairseq_autoassist.core.exchange import Exchange
+from fairseq_autoassist.core.planner import Planner
+from fairseq_autoassist.errors import AutoAssistError, ConfigError
+from fairseq_autoassist.plugin.checkpoints import (
+    check_state,
+    from_checkpoint,
+    state_header,
+    to_checkpoint,
+)
+from fairseq_autoassist.plugin.config import TranslationAutoAssistConfig
+from fairseq_autoassist.plugin.dataset import rows_to_positions
+from fairseq_autoassist.plugin.iterator import prefetched_batches
+from fairseq_autoassist.plugin.length import (
+    Progress,
+    epoch_length,
+    stock_batches,
+    stock_iterations,
+)
+from fairseq_autoassist.plugin.losses import LossMailbox
+from fairseq_autoassist.tfidf.binarized import BinarizedSide
+from tests.support.corpus import multi30k_data_bin
+from tests.support.planning import make_spec
+
+LIMITS = BatchLimits(max_tokens=1500, multiple=8)
+
+
+@pytest.fixture
+def posted():
+    return []
+
+
+@pytest.fixture
+def mailbox(posted):
+    return LossMailbox(lambda number, losses: posted.append((number, losses)))
+
+
+def test_losses_are_posted_in_the_order_of_the_plan(mailbox, posted):
+    mailbox.put(0, torch.tensor([3.0, 1.0, 2.0]), np.array([2, 0, 1]))
+    mailbox.flush()
+    ((number, losses),) = posted
+    assert number == 0 and losses.tolist() == [1.0, 2.0, 3.0] and losses.dtype == np.float32
+
+
+def test_a_batch_that_is_run_again_is_reported_once(mailbox, posted):
+    for value in (1.0, 2.0):
+        mailbox.put(0, torch.tensor([value]), np.array([0]))
+    mailbox.skip(0)
+    mailbox.put(1, torch.tensor([5.0]), np.array([0]))
+    mailbox.flush()
+    assert [(n, losses.tolist()) for n, losses in posted] == [(0, [1.0]), (1, [5.0])]
+
+
+def test_a_batch_without_losses_is_reported_as_such_and_in_turn(mailbox, posted):
+    mailbox.put(0, torch.tensor([1.0]), np.array([0]))
+    mailbox.skip(1)
+    mailbox.skip(1)
+    assert [(n, losses is None) for n, losses in posted] == [(0, False), (1, True)]
+
+
+def test_rows_find_their_positions_even_when_an_id_comes_twice():
+    ids, rows = np.array([9, 4, 4, 7]), np.array([4, 7, 9, 4])
+    order = rows_to_positions(rows, ids)
+    assert ids[order].tolist() == rows.tolist()
+    assert sorted(order.tolist()) == [0, 1, 2, 3]
+
+
+def test_checkpoint_form_is_tensors_and_plain_python_and_goes_back(tmp_path):
+    planner = Planner(make_spec(200))
+    for _ in range(9):
+        batch = planner.plan()
+        planner.receive(batch.number, np.ones(len(batch.ids), np.float32))
+    state = planner.state_dict()
+    torch.save(to_checkpoint(state), tmp_path / "state.pt")
+    loaded = from_checkpoint(torch.load(tmp_path / "state.pt", weights_only=True))
+    assert loaded["buckets"]["pairs"].dtype == KEPT
+    resumed = Planner(make_spec(200))
+    resumed.load_state_dict(loaded)
+    for _ in range(5):
+        assert resumed.plan().pairs.tolist() == planner.plan().pairs.tolist()
+
+
+@pytest.mark.parametrize(
+    "change, found",
+    [
+        ({"seed": 2}, "seed 1, this run has 2"),
+        ({"pairs": 300}, "pairs 200, this run has 300"),
+        ({"world_size": 2}, "world_size 1, this run has 2"),
+        ({"strategy": "autoassist"}, "strategy uniform, this run has autoassist"),
+        ({"limits": BatchLimits(300, None, 8)}, "batch limits .200, None, 8., this run"),
+        ({"eligible": np.arange(5)}, "eligible pairs 200, this run has 5"),
+    ],
+)
+def test_a_state_of_another_run_is_refused(change, found):
+    saved = state_header(make_spec(200))
+    check_state(saved, make_spec(200))
+    with pytest.raises(AutoAssistError, match=found):
+        check_state(saved, make_spec(**{"pairs": 200, **change}))
+
+
+def test_every_setting_is_a_flag_with_help_and_the_default_of_the_config():
+    parser = argparse.ArgumentParser()
+    gen_parser_from_dataclass(parser, TranslationAutoAssistConfig())
+    actions = {
+        action.option_strings[0]: action for action in parser._actions[1:] if action.option_strings
+    }
+    for name, value in AutoAssistConfig().as_dict().items():
+        assert actions[flag(name)].default == value
+        assert actions[flag(name)].help
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"eta": -1.0},
+        {"eta": float("nan")},
+        {"weight_decay": 0.6},
+        {"threshold_decay": 1.0},
+        {"gamma_decay": -0.1},
+        {"gamma_max": 1.1},
+        {"guard_pairs": -1},
+        {"timeout": 0.0},
+        {"threshold_from": "some"},
+        {"on_failure": "panic"},
+    ],
+)
+def test_settings_out_of_range_are_refused_by_name(setting):
+    ((name, value),) = setting.items()
+    with pytest.raises(ConfigError, match=f"{flag(name)} is '?{value}'?, expected"):
+        AutoAssistConfig(**setting)
+
+
+def test_prefetch_is_what_was_seen_of_fairseqs_loader():
+    settings = [(0, 0), (1, 0), (1, 10), (4, 10)]
+    assert [prefetched_batches(*setting) for setting in settings] == [0, 2, 13, 19]
+
+
+@pytest.fixture(scope="module")
+def multi30k_sizes():
+    folder = multi30k_data_bin(29_000, 100)
+    return [BinarizedSide(f"{folder}/train.en-de.{lang}").sizes for lang in ("en", "de")]
+
+
+def test_padding_is_within_two_percent_of_fairseqs_own_batches(multi30k_sizes):
+    source, target = multi30k_sizes
+    for max_tokens in (1500, 4096):
+        limits = BatchLimits(max_tokens=max_tokens, multiple=8)
+        spec = make_spec_of(source, target, limits)
+        planner = Planner(spec)
+        ours = []
+        while planner.stream.position[0] < 5:
+            batch = planner.plan()
+            planner.receive(batch.number, None)
+            ours.append(batch.ids)
+        stock = stock_batch_ids(source, target, limits)
+        ratio = padding(ours, source, target) / padding(stock, source, target)
+        assert ratio <= 1.02, f"max-tokens {max_tokens}: {ratio:.4f} times fairseq's padded size"
+
+
+def make_spec_of(source, target, limits):
+    import dataclasses
+
+    return dataclasses.replace(
+        make_spec(limits=limits, lag=32), source_sizes=source, target_sizes=target
+    )
+
+
+def stock_batch_ids(source, target, limits):
+    """Batches of LanguagePairDataset: sorted by target, then source length."""
+    tokens = pair_tokens(source, target).astype(np.int64)
+    order = np.random.RandomState(1).permutation(len(source))
+    order = order[np.argsort(target[order], kind="mergesort")]
+    order = order[np.argsort(source[order], kind="mergesort")]
+    return data_utils.batch_by_size(
+        order,
+        lambda i: tokens[i],
+        num_tokens_vec=tokens[order],
+        max_tokens=limits.max_tokens,
+        required_batch_size_multiple=limits.multiple,
+    )
+
+
+def padding(batches, source, target):
+    """Padded size over real size, both sides together."""
+    padded = sum(len(b) * (int(source[b].max()) + int(target[b].max())) for b in batches)
+    return padded / sum(int(source[b].sum() + target[b].sum()) for b in batches)
+
+
+def test_an_epoch_is_about_one_pass(multi30k_sizes):
+    source, target = multi30k_sizes
+    spec = make_spec_of(source, target, LIMITS)
+    exchange, progress, passes = Exchange(spec), None, [0.0]
+    for _ in range(4):
+        length = epoch_length(spec, progress, update_freq=4)
+        assert length % 4 == 0
+        for _ in range(length):
+            batch = exchange.next_batch()
+            exchange.report(batch.number, None)
+        progress = Progress.of(batch)
+        passes.append(progress.passes)
+    assert passes[1] == pytest.approx(1.0, abs=0.15)  # before batches were measured
+    assert passes[2:] == pytest.approx([2.0, 3.0, 4.0], abs=0.05)  # and it does not drift
+
+
+def test_an_epoch_follows_the_keep_rate():
+    spec = make_spec(20_000)
+    progress = Progress(passes=3.0, keep_rate=1.0, batches=3000, batched=60_000)
+    whole = epoch_length(spec, progress, 1)
+    assert whole == 1000
+    assert epoch_length(spec, progress._replace(keep_rate=0.4), 1) == 400
+    assert epoch_length(spec, progress._replace(keep_rate=0.0001), 8) == 8
+
+
+def test_fairseqs_own_iterator_can_go_on_from_our_position():
+    spec = make_spec(20_000)
+    last = stock_batches(spec)
+    assert stock_iterations(spec, 0, 100) == 0
+    for offset in range(1, 101):
+        assert 1 <= stock_iterations(spec, offset, 100) < last
+    assert stock_iterations(spec, 50, 100) == pytest.approx(last / 2, rel=0.02)

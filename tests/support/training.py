@@ -1,0 +1,244 @@
+"""Real fairseq-train runs of tiny models, recorded.
+
+Each run is a process of its own, forked from a server that has imported fairseq already (importing
+it takes longer than most of these runs). What runs is fairseq's own command-line entry.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Iterator, Sequence
+
+import numpy as np
+
+from fairseq_autoassist.tfidf.cli import main as build_features
+from tests.support.corpus import ROOT, multi30k_data_bin, session_folder
+from tests.support.processes import children
+
+TIMEOUT = 120.0
+USER_DIR = str(ROOT / "fairseq_autoassist")
+PLUGIN = [
+    *["--user-dir", USER_DIR, "--task", "translation_autoassist"],
+    *["--criterion", "autoassist_label_smoothed_cross_entropy", "--label-smoothing", "0.1"],
+]
+STOCK = [
+    *["--task", "translation"],
+    *["--criterion", "label_smoothed_cross_entropy", "--label-smoothing", "0.1"],
+]
+# gamma moves fast, so that a short run shrinks
+SHRINK = ["--autoassist-gamma-decay", "0.5", "--autoassist-guard-pairs", "0"]
+TINY = {
+    "transformer": [
+        *["--arch", "transformer", "--encoder-layers", "1", "--decoder-layers", "1"],
+        *["--encoder-embed-dim", "16", "--encoder-ffn-embed-dim", "32"],
+        *["--decoder-ffn-embed-dim", "32"],
+        *["--encoder-attention-heads", "2", "--decoder-attention-heads", "2", "--dropout", "0.1"],
+    ],
+    "lstm": [
+        *["--arch", "lstm", "--encoder-embed-dim", "16", "--encoder-hidden-size", "16"],
+        *["--decoder-embed-dim", "16", "--decoder-hidden-size", "16"],
+        *["--decoder-out-embed-dim", "16", "--dropout", "0.1"],
+    ],
+    "fconv": [
+        *["--arch", "fconv", "--encoder-embed-dim", "16", "--decoder-embed-dim", "16"],
+        *["--encoder-layers", "[(16, 3)]", "--decoder-layers", "[(16, 3)]"],
+        *["--decoder-out-embed-dim", "16", "--dropout", "0.1"],
+    ],
+}
+COMMON = [
+    *["--optimizer", "adam", "--lr", "0.01", "--lr-scheduler", "fixed", "--max-tokens", "250"],
+    *["--cpu", "--seed", "3", "--log-format", "json", "--log-interval", "1", "--num-workers", "0"],
+    *["--data-buffer-size", "0", "--max-source-positions", "100", "--max-target-positions", "100"],
+]
+
+
+@functools.lru_cache(maxsize=None)
+def data_bin(train: int = 400, valid: int = 40) -> Path:
+    """A slice of Multi30k with features, made once a session: copy it before changing it."""
+    folder = multi30k_data_bin(train, valid)
+    assert build_features([str(folder)]) == 0
+    return folder
+
+
+def copy_data_bin(folder: Path, **sizes: int) -> Path:
+    """A copy that may be changed."""
+    shutil.copytree(data_bin(**sizes), folder)
+    return folder
+
+
+@functools.lru_cache(maxsize=None)
+def _server() -> multiprocessing.context.ForkServerContext:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["fairseq_cli.train", "fairseq_cli.hydra_train"])
+    return context
+
+
+@dataclass
+class Run:
+    """What a finished run left behind."""
+
+    status: int
+    output: str
+    batches: list[dict]  # of the training steps: number, ids, loss, update
+    updates: list[dict]  # the JSON lines of the training log
+
+    def ids(self) -> list[list[int]]:
+        """Ids by micro-batch, in the order in which they were trained on."""
+        return [batch["ids"] for batch in self.batches]
+
+    def losses(self) -> list[float]:
+        """Loss by micro-batch, in order."""
+        return [batch["loss"] for batch in self.batches]
+
+    def ok(self) -> Run:
+        """Itself, if the run succeeded."""
+        assert self.status == 0, self.output[-4000:]
+        return self
+
+
+class Process:
+    """A run that may still be going on."""
+
+    def __init__(self, program: str, arguments: Sequence[object]) -> None:
+        self.folder = session_folder() / f"run-{time.monotonic_ns()}"
+        self.folder.mkdir()
+        words = [str(word) for word in arguments]
+        self._process = _server().Process(target=_child, args=(program, words, str(self.folder)))
+        self._process.start()
+        self.pid = self._process.pid
+
+    def wait(self, timeout: float = TIMEOUT) -> Run:
+        """Wait for its end; kills it and all its children when it takes too long."""
+        self._process.join(timeout)
+        if self._process.is_alive():
+            self.kill_all()
+            raise TimeoutError(f"no end within {timeout} s:\n{self.output()[-4000:]}")
+        return Run(self._process.exitcode, self.output(), self.batches(), self.log())
+
+    def output(self) -> str:
+        """Standard output and error so far."""
+        path = self.folder / "output"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def batches(self) -> list[dict]:
+        """Micro-batches trained on so far."""
+        return _json_lines(self.folder / "batches.jsonl")
+
+    def log(self) -> list[dict]:
+        """JSON of the log lines of training updates so far."""
+        lines = [line for line in self.output().splitlines() if "| train_inner | {" in line]
+        return [json.loads(line.split("| train_inner | ", 1)[1]) for line in lines]
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the run, not to its children."""
+        os.kill(self.pid, number)
+
+    def kill_all(self) -> None:
+        """End the run and everything below it."""
+        for pid in [self.pid, *children(self.pid)]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._process.join()
+
+
+@contextlib.contextmanager
+def start_train(data: Path, save_dir: Path, *words: object, model: str = "transformer") -> Iterator:
+    """A run of fairseq-train that is ended, whatever happens, with the block."""
+    arguments = [data, *TINY[model], *COMMON, "--save-dir", save_dir, *words]
+    process = Process("fairseq_cli.train", arguments)
+    try:
+        yield process
+    finally:
+        process.kill_all()
+
+
+def train(data: Path, save_dir: Path, *words: object, model: str = "transformer") -> Run:
+    """A run of fairseq-train to its end."""
+    with start_train(data, save_dir, *words, model=model) as process:
+        return process.wait()
+
+
+def run(program: str, *words: object) -> Run:
+    """A run of another of fairseq's command-line entries, by module."""
+    process = Process(program, words)
+    try:
+        return process.wait()
+    finally:
+        process.kill_all()
+
+
+def _json_lines(path: Path) -> list[dict]:
+    if not path.exists():
+        return []
+    # the last line may be half-written
+    return [json.loads(line) for line in path.read_text().split("\n")[:-1]]
+
+
+def _child(program: str, words: list[str], folder: str) -> None:
+    import importlib
+
+    os.environ["OMP_NUM_THREADS"] = "1"
+    import torch
+
+    torch.set_num_threads(1)
+    descriptor = os.open(os.path.join(folder, "output"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for stream in (1, 2):
+        os.dup2(descriptor, stream)
+    sys.stdout = os.fdopen(1, "w", buffering=1)
+    sys.stderr = os.fdopen(2, "w", buffering=1)
+    import logging
+
+    for handler in logging.getLogger().handlers:
+        handler.setStream(sys.stdout)
+    _record(os.path.join(folder, "batches.jsonl"))
+    sys.argv = [program, *words]
+    module = importlib.import_module(program)
+    module.cli_main()
+
+
+def _record(path: str) -> None:
+    """Write down every training step: what the Boss was really trained on."""
+    from fairseq.tasks.fairseq_task import FairseqTask
+
+    original = FairseqTask.train_step
+
+    @functools.wraps(original)
+    def train_step(self, sample, model, criterion, optimizer, update_num, *rest, **named):
+        result = original(self, sample, model, criterion, optimizer, update_num, *rest, **named)
+        ids = sample["id"].tolist()
+        line = {"update": update_num, "ids": ids, "loss": float(result[0])}
+        with open(path, "a") as file:
+            file.write(json.dumps(line) + "\n")
+        return result
+
+    FairseqTask.train_step = train_step
+
+
+def checkpoint_state(path: Path) -> dict:
+    """A checkpoint, loaded under torch's strict rules (but for fairseq's Namespace)."""
+    import argparse
+
+    import torch
+
+    with torch.serialization.safe_globals([argparse.Namespace]):
+        return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def checkpoint_weights(path: Path) -> dict[str, np.ndarray]:
+    """Model parameters of a checkpoint."""
+    return {key: value.numpy() for key, value in checkpoint_state(path)["model"].items()}
+
+
+def find(run: Run, text: str) -> str | None:
+    """The first line of a run's output that holds a text."""
+    return next((line for line in run.output.splitlines() if text in line), None)
