@@ -1,47 +1,44 @@
-"""How fast features are built and scored, on one core, on generated data.
-
-Run alone: ``python benchmarks/bench_features.py``. Ratios and rates are medians of one run.
-"""
+"""How fast features are built and scored, on one core, on generated data."""
 
 from __future__ import annotations
 
-import json
-import os
-import statistics
-import sys
 import tempfile
-import time
 from pathlib import Path
-from typing import Callable
 
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(_name, "1")  # one core is what the targets are stated for
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for the generated data, below
+import numpy as np
 
-import numpy as np  # noqa: E402
+from fairseq_autoassist.core.features import Features, Fingerprint, Manifest, block_files
+from fairseq_autoassist.tfidf.build import build_features
+from tests.support.corpus import write_data_bin
 
-from fairseq_autoassist.core.features import (  # noqa: E402
-    Features,
-    Fingerprint,
-    Manifest,
-    block_files,
-)
-from tests.support.corpus import write_data_bin  # noqa: E402
+from .measure import Result, at_least, median_seconds, median_seconds_of
 
 BUILD_TARGET = 200_000  # pairs/s
-SCORE_TARGET = 5_000_000  # pairs/s at 32 non-zeros a pair
-REPEATS = 5
+SCORE_TARGET = 5_000_000  # pairs/s at NONZEROS a pair
+LOOP_TARGET = 10  # times as fast as one Python iteration per pair
 DIMENSIONS = 64_000
 NONZEROS = 32
+CHUNK = 8192  # pairs decided on at once in a large corpus, as in core/planner.py
 
 
-def write_features(folder: Path, rows: int, dimensions: int = DIMENSIONS) -> Features:
-    """Features of ``rows`` pairs with NONZEROS random columns each, written straight to disk."""
+def write_features(
+    folder: Path, rows: int, dimensions: int = DIMENSIONS, zipf: bool = False
+) -> Features:
+    """Features of ``rows`` pairs with NONZEROS random columns each, written straight to disk.
+
+    Columns are drawn evenly, which is hardest on the caches, or as words are in text (Zipf).
+    """
     rng = np.random.default_rng(0)
     nnz = rows * NONZEROS
+    folder.mkdir(parents=True, exist_ok=True)
     files = block_files(folder, 0)
     np.arange(0, nnz + 1, NONZEROS, dtype="<i4").tofile(files.indptr)
-    rng.integers(0, dimensions, nnz, dtype="<i4").tofile(files.indices)
+    if zipf:
+        frequency = np.cumsum(1.0 / np.arange(1, dimensions + 1))
+        columns = np.searchsorted(frequency, rng.random(nnz) * frequency[-1]).astype("<i4")
+    else:
+        columns = rng.integers(0, dimensions, nnz, dtype="<i4")
+    columns.tofile(files.indices)
     rng.random(nnz, dtype="<f4").tofile(files.data)
     none = Fingerprint(rows, "", "", "")
     half = dimensions // 2
@@ -49,68 +46,48 @@ def write_features(folder: Path, rows: int, dimensions: int = DIMENSIONS) -> Fea
     return Features.open(folder)
 
 
-def _plain_arrays(folder: Path) -> tuple[np.ndarray, ...]:
+def plain_arrays(folder: Path) -> tuple[np.ndarray, ...]:
+    """(indptr, indices, data) of features in memory: what a per-pair loop would read fastest."""
     return tuple(
         np.fromfile(path, dtype) for path, dtype in zip(block_files(folder, 0), ("i4", "i4", "f4"))
     )
 
 
-def _score_one(arrays: tuple[np.ndarray, ...], weights: np.ndarray, i: int) -> float:
+def score_one(arrays: tuple[np.ndarray, ...], weights: np.ndarray, i: int) -> float:
     """One pair, as a per-pair loop would do it at its best: two slices and a dot product."""
     indptr, indices, data = arrays
     low, high = indptr[i], indptr[i + 1]
     return data[low:high] @ weights[indices[low:high]]
 
 
-def _seconds(call: Callable[[], object], repeats: int = REPEATS) -> float:
-    """Median wall time of ``call``, after one call that warms the caches."""
-    call()
-    times = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - began)
-    return statistics.median(times)
-
-
-def _result(name: str, value: float, unit: str, target: float) -> dict[str, object]:
-    return {
-        "name": name,
-        "value": round(value, 1),
-        "unit": unit,
-        "target": target,
-        "met": value >= target,
-    }
-
-
-def score_rate(rows: int = 1_000_000, chunk: int = 8192) -> list[dict[str, object]]:
+def score_rate(rows: int = 1_000_000, chunks: int = 60) -> list[Result]:
     """Pairs scored per second, random ids, beside one Python iteration per pair."""
     with tempfile.TemporaryDirectory() as folder:
         features = write_features(Path(folder), rows)
         rng = np.random.default_rng(1)
         weights = rng.standard_normal(features.dimensions, dtype=np.float32)
-        chunks = [rng.integers(0, rows, chunk) for _ in range(60)]
-        vectorised = _seconds(lambda: [features.scores(ids, weights) for ids in chunks])
-        few = chunks[0][:2000].tolist()
-        arrays = _plain_arrays(Path(folder))
-        loop = _seconds(lambda: [_score_one(arrays, weights, i) for i in few])
-        rate, loop_rate = len(chunks) * chunk / vectorised, len(few) / loop
-    name = f"features: score, {NONZEROS} non-zeros a pair, chunks of {chunk}"
+        ids = [rng.integers(0, rows, CHUNK) for _ in range(chunks)]
+        few = ids[0][:2000].tolist()
+        arrays = plain_arrays(Path(folder))
+        vectorised, loop = median_seconds_of(
+            [
+                lambda: [features.scores(chunk, weights) for chunk in ids],
+                lambda: [score_one(arrays, weights, i) for i in few],
+            ]
+        )
+    rate, loop_rate = chunks * CHUNK / vectorised, len(few) / loop
+    name = f"features: score, {NONZEROS} non-zeros a pair, chunks of {CHUNK}"
     return [
-        _result(name, rate, "pairs/s", SCORE_TARGET),
-        _result("features: score, ratio to a per-pair loop", rate / loop_rate, "x", 10),
+        at_least(name, rate, "pairs/s", SCORE_TARGET),
+        at_least("features: score, ratio to a per-pair loop", rate / loop_rate, "x", LOOP_TARGET),
     ]
 
 
-def build_rate(rows: int = 300_000) -> list[dict[str, object]]:
+def build_rate(rows: int = 300_000) -> list[Result]:
     """Pairs per second of ``autoassist-tfidf`` on WMT-like data (28 tokens a side)."""
-    from fairseq_autoassist.tfidf.build import build_features
-
     with tempfile.TemporaryDirectory() as folder:
         write_data_bin(Path(folder), rows)
-        took = _seconds(lambda: build_features(folder, "de", "en", force=True, progress=False))
-    return [_result("features: build TF-IDF", rows / took, "pairs/s", BUILD_TARGET)]
-
-
-if __name__ == "__main__":
-    print(json.dumps(build_rate() + score_rate(), indent=2))
+        took = median_seconds(
+            lambda: build_features(folder, "de", "en", force=True, progress=False)
+        )
+    return [at_least("features: build TF-IDF", rows / took, "pairs/s", BUILD_TARGET)]

@@ -100,5 +100,12 @@ class Assistant:
         self._scale = float(state["scale"])
         self.intercept = float(state["intercept"])
 
+    @staticmethod
+    def merge(states: list[dict[str, Any]]) -> dict[str, Any]:
+        """The mean of several Assistants' states."""
+        phi = np.mean([s["direction"] * np.float32(s["scale"]) for s in states], axis=0)
+        intercept = float(np.mean([s["intercept"] for s in states]))
+        return {"direction": phi.astype(np.float32), "scale": 1.0, "intercept": intercept}
+
     def _probability(self, scores: np.ndarray) -> np.ndarray:
         return expit(scores * np.float32(self._scale) + np.float32(self.intercept))

@@ -55,6 +55,11 @@ def pair_tokens(source_sizes: np.ndarray, target_sizes: np.ndarray) -> np.ndarra
     return np.maximum(source_sizes, target_sizes)
 
 
+def compact(sizes: np.ndarray) -> np.ndarray:
+    """Sizes in two bytes each where that is enough: they are held for every pair."""
+    return sizes.astype(np.uint16 if int(sizes.max(initial=0)) < 2**16 else np.int32)
+
+
 def length_buckets(
     source_sizes: np.ndarray, target_sizes: np.ndarray, limits: BatchLimits, pairs: int
 ) -> tuple[np.ndarray, int]:

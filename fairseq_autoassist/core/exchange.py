@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import FeatureError
 from .plan import PlannedBatch, PlanSpec, restore_batches
 from .planner import Planner
 
@@ -106,6 +107,21 @@ class Exchange:
             return self._planner.state_dict()
 
 
+class NoFeatures:
+    """Stands for features that may be what failed: a planner without its Assistant needs none."""
+
+    def __init__(self, dimensions: int) -> None:
+        self.rows, self.dimensions = 0, dimensions
+
+    def gather(self, ids: np.ndarray) -> Any:
+        """Not to be had."""
+        raise FeatureError("the features are not read any more")
+
+    def scores(self, ids: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Not to be had."""
+        raise FeatureError("the features are not read any more")
+
+
 class History:
     """What was delivered and reported since a planner's state was last known.
 
@@ -134,7 +150,7 @@ class History:
 
     def successor(self, spec: PlanSpec) -> Planner:
         """A planner that goes on where the lost one was, without shrinking or learning."""
-        planner = Planner(spec)
+        planner = Planner(spec, NoFeatures(spec.dimensions))
         if self._state is not None:
             planner.load_state_dict(self._state)
         planner.abandon_assistant()

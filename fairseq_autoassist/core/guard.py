@@ -84,3 +84,11 @@ class Guard:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over a saved state."""
         vars(self).update(state)
+
+    @staticmethod
+    def merge(states: list[dict[str, Any]]) -> dict[str, Any]:
+        """The verdict of most ranks, and a new count of evidence."""
+        merged = dict.fromkeys(states[0], 0)
+        merged["useless"] = 2 * sum(s["useless"] for s in states) > len(states)
+        merged["clean_reports_due"] = max(s["clean_reports_due"] for s in states)
+        return merged

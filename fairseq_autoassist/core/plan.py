@@ -36,6 +36,8 @@ class PlanSpec:
         features: folder of the features, or None for a strategy that has no use for them
         rank, world_size: of the data-parallel group
         chunk: pairs decided on at once, or None to choose by the size of the pass
+        dimensions: number of features, for a successor that has to do without them
+        strategy_state: what the strategy knows at the start (of another shard, say)
     """
 
     config: AutoAssistConfig
@@ -49,6 +51,8 @@ class PlanSpec:
     rank: int = 0
     world_size: int = 1
     chunk: int | None = None
+    dimensions: int = 0
+    strategy_state: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

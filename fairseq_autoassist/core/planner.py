@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .batching import KEPT, Buckets, length_buckets, pair_tokens
+from .batching import KEPT, Buckets, compact, length_buckets, pair_tokens
 from .features import Features, FeatureSource
 from .plan import PlannedBatch, PlanSpec, Totals, restore_batches
 from .sampler import Stream
@@ -33,10 +33,12 @@ class Planner:
     """
 
     def __init__(self, spec: PlanSpec, features: FeatureSource | None = None) -> None:
-        self.spec = spec
+        self.lag = spec.lag
         if features is None and spec.features is not None:
             features = Features.open(spec.features)
         self.strategy = build_strategy(spec.config, features)
+        if spec.strategy_state is not None:
+            self.strategy.load_state_dict(spec.strategy_state)
         pairs = len(spec.source_sizes)
         self.stream = Stream(pairs, spec.seed, spec.eligible, spec.rank, spec.world_size)
         per_pass = self.stream.pairs_per_pass
@@ -46,8 +48,9 @@ class Planner:
         assignment, count = length_buckets(
             spec.source_sizes, spec.target_sizes, spec.limits, per_pass
         )
-        tokens = pair_tokens(spec.source_sizes, spec.target_sizes)
+        tokens = compact(pair_tokens(spec.source_sizes, spec.target_sizes))
         self.buckets = Buckets(assignment, tokens, count, spec.limits)
+        self._target_sizes = compact(spec.target_sizes)
         self._ready: deque[np.ndarray] = deque()
         self._next_number = 0
         self._learned = 0  # reports 0 .. learned - 1 are learned from
@@ -60,7 +63,7 @@ class Planner:
     @property
     def can_plan(self) -> bool:
         """Whether all reports that the next micro-batch is planned with have come."""
-        due = range(self._learned, self._next_number - self.spec.lag + 1)
+        due = range(self._learned, self._next_number - self.lag + 1)
         return all(number in self._reports for number in due)
 
     def receive(self, number: int, losses: np.ndarray | None) -> None:
@@ -80,7 +83,7 @@ class Planner:
         """
         if not self.can_plan:
             raise RuntimeError(f"micro-batch {self._next_number} planned before its reports came")
-        self._learn(self._next_number - self.spec.lag)
+        self._learn(self._next_number - self.lag)
         started = self.stream.position[0]
         while not self._ready:
             if self.stream.position[0] > started + 2:
@@ -142,6 +145,7 @@ class Planner:
             "stream": self.stream.state_dict(),
             "strategy": self.strategy.state_dict(),
             "buckets": self.buckets.state_dict(),
+            "loose": np.empty(0, KEPT),
             "ready": list(self._ready),
             "in_flight": [vars(batch) for batch in self._in_flight.values()],
             "reports": dict(self._reports),
@@ -159,8 +163,10 @@ class Planner:
         """
         self.stream.load_state_dict(state["stream"])
         self.strategy.load_state_dict(state["strategy"])
-        self.buckets.load_state_dict(state["buckets"])
+        if state["buckets"] is not None:
+            self.buckets.load_state_dict(state["buckets"])
         self._ready = deque(state["ready"])
+        self._ready.extend(self.buckets.add(state["loose"]))
         batches = restore_batches(state["in_flight"])
         self._in_flight = {batch.number: batch for batch in batches}
         self._reports = dict(state["reports"])
@@ -199,7 +205,7 @@ class Planner:
         return self.stream.take(count)[0]
 
     def _count(self, considered: np.ndarray, kept: np.ndarray) -> None:
-        target = self.spec.target_sizes
+        target = self._target_sizes
         self._totals = self._totals._replace(
             considered=self._totals.considered + len(considered),
             kept=self._totals.kept + len(kept),

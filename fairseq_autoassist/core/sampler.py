@@ -7,9 +7,11 @@ gives at the pair's own counter. Nothing has to be stored to get the same stream
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple, Tuple
 
 import numpy as np
+
+Position = Tuple[int, int]
 
 _ORDER, _COIN = 0, 1  # two streams of random numbers to a pass
 
@@ -32,6 +34,23 @@ def pass_coins(seed: int, pass_number: int, pairs: int) -> np.ndarray:
     Element i depends on (seed, pass, i) alone: it is the i-th output of a counter-based generator.
     """
     return _generator(seed, pass_number, _COIN).random(pairs, dtype=np.float32)
+
+
+class Generation(NamedTuple):
+    """Where a stream stood when it went on over another number of ranks.
+
+    Attributes:
+        world_size: number of ranks until then
+        positions: (pass, index of the next pair) of each of these ranks
+    """
+
+    world_size: int
+    positions: tuple[Position, ...]
+
+    @property
+    def last_pass(self) -> int:
+        """The last pass that any of its ranks had begun."""
+        return max(number for number, _ in self.positions)
 
 
 class Stream:
@@ -58,12 +77,16 @@ class Stream:
         self.pairs = pairs
         self.seed = seed
         self.rank, self.world_size = rank, world_size
-        self._eligible: np.ndarray | None = (
-            None if eligible is None else eligible.astype(_id_type(pairs))
-        )
         self._count = pairs if eligible is None else len(eligible)
+        # a bit a pair: ids would take as much memory as the order of the pass itself
+        self._mask: np.ndarray | None = None
+        if eligible is not None:
+            mask = np.zeros(pairs, dtype=bool)
+            mask[eligible] = True
+            self._mask = np.packbits(mask)
         if self._count < world_size:
             raise ValueError(f"{self._count} pairs for {world_size} ranks: some would have none")
+        self._lineage: tuple[Generation, ...] = ()
         self._pass, self._next = 0, 0
         self._cached_pass = -1
         self._order = self._coins = np.empty(0)
@@ -74,14 +97,17 @@ class Stream:
         return -(-self._count // self.world_size)
 
     @property
-    def position(self) -> tuple[int, int]:
+    def position(self) -> Position:
         """(pass, index in the pass of the next pair to consider)."""
         return self._pass, self._next
 
     @property
     def passes(self) -> float:
         """The position as a fractional number of passes."""
-        return self._pass + self._next / self.pairs_per_pass
+        if self._next == 0:
+            return float(self._pass)
+        self._prepare()
+        return self._pass + 1 - (len(self._order) - self._next) / self.pairs_per_pass
 
     def take(self, count: int) -> tuple[np.ndarray, np.ndarray]:
         """The next pairs, at most ``count``, never beyond the end of the pass.
@@ -90,14 +116,14 @@ class Stream:
             ids (int64, shape (n,)) and their coins (float32 in [0, 1), shape (n,)), n >= 1
         """
         self._prepare()
-        ids = self._order[self._next : self._next + count].astype(np.int64)
+        part = slice(self._next, self._next + count)
+        ids, coins = self._order[part].astype(np.int64), self._coins[part]
         self._next += len(ids)
-        coins = self._coins[ids]
         if self._next == len(self._order):
             self._pass, self._next = self._pass + 1, 0
         return ids, coins
 
-    def seek(self, position: tuple[int, int]) -> None:
+    def seek(self, position: Position) -> None:
         """Go to a position; from there the stream is as it would have been."""
         self._pass, self._next = int(position[0]), int(position[1])
 
@@ -105,6 +131,9 @@ class Stream:
         """Position and what it counts in: plain Python."""
         return {
             "position": list(self.position),
+            "lineage": [
+                [g.world_size, [list(position) for position in g.positions]] for g in self._lineage
+            ],
             "pairs": self.pairs,
             "eligible": self._count,
             "seed": self.seed,
@@ -122,20 +151,78 @@ class Stream:
         for key in ("pairs", "eligible", "seed", "rank", "world_size"):
             if state[key] != mine[key]:
                 raise ValueError(f"saved with {key} {state[key]}, this run has {key} {mine[key]}")
+        self._lineage = _lineage_of(state)
+        self._cached_pass = -1
         self.seek(state["position"])
 
     def _prepare(self) -> None:
-        if self._cached_pass == self._pass:
-            return
-        # free the old pass before the new one is made: the peak is what memory is planned by
-        self._order = self._coins = np.empty(0)
-        order = pass_order(self.seed, self._pass, self._count)
-        # the slice moves on with the pass, so that no rank is always the one with a pair more
-        order = order[(self.rank + self._pass) % self.world_size :: self.world_size]
-        self._order = order if self._eligible is None else self._eligible[order]
-        self._coins = pass_coins(self.seed, self._pass, self.pairs)
-        self._cached_pass = self._pass
+        """Have order and coins of the current pass; goes over passes this rank has no part in."""
+        while self._cached_pass != self._pass:
+            # free the old pass before the new one is made: the peak is what memory is planned by
+            self._order = self._coins = np.empty(0)
+            order = self._deal(self._pass, len(self._lineage))[self.rank]
+            if self._next >= len(order):
+                self._pass, self._next = self._pass + 1, 0
+                continue
+            coins = pass_coins(self.seed, self._pass, self.pairs)
+            self._order, self._coins = order, coins[order]
+            self._cached_pass = self._pass
+
+    def _deal(self, number: int, generation: int) -> list[np.ndarray]:
+        """The pairs of a pass by rank, as dealt out in a generation of ranks.
+
+        The first one to deal a pass deals all of it; a later one, what is left of it.
+        """
+        worlds = [g.world_size for g in self._lineage] + [self.world_size]
+        world_size = worlds[generation]
+        if generation == 0 or number > self._lineage[generation - 1].last_pass:
+            pairs = pass_order(self.seed, number, self._count)
+            if self._mask is not None:
+                ids = np.flatnonzero(np.unpackbits(self._mask, count=self.pairs))
+                pairs = ids.astype(pairs.dtype)[pairs]
+        else:
+            before = self._deal(number, generation - 1)
+            positions = self._lineage[generation - 1].positions
+            pairs = np.concatenate([_left(o, number, at) for o, at in zip(before, positions)])
+        if world_size == 1:
+            return [pairs]
+        # shares move on with the pass, so that no rank is always the one with a pair more; copied,
+        # so that a share does not hold on to the whole
+        return [
+            pairs[(rank + number) % world_size :: world_size].copy() for rank in range(world_size)
+        ]
 
 
-def _id_type(pairs: int) -> type:
-    return np.int32 if pairs < 2**31 else np.int64
+def over_other_ranks(states: list[dict[str, Any]], rank: int, world_size: int) -> dict[str, Any]:
+    """State of a rank's stream that goes on from those of another number of ranks.
+
+    The passes begun are finished with no pair repeated or left out: what their ranks had not
+    considered yet is dealt out anew.
+
+    Args:
+        states: of the streams of all ranks, by rank
+        rank, world_size: of the stream to go on
+    """
+    positions = tuple((int(s["position"][0]), int(s["position"][1])) for s in states)
+    first_pass = min(number for number, _ in positions)
+    lineage = tuple(g for g in _lineage_of(states[0]) if g.last_pass >= first_pass)
+    if len(lineage) < len(states[0]["lineage"]) and lineage:
+        lineage = _lineage_of(states[0])  # a later generation counts in the earlier ones
+    lineage += (Generation(len(states), positions),)
+    saved = [[g.world_size, [list(position) for position in g.positions]] for g in lineage]
+    changed = {"lineage": saved, "rank": rank, "world_size": world_size}
+    return {**states[0], **changed, "position": [first_pass, 0]}
+
+
+def _lineage_of(state: dict[str, Any]) -> tuple[Generation, ...]:
+    return tuple(
+        Generation(world_size, tuple((int(n), int(k)) for n, k in positions))
+        for world_size, positions in state["lineage"]
+    )
+
+
+def _left(order: np.ndarray, number: int, position: Position) -> np.ndarray:
+    """What a rank at ``position`` had not considered of its share of a pass."""
+    if number < position[0]:
+        return order[:0]
+    return order[position[1] :] if number == position[0] else order

@@ -30,37 +30,53 @@ def allow_fairseq_checkpoints() -> None:
         torch.serialization.add_safe_globals([argparse.Namespace])
 
 
-def to_checkpoint(state: Any) -> Any:
-    """Numpy arrays -> tensors, through dicts and lists; kept pairs become a dict of tensors."""
-    if isinstance(state, dict):
-        return {key: to_checkpoint(value) for key, value in state.items()}
-    if isinstance(state, (list, tuple)):
-        return [to_checkpoint(value) for value in state]
-    if isinstance(state, np.ndarray):
-        if state.dtype == KEPT:
-            columns = {name: state[name].copy() for name in KEPT.names or ()}
-            return {"kept_pairs": {n: torch.from_numpy(column) for n, column in columns.items()}}
-        return torch.from_numpy(np.array(state))
-    if isinstance(state, np.generic):
-        return state.item()
-    return state
+def to_checkpoint(state: Any) -> dict[str, Any]:
+    """Numpy arrays and plain Python -> plain Python and one tensor.
+
+    One tensor, because fairseq broadcasts every tensor of a checkpoint by itself when ranks resume.
+
+    Returns:
+        ``{"tree", "blob"}``: the state with each array replaced by its place in the blob, and the
+        bytes of all arrays (uint8 tensor)
+    """
+    parts: list[np.ndarray] = []
+    tree = _place(state, parts)
+    blob = np.concatenate(parts) if parts else np.empty(0, np.uint8)
+    return {"tree": tree, "blob": torch.from_numpy(blob)}
 
 
-def from_checkpoint(state: Any) -> Any:
+def from_checkpoint(saved: dict[str, Any]) -> Any:
     """The inverse of `to_checkpoint` (tuples come back as lists)."""
+    return _take(saved["tree"], saved["blob"].numpy())
+
+
+_ARRAY = "autoassist.array"
+
+
+def _place(state: Any, parts: list[np.ndarray]) -> Any:
     if isinstance(state, dict):
-        if set(state) == {"kept_pairs"}:
-            columns = state["kept_pairs"]
-            pairs = np.empty(len(columns["id"]), KEPT)
-            for name, column in columns.items():
-                pairs[name] = column.numpy()
-            return pairs
-        return {key: from_checkpoint(value) for key, value in state.items()}
-    if isinstance(state, list):
-        return [from_checkpoint(value) for value in state]
-    if isinstance(state, torch.Tensor):
-        return state.numpy()
-    return state
+        return {key: _place(value, parts) for key, value in state.items()}
+    if isinstance(state, (list, tuple)):
+        return [_place(value, parts) for value in state]
+    if isinstance(state, np.ndarray):
+        dtype = "kept" if state.dtype == KEPT else state.dtype.str
+        offset = sum(map(len, parts))
+        parts.append(np.frombuffer(state.tobytes(), np.uint8))
+        return {_ARRAY: [dtype, list(state.shape), offset]}
+    return state.item() if isinstance(state, np.generic) else state
+
+
+def _take(tree: Any, blob: np.ndarray) -> Any:
+    if isinstance(tree, list):
+        return [_take(value, blob) for value in tree]
+    if not isinstance(tree, dict):
+        return tree
+    if set(tree) != {_ARRAY}:
+        return {key: _take(value, blob) for key, value in tree.items()}
+    dtype, shape, offset = tree[_ARRAY]
+    kind = KEPT if dtype == "kept" else np.dtype(dtype)
+    size = kind.itemsize * int(np.prod(shape))
+    return np.frombuffer(blob[offset : offset + size].tobytes(), kind).reshape(shape).copy()
 
 
 def state_header(spec: PlanSpec) -> dict[str, Any]:
@@ -68,24 +84,28 @@ def state_header(spec: PlanSpec) -> dict[str, Any]:
     return {
         "version": STATE_VERSION,
         "strategy": spec.config.strategy,
-        "world_size": spec.world_size,
         "seed": spec.seed,
+        "batch limits": list(dataclasses.astuple(spec.limits)),
         "pairs": len(spec.source_sizes),
         "eligible pairs": len(spec.source_sizes if spec.eligible is None else spec.eligible),
-        "batch limits": list(dataclasses.astuple(spec.limits)),
     }
 
 
-def check_state(saved: dict[str, Any], spec: PlanSpec) -> None:
+def check_state(saved: dict[str, Any], spec: PlanSpec, same_data: bool = True) -> None:
     """Refuse what cannot be restored.
 
+    Args:
+        saved: with the header of the run that saved it
+        spec: of this run
+        same_data: whether the header is of the data-bin of ``spec``
+
     Raises:
-        AutoAssistError: the state is of another version, strategy, number of ranks, seed, data
-            set or batch size; the message says which, and what to do
+        AutoAssistError: the state is of another version, strategy, seed, data set or batch size;
+            the message says which, and what to do
     """
     for key, expected in state_header(spec).items():
         found = saved.get(key)
-        if found != expected:
+        if found != expected and (same_data or "pairs" not in key):
             raise AutoAssistError(
                 f"the checkpoint's AutoAssist state has {key} {found}, this run has {expected}: "
                 f"it cannot go on from there; {_RESET}"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
-from typing import Any
+from typing import Any, Callable
 
 import torch
 from fairseq.data.iterators import BufferedIterator, CountingIterator, EpochBatchIterating
@@ -12,9 +13,10 @@ from fairseq.data.iterators import BufferedIterator, CountingIterator, EpochBatc
 from ..core.exchange import Exchange, lag_for
 from ..core.plan import PlannedBatch, PlanSpec
 from ..core.process import ProcessExchange
-from .checkpoints import check_state, from_checkpoint, state_header, to_checkpoint
 from .dataset import EpochSampler, PlannedDataset
 from .length import Progress, epoch_length, stock_iterations
+from .ranks import Ranks
+from .shards import Shards
 
 logger = logging.getLogger(__name__)
 
@@ -25,15 +27,36 @@ def prefetched_batches(num_workers: int, buffer_size: int) -> int:
     return 2 * num_workers + (buffer_size + 1 if buffer_size > 0 else 0)
 
 
+@dataclasses.dataclass(frozen=True)
+class Loader:
+    """Settings of fairseq's loader: --num-workers, --data-buffer-size, --update-freq by epoch."""
+
+    num_workers: int
+    buffer_size: int
+    update_freq: tuple[int, ...]
+
+    @property
+    def lag(self) -> int:
+        """The lag that planning for this loader needs (micro-batches)."""
+        return lag_for(
+            prefetched_batches(self.num_workers, self.buffer_size), max(self.update_freq)
+        )
+
+    def update_freq_of(self, epoch: int) -> int:
+        """Micro-batches to an update; the last one given stays in force."""
+        return self.update_freq[min(epoch, len(self.update_freq)) - 1]
+
+
 class AutoAssistEpochIterator(EpochBatchIterating):
     """Cuts the stream into epochs of a length known when they start, about one pass each.
 
     Args:
         dataset: a FairseqDataset
-        spec: what to plan from; its lag has to suit the loader's settings, see `lag_of`
+        spec: what to plan from
         epoch: number of the first epoch
-        num_workers, buffer_size: of fairseq's loader
-        update_freq: micro-batches per update, by epoch (the last one stays in force)
+        loader: settings of the loader
+        shards: states of the streams of all data-bins
+        ranks: the data-parallel group
         flush: makes sure that all losses of finished updates are reported
     """
 
@@ -42,25 +65,25 @@ class AutoAssistEpochIterator(EpochBatchIterating):
         dataset: Any,
         spec: PlanSpec,
         epoch: int,
-        num_workers: int,
-        buffer_size: int,
-        update_freq: list[int],
-        flush: Any,
+        loader: Loader,
+        shards: Shards,
+        ranks: Ranks,
+        flush: Callable[[], None],
     ) -> None:
         self.dataset = dataset
         self.spec = spec
         self.epoch = max(epoch, 1)
-        self.num_workers, self.buffer_size = num_workers, min(buffer_size, 20)
-        self.update_freq = list(update_freq)
-        self.delivered: dict[int, PlannedBatch] = {}  # handed to the loader, not yet trained on
+        self.loader_settings, self.shards, self.ranks = loader, shards, ranks
+        self.shuffle = True
         self._flush = flush
+        self._delivered: dict[int, PlannedBatch] = {}  # handed to the loader, not yet trained on
         self._exchange: Exchange | None = None
+        self._progress: Progress | None = None  # at the last micro-batch trained on
         self._sampler = EpochSampler(self._next_batch)
         self._loader: Any = None
         self._current: CountingIterator | None = None
-        self._resumed: dict[str, Any] | None = None
-        self._progress: Progress | None = None  # at the last micro-batch trained on
-        self.shuffle = True
+        self._resumed: dict[str, int] | None = None
+        self._gathered: list[Any] | None = None
 
     # -- what fairseq asks for --------------------------------------------------------------------
 
@@ -84,7 +107,10 @@ class AutoAssistEpochIterator(EpochBatchIterating):
         fix_batches_to_gpus: bool = False,
         set_dataset_epoch: bool = True,
     ) -> CountingIterator:
-        """The micro-batches of the next epoch, or of what is left of a resumed one."""
+        """The micro-batches of the next epoch, or of what is left of a resumed one.
+
+        All ranks agree on their number, so they come by here together.
+        """
         self.epoch = self.next_epoch_idx
         self.shuffle = shuffle
         if set_dataset_epoch and hasattr(self.dataset, "set_epoch"):
@@ -94,7 +120,8 @@ class AutoAssistEpochIterator(EpochBatchIterating):
             offset, length = self._resumed["offset"], self._resumed["length"]
             self._resumed = None
         if not length:
-            length = epoch_length(self.spec, self._progress, self._epoch_update_freq())
+            self._open()
+            length = self._agreed_length()
         self._current = self._iterate(offset, length)
         logger.info(f"epoch {self.epoch}: {length} micro-batches planned, starting at {offset}")
         return self._current
@@ -113,28 +140,36 @@ class AutoAssistEpochIterator(EpochBatchIterating):
         """As `iterations_in_epoch`; some of fairseq asks by this name."""
         return self.iterations_in_epoch
 
+    def gather_states(self) -> None:
+        """Get the states of all ranks, for the `state_dict` that follows; a collective."""
+        self._gathered = self.ranks.gather(self._own_state())
+
     def state_dict(self) -> dict[str, Any]:
-        """fairseq's keys, such that its own task can go on from them, and ours beside them."""
+        """fairseq's keys, such that its own task can go on from them, and ours beside them.
+
+        Raises:
+            RuntimeError: there are several ranks and `gather_states` was not called on all
+        """
+        if self._gathered is None and self.ranks.world_size > 1:
+            raise RuntimeError("the ranks' states were not gathered before saving")
+        states, self._gathered = self._gathered or [self._own_state()], None
         over = self.end_of_epoch()
         offset = 0 if over else self.iterations_in_epoch
         length = 0 if over or self._current is None else self._current.total
-        self._flush()
         return {
             "version": 2,
             "epoch": self.epoch + 1 if over else self.epoch,
             "iterations_in_epoch": stock_iterations(self.spec, offset, length),
             "shuffle": self.shuffle,
-            "autoassist": {
-                **state_header(self.spec),
-                "offset": offset,
-                "length": length,
-                "progress": None if self._progress is None else list(self._progress),
-                "ranks": [to_checkpoint(self.exchange.state_dict())],
-            },
+            "autoassist": self.shards.saved(self.spec, offset, length, states),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a saved state; one without ours (saved by fairseq's task) starts a pass."""
+        """Go on from a saved state; one without ours (saved by fairseq's task) starts a pass.
+
+        Raises:
+            AutoAssistError: the state is of another run; the message says in what
+        """
         self.epoch = state_dict["epoch"]
         mine = state_dict.get("autoassist")
         if mine is None:
@@ -143,67 +178,77 @@ class AutoAssistEpochIterator(EpochBatchIterating):
                 "untrained, and the stream with a new pass"
             )
             return
-        check_state(mine, self.spec)
-        self._resumed = {"offset": mine["offset"], "length": mine["length"]}
-        self._progress = None if mine["progress"] is None else Progress(*mine["progress"])
-        self._open(from_checkpoint(mine["ranks"][self.spec.rank]))
+        update_freq = self.loader_settings.update_freq_of(self.epoch)
+        self._resumed = self.shards.load(mine, self.spec, self.ranks, update_freq)
+        self._open()
 
     # -- what the task asks for -------------------------------------------------------------------
 
     @property
     def exchange(self) -> Exchange:
-        """Opened when it is first needed: a state may have to be loaded before."""
-        if self._exchange is None:
-            self._open(None)
-        assert self._exchange is not None
+        """Where batches come from and losses go to; opened with the first epoch or state."""
+        assert self._exchange is not None, "the epoch has not begun"
         return self._exchange
+
+    @property
+    def waited(self) -> float:
+        """Seconds waited for the Assistant since this stream was opened."""
+        return 0.0 if self._exchange is None else self._exchange.waited
 
     def trained(self, number: int) -> PlannedBatch | None:
         """The plan of a micro-batch that was trained on just now (None the second time)."""
-        batch = self.delivered.pop(number, None)
+        batch = self._delivered.pop(number, None)
         if batch is not None:
             self._progress = Progress.of(batch)
         return batch
 
-    def close(self) -> None:
-        """End the worker process."""
+    def park(self) -> None:
+        """Remember where this stream stands, for when its data-bin comes up again, and end it."""
         if self._exchange is not None:
+            self._own_state()
             self._exchange.close()
+            self._exchange = None
 
     # -- inside -----------------------------------------------------------------------------------
 
-    def _open(self, state: dict[str, Any] | None) -> None:
-        self.close()
+    def _own_state(self) -> Any:
+        self._flush()
+        state = None if self._exchange is None else self._exchange.state_dict()
+        return self.shards.own(state, self._progress)
+
+    def _open(self) -> None:
+        if self._exchange is not None:
+            return
         kind = Exchange if self.spec.config.inline else ProcessExchange
-        self._exchange = kind(self.spec, state)
+        state, self._progress, strategy = self.shards.here()
+        spec = dataclasses.replace(self.spec, strategy_state=strategy)
+        self._exchange = kind(spec, state)
 
     def _next_batch(self) -> PlannedBatch:
         batch = self.exchange.next_batch()
-        self.delivered[batch.number] = batch
+        self._delivered[batch.number] = batch
         return batch
 
-    def _epoch_update_freq(self) -> int:
-        return self.update_freq[min(self.epoch, len(self.update_freq)) - 1]
+    def _agreed_length(self) -> int:
+        update_freq = self.loader_settings.update_freq_of(self.epoch)
+        mine = epoch_length(self.spec, self._progress, update_freq)
+        return max(1, round(self.ranks.mean(mine) / update_freq)) * update_freq
 
     def _iterate(self, offset: int, length: int) -> CountingIterator:
+        settings = self.loader_settings
         self._sampler.length = length - offset
         if self._loader is None:
-            if self.num_workers > 0:
+            if settings.num_workers > 0:
                 os.environ["PYTHONWARNINGS"] = "ignore:semaphore_tracker:UserWarning"
             self._loader = torch.utils.data.DataLoader(
                 PlannedDataset(self.dataset),
                 batch_sampler=self._sampler,
                 collate_fn=PlannedDataset.collate,
-                num_workers=self.num_workers,
+                num_workers=settings.num_workers,
                 pin_memory=torch.cuda.is_available(),
-                persistent_workers=self.num_workers > 0,
+                persistent_workers=settings.num_workers > 0,
             )
         batches = self._loader
-        if self.buffer_size > 0:
-            batches = BufferedIterator(self.buffer_size, batches)
+        if settings.buffer_size > 0:
+            batches = BufferedIterator(settings.buffer_size, batches)
         return CountingIterator(batches, start=offset)
-
-
-def lag_of(num_workers: int, buffer_size: int, update_freq: list[int]) -> int:
-    """The lag that this loader needs (micro-batches)."""
-    return lag_for(prefetched_batches(num_workers, min(buffer_size, 20)), max(update_freq))

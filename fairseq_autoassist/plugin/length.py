@@ -21,8 +21,8 @@ class Progress(NamedTuple):
 
     passes: float
     keep_rate: float
-    batches: int
-    batched: int
+    batches: float
+    batched: float
 
     @classmethod
     def of(cls, batch: PlannedBatch) -> Progress:

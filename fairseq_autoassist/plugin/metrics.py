@@ -10,7 +10,7 @@ from typing import Any
 
 from fairseq.logging import metrics
 
-from ..core.plan import PlannedBatch
+from ..core.plan import PlannedBatch, Totals
 
 _TOTALS = ("considered", "kept", "considered_tokens", "kept_tokens")
 _AVERAGED = ("T", "gamma", "acc", "majority")
@@ -18,13 +18,14 @@ _OWN = tuple("aa_" + name for name in ("batches", "keep", "pass", "wait", *_TOTA
 _SLICE = ("aa_uniform_loss", "aa_uniform_tokens")
 
 
-def step_sums(batch: PlannedBatch | None, waited: float) -> dict[str, float]:
+def step_sums(batch: PlannedBatch | None, waited: float, elsewhere: Totals) -> dict[str, float]:
     """What a micro-batch adds to the logging output.
 
     Args:
         batch: the plan; None for a dummy batch, which adds nothing (but has the same keys, since
             all ranks must agree on them)
         waited: seconds waited for the Assistant so far, on this rank
+        elsewhere: counts of this rank in other data-bins
     """
     sums = dict.fromkeys(_OWN + _SLICE, 0.0)
     if batch is None:
@@ -34,7 +35,7 @@ def step_sums(batch: PlannedBatch | None, waited: float) -> dict[str, float]:
     sums["aa_pass"] = batch.passes
     sums["aa_wait"] = waited
     for name in _TOTALS:
-        sums["aa_" + name] = float(getattr(batch.totals, name))
+        sums["aa_" + name] = float(getattr(batch.totals, name) + getattr(elsewhere, name))
     for name in _AVERAGED:
         sums["aa_" + name] = float(batch.metrics.get(name, 0.0))
     return sums

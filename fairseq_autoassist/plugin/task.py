@@ -18,9 +18,11 @@ from ..errors import AssistantFailure, ConfigError
 from . import metrics
 from .config import TranslationAutoAssistConfig, autoassist_config
 from .criterions import PLAN, SentenceLosses
-from .data import check_sizes, open_features, refuse_empty
-from .iterator import AutoAssistEpochIterator, lag_of
+from .data import check_sizes, open_features, refuse_empty, shard_of
+from .iterator import AutoAssistEpochIterator, Loader
 from .losses import LossMailbox
+from .ranks import Ranks, gather_before_saving
+from .shards import Shards
 from .signals import end_cleanly_on_sigterm
 
 logger = logging.getLogger(__name__)
@@ -43,6 +45,7 @@ class TranslationAutoAssistTask(TranslationTask):
         self.autoassist = autoassist_config(cfg)
         self.strategy = strategy_class(self.autoassist.strategy)
         self._iterator: AutoAssistEpochIterator | None = None
+        self._shards = Shards()
         self._mailbox = LossMailbox(self._post)
         self._failure_said = False
 
@@ -74,7 +77,7 @@ class TranslationAutoAssistTask(TranslationTask):
         if self._iterator is not None and self._iterator.dataset is dataset:
             return self._iterator
         if self._iterator is not None:
-            self._iterator.close()
+            self._iterator.park()
         end_cleanly_on_sigterm()
         self._mailbox = LossMailbox(self._post)
         self._iterator = self._training_iterator(dataset, **kwargs)
@@ -97,36 +100,49 @@ class TranslationAutoAssistTask(TranslationTask):
         **_: Any,
     ) -> AutoAssistEpochIterator:
         dataset.set_epoch(epoch)
-        limits = BatchLimits(max_tokens, max_sentences, required_batch_size_multiple)
         check_sizes(dataset, self.cfg, num_shards)
-        every = np.arange(len(dataset), dtype=np.int64)
-        eligible = every
-        if max_positions is not None:
-            eligible = np.sort(
-                self.filter_indices_by_size(every, dataset, max_positions, ignore_invalid_inputs)
-            )
-        if len(eligible) < num_shards:
-            raise ConfigError(
-                f"{len(every) - len(eligible)} of {len(every)} training pairs are longer than "
-                f"{max_positions} (source, target), which leaves none to train on; raise "
-                "--max-source-positions, --max-target-positions or --max-tokens"
-            )
-        update_freq = list(self.cfg.update_freq)
+        eligible = self._eligible(dataset, max_positions, ignore_invalid_inputs, num_shards)
+        loader = Loader(num_workers, min(data_buffer_size, 20), tuple(self.cfg.update_freq))
+        folder, dimensions = None, 0
+        if self.strategy.needs_losses:
+            folder, dimensions = open_features(self.cfg, dataset, epoch)
         spec = PlanSpec(
             config=self.autoassist,
             source_sizes=dataset.src_sizes,
             target_sizes=dataset.tgt_sizes,
-            eligible=None if len(eligible) == len(every) else eligible,
-            limits=limits,
+            eligible=eligible,
+            limits=BatchLimits(max_tokens, max_sentences, required_batch_size_multiple),
             seed=seed,
-            lag=lag_of(num_workers, data_buffer_size, update_freq),
-            features=open_features(self.cfg, dataset) if self.strategy.needs_losses else None,
+            lag=loader.lag,
+            features=folder,
+            dimensions=dimensions,
             rank=shard_id,
             world_size=num_shards,
         )
-        return AutoAssistEpochIterator(
-            dataset, spec, epoch, num_workers, data_buffer_size, update_freq, self._mailbox.flush
-        )
+        if num_shards > 1:
+            gather_before_saving()
+        self._shards.current = shard_of(self.cfg, epoch)
+        ranks = Ranks(shard_id, num_shards)
+        flush = self._mailbox.flush
+        return AutoAssistEpochIterator(dataset, spec, epoch, loader, self._shards, ranks, flush)
+
+    def _eligible(
+        self, dataset: Any, max_positions: Any, ignore_invalid_inputs: bool, ranks: int
+    ) -> np.ndarray | None:
+        """Ids of the pairs that are short enough (None: all of them); fairseq counts the others."""
+        every = np.arange(len(dataset), dtype=np.int64)
+        if max_positions is None:
+            return None
+        fitting = self.filter_indices_by_size(every, dataset, max_positions, ignore_invalid_inputs)
+        if len(fitting) == len(every):
+            return None
+        if len(fitting) < ranks:
+            raise ConfigError(
+                f"{len(every) - len(fitting)} of {len(every)} training pairs are longer than "
+                f"{max_positions} (source, target), which leaves too few to train on; raise "
+                "--max-source-positions, --max-target-positions or --max-tokens"
+            )
+        return np.sort(fitting)
 
     # -- training ---------------------------------------------------------------------------------
 
@@ -151,9 +167,10 @@ class TranslationAutoAssistTask(TranslationTask):
             if number is not None:
                 self._mailbox.skip(number)  # unless the criterion has handed its losses over
         batch = self._finished(number)
-        waited = 0.0 if self._iterator is None else self._iterator.exchange.waited
+        waited = 0.0 if self._iterator is None else self._iterator.waited
+        sums = metrics.step_sums(batch, waited, self._shards.elsewhere)
         # the criterion's own sums win over the zeros that stand for them
-        return loss, sample_size, {**metrics.step_sums(batch, waited), **log}
+        return loss, sample_size, {**sums, **log}
 
     def receive_losses(self, number: int, losses: torch.Tensor, order: np.ndarray) -> None:
         """Take sentence losses from the criterion.

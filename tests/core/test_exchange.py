@@ -1,5 +1,6 @@
 """The exchange with a process and inline: the same batches; and what happens when it fails."""
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from fairseq_autoassist.core.exchange import Exchange, lag_for
+from fairseq_autoassist.core.features import Features
 from fairseq_autoassist.core.process import ProcessExchange
 from fairseq_autoassist.core.worker import SNAPSHOT_EVERY
 from fairseq_autoassist.errors import AssistantFailure
@@ -47,7 +49,8 @@ def opened():
 def spec_of(features, **settings):
     settings.setdefault("strategy", "autoassist")
     settings.setdefault("gamma_decay", 0.8)
-    return make_spec(PAIRS, lag=settings.pop("lag", 10), features=features, **settings)
+    spec = make_spec(PAIRS, lag=settings.pop("lag", 10), features=features, **settings)
+    return dataclasses.replace(spec, dimensions=Features.open(features).dimensions)
 
 
 def train(exchange, batches, ahead=0, losses=None):

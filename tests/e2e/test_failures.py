@@ -127,13 +127,6 @@ def test_every_pair_filtered_away(tmp_path):
     assert "--max-source-positions" in message
 
 
-def test_several_shards_are_refused_in_one_line(tmp_path):
-    folder = data_bin()
-    languages = ["--source-lang", "en", "--target-lang", "de"]
-    message = refused(f"{folder}:{data_bin(60, 10)}", tmp_path, *PLUGIN, *languages)
-    assert "found 2 data-bins" in message and "expected one" in message
-
-
 def test_a_state_of_other_batches_is_refused(tmp_path):
     words = [*PLUGIN, "--disable-validation"]
     train(data_bin(), tmp_path / "ck", *words, "--max-update", 3).ok()

@@ -57,7 +57,7 @@ TINY = {
 }
 COMMON = [
     *["--optimizer", "adam", "--lr", "0.01", "--lr-scheduler", "fixed", "--max-tokens", "250"],
-    *["--cpu", "--seed", "3", "--log-format", "json", "--log-interval", "1", "--num-workers", "0"],
+    *["--seed", "3", "--log-format", "json", "--log-interval", "1", "--num-workers", "0"],
     *["--data-buffer-size", "0", "--max-source-positions", "100", "--max-target-positions", "100"],
 ]
 
@@ -81,6 +81,26 @@ def _server() -> multiprocessing.context.ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["fairseq_cli.train", "fairseq_cli.hydra_train"])
     return context
+
+
+@functools.lru_cache(maxsize=None)
+def gpu_context() -> multiprocessing.context.BaseContext:
+    """What to start runs on a GPU with: the server, unless its imports touched CUDA.
+
+    A process forked after that cannot use the GPU, and runs are started anew, which takes longer.
+    """
+    probe = _server().Process(target=_touch_gpu)
+    probe.start()
+    probe.join(TIMEOUT)
+    usable = probe.exitcode == 0
+    probe.kill()
+    return _server() if usable else multiprocessing.get_context("spawn")
+
+
+def _touch_gpu() -> None:
+    import torch
+
+    torch.zeros(1, device="cuda")
 
 
 @dataclass
@@ -107,13 +127,22 @@ class Run:
 
 
 class Process:
-    """A run that may still be going on."""
+    """A run that may still be going on.
 
-    def __init__(self, program: str, arguments: Sequence[object]) -> None:
+    Args:
+        program: module of one of fairseq's command-line entries
+        arguments: its words; without ``--cpu`` it takes a GPU, where there is one
+        record: write its micro-batches down, and make a GPU repeat itself bit for bit; both slow it
+    """
+
+    def __init__(self, program: str, arguments: Sequence[object], record: bool = True) -> None:
         self.folder = session_folder() / f"run-{time.monotonic_ns()}"
         self.folder.mkdir()
         words = [str(word) for word in arguments]
-        self._process = _server().Process(target=_child, args=(program, words, str(self.folder)))
+        context = _server() if "--cpu" in words or not _has_gpu() else gpu_context()
+        self._process = context.Process(
+            target=_child, args=(program, words, str(self.folder), record)
+        )
         self._process.start()
         self.pid = self._process.pid
 
@@ -152,9 +181,12 @@ class Process:
 
 
 @contextlib.contextmanager
-def start_train(data: Path, save_dir: Path, *words: object, model: str = "transformer") -> Iterator:
+def start_train(
+    data: Path, save_dir: Path, *words: object, model: str = "transformer", gpu: bool = False
+) -> Iterator:
     """A run of fairseq-train that is ended, whatever happens, with the block."""
     arguments = [data, *TINY[model], *COMMON, "--save-dir", save_dir, *words]
+    arguments += [] if gpu else ["--cpu"]
     process = Process("fairseq_cli.train", arguments)
     try:
         yield process
@@ -162,9 +194,11 @@ def start_train(data: Path, save_dir: Path, *words: object, model: str = "transf
         process.kill_all()
 
 
-def train(data: Path, save_dir: Path, *words: object, model: str = "transformer") -> Run:
+def train(
+    data: Path, save_dir: Path, *words: object, model: str = "transformer", gpu: bool = False
+) -> Run:
     """A run of fairseq-train to its end."""
-    with start_train(data, save_dir, *words, model=model) as process:
+    with start_train(data, save_dir, *words, model=model, gpu=gpu) as process:
         return process.wait()
 
 
@@ -184,9 +218,18 @@ def _json_lines(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text().split("\n")[:-1]]
 
 
-def _child(program: str, words: list[str], folder: str) -> None:
+def _has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _child(program: str, words: list[str], folder: str, record: bool) -> None:
     import importlib
 
+    if "fairseq" not in sys.modules:  # not forked: leave importing the plugin to --user-dir
+        for name in [name for name in sys.modules if name.startswith("fairseq_autoassist")]:
+            del sys.modules[name]
     os.environ["OMP_NUM_THREADS"] = "1"
     import torch
 
@@ -200,7 +243,11 @@ def _child(program: str, words: list[str], folder: str) -> None:
 
     for handler in logging.getLogger().handlers:
         handler.setStream(sys.stdout)
-    _record(os.path.join(folder, "batches.jsonl"))
+    if record:
+        _record(os.path.join(folder, "batches.jsonl"))
+    if record and "--cpu" not in words and torch.cuda.is_available():
+        os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
+        torch.use_deterministic_algorithms(True, warn_only=True)
     sys.argv = [program, *words]
     module = importlib.import_module(program)
     module.cli_main()
@@ -216,7 +263,8 @@ def _record(path: str) -> None:
     def train_step(self, sample, model, criterion, optimizer, update_num, *rest, **named):
         result = original(self, sample, model, criterion, optimizer, update_num, *rest, **named)
         ids = sample["id"].tolist()
-        line = {"update": update_num, "ids": ids, "loss": float(result[0])}
+        number = sample.get("autoassist", {}).get("number")  # None under fairseq's own task
+        line = {"number": number, "update": update_num, "ids": ids, "loss": float(result[0])}
         with open(path, "a") as file:
             file.write(json.dumps(line) + "\n")
         return result

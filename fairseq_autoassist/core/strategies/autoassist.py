@@ -17,6 +17,8 @@ from ..guard import Guard
 from ..utility import ema, labels, update_threshold
 from .base import Report, Strategy
 
+_AVERAGES = ("accuracy_sum", "positive_sum", "average_weight")
+
 
 class AutoAssist(Strategy):
     """The paper's rule; every deviation is an option of the config, off by default.
@@ -113,7 +115,7 @@ class AutoAssist(Strategy):
 
         That shrinking was stopped is left out: a run that is started again tries again.
         """
-        names = ("threshold", "accuracy_sum", "positive_sum", "average_weight", "not_finite")
+        names = ("threshold", "not_finite", *_AVERAGES)
         state: dict[str, Any] = {name: getattr(self, name) for name in names}
         state["assistant"] = self.assistant.state_dict()
         state["guard"] = self.guard.state_dict()
@@ -129,6 +131,19 @@ class AutoAssist(Strategy):
         self.assistant.load_state_dict(state["assistant"])
         self.guard.load_state_dict(state["guard"])
         vars(self).update(plain)
+
+    @classmethod
+    def merge(cls, states: list[dict[str, Any]]) -> dict[str, Any]:
+        """The mean of the Assistants and of their averages; shrinking where most of them did."""
+        thresholds = [s["threshold"] for s in states if s["threshold"] is not None]
+        merged = {name: float(np.mean([s[name] for s in states])) for name in _AVERAGES}
+        return {
+            **merged,
+            "threshold": float(np.mean(thresholds)) if thresholds else None,
+            "not_finite": sum(s["not_finite"] for s in states),
+            "assistant": Assistant.merge([s["assistant"] for s in states]),
+            "guard": Guard.merge([s["guard"] for s in states]),
+        }
 
     def _say(self, news: str | None) -> None:
         if news:

@@ -1,0 +1,195 @@
+"""What the plugin costs a training run, beside fairseq's own task, in real fairseq-train runs."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import statistics
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Sequence
+
+from fairseq_autoassist.tfidf.build import build_features
+from tests.support.corpus import ROOT, make_data_bin, multi30k_pairs
+
+from . import train_child
+from .measure import Result, at_least, at_most, informative
+
+SPEED_TARGET = 0.98  # of fairseq's tokens/s
+WAIT_TARGET = 0.01  # of the time of training
+_TIMEOUT = 180.0  # seconds for a segment of updates, or to start
+MODEL = [
+    *["--arch", "transformer", "--encoder-layers", "3", "--decoder-layers", "3"],
+    *["--encoder-embed-dim", "128", "--encoder-ffn-embed-dim", "256"],
+    *["--decoder-embed-dim", "128", "--decoder-ffn-embed-dim", "256"],
+    *["--encoder-attention-heads", "4", "--decoder-attention-heads", "4", "--dropout", "0.1"],
+    *["--share-decoder-input-output-embed", "--optimizer", "adam", "--lr", "0.001"],
+    *["--lr-scheduler", "inverse_sqrt", "--warmup-updates", "100", "--clip-norm", "1.0"],
+    *["--cpu", "--seed", "3", "--num-workers", "1", "--disable-validation", "--no-save"],
+    *[
+        "--label-smoothing",
+        "0.1",
+        "--log-format",
+        "json",
+        "--no-progress-bar",
+        "--required-batch-size-multiple",
+        "8",
+    ],
+]
+STOCK = ["--task", "translation", "--criterion", "label_smoothed_cross_entropy"]
+PLUGIN = [
+    *["--user-dir", ROOT / "fairseq_autoassist", "--task", "translation_autoassist"],
+    *["--criterion", "autoassist_label_smoothed_cross_entropy"],
+]
+UNIFORM = [*PLUGIN, "--autoassist-strategy", "uniform"]
+# gamma moves fast, so that a short run shrinks
+SHRINK = [*PLUGIN, "--autoassist-gamma-decay", "0.5", "--autoassist-guard-pairs", "0"]
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much to train. ``segments`` of ``segment`` updates are timed, after one more."""
+
+    pairs: int = 29_000
+    words: int = 8000  # to a dictionary
+    max_tokens: int = 2000
+    segment: int = 5
+    segments: int = 20
+
+    @property
+    def updates(self) -> int:
+        """Of a whole run; the last one only ends the last but one."""
+        return (self.segments + 1) * self.segment + 1
+
+
+@dataclass
+class _Runner:
+    """A run that takes turns."""
+
+    name: str
+    words: Sequence[object]
+    size: Size
+    folder: Path
+    planned: int = 0
+    segments: list[list[tuple[int, float]]] = field(default_factory=list)
+
+    def __enter__(self) -> _Runner:
+        context = multiprocessing.get_context("spawn")
+        self.turns, its = context.Pipe()
+        self.output = self.folder / f"{self.name}.output"
+        size = self.size
+        words = [*self.words, *MODEL, "--max-tokens", size.max_tokens, "--max-update", size.updates]
+        words += ["--log-interval", size.segment, "--save-dir", self.folder / self.name]
+        self.process = context.Process(
+            target=train_child.main,
+            args=(its, [str(w) for w in words], str(self.output), size.segment, self.planned),
+        )
+        self.process.start()
+        its.close()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.join(0 if _[0] else _TIMEOUT)
+        self.process.kill()
+        self.process.join()
+
+    def receive(self) -> list[tuple[int, float]]:
+        """The updates of the segment that is under way.
+
+        Raises:
+            RuntimeError: the run ended instead, or takes too long
+        """
+        try:
+            if self.turns.poll(_TIMEOUT):
+                return self.turns.recv()
+            happened = f"gave no sign for {_TIMEOUT:g} s"
+        except EOFError:
+            happened = "ended early"
+        tail = self.output.read_text(errors="replace")[-3000:] if self.output.exists() else ""
+        raise RuntimeError(f"the run {self.name} {happened}:\n{tail}")
+
+    def train(self) -> None:
+        """Let it train a segment."""
+        self.turns.send("go")
+        self.segments.append(self.receive())
+
+
+def training_speed(size: Size | None = None) -> list[Result]:
+    """The plugin's tokens/s over fairseq's, and the share of time spent waiting."""
+    size = size or Size()
+    with tempfile.TemporaryDirectory() as name:
+        data = make_data_bin(
+            Path(name) / "data-bin",
+            multi30k_pairs("train", size.pairs),
+            multi30k_pairs("val", 100),
+            *["--nwordssrc", size.words, "--nwordstgt", size.words],
+        )
+        build_features(str(data), progress=False)
+        return _without_shrinking(data, size, Path(name)) + _with_shrinking(data, size, Path(name))
+
+
+def _without_shrinking(data: Path, size: Size, folder: Path) -> list[Result]:
+    """Both train on the same batches and take turns, a few updates each, in the order ABBA."""
+    stock_words = [data, *STOCK, "--curriculum", 1]
+    with _Runner("stock", stock_words, size, folder, planned=size.updates + 50) as stock, _Runner(
+        "plugin", [data, *UNIFORM], size, folder
+    ) as plugin:
+        for runner in (stock, plugin):
+            runner.receive()
+        for turn in range(size.segments + 1):
+            for runner in (stock, plugin) if turn % 2 else (plugin, stock):
+                runner.train()
+        # the update that ends the run
+        for runner in (stock, plugin):
+            runner.turns.send("go")
+    rates = []
+    for runner in (stock, plugin):
+        rates.append([_tokens_per_second(segment) for segment in runner.segments[1:]])
+    same = [[t for s in r.segments for t, _ in s] for r in (stock, plugin)]
+    assert same[0] == same[1], "the two runs trained on other batches"
+    ratios = [plugin / stock for stock, plugin in zip(*rates)]
+    what = "training: plugin with shrinking off"
+    return [
+        informative("training: fairseq's translation task", statistics.median(rates[0]), "tok/s"),
+        informative(what, statistics.median(rates[1]), "tok/s"),
+        at_least(
+            f"{what}, ratio to fairseq (median of {len(ratios)})",
+            statistics.median(ratios),
+            "x",
+            SPEED_TARGET,
+        ),
+        informative(f"{what}, spread of that ratio (quartiles)", _quartile_range(ratios), "x"),
+    ]
+
+
+def _with_shrinking(data: Path, size: Size, folder: Path) -> list[Result]:
+    with _Runner("shrinking", [data, *SHRINK], size, folder) as runner:
+        runner.receive()
+        for _ in range(size.segments + 1):
+            runner.train()
+        runner.turns.send("go")
+    log = [json.loads(text) for text in _log_lines(runner.output)]
+    first, last = log[0], log[size.segments]  # after the first and the last segment
+    seconds = sum(took for segment in runner.segments[1:] for _, took in segment)
+    waited = float(last["aa_wait"]) - float(first["aa_wait"])
+    what = "training: plugin with shrinking on"
+    return [
+        at_most(f"{what}, waiting for the Assistant", waited / seconds, "of time", WAIT_TARGET),
+        informative(f"{what}, seconds until its first batch", float(first["aa_wait"]), "s"),
+        informative(f"{what}, share of pairs kept at the end", float(last["aa_keep"]), ""),
+    ]
+
+
+def _log_lines(output: Path) -> list[str]:
+    lines = output.read_text(errors="replace").splitlines()
+    return [line.split("| train_inner | ", 1)[1] for line in lines if "| train_inner | {" in line]
+
+
+def _tokens_per_second(segment: list[tuple[int, float]]) -> float:
+    return sum(tokens for tokens, _ in segment) / sum(took for _, took in segment)
+
+
+def _quartile_range(values: list[float]) -> float:
+    low, _, high = statistics.quantiles(values, n=4)
+    return high - low

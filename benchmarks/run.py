@@ -1,0 +1,75 @@
+"""Measure what the targets are stated for: ``python -m benchmarks.run``, or ``make bench``.
+
+Prints a table and writes bench.json, a list of {name, value, unit, target, met}. A missed target
+is said, and is no error.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Callable, Sequence
+
+from .measure import Result, line, one_thread, save
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def benchmarks(tiny: bool) -> dict[str, Callable[[], list[Result]]]:
+    """Every benchmark by name; ``tiny`` ones take seconds and measure nothing of worth."""
+    one_thread()
+    from . import bench_deciding, bench_features, bench_learning, bench_training
+
+    rows = 20_000 if tiny else 1_000_000
+    size = bench_training.Size()
+    if tiny:
+        size = bench_training.Size(pairs=300, words=500, max_tokens=200, segment=2, segments=3)
+    return {
+        "build": lambda: bench_features.build_rate(2000 if tiny else 300_000),
+        "score": lambda: bench_features.score_rate(rows, 2 if tiny else 60),
+        "decide": lambda: bench_deciding.decide_rate(rows, 200 if tiny else 20_000),
+        "plan": lambda: bench_deciding.plan_rate(rows),
+        "learn": lambda: (
+            bench_learning.learn_ratio(2000, 20) if tiny else bench_learning.learn_ratio()
+        ),
+        "train": lambda: bench_training.training_speed(size),
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run benchmarks; the table grows as they end."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
+    parser.add_argument("names", nargs="*", help="build, score, decide, plan, learn, train; or all")
+    parser.add_argument("--output", type=Path, default=ROOT / "bench.json")
+    parser.add_argument("--tiny", action="store_true", help="try out the benchmarks themselves")
+    arguments = parser.parse_args(argv)
+    known = benchmarks(arguments.tiny)
+    unknown = set(arguments.names) - set(known)
+    if unknown:
+        parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
+    names = arguments.names or list(known)
+    if "train" in names:
+        _require_data(parser)
+    results: list[Result] = []
+    for name in names:
+        for result in known[name]():
+            results.append(result)
+            print(line(result), flush=True)
+    save(results, arguments.output)
+    print(f"written to {arguments.output}")
+
+
+def _require_data(parser: argparse.ArgumentParser) -> None:
+    """Say that data are missing before minutes are spent on the rest."""
+    import pytest
+
+    from tests.support.corpus import data_folder
+
+    try:
+        data_folder()
+    except pytest.skip.Exception as missing:
+        parser.error(f"the benchmark train {missing}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""A run of fairseq-train that trains a few updates at a time, when it is its turn.
+
+Runs in a process of its own. What runs is fairseq's own command-line entry; patched in are a clock
+between the updates and, if asked for, the batches.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import time
+from multiprocessing.connection import Connection
+from typing import Any
+
+#: of one update: target tokens trained on, and seconds until the next one began
+Update = tuple
+
+
+def main(turns: Connection, words: list[str], output: str, segment: int, planned: int) -> None:
+    """Train.
+
+    Args:
+        turns: sends the updates of a segment (a list of `Update`; an empty one when training is
+            about to begin) and waits for any answer before the next
+        words: command line of fairseq-train
+        output: file for standard output and error
+        segment: updates to a turn
+        planned: 0, or train on the first so many batches that the plugin makes when it keeps
+            everything, in its order (for fairseq's own task, which is to get --curriculum 1)
+    """
+    descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for stream in (1, 2):
+        os.dup2(descriptor, stream)
+    multiprocessing.set_start_method(None, force=True)  # for loaders: the usual, not this child's
+    from fairseq_cli import train  # first of all of fairseq: it sets logging up
+
+    if planned:
+        _make_planned_batches(planned, int(words[words.index("--seed") + 1]))
+    clock = _Clock(turns, segment)
+    original = train.Trainer.train_step
+
+    def train_step(self: Any, samples: list, raise_oom: bool = False) -> Any:
+        clock.begin_update(sum(sample["ntokens"] for sample in samples))
+        return original(self, samples, raise_oom)
+
+    train.Trainer.train_step = train_step
+    sys.argv = ["fairseq-train", *words]
+    train.cli_main()
+
+
+class _Clock:
+    """Times updates from the beginning of one to that of the next: loading and logging included."""
+
+    def __init__(self, turns: Connection, segment: int) -> None:
+        self._turns, self._segment = turns, segment
+        self._updates: list[Update] = []
+        self._tokens: int | None = None
+        self._began = 0.0
+
+    def begin_update(self, tokens: int) -> None:
+        now = time.perf_counter()
+        if self._tokens is not None:
+            self._updates.append((self._tokens, now - self._began))
+        if self._tokens is None or len(self._updates) == self._segment:
+            self._turns.send(self._updates)
+            self._turns.recv()
+            self._updates = []
+            now = time.perf_counter()
+        self._tokens, self._began = int(tokens), now
+
+
+def _make_planned_batches(count: int, seed: int) -> None:
+    """Let fairseq's task train on the batches of the plugin's ``--autoassist-strategy uniform``."""
+    from fairseq.data.language_pair_dataset import LanguagePairDataset
+
+    from fairseq_autoassist.config import AutoAssistConfig
+    from fairseq_autoassist.core.batching import BatchLimits
+    from fairseq_autoassist.core.plan import PlanSpec
+    from fairseq_autoassist.core.planner import Planner
+
+    def batch_by_size(
+        self: Any,
+        indices: Any,
+        max_tokens: int | None = None,
+        max_sentences: int | None = None,
+        required_batch_size_multiple: int = 1,
+    ) -> list:
+        spec = PlanSpec(
+            config=AutoAssistConfig(strategy="uniform"),
+            source_sizes=self.src_sizes,
+            target_sizes=self.tgt_sizes,
+            eligible=None,
+            limits=BatchLimits(max_tokens, max_sentences, required_batch_size_multiple),
+            seed=seed,
+            lag=count + 1,
+        )
+        planner = Planner(spec)
+        return [planner.plan().ids for _ in range(count)]
+
+    LanguagePairDataset.batch_by_size = batch_by_size

@@ -1,0 +1,65 @@
+"""Going on over another number of ranks.
+
+The passes begun are finished with no pair repeated or left out, kept pairs that were not trained
+on are dealt out anew, and every Assistant carries on from the mean of the saved ones.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .batching import KEPT
+from .plan import Totals, restore_batches
+from .sampler import over_other_ranks
+from .strategies import strategy_class
+
+
+def redistribute(
+    saved: list[dict[str, Any]], strategy: str, rank: int, world_size: int
+) -> dict[str, Any]:
+    """State of one rank's exchange that goes on from those of another number of ranks.
+
+    The reports that no Assistant had learned from yet (at most ``lag`` a rank) are dropped.
+
+    Args:
+        saved: `Exchange.state_dict` of every rank, by rank
+        strategy: name of the strategy they were saved by
+        rank, world_size: of the state to make
+    """
+    planners = [state["planner"] for state in saved]
+    trained = max(state["trained"] for state in saved)
+    loose = np.concatenate([_untrained(state) for state in saved])
+    planner = {
+        "stream": over_other_ranks([p["stream"] for p in planners], rank, world_size),
+        "strategy": strategy_class(strategy).merge([p["strategy"] for p in planners]),
+        "buckets": None,
+        "loose": loose[rank::world_size],
+        "ready": [],
+        "in_flight": [],
+        "reports": {},
+        "next_number": trained,
+        "learned": trained,
+        "totals": _share([p["totals"] for p in planners], rank, world_size),
+        "keep_rate": float(np.mean([p["keep_rate"] for p in planners])),
+    }
+    return {"trained": trained, "planner": planner}
+
+
+def _untrained(state: dict[str, Any]) -> np.ndarray:
+    """Kept pairs of a rank that it has not trained on."""
+    planner = state["planner"]
+    planned = restore_batches(planner["in_flight"])
+    parts = [batch.pairs for batch in planned if batch.number >= state["trained"]]
+    parts += [*planner["ready"], planner["loose"]]
+    if planner["buckets"] is not None:
+        parts.append(planner["buckets"]["pairs"])
+    return np.concatenate([np.empty(0, KEPT), *parts])
+
+
+def _share(totals: list[list[int]], rank: int, world_size: int) -> list[int]:
+    """A rank's share of the counts: those of all ranks add up to what they were."""
+    sums = [sum(column) for column in zip(*totals)]
+    counts = [n // world_size + (rank < n % world_size) for n in sums]
+    return list(Totals(*counts))

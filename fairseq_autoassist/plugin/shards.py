@@ -1,0 +1,113 @@
+"""The streams of all data-bins (``a:b``): each keeps its position, one Assistant goes through all.
+
+Also the form in which they stand in a checkpoint, for all ranks, and the way back on any number of
+ranks. A run with a single data-bin is a run with one shard.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from ..core.elastic import redistribute
+from ..core.plan import PlanSpec, Totals
+from .checkpoints import check_state, from_checkpoint, state_header, to_checkpoint
+from .length import Progress
+from .ranks import Ranks
+
+logger = logging.getLogger(__name__)
+
+
+class Shards:
+    """This rank's states by data-bin, between the iterators that fairseq makes for them."""
+
+    def __init__(self) -> None:
+        self.current = 0
+        self._states: dict[int, dict[str, Any]] = {}  # by shard: state of the exchange, progress
+        self._last = 0  # the shard whose strategy state is the newest
+
+    @property
+    def elsewhere(self) -> Totals:
+        """Counts of the shards that are not being trained on now."""
+        totals = [
+            state["exchange"]["planner"]["totals"]
+            for shard, state in self._states.items()
+            if shard != self.current and state["exchange"] is not None
+        ]
+        return Totals(*(sum(column) for column in zip(*totals))) if totals else Totals()
+
+    def here(self) -> tuple[dict[str, Any] | None, Progress | None, dict[str, Any] | None]:
+        """Where to go on in the current shard: state of the exchange, progress, and what the
+        strategy knows (None each, if there is nothing yet)."""
+        newest = self._states.get(self._last)
+        strategy = None if newest is None else newest["exchange"]["planner"]["strategy"]
+        state = self._states.get(self.current)
+        if state is None:
+            return None, None, strategy
+        exchange = state["exchange"]
+        planner = {**exchange["planner"], "strategy": strategy}
+        progress = None if state["progress"] is None else Progress(*state["progress"])
+        return {**exchange, "planner": planner}, progress, strategy
+
+    def own(self, exchange: dict[str, Any] | None, progress: Progress | None) -> dict[str, Any]:
+        """Remember the current shard; returns the states of all shards in checkpoint form."""
+        if exchange is not None:
+            saved = None if progress is None else list(progress)
+            self._states[self.current] = {"exchange": exchange, "progress": saved}
+            self._last = self.current
+        return to_checkpoint({"shards": self._states, "last": self._last})
+
+    def saved(
+        self, spec: PlanSpec, offset: int, length: int, ranks: list[dict[str, Any]]
+    ) -> dict[str, Any]:
+        """What goes into the checkpoint.
+
+        Args:
+            spec: of the current shard
+            offset, length: micro-batches trained on in the epoch, and its length; 0, 0 at its start
+            ranks: `own` of every rank
+        """
+        header = state_header(spec)
+        return {**header, "shard": self.current, "offset": offset, "length": length, "ranks": ranks}
+
+    def load(
+        self, saved: dict[str, Any], spec: PlanSpec, ranks: Ranks, update_freq: int
+    ) -> dict[str, int]:
+        """Take over a checkpoint, of any number of ranks.
+
+        Returns:
+            offset and length of the epoch, in micro-batches of this number of ranks
+
+        Raises:
+            AutoAssistError: it is of another run; the message says in what
+        """
+        check_state(saved, spec, same_data=saved["shard"] == self.current)
+        states = [from_checkpoint(state) for state in saved["ranks"]]
+        offset, length = saved["offset"], saved["length"]
+        if len(states) == ranks.world_size:
+            mine = states[ranks.rank]
+            self._states, self._last = mine["shards"], mine["last"]
+            return {"offset": offset, "length": length}
+        logger.info(
+            f"AutoAssist: going on over {ranks.world_size} ranks, saved by {len(states)}: the pass "
+            "is finished with no pair repeated or left out, each Assistant starts from their mean, "
+            f"at most {spec.lag * len(states)} reports are not learned from"
+        )
+        self._last = states[0]["last"]
+        self._states = {
+            shard: _on_other_ranks([state["shards"][shard] for state in states], spec, ranks)
+            for shard in states[0]["shards"]
+        }
+        left = (length - offset) * len(states) / ranks.world_size
+        updates = max(1, round(left / update_freq))
+        return {"offset": offset, "length": offset + updates * update_freq if length else 0}
+
+
+def _on_other_ranks(states: list[dict[str, Any]], spec: PlanSpec, ranks: Ranks) -> dict[str, Any]:
+    exchanges = [state["exchange"] for state in states]
+    exchange = redistribute(exchanges, spec.config.strategy, ranks.rank, ranks.world_size)
+    progress = None
+    if states[0]["progress"] is not None:
+        columns = list(zip(*(state["progress"] for state in states)))
+        progress = [sum(column) / len(states) for column in columns]
+    return {"exchange": exchange, "progress": progress}
