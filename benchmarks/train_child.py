@@ -13,7 +13,7 @@ import time
 from multiprocessing.connection import Connection
 from typing import Any
 
-#: of one update: target tokens trained on, and seconds until the next one began
+#: target tokens trained on; wall and CPU seconds (of this process) until the next update began
 Update = tuple
 
 
@@ -56,18 +56,18 @@ class _Clock:
         self._turns, self._segment = turns, segment
         self._updates: list[Update] = []
         self._tokens: int | None = None
-        self._began = 0.0
+        self._began = self._cpu_began = 0.0
 
     def begin_update(self, tokens: int) -> None:
-        now = time.perf_counter()
+        now, cpu = time.perf_counter(), time.process_time()
         if self._tokens is not None:
-            self._updates.append((self._tokens, now - self._began))
+            self._updates.append((self._tokens, now - self._began, cpu - self._cpu_began))
         if self._tokens is None or len(self._updates) == self._segment:
             self._turns.send(self._updates)
             self._turns.recv()
             self._updates = []
-            now = time.perf_counter()
-        self._tokens, self._began = int(tokens), now
+            now, cpu = time.perf_counter(), time.process_time()
+        self._tokens, self._began, self._cpu_began = int(tokens), now, cpu
 
 
 def _make_planned_batches(count: int, seed: int) -> None:

@@ -41,7 +41,7 @@ def redistribute(
         "reports": {},
         "next_number": trained,
         "learned": trained,
-        "totals": _share([p["totals"] for p in planners], rank, world_size),
+        "totals": share_totals([p["totals"] for p in planners], rank, world_size),
         "keep_rate": float(np.mean([p["keep_rate"] for p in planners])),
     }
     return {"trained": trained, "planner": planner}
@@ -58,8 +58,8 @@ def _untrained(state: dict[str, Any]) -> np.ndarray:
     return np.concatenate([np.empty(0, KEPT), *parts])
 
 
-def _share(totals: list[list[int]], rank: int, world_size: int) -> list[int]:
-    """A rank's share of the counts: those of all ranks add up to what they were."""
+def share_totals(totals: list[list[int]], rank: int, world_size: int) -> list[int]:
+    """A rank's share of `Totals` summed over other ranks: the shares add up to what they were."""
     sums = [sum(column) for column in zip(*totals)]
     counts = [n // world_size + (rank < n % world_size) for n in sums]
     return list(Totals(*counts))

@@ -175,7 +175,7 @@ class Stream:
         """
         worlds = [g.world_size for g in self._lineage] + [self.world_size]
         world_size = worlds[generation]
-        if generation == 0 or number > self._lineage[generation - 1].last_pass:
+        if not any(number <= g.last_pass for g in self._lineage[:generation]):
             pairs = pass_order(self.seed, number, self._count)
             if self._mask is not None:
                 ids = np.flatnonzero(np.unpackbits(self._mask, count=self.pairs))
@@ -205,9 +205,9 @@ def over_other_ranks(states: list[dict[str, Any]], rank: int, world_size: int) -
     """
     positions = tuple((int(s["position"][0]), int(s["position"][1])) for s in states)
     first_pass = min(number for number, _ in positions)
-    lineage = tuple(g for g in _lineage_of(states[0]) if g.last_pass >= first_pass)
-    if len(lineage) < len(states[0]["lineage"]) and lineage:
-        lineage = _lineage_of(states[0])  # a later generation counts in the earlier ones
+    lineage = _lineage_of(states[0])
+    if all(g.last_pass < first_pass for g in lineage):
+        lineage = ()  # what they had begun is finished
     lineage += (Generation(len(states), positions),)
     saved = [[g.world_size, [list(position) for position in g.positions]] for g in lineage]
     changed = {"lineage": saved, "rank": rank, "world_size": world_size}

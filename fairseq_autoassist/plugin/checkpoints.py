@@ -7,11 +7,17 @@ without this plugin.
 from __future__ import annotations
 
 import argparse
+import collections
 import dataclasses
+import typing
 from typing import Any
 
 import numpy as np
 import torch
+from fairseq.distributed import utils as distributed_utils
+from omegaconf import DictConfig, ListConfig
+from omegaconf.base import ContainerMetadata, Metadata
+from omegaconf.nodes import AnyNode
 
 from ..core.batching import KEPT
 from ..core.plan import PlanSpec
@@ -22,12 +28,19 @@ _RESET = "start a new pass with --reset-dataloader"
 
 
 def allow_fairseq_checkpoints() -> None:
-    """Let torch >= 2.6 load fairseq's own checkpoints, which hold an argparse.Namespace.
+    """Let torch >= 2.6 load fairseq's own checkpoints, and ranks broadcast them to one another.
 
-    The narrow way: one harmless class is allowed, the check stays on.
+    The narrow way: what fairseq's checkpoints hold besides tensors is a Namespace and omegaconf's
+    containers, plain data all of it. These classes are allowed; the check stays on.
     """
-    if hasattr(torch.serialization, "add_safe_globals"):
-        torch.serialization.add_safe_globals([argparse.Namespace])
+    if not hasattr(torch.serialization, "add_safe_globals"):
+        return
+    containers = [DictConfig, ListConfig, AnyNode, Metadata, ContainerMetadata]
+    plain = [argparse.Namespace, collections.defaultdict, dict, list, int, typing.Any]
+    # how fairseq marks the place of a tensor when it broadcasts an object
+    placeholder = getattr(distributed_utils, "_TensorPlaceholder", None)
+    plain += [placeholder] if placeholder is not None else []
+    torch.serialization.add_safe_globals(containers + plain)
 
 
 def to_checkpoint(state: Any) -> dict[str, Any]:

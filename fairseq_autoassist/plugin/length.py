@@ -5,30 +5,33 @@ fairseq freezes the number of batches when an epoch starts; the stream goes on o
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..core.batching import pair_tokens
-from ..core.plan import PlannedBatch, PlanSpec
+from ..core.plan import PlannedBatch, PlanSpec, Totals
 
 # Batches after which their measured size is a better guess than the estimate.
 _MEASURED = 50
 
 
 class Progress(NamedTuple):
-    """Where training stands, as far as the length of an epoch depends on it."""
+    """Where training stands: after the last micro-batch trained on, while planning is ahead."""
 
     passes: float
     keep_rate: float
-    batches: float
-    batched: float
+    totals: Totals
 
     @classmethod
     def of(cls, batch: PlannedBatch) -> Progress:
         """After a micro-batch."""
-        totals = batch.totals
-        return cls(batch.passes, batch.keep_rate, totals.batches, totals.batched)
+        return cls(batch.passes, batch.keep_rate, batch.totals)
+
+    @classmethod
+    def restored(cls, saved: list[Any]) -> Progress:
+        """From the form it has in a checkpoint."""
+        return cls(saved[0], saved[1], Totals(*saved[2]))
 
 
 def epoch_length(spec: PlanSpec, progress: Progress | None, update_freq: int) -> int:
@@ -46,9 +49,9 @@ def epoch_length(spec: PlanSpec, progress: Progress | None, update_freq: int) ->
     per_batch = pairs / stock_batches(spec)
     passes, keep_rate = 0.0, 1.0
     if progress is not None:
-        passes, keep_rate = progress.passes, progress.keep_rate
-        if progress.batches >= _MEASURED:
-            per_batch = progress.batched / progress.batches
+        passes, keep_rate, totals = progress
+        if totals.batches >= _MEASURED:
+            per_batch = totals.batched / totals.batches
     share = round(passes + 1) - passes
     updates = share * pairs * keep_rate / per_batch / update_freq
     return max(1, round(updates)) * update_freq

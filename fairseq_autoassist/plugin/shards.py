@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from ..core.elastic import redistribute
+from ..core.elastic import redistribute, share_totals
 from ..core.plan import PlanSpec, Totals
 from .checkpoints import check_state, from_checkpoint, state_header, to_checkpoint
 from .length import Progress
@@ -30,9 +30,9 @@ class Shards:
     def elsewhere(self) -> Totals:
         """Counts of the shards that are not being trained on now."""
         totals = [
-            state["exchange"]["planner"]["totals"]
+            state["progress"][2]
             for shard, state in self._states.items()
-            if shard != self.current and state["exchange"] is not None
+            if shard != self.current and state["progress"] is not None
         ]
         return Totals(*(sum(column) for column in zip(*totals))) if totals else Totals()
 
@@ -46,7 +46,7 @@ class Shards:
             return None, None, strategy
         exchange = state["exchange"]
         planner = {**exchange["planner"], "strategy": strategy}
-        progress = None if state["progress"] is None else Progress(*state["progress"])
+        progress = None if state["progress"] is None else Progress.restored(state["progress"])
         return {**exchange, "planner": planner}, progress, strategy
 
     def own(self, exchange: dict[str, Any] | None, progress: Progress | None) -> dict[str, Any]:
@@ -108,6 +108,7 @@ def _on_other_ranks(states: list[dict[str, Any]], spec: PlanSpec, ranks: Ranks) 
     exchange = redistribute(exchanges, spec.config.strategy, ranks.rank, ranks.world_size)
     progress = None
     if states[0]["progress"] is not None:
-        columns = list(zip(*(state["progress"] for state in states)))
-        progress = [sum(column) / len(states) for column in columns]
+        passes, keep_rates, totals = zip(*(state["progress"] for state in states))
+        share = share_totals(list(totals), ranks.rank, ranks.world_size)
+        progress = [sum(passes) / len(states), sum(keep_rates) / len(states), share]
     return {"exchange": exchange, "progress": progress}

@@ -11,6 +11,7 @@ from fairseq.dataclass.utils import gen_parser_from_dataclass
 from fairseq_autoassist.config import AutoAssistConfig, flag
 from fairseq_autoassist.core.batching import KEPT, BatchLimits, pair_tokens
 from fairseq_autoassist.core.exchange import Exchange
+from fairseq_autoassist.core.plan import Totals
 from fairseq_autoassist.core.planner import Planner
 from fairseq_autoassist.errors import AutoAssistError, ConfigError
 from fairseq_autoassist.plugin.checkpoints import (
@@ -214,7 +215,7 @@ def test_an_epoch_is_about_one_pass(multi30k_sizes):
 
 def test_an_epoch_follows_the_keep_rate():
     spec = make_spec(20_000)
-    progress = Progress(passes=3.0, keep_rate=1.0, batches=3000, batched=60_000)
+    progress = Progress(passes=3.0, keep_rate=1.0, totals=Totals(batches=3000, batched=60_000))
     whole = epoch_length(spec, progress, 1)
     assert whole == 1000
     assert epoch_length(spec, progress._replace(keep_rate=0.4), 1) == 400

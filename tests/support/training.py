@@ -241,6 +241,7 @@ def _child(program: str, words: list[str], folder: str, record: bool) -> None:
     sys.stderr = os.fdopen(2, "w", buffering=1)
     import logging
 
+    module = importlib.import_module(program)  # sets logging up, unless the server has done it
     for handler in logging.getLogger().handlers:
         handler.setStream(sys.stdout)
     if record:
@@ -249,7 +250,6 @@ def _child(program: str, words: list[str], folder: str, record: bool) -> None:
         os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
         torch.use_deterministic_algorithms(True, warn_only=True)
     sys.argv = [program, *words]
-    module = importlib.import_module(program)
     module.cli_main()
 
 

@@ -1,0 +1,115 @@
+"""Going on over another number of ranks: every pair once per pass, at any interruption."""
+
+from collections import Counter
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fairseq_autoassist.core.elastic import redistribute
+from fairseq_autoassist.core.exchange import Exchange
+from fairseq_autoassist.core.planner import Planner
+from fairseq_autoassist.core.sampler import Stream, over_other_ranks
+from fairseq_autoassist.core.strategies import strategy_class
+from tests.core.test_planner import planted, train
+from tests.support.planning import make_spec
+
+WORLDS = st.lists(st.integers(1, 5), min_size=2, max_size=5)
+
+
+def consume(streams, steps, seen):
+    """Let every rank take so many chunks, some faster than others."""
+    for rank, stream in enumerate(streams):
+        for _ in range(steps + rank % 2):
+            number = None
+            ids, coins = stream.take(7)
+            assert len(ids) == len(coins) > 0
+            # the pass of what was just taken: the position may have gone on to the next one
+            position = stream.position
+            number = position[0] if position[1] else stream._cached_pass
+            seen.setdefault(number, []).extend(ids.tolist())
+
+
+@settings(max_examples=80, deadline=None)
+@given(WORLDS, st.lists(st.integers(0, 12), min_size=5, max_size=5), st.integers(5, 90))
+def test_every_pair_once_per_pass_over_any_sequence_of_ranks(worlds, steps, pairs):
+    seen = {}
+    streams = [Stream(pairs, 3, rank=r, world_size=worlds[0]) for r in range(worlds[0])]
+    consume(streams, steps[0], seen)
+    for world_size, count in zip(worlds[1:], steps[1:]):
+        states = [stream.state_dict() for stream in streams]
+        streams = [Stream(pairs, 3, rank=r, world_size=world_size) for r in range(world_size)]
+        for rank, stream in enumerate(streams):
+            stream.load_state_dict(over_other_ranks(states, rank, world_size))
+        consume(streams, count, seen)
+    last = max(stream.position[0] for stream in streams) + 1
+    for stream in streams:  # finish whatever pass was begun
+        while stream.position[0] < last:
+            stream._prepare()
+            number = stream._cached_pass
+            if number >= last:
+                break
+            seen.setdefault(number, []).extend(stream.take(1000)[0].tolist())
+    for number in range(last):
+        assert sorted(seen[number]) == list(range(pairs)), f"pass {number}"
+
+
+@settings(max_examples=25, deadline=None)
+@given(WORLDS, st.lists(st.integers(0, 25), min_size=5, max_size=5))
+def test_no_kept_pair_is_lost_or_doubled(worlds, steps):
+    pairs, trained = 150, Counter()
+    states = None
+    for world_size, count in zip(worlds, steps):
+        specs = [make_spec(pairs, rank=r, world_size=world_size, lag=9) for r in range(world_size)]
+        if states is not None:
+            states = [redistribute(states, "uniform", r, world_size) for r in range(world_size)]
+        exchanges = [
+            Exchange(spec, None if states is None else states[r]) for r, spec in enumerate(specs)
+        ]
+        for exchange in exchanges:
+            for _ in range(count):
+                batch = exchange.next_batch()
+                trained.update(batch.ids.tolist())
+                exchange.report(batch.number, None)
+        states = [exchange.state_dict() for exchange in exchanges]
+    considered = sum(state["planner"]["totals"][0] for state in states)
+    held = Counter()
+    for state in states:
+        planner = state["planner"]
+        held.update(planner["buckets"]["pairs"]["id"].tolist())
+        waiting = [b["pairs"] for b in planner["in_flight"] if b["number"] >= state["trained"]]
+        held.update(i for part in [*planner["ready"], *waiting] for i in part["id"].tolist())
+    # every pair considered was kept (uniform): it is trained on or held, once each time
+    assert sum((trained + held).values()) == considered
+    passes = max(state["planner"]["stream"]["position"][0] for state in states)
+    assert max((trained + held).values(), default=0) <= passes + 1
+
+
+def test_redistribution_is_deterministic_and_merges_assistants():
+    states = []
+    for rank in range(2):
+        exchange = Exchange(make_spec(100, rank=rank, world_size=2))
+        for _ in range(5):
+            exchange.report(exchange.next_batch().number, None)
+        states.append(exchange.state_dict())
+    first, second = (redistribute(states, "uniform", 1, 3) for _ in range(2))
+    assert first["planner"]["loose"].tolist() == second["planner"]["loose"].tolist()
+    assert first["planner"]["stream"] == second["planner"]["stream"]
+
+
+def test_the_mean_of_assistants():
+
+    planners = []
+    for rank in range(2):
+        spec = make_spec(strategy="autoassist", rank=rank, world_size=2, gamma_decay=0.9)
+        planners.append(Planner(spec, planted()))
+        train(planners[-1], 40 + 20 * rank)
+    states = [planner.strategy.state_dict() for planner in planners]
+    merged = strategy_class("autoassist").merge(states)
+    weights = [planner.strategy.assistant.weights for planner in planners]
+    np.testing.assert_allclose(merged["assistant"]["direction"], np.mean(weights, axis=0), 1e-6)
+    assert merged["threshold"] == np.mean([s["threshold"] for s in states])
+    target = Planner(make_spec(strategy="autoassist"), planted())
+    target.strategy.load_state_dict(merged)
+    expected = np.mean([planner.strategy.gamma for planner in planners])
+    np.testing.assert_allclose(target.strategy.gamma, expected)

@@ -1,0 +1,52 @@
+"""Real fairseq-train runs over several ranks of this machine: a process each, on gloo."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from pathlib import Path
+from typing import Iterator
+
+from tests.support.training import COMMON, TINY, Process, Run
+
+# how fairseq runs several ranks on CPU; plain --distributed-world-size and torchrun do not
+GLOO = ["--distributed-no-spawn", "--distributed-backend", "gloo", "--ddp-backend", "legacy_ddp"]
+
+
+@contextlib.contextmanager
+def start_ranks(count: int, data: Path | str, save_dir: Path, *words: object) -> Iterator[list]:
+    """Start the processes of all ranks; they are ended, whatever happens, with the block."""
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = probe.getsockname()[1]
+    meet = [
+        "--distributed-world-size",
+        count,
+        "--distributed-init-method",
+        f"tcp://localhost:{port}",
+    ]
+    words = (
+        data,
+        *TINY["transformer"],
+        *COMMON,
+        "--cpu",
+        "--save-dir",
+        save_dir,
+        *GLOO,
+        *meet,
+        *words,
+    )
+    processes = []
+    try:
+        for rank in range(count):
+            processes.append(Process("fairseq_cli.train", [*words, "--distributed-rank", rank]))
+        yield processes
+    finally:
+        for process in processes:
+            process.kill_all()
+
+
+def train_ranks(count: int, data: Path | str, save_dir: Path, *words: object) -> list[Run]:
+    """A run over several ranks to its end; what each left behind, by rank."""
+    with start_ranks(count, data, save_dir, *words) as processes:
+        return [process.wait().ok() for process in processes]
