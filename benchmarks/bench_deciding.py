@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import statistics
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from fairseq_autoassist.core.sampler import Stream
 from fairseq_autoassist.core.strategies import AutoAssist, Report
 
 from .bench_features import CHUNK, LOOP_TARGET, NONZEROS, plain_arrays, score_one, write_features
-from .measure import REPEATS, Result, at_least, informative
+from .measure import REPEATS, Result, at_least, core_clock, informative
 
 DECIDE_TARGET = 5_000_000  # pairs/s, score and coin
 PLAN_TARGET = 1_000_000  # pairs/s considered, to finished batches
@@ -42,13 +41,13 @@ def decide_rate(rows: int = 1_000_000, looped: int = 20_000) -> list[Result]:
         ids = np.random.default_rng(2).integers(0, rows, looped).tolist()
         rates, loop_rates = [], []
         for _ in range(REPEATS + 1):  # the first one warms the caches
-            began = time.perf_counter()
+            began = core_clock()
             kept = _decide_pass(strategy, stream, rows)
-            rates.append(rows / (time.perf_counter() - began))
+            rates.append(rows / (core_clock() - began))
             coins = np.random.default_rng(3).random(looped).tolist()
-            began = time.perf_counter()
+            began = core_clock()
             _decide_in_loop(arrays, weights, strategy.gamma, ids, coins)
-            loop_rates.append(looped / (time.perf_counter() - began))
+            loop_rates.append(looped / (core_clock() - began))
     rate, loop_rate = statistics.median(rates[1:]), statistics.median(loop_rates[1:])
     what = f"deciding: score and coin, {NONZEROS} non-zeros a pair"
     return [
@@ -138,9 +137,9 @@ def _plan(planner: Planner, losses: np.ndarray | None, pairs: int) -> float:
     batch = planner.plan()
     planner.receive(batch.number, None)
     first = batch.totals.considered
-    began = time.perf_counter()
+    began = core_clock()
     while batch.totals.considered < first + pairs:
         batch = planner.plan()
         known = None if losses is None else losses[batch.ids % len(losses)]
         planner.receive(batch.number, known)
-    return (batch.totals.considered - first) / (time.perf_counter() - began)
+    return (batch.totals.considered - first) / (core_clock() - began)

@@ -1,6 +1,7 @@
 """Words per second on a GPU: the plugin against fairseq's own task, and the time it waits.
 
-``python -m benchmarks.gpu_ratio --budget 150 > gpu_ratio.jsonl``, from the root of the checkout.
+``python -m benchmarks.gpu_ratio --budget 150 | grep '^{'``, from the root of the checkout (what it
+imports prints lines of its own).
 Trains transformer_iwslt_de_en on Multi30k (``AUTOASSIST_DATA``) in turns under the stock task, the
 plugin with shrinking off, and the plugin with shrinking on, until the next turn would pass the
 budget. A JSON line for each run, and at the end one for each of the ratios (of medians over runs).

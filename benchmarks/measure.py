@@ -14,6 +14,10 @@ Result = dict
 
 REPEATS = 5
 
+#: Clock of what one core needs, in seconds: CPU time of this process, which is the wall time of an
+#: idle machine. Whoever else uses the machine still shows (caches), but waiting for a turn does not.
+core_clock = time.process_time
+
 
 def one_thread() -> None:
     """Make numpy and torch use one core, here and in child processes: call before importing them.
@@ -26,25 +30,18 @@ def one_thread() -> None:
     os.environ["OMP_WAIT_POLICY"] = "passive"
 
 
-def median_seconds(call: Callable[[], object], repeats: int = REPEATS) -> float:
-    """Median wall time of ``call`` in seconds, after one call that warms the caches."""
-    return median_seconds_of([call], repeats)[0]
-
-
-def median_seconds_of(calls: list[Callable[[], object]], repeats: int = REPEATS) -> list[float]:
-    """Median wall times in seconds of several calls, taken in turns, after one call of each.
+def median_seconds(calls: list[Callable[[], object]], clock: Callable[[], float]) -> list[float]:
+    """Median times in seconds of REPEATS calls of each, by ``clock``, after one to warm the caches.
 
     In turns, because a machine that slows down then slows all of them down.
     """
     times: list[list[float]] = [[] for _ in calls]
-    for call in calls:
-        call()
-    for _ in range(repeats):
+    for _ in range(REPEATS + 1):
         for call, mine in zip(calls, times):
-            began = time.perf_counter()
+            began = clock()
             call()
-            mine.append(time.perf_counter() - began)
-    return [statistics.median(mine) for mine in times]
+            mine.append(clock() - began)
+    return [statistics.median(mine[1:]) for mine in times]
 
 
 def at_least(name: str, value: float, unit: str, target: float) -> Result:

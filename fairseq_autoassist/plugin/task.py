@@ -198,6 +198,7 @@ class TranslationAutoAssistTask(TranslationTask):
         if number is None or self._iterator is None:
             return None
         batch = self._iterator.trained(number)
+        self._say_by_rank(batch)
         failure = getattr(self._iterator.exchange, "failure", None)
         if failure is not None and not self._failure_said:
             self._failure_said = True
@@ -212,3 +213,12 @@ class TranslationAutoAssistTask(TranslationTask):
                 )
             logger.warning(f"AutoAssist: {news}")
         return batch
+
+    def _say_by_rank(self, batch: PlannedBatch | None) -> None:
+        """The numbers of this rank at debug level; fairseq's metrics are those of all ranks."""
+        if batch is not None and logger.isEnabledFor(logging.DEBUG):
+            assert self._iterator is not None
+            logger.debug(
+                f"AutoAssist rank {self._iterator.ranks.rank}, micro-batch {batch.number}: pass "
+                f"{batch.passes:.4f}, keep rate {batch.keep_rate:.3f}, {batch.metrics}"
+            )
