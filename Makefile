@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help venv quickstart test test-all lint bench clean
+.PHONY: help venv quickstart test test-all lint bench bench-ranks clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -22,13 +22,16 @@ lint: venv  ## ruff and mypy
 	$(BIN)/mypy
 
 test: lint  ## lint, then the quick tests: what .ci/run runs
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
 test-all: lint  ## lint, then every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 bench: venv  ## speed table and bench.json
 	$(BIN)/python -m benchmarks.run
+
+bench-ranks: venv  ## what 1, 2 and 4 ranks cost each: table and bench_ranks.json
+	$(BIN)/python -m benchmarks.bench_ranks
 
 clean:  ## remove caches and build folders; .venv and runs/ stay
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -21,14 +21,14 @@ setup(
     license="MIT",
     packages=find_packages(include=["fairseq_autoassist", "fairseq_autoassist.*"]),
     python_requires=">=3.8",
-    install_requires=["numpy>=1.21", "scipy>=1.7", "scikit-learn>=1.0", "tqdm>=4.60"],
+    install_requires=["numpy>=1.21", "scipy>=1.8", "scikit-learn>=1.0", "tqdm>=4.60"],
     extras_require={
         "fairseq": [
             "fairseq-fixed>=0.12.3.1; python_version >= '3.11'",
             "fairseq>=0.12.2; python_version < '3.11'",
         ],
         "recipes": RECIPES,
-        "dev": [*RECIPES, "hypothesis", "mypy", "pytest", "pytest-timeout", "ruff"],
+        "dev": [*RECIPES, "hypothesis", "mypy", "pytest", "pytest-timeout", "pytest-xdist", "ruff"],
     },
     entry_points={"console_scripts": ["autoassist-tfidf = fairseq_autoassist.tfidf.cli:main"]},
 )

@@ -14,8 +14,8 @@ Result = dict
 
 REPEATS = 5
 
-#: Clock of what one core needs, in seconds: CPU time of this process, which is the wall time of an
-#: idle machine. Whoever else uses the machine still shows (caches), but waiting for a turn does not.
+#: Clock of what one core needs, in seconds: CPU time of this process, the wall time of an idle
+#: machine. Who else uses the machine still shows (caches), but waiting for a turn does not.
 core_clock = time.process_time
 
 

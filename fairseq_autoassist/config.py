@@ -87,7 +87,7 @@ class AutoAssistConfig:
     )
     features: str = _constant(
         "",
-        "folder of the TF-IDF features; empty: where autoassist-tfidf puts them, in the data-bin",
+        "folder of the TF-IDF features (autoassist-tfidf --dest); empty: inside the data-bin",
         "ours",
     )
     inline: bool = _constant(

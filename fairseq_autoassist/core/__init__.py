@@ -1,1 +1,1 @@
-"""The method itself: numpy, scipy and scikit-learn only, never torch or fairseq."""
+"""The method itself: numpy and scipy only, never torch or fairseq."""

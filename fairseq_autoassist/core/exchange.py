@@ -35,7 +35,7 @@ def lag_for(prefetched: int, update_freq: int) -> int:
 
 
 class Exchange:
-    """Plans in the calling process, one micro-batch ahead of nobody.
+    """Plans in the calling process, a micro-batch when it is asked for.
 
     Args:
         spec: what to plan from
@@ -45,6 +45,7 @@ class Exchange:
     def __init__(self, spec: PlanSpec, state: dict[str, Any] | None = None) -> None:
         self.spec = spec
         self.waited = 0.0  # seconds spent in `next_batch`
+        self.failure: str | None = None  # what happened to the planner, if something did
         self.trained = 0  # micro-batches reported
         self._again: deque[PlannedBatch] = deque()  # planned before a restart, not trained on yet
         if state is not None:

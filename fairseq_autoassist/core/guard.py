@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from .plan import News
+
 # A loss that was not finite keeps shrinking off until this many reports in a row were clean.
 CLEAN_REPORTS = 100
 
@@ -33,21 +35,22 @@ class Guard:
         """Whether shrinking is allowed now."""
         return not self.useless and self.clean_reports_due == 0
 
-    def losses(self, not_finite: int) -> str | None:
+    def check_losses(self, not_finite: int) -> News | None:
         """Count the losses of a report that were NaN or infinite; returns news worth saying."""
         if not_finite:
             news = self.clean_reports_due == 0
             self.clean_reports_due = CLEAN_REPORTS
             if news:
-                return (
+                return News(
                     f"{not_finite} sentence losses of one batch are NaN or infinite: not learned "
-                    f"from, no shrinking until {CLEAN_REPORTS} batches in a row are clean"
+                    f"from, no shrinking until {CLEAN_REPORTS} batches in a row are clean",
+                    bad=True,
                 )
         elif self.clean_reports_due:
             self.clean_reports_due -= 1
         return None
 
-    def predictions(self, correct: np.ndarray, positive: np.ndarray) -> str | None:
+    def judge(self, correct: np.ndarray, positive: np.ndarray) -> News | None:
         """Judge predictions on uniformly kept pairs.
 
         Args:
@@ -74,8 +77,10 @@ class Guard:
         if not changed:
             return None
         if useless:
-            return f"the Assistant is no better than the majority class ({found}): not shrinking"
-        return f"the Assistant has become better than the majority class ({found}): shrinking"
+            text = f"the Assistant is no better than the majority class ({found}): not shrinking"
+        else:
+            text = f"the Assistant has become better than the majority class ({found}): shrinking"
+        return News(text, bad=useless)
 
     def state_dict(self) -> dict[str, Any]:
         """Plain Python numbers."""

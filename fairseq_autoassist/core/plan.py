@@ -11,6 +11,13 @@ from ..config import AutoAssistConfig
 from .batching import BatchLimits
 
 
+class News(NamedTuple):
+    """Something to tell the user; ``bad`` if the Assistant failed in it."""
+
+    text: str
+    bad: bool
+
+
 class Totals(NamedTuple):
     """Counts over the run and this rank; tokens are of the target side, EOS included."""
 
@@ -37,6 +44,7 @@ class PlanSpec:
         rank, world_size: of the data-parallel group
         chunk: pairs decided on at once, or None to choose by the size of the pass
         dimensions: number of features, for a successor that has to do without them
+        features_hash: of their values; a state learned on others cannot go on
         strategy_state: what the strategy knows at the start (of another shard, say)
     """
 
@@ -52,6 +60,7 @@ class PlanSpec:
     world_size: int = 1
     chunk: int | None = None
     dimensions: int = 0
+    features_hash: str = ""
     strategy_state: dict[str, Any] | None = None
 
 
@@ -76,7 +85,7 @@ class PlannedBatch:
     passes: float
     keep_rate: float
     metrics: dict[str, float] = field(default_factory=dict)
-    news: list[str] = field(default_factory=list)
+    news: list[News] = field(default_factory=list)
 
     @property
     def ids(self) -> np.ndarray:
@@ -92,6 +101,7 @@ def restore_batches(saved: list[dict[str, Any]]) -> list[PlannedBatch]:
                 **batch,
                 "totals": Totals(*batch["totals"]),
                 "position": tuple(batch["position"]),
+                "news": [News(*news) for news in batch["news"]],
             }
         )
         for batch in saved

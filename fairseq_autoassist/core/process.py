@@ -43,12 +43,11 @@ class ProcessExchange(Exchange):
 
     def __init__(self, spec: PlanSpec, state: dict[str, Any] | None = None) -> None:
         self._fallback: Planner | None = None
-        self.failure: str | None = None  # what happened to the worker, when it failed
         super().__init__(spec, state)
 
     @property
     def pid(self) -> int | None:
-        """Process id of the worker, or None once it is gone."""
+        """Process id of the worker, or None once its work was taken over."""
         return None if self._fallback is not None else self._worker.pid
 
     def close(self) -> None:
@@ -142,7 +141,7 @@ class _Worker:
         package_parent = str(Path(__file__).resolve().parents[2])
         path = os.pathsep.join(p for p in (package_parent, os.environ.get("PYTHONPATH")) if p)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "fairseq_autoassist.core.worker", str(its.fileno())],
+            [sys.executable, "-m", f"{__package__}.worker", str(its.fileno())],
             pass_fds=[its.fileno()],
             stdin=subprocess.DEVNULL,
             # one thread: it must not take the Boss's cores

@@ -13,7 +13,8 @@ from multiprocessing.connection import Connection
 
 from .planner import Planner
 
-# Batches between two copies of the state: as many at most are made again when the worker is lost.
+# Batches between two copies of the state: when the worker is lost, what was considered for as many
+# at most is gone over again.
 SNAPSHOT_EVERY = 64
 _POLL_SECONDS = 1.0
 

@@ -49,18 +49,20 @@ def to_checkpoint(state: Any) -> dict[str, Any]:
     One tensor, because fairseq broadcasts every tensor of a checkpoint by itself when ranks resume.
 
     Returns:
-        ``{"tree", "blob"}``: the state with each array replaced by its place in the blob, and the
-        bytes of all arrays (uint8 tensor)
+        ``{"tree", "offsets", "blob"}``: the state with each array replaced by its number, where
+        each begins, and the bytes of all of them (uint8 tensor)
     """
     parts: list[np.ndarray] = []
     tree = _place(state, parts)
-    blob = np.concatenate(parts) if parts else np.empty(0, np.uint8)
-    return {"tree": tree, "blob": torch.from_numpy(blob)}
+    offsets = np.cumsum([0, *map(len, parts)]).tolist()
+    blob = np.concatenate([np.empty(0, np.uint8), *parts])
+    return {"tree": tree, "offsets": offsets, "blob": torch.from_numpy(blob)}
 
 
 def from_checkpoint(saved: dict[str, Any]) -> Any:
     """The inverse of `to_checkpoint` (tuples come back as lists)."""
-    return _take(saved["tree"], saved["blob"].numpy())
+    offsets, blob = saved["offsets"], saved["blob"].numpy()
+    return _take(saved["tree"], [blob[a:b] for a, b in zip(offsets, offsets[1:])])
 
 
 _ARRAY = "autoassist.array"
@@ -73,23 +75,21 @@ def _place(state: Any, parts: list[np.ndarray]) -> Any:
         return [_place(value, parts) for value in state]
     if isinstance(state, np.ndarray):
         dtype = "kept" if state.dtype == KEPT else state.dtype.str
-        offset = sum(map(len, parts))
         parts.append(np.frombuffer(state.tobytes(), np.uint8))
-        return {_ARRAY: [dtype, list(state.shape), offset]}
+        return {_ARRAY: [dtype, list(state.shape), len(parts) - 1]}
     return state.item() if isinstance(state, np.generic) else state
 
 
-def _take(tree: Any, blob: np.ndarray) -> Any:
+def _take(tree: Any, parts: list[np.ndarray]) -> Any:
     if isinstance(tree, list):
-        return [_take(value, blob) for value in tree]
+        return [_take(value, parts) for value in tree]
     if not isinstance(tree, dict):
         return tree
     if set(tree) != {_ARRAY}:
-        return {key: _take(value, blob) for key, value in tree.items()}
-    dtype, shape, offset = tree[_ARRAY]
+        return {key: _take(value, parts) for key, value in tree.items()}
+    dtype, shape, index = tree[_ARRAY]
     kind = KEPT if dtype == "kept" else np.dtype(dtype)
-    size = kind.itemsize * int(np.prod(shape))
-    return np.frombuffer(blob[offset : offset + size].tobytes(), kind).reshape(shape).copy()
+    return np.frombuffer(parts[index].tobytes(), kind).reshape(shape).copy()
 
 
 def state_header(spec: PlanSpec) -> dict[str, Any]:
@@ -98,6 +98,7 @@ def state_header(spec: PlanSpec) -> dict[str, Any]:
         "version": STATE_VERSION,
         "strategy": spec.config.strategy,
         "seed": spec.seed,
+        "features hash": spec.features_hash,
         "batch limits": list(dataclasses.astuple(spec.limits)),
         "pairs": len(spec.source_sizes),
         "eligible pairs": len(spec.source_sizes if spec.eligible is None else spec.eligible),

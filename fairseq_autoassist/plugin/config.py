@@ -28,6 +28,7 @@ def _flags() -> list[tuple[str, Any, Any]]:
 
 # What the iterator has to know of other groups and fairseq does not pass to a task.
 _INTERPOLATED: list[tuple[str, Any, Any]] = [
+    ("seed", int, dataclasses.field(default=II("common.seed"))),
     ("update_freq", typing.List[int], dataclasses.field(default=II("optimization.update_freq"))),
 ]
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from fairseq import utils
 
@@ -30,7 +32,7 @@ def refuse_empty(cfg: Any) -> None:
                 )
 
 
-def check_sizes(dataset: Any, cfg: Any, ranks: int) -> None:
+def refuse_unplannable(dataset: Any, cfg: Any, ranks: int) -> None:
     """Refuse data that cannot be planned.
 
     Raises:
@@ -53,8 +55,19 @@ def shard_of(cfg: Any, epoch: int) -> int:
     return (epoch - 1) % len(utils.split_paths(cfg.data))
 
 
-def open_features(cfg: Any, dataset: Any, epoch: int) -> tuple[str, int]:
-    """Folder and dimensions of the features of the training data, after a check that they fit it.
+class OpenedFeatures(NamedTuple):
+    """Features found fit: their folder, number of dimensions, and a hash of what they hold."""
+
+    folder: str | None
+    dimensions: int
+    hash: str
+
+
+NONE = OpenedFeatures(None, 0, "")  # for strategies that look at none
+
+
+def open_features(cfg: Any, dataset: Any, epoch: int) -> OpenedFeatures:
+    """The features of the training data, after a check that they fit it.
 
     Args:
         cfg: of the task
@@ -74,7 +87,10 @@ def open_features(cfg: Any, dataset: Any, epoch: int) -> tuple[str, int]:
             f"{flag('features')} names {len(named)} folders for {len(data_bins)} data-bins, "
             "expected one for each, joined like them"
         )
-    folders = named or [feature_folder(d, cfg.train_subset, *languages) for d in data_bins]
+    folders = [feature_folder(d, cfg.train_subset, *languages) for d in data_bins]
+    if named:  # the folder itself, or what was --dest of autoassist-tfidf
+        inside = [feature_folder("", cfg.train_subset, *languages, root=root) for root in named]
+        folders = [i if i.is_dir() else Path(root) for i, root in zip(inside, named)]
     opened = [Features.open(folder, cfg.data) for folder in folders]
     if len({features.manifest.provenance.get("idf") for features in opened}) > 1:
         raise FeatureError(
@@ -84,4 +100,7 @@ def open_features(cfg: Any, dataset: Any, epoch: int) -> tuple[str, int]:
         )
     files = open_shard(Path(data_bins[shard]), Path(data_bins[0]), cfg.train_subset, *languages)
     opened[shard].check(files.fingerprint())
-    return str(folders[shard]), opened[shard].dimensions
+    manifest = opened[shard].manifest
+    told = json.dumps([manifest.provenance.get("idf"), manifest.settings], sort_keys=True)
+    digest = hashlib.sha256(told.encode()).hexdigest()[:16]
+    return OpenedFeatures(str(folders[shard]), manifest.dimensions, digest)

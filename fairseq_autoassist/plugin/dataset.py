@@ -26,7 +26,8 @@ class PlannedDataset(torch.utils.data.Dataset):
 
     def __getitem__(self, batch: PlannedBatch) -> dict[str, Any]:
         """A collated sample, with under `PLAN`: the number of the micro-batch, the position of
-        each row in the planned batch (int64, (B,)), and the uniform marks (float32, (B,))."""
+        each row in the planned batch (int64, (B,)), the uniform marks (float32, (B,)), and the
+        loss weights (float64, (B,)), if any differs from 1."""
         ids = batch.ids
         sample = self.dataset.collater([self.dataset[index] for index in ids.tolist()])
         order = rows_to_positions(sample["id"].numpy(), ids)
@@ -38,7 +39,8 @@ class PlannedDataset(torch.utils.data.Dataset):
         }
         weight = batch.pairs["weight"][order]
         if (weight != 1.0).any():
-            plan["weight"] = torch.from_numpy(weight)
+            # float64, because fairseq's --fp16 halves whatever is float32 in a sample
+            plan["weight"] = torch.from_numpy(weight.astype(np.float64))
         sample[PLAN] = plan
         return sample
 

@@ -10,11 +10,11 @@ from typing import Any, Callable
 import torch
 from fairseq.data.iterators import BufferedIterator, CountingIterator, EpochBatchIterating
 
+from ..core.epochs import Progress, epoch_length, stock_iterations
 from ..core.exchange import Exchange, lag_for
 from ..core.plan import PlannedBatch, PlanSpec
 from ..core.process import ProcessExchange
 from .dataset import EpochSampler, PlannedDataset
-from .length import Progress, epoch_length, stock_iterations
 from .ranks import Ranks
 from .shards import Shards
 
@@ -38,9 +38,9 @@ class Loader:
     @property
     def lag(self) -> int:
         """The lag that planning for this loader needs (micro-batches)."""
-        return lag_for(
-            prefetched_batches(self.num_workers, self.buffer_size), max(self.update_freq)
-        )
+        # losses are reported when an update ends, and an overflow ends none: two updates' worth
+        prefetched = prefetched_batches(self.num_workers, self.buffer_size)
+        return lag_for(prefetched, 2 * max(self.update_freq))
 
     def update_freq_of(self, epoch: int) -> int:
         """Micro-batches to an update; the last one given stays in force."""
@@ -77,6 +77,7 @@ class AutoAssistEpochIterator(EpochBatchIterating):
         self.shuffle = True
         self._flush = flush
         self._delivered: dict[int, PlannedBatch] = {}  # handed to the loader, not yet trained on
+        self._recent: dict[int, PlannedBatch] = {}  # of the last update
         self._exchange: Exchange | None = None
         self._progress: Progress | None = None  # at the last micro-batch trained on
         self._sampler = EpochSampler(self._next_batch)
@@ -196,11 +197,23 @@ class AutoAssistEpochIterator(EpochBatchIterating):
         return 0.0 if self._exchange is None else self._exchange.waited
 
     def trained(self, number: int) -> PlannedBatch | None:
-        """The plan of a micro-batch that was trained on just now (None the second time)."""
+        """The plan of a micro-batch that was trained on just now; without its news, if again."""
         batch = self._delivered.pop(number, None)
-        if batch is not None:
-            self._progress = Progress.of(batch)
+        if batch is None:  # an AMP retry
+            again = self._recent.get(number)
+            return None if again is None else dataclasses.replace(again, news=[])
+        self._progress = Progress.of(batch)
+        self._recent[number] = batch
+        self._recent.pop(number - max(self.loader_settings.update_freq), None)
         return batch
+
+    def dropped_before(self, number: int) -> list[int]:
+        """Micro-batches before this one that were handed out and not trained on; forgets them."""
+        # a copy, since the loader's thread adds to it meanwhile
+        dropped = sorted(n for n in list(self._delivered) if n < number)
+        for one in dropped:
+            del self._delivered[one]
+        return dropped
 
     def park(self) -> None:
         """Remember where this stream stands, for when its data-bin comes up again, and end it."""

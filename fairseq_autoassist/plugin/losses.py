@@ -12,9 +12,8 @@ import torch
 class LossMailbox:
     """Copies losses to the host while the device computes, and posts them in order.
 
-    A copy into pinned memory that is queued in the forward pass is complete long before the update
-    ends, because fairseq itself waits for the gradient norm. So when the next micro-batch begins,
-    waiting for the copy's event costs nothing.
+    A copy into pinned memory that is queued in the forward pass is complete before the optimizer
+    steps, because fairseq itself waits for the gradient norm: `flush` costs nothing from there on.
 
     Args:
         post: called with (number of the micro-batch, losses in the order of its pairs or None)
@@ -53,12 +52,15 @@ class LossMailbox:
             self.last = number
             self._post(number, None)
 
-    def flush(self) -> None:
-        """Post all that was put in."""
+    def flush(self, wait: bool = True) -> None:
+        """Post what was put in: all of it, or without ``wait`` as much as has come."""
         while self._pending:
-            number, losses, event, order = self._pending.popleft()
+            number, losses, event, order = self._pending[0]
             if event is not None:
+                if not wait and not event.query():
+                    return
                 event.synchronize()
+            self._pending.popleft()
             ordered = np.empty(len(order), dtype=np.float32)
             ordered[order] = losses.numpy()
             self._post(number, ordered)

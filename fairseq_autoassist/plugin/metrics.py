@@ -6,19 +6,20 @@ and ranks; `log` turns the sums into metrics. All losses here are in nats.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Sequence
 
 from fairseq.logging import metrics
 
 from ..core.plan import PlannedBatch, Totals
 
 _TOTALS = ("considered", "kept", "considered_tokens", "kept_tokens")
-_AVERAGED = ("T", "gamma", "acc", "majority")
-_OWN = tuple("aa_" + name for name in ("batches", "keep", "pass", "wait", *_TOTALS, *_AVERAGED))
-_SLICE = ("aa_uniform_loss", "aa_uniform_tokens")
+_STREAM = ("batches", "keep", "pass", "wait", *_TOTALS)
+_SLICE = ("uniform_loss", "uniform_tokens")
 
 
-def step_sums(batch: PlannedBatch | None, waited: float, elsewhere: Totals) -> dict[str, float]:
+def step_sums(
+    batch: PlannedBatch | None, waited: float, elsewhere: Totals, names: Sequence[str]
+) -> dict[str, float]:
     """What a micro-batch adds to the logging output.
 
     Args:
@@ -26,50 +27,50 @@ def step_sums(batch: PlannedBatch | None, waited: float, elsewhere: Totals) -> d
             all ranks must agree on them)
         waited: seconds waited for the Assistant so far, on this rank
         elsewhere: counts of this rank in other data-bins
+        names: the strategy's metrics
     """
-    sums = dict.fromkeys(_OWN + _SLICE, 0.0)
-    if batch is None:
-        return sums
-    sums["aa_batches"] = 1.0
-    sums["aa_keep"] = batch.keep_rate
-    sums["aa_pass"] = batch.passes
-    sums["aa_wait"] = waited
-    for name in _TOTALS:
-        sums["aa_" + name] = float(getattr(batch.totals, name) + getattr(elsewhere, name))
-    for name in _AVERAGED:
-        sums["aa_" + name] = float(batch.metrics.get(name, 0.0))
-    return sums
+    sums = dict.fromkeys((*_STREAM, *_SLICE, *names), 0.0)
+    if batch is not None:
+        sums.update(batches=1.0, keep=batch.keep_rate, wait=waited)
+        sums["pass"] = batch.passes
+        for name in _TOTALS:
+            sums[name] = float(getattr(batch.totals, name) + getattr(elsewhere, name))
+        sums.update({name: float(batch.metrics[name]) for name in names})
+    return {"aa_" + name: value for name, value in sums.items()}
 
 
-def log(logging_outputs: list[dict[str, Any]], world_size: int) -> None:
+def log(logging_outputs: list[dict[str, Any]], world_size: int, names: Sequence[str]) -> None:
     """Log the metrics of an update; nothing in validation, where there are none.
 
     Args:
         logging_outputs: of fairseq, of any number of micro-batches and ranks
         world_size: data-parallel ranks
+        names: the strategy's metrics
     """
-    batches = _sum(logging_outputs, "aa_batches")
+    batches = _sum(logging_outputs, "batches")
     if not batches:
         return
-    mean = {name: _sum(logging_outputs, name) / batches for name in _OWN}
-    metrics.log_scalar("aa_keep", mean["aa_keep"], weight=0, round=3, priority=300)
-    considered, kept = mean["aa_considered_tokens"], mean["aa_kept_tokens"]
-    saved = 1.0 - kept / considered if considered else 0.0
-    metrics.log_scalar("aa_saved", saved, weight=0, round=3, priority=301)
-    metrics.log_scalar("aa_pass", mean["aa_pass"], weight=0, round=4, priority=302)
-    if mean["aa_majority"]:  # the strategy has an Assistant
-        for name in _AVERAGED:
-            metrics.log_scalar("aa_" + name, mean["aa_" + name], weight=0, round=3, priority=303)
+    mean = {name: _sum(logging_outputs, name) / batches for name in (*_STREAM, *names)}
+    _log("keep", mean["keep"], 3, 300)
+    considered = mean["considered_tokens"]
+    _log("saved", 1.0 - mean["kept_tokens"] / considered if considered else 0.0, 3, 301)
+    _log("pass", mean["pass"], 4, 302)
+    for name in names:
+        _log(name, mean[name], 3, 303)
     for name in _TOTALS:
         # every rank logs its own count of the run; the mean times the ranks is the sum
-        metrics.log_scalar("aa_" + name, mean["aa_" + name] * world_size, weight=0, priority=310)
-    metrics.log_scalar("aa_wait", mean["aa_wait"], weight=0, round=2, priority=311)
-    tokens = _sum(logging_outputs, "aa_uniform_tokens")
+        _log(name, mean[name] * world_size, 0, 310)
+    _log("wait", mean["wait"], 2, 311)
+    tokens = _sum(logging_outputs, "uniform_tokens")
     if tokens:
-        loss = _sum(logging_outputs, "aa_uniform_loss") / tokens
+        loss = _sum(logging_outputs, "uniform_loss") / tokens
         metrics.log_scalar("aa_loss", loss, weight=tokens, round=3, priority=304)
 
 
+def _log(name: str, value: float, digits: int, priority: int) -> None:
+    # weight 0: the last value stands, also for an epoch
+    metrics.log_scalar("aa_" + name, value, weight=0, round=digits, priority=priority)
+
+
 def _sum(logging_outputs: list[dict[str, Any]], name: str) -> float:
-    total = sum(output.get(name, 0) for output in logging_outputs)
-    return float(total)
+    return float(sum(output.get("aa_" + name, 0) for output in logging_outputs))

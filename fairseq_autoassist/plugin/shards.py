@@ -10,9 +10,9 @@ import logging
 from typing import Any
 
 from ..core.elastic import redistribute, share_totals
+from ..core.epochs import Progress
 from ..core.plan import PlanSpec, Totals
 from .checkpoints import check_state, from_checkpoint, state_header, to_checkpoint
-from .length import Progress
 from .ranks import Ranks
 
 logger = logging.getLogger(__name__)

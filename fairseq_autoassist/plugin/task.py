@@ -18,7 +18,7 @@ from ..errors import AssistantFailure, ConfigError
 from . import metrics
 from .config import TranslationAutoAssistConfig, autoassist_config
 from .criterions import PLAN, SentenceLosses
-from .data import check_sizes, open_features, refuse_empty, shard_of
+from .data import NONE, open_features, refuse_empty, refuse_unplannable, shard_of
 from .iterator import AutoAssistEpochIterator, Loader
 from .losses import LossMailbox
 from .ranks import Ranks, gather_before_saving
@@ -91,7 +91,6 @@ class TranslationAutoAssistTask(TranslationTask):
         max_positions: Any = None,
         ignore_invalid_inputs: bool = False,
         required_batch_size_multiple: int = 1,
-        seed: int = 1,
         num_shards: int = 1,
         shard_id: int = 0,
         num_workers: int = 0,
@@ -100,22 +99,23 @@ class TranslationAutoAssistTask(TranslationTask):
         **_: Any,
     ) -> AutoAssistEpochIterator:
         dataset.set_epoch(epoch)
-        check_sizes(dataset, self.cfg, num_shards)
+        refuse_unplannable(dataset, self.cfg, num_shards)
         eligible = self._eligible(dataset, max_positions, ignore_invalid_inputs, num_shards)
         loader = Loader(num_workers, min(data_buffer_size, 20), tuple(self.cfg.update_freq))
-        folder, dimensions = None, 0
-        if self.strategy.needs_losses:
-            folder, dimensions = open_features(self.cfg, dataset, epoch)
+        features = NONE
+        if self.strategy.needs_features:
+            features = open_features(self.cfg, dataset, epoch)
         spec = PlanSpec(
             config=self.autoassist,
             source_sizes=dataset.src_sizes,
             target_sizes=dataset.tgt_sizes,
             eligible=eligible,
             limits=BatchLimits(max_tokens, max_sentences, required_batch_size_multiple),
-            seed=seed,
+            seed=self.cfg.seed,  # not fairseq's argument, to which it may add the epoch
             lag=loader.lag,
-            features=folder,
-            dimensions=dimensions,
+            features=features.folder,
+            dimensions=features.dimensions,
+            features_hash=features.hash,
             rank=shard_id,
             world_size=num_shards,
         )
@@ -157,8 +157,9 @@ class TranslationAutoAssistTask(TranslationTask):
         **kwargs: Any,
     ) -> Any:
         """fairseq's step; makes sure that every planned micro-batch is reported exactly once."""
-        self._mailbox.flush()
+        self._mailbox.flush(wait=False)
         number = sample[PLAN]["number"] if PLAN in sample else None
+        self._skip_dropped(number)
         try:
             loss, sample_size, log = super().train_step(
                 sample, model, criterion, optimizer, update_num, ignore_grad, **kwargs
@@ -168,9 +169,15 @@ class TranslationAutoAssistTask(TranslationTask):
                 self._mailbox.skip(number)  # unless the criterion has handed its losses over
         batch = self._finished(number)
         waited = 0.0 if self._iterator is None else self._iterator.waited
-        sums = metrics.step_sums(batch, waited, self._shards.elsewhere)
+        names = self.strategy.metric_names
+        sums = metrics.step_sums(batch, waited, self._shards.elsewhere, names)
         # the criterion's own sums win over the zeros that stand for them
         return loss, sample_size, {**sums, **log}
+
+    def optimizer_step(self, optimizer: Any, model: Any, update_num: int) -> None:
+        """fairseq's; it has just waited for the gradient norm, so all losses are on the host."""
+        self._mailbox.flush()
+        super().optimizer_step(optimizer, model, update_num)
 
     def receive_losses(self, number: int, losses: torch.Tensor, order: np.ndarray) -> None:
         """Take sentence losses from the criterion.
@@ -185,7 +192,8 @@ class TranslationAutoAssistTask(TranslationTask):
     def reduce_metrics(self, logging_outputs: Any, criterion: Any) -> None:
         """fairseq's metrics, and ours."""
         super().reduce_metrics(logging_outputs, criterion)
-        metrics.log(logging_outputs, distributed_utils.get_data_parallel_world_size())
+        world_size = distributed_utils.get_data_parallel_world_size()
+        metrics.log(logging_outputs, world_size, self.strategy.metric_names)
 
     # -- inside -----------------------------------------------------------------------------------
 
@@ -193,25 +201,31 @@ class TranslationAutoAssistTask(TranslationTask):
         assert self._iterator is not None
         self._iterator.exchange.report(number, losses)
 
+    def _skip_dropped(self, number: int | None) -> None:
+        """Report what fairseq dropped: out of memory in a micro-batch ends its whole update."""
+        if number is not None and self._iterator is not None:
+            for dropped in self._iterator.dropped_before(number):
+                self._mailbox.skip(dropped)
+
     def _finished(self, number: int | None) -> PlannedBatch | None:
         """The plan of a micro-batch just trained on; says what there is to say about it."""
         if number is None or self._iterator is None:
             return None
         batch = self._iterator.trained(number)
         self._say_by_rank(batch)
-        failure = getattr(self._iterator.exchange, "failure", None)
+        failure = self._iterator.exchange.failure
         if failure is not None and not self._failure_said:
             self._failure_said = True
             logger.error(
                 f"AutoAssist: {failure}. Training goes on without shrinking: every pair is kept. "
-                "Nothing was lost. Restart from the last checkpoint to try again"
+                "No pair is lost. Restart from the last checkpoint to try again"
             )
         for news in batch.news if batch is not None else ():
-            if self.autoassist.on_failure == "stop" and not news.endswith(": shrinking"):
+            if news.bad and self.autoassist.on_failure == "stop":
                 raise AssistantFailure(
-                    f"{news}; stopping, as --autoassist-on-failure stop asks for"
+                    f"{news.text}; stopping, as --autoassist-on-failure stop asks for"
                 )
-            logger.warning(f"AutoAssist: {news}")
+            logger.warning(f"AutoAssist: {news.text}")
         return batch
 
     def _say_by_rank(self, batch: PlannedBatch | None) -> None:

@@ -1,6 +1,6 @@
 """Translate test2016 with beam 5 and score the detokenised text with sacreBLEU.
 
-python -m recipes.multi30k.evaluate --run runs/multi30k/train --data runs/multi30k
+python -m recipes.multi30k.evaluate --run runs/multi30k/autoassist --data runs/multi30k
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ with the same settings. --baseline trains without AutoAssist, into a folder of i
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from pathlib import Path
 
@@ -63,7 +64,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "multi30k")
     parser.add_argument("--baseline", action="store_true", help="train without AutoAssist")
     options = parser.parse_args(arguments)
-    with stoppable("make quickstart"):
+    again = " ".join(["python -m recipes.multi30k.quickstart", *(arguments or sys.argv[1:])])
+    with stoppable("make quickstart" if again.endswith("quickstart") else again):
         quickstart(options.out, options.baseline)
 
 

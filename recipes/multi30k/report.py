@@ -1,6 +1,6 @@
 """A short table and a picture of one run, from its fairseq log and its scores.
 
-python -m recipes.multi30k.report --run runs/multi30k/train
+python -m recipes.multi30k.report --run runs/multi30k/autoassist
 """
 
 from __future__ import annotations

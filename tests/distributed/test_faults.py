@@ -67,6 +67,7 @@ def test_an_assistant_stopped_for_ten_seconds_only_delays(tmp_path):
     assert not any(find(run, "| ERROR |") for run in runs)
 
 
+@pytest.mark.slow
 def test_features_that_become_unreadable(tmp_path):
     folder = copy_data_bin(tmp_path / "data")
     words = [*PLUGIN, *SHRINK, *QUIET, "--max-update", 250]
@@ -92,6 +93,7 @@ def test_sigterm_to_all_leaves_nothing_and_resumes(tmp_path):
     assert resumed[0].batches[0]["update"] >= 40
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_while_saving(tmp_path):
     words = [*PLUGIN, *SHRINK, "--disable-validation", "--save-interval-updates", 40]
     with start_ranks(2, data_bin(), tmp_path, *words, *FOREVER) as processes:

@@ -5,11 +5,11 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from tests.support.checkpoints import checkpoint_state
 from tests.support.ranks import train_ranks
 from tests.support.training import (
     PLUGIN,
     SHRINK,
-    checkpoint_state,
     data_bin,
     find,
     train,
@@ -104,6 +104,22 @@ def test_validation_and_early_stopping(tmp_path):
     assert len(runs[0].batches) == len(runs[1].batches) < 100
     assert find(runs[0], "early stop")
     assert not find(runs[0], "dummy") and (tmp_path / "checkpoint_last.pt").exists()
+
+
+@pytest.mark.slow
+def test_four_ranks_and_back_to_three(tmp_path):
+    words = [*PLUGIN, *UNIFORM, "--disable-validation", "--save-interval-updates", 12]
+    train_ranks(2, data_bin(), tmp_path, *words, "--max-update", 10)
+    four = train_ranks(4, data_bin(), tmp_path, *words, "--max-update", 30)
+    assert {len(run.batches) for run in four} == {20}
+    (saved,) = tmp_path.glob("checkpoint_*_24.pt")
+    exact = ["--restore-file", saved, "--max-update", 30, "--no-save"]
+    assert ids(train_ranks(4, data_bin(), tmp_path / "b", *words, *exact)) == [
+        run[14:] for run in ids(four)
+    ]
+    three = train_ranks(3, data_bin(), tmp_path, *words, "--max-update", 45)
+    assert {len(run.batches) for run in three} == {15}
+    assert find(three[0], "going on over 3 ranks, saved by 4")
 
 
 def test_fully_sharded(tmp_path):

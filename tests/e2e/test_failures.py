@@ -13,6 +13,7 @@ from fairseq_autoassist.tfidf.cli import main as build_features
 from tests.support.corpus import make_data_bin, multi30k_pairs
 from tests.support.processes import alive, children, wait_for, workers
 from tests.support.training import (
+    OOM_EVERY,
     PLUGIN,
     SHRINK,
     STOCK,
@@ -233,3 +234,13 @@ def test_ctrl_c_and_sigterm_leave_no_process_and_no_half_written_file(tmp_path, 
     assert list((tmp_path / "ck").glob("*.pt"))
     resumed = train(data_bin(), tmp_path / "ck", *PLUGIN, *SHRINK, *QUIET, "--max-epoch", 1)
     resumed.ok()
+
+
+@pytest.mark.parametrize("update_freq", [1, 3])
+def test_out_of_memory_in_a_micro_batch_ends_nothing(tmp_path, monkeypatch, update_freq):
+    """fairseq drops the rest of the update; what was planned for it is reported as not trained."""
+    monkeypatch.setenv(OOM_EVERY, "11")
+    words = [*PLUGIN, *SHRINK, *QUIET, "--update-freq", update_freq, "--max-update", 60]
+    result = train(data_bin(), tmp_path, *words).ok()
+    assert int(result.updates[-1]["num_updates"]) == 60
+    assert find(result, "attempting to recover from OOM")

@@ -14,7 +14,8 @@ from fairseq_autoassist.plugin.config import TranslationAutoAssistConfig
 from fairseq_autoassist.plugin.criterions import PLAN, AutoAssistLabelSmoothedCrossEntropy
 from fairseq_autoassist.plugin.losses import LossMailbox
 from fairseq_autoassist.plugin.task import TranslationAutoAssistTask
-from tests.support.training import PLUGIN, SHRINK, checkpoint_state, data_bin, find, train
+from tests.support.checkpoints import checkpoint_state
+from tests.support.training import PLUGIN, SHRINK, data_bin, find, train
 
 pytestmark = [
     pytest.mark.timeout(280),

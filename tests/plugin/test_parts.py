@@ -10,6 +10,12 @@ from fairseq.dataclass.utils import gen_parser_from_dataclass
 
 from fairseq_autoassist.config import AutoAssistConfig, flag
 from fairseq_autoassist.core.batching import KEPT, BatchLimits, pair_tokens
+from fairseq_autoassist.core.epochs import (
+    Progress,
+    epoch_length,
+    stock_batches,
+    stock_iterations,
+)
 from fairseq_autoassist.core.exchange import Exchange
 from fairseq_autoassist.core.plan import Totals
 from fairseq_autoassist.core.planner import Planner
@@ -23,12 +29,6 @@ from fairseq_autoassist.plugin.checkpoints import (
 from fairseq_autoassist.plugin.config import TranslationAutoAssistConfig
 from fairseq_autoassist.plugin.dataset import rows_to_positions
 from fairseq_autoassist.plugin.iterator import prefetched_batches
-from fairseq_autoassist.plugin.length import (
-    Progress,
-    epoch_length,
-    stock_batches,
-    stock_iterations,
-)
 from fairseq_autoassist.plugin.losses import LossMailbox
 from fairseq_autoassist.tfidf.binarized import BinarizedSide
 from tests.support.corpus import multi30k_data_bin
@@ -68,6 +68,28 @@ def test_a_batch_without_losses_is_reported_as_such_and_in_turn(mailbox, posted)
     mailbox.skip(1)
     mailbox.skip(1)
     assert [(n, losses is None) for n, losses in posted] == [(0, False), (1, True)]
+
+
+def test_losses_that_have_not_come_yet_are_not_waited_for(mailbox, posted):
+    class Event:
+        """Stands for a copy that is under way: there is no GPU here."""
+
+        done = False
+
+        def query(self):
+            return self.done
+
+        def synchronize(self):
+            self.done = True
+
+    mailbox.put(0, torch.tensor([1.0]), np.array([0]))
+    number, losses, _, order = mailbox._pending.pop()
+    event = Event()
+    mailbox._pending.append((number, losses, event, order))
+    mailbox.flush(wait=False)
+    assert posted == []
+    mailbox.flush()
+    assert event.done and len(posted) == 1
 
 
 def test_rows_find_their_positions_even_when_an_id_comes_twice():

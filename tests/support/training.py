@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import json
 import multiprocessing
 import os
@@ -19,13 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterator, Sequence
 
-import numpy as np
-
-from fairseq_autoassist.tfidf.cli import main as build_features
 from tests.support.corpus import ROOT, multi30k_data_bin, session_folder
 from tests.support.processes import children
 
 TIMEOUT = 120.0
+OOM_EVERY = "AUTOASSIST_TEST_OOM_EVERY"  # every so many-th training step runs out of memory
 USER_DIR = str(ROOT / "fairseq_autoassist")
 PLUGIN = [
     *["--user-dir", USER_DIR, "--task", "translation_autoassist"],
@@ -65,6 +64,9 @@ COMMON = [
 @functools.lru_cache(maxsize=None)
 def data_bin(train: int = 400, valid: int = 40) -> Path:
     """A slice of Multi30k with features, made once a session: copy it before changing it."""
+    # not at the top: a run without --user-dir must not find the plugin imported by this module
+    from fairseq_autoassist.tfidf.cli import main as build_features
+
     folder = multi30k_data_bin(train, valid)
     assert build_features([str(folder)]) == 0
     return folder
@@ -141,7 +143,7 @@ class Process:
         words = [str(word) for word in arguments]
         context = _server() if "--cpu" in words or not _has_gpu() else gpu_context()
         self._process = context.Process(
-            target=_child, args=(program, words, str(self.folder), record)
+            target=_child, args=(program, words, str(self.folder), record, dict(os.environ))
         )
         self._process.start()
         self.pid = self._process.pid
@@ -224,8 +226,10 @@ def _has_gpu() -> bool:
     return torch.cuda.is_available()
 
 
-def _child(program: str, words: list[str], folder: str, record: bool) -> None:
+def _child(program: str, words: list[str], folder: str, record: bool, environ: dict) -> None:
     import importlib
+
+    os.environ.update(environ)  # the server that it was forked from is older than the test
 
     if "fairseq" not in sys.modules:  # not forked: leave importing the plugin to --user-dir
         for name in [name for name in sys.modules if name.startswith("fairseq_autoassist")]:
@@ -257,10 +261,13 @@ def _record(path: str) -> None:
     """Write down every training step: what the Boss was really trained on."""
     from fairseq.tasks.fairseq_task import FairseqTask
 
-    original = FairseqTask.train_step
+    original, steps = FairseqTask.train_step, itertools.count(1)
+    starve_every = int(os.environ.get(OOM_EVERY, 0))
 
     @functools.wraps(original)
     def train_step(self, sample, model, criterion, optimizer, update_num, *rest, **named):
+        if starve_every and next(steps) % starve_every == 0:
+            raise RuntimeError("out of memory, as torch would say it")
         result = original(self, sample, model, criterion, optimizer, update_num, *rest, **named)
         ids = sample["id"].tolist()
         number = sample.get("autoassist", {}).get("number")  # None under fairseq's own task
@@ -270,21 +277,6 @@ def _record(path: str) -> None:
         return result
 
     FairseqTask.train_step = train_step
-
-
-def checkpoint_state(path: Path) -> dict:
-    """A checkpoint, loaded under torch's strict rules (but for fairseq's Namespace)."""
-    import argparse
-
-    import torch
-
-    with torch.serialization.safe_globals([argparse.Namespace]):
-        return torch.load(path, map_location="cpu", weights_only=True)
-
-
-def checkpoint_weights(path: Path) -> dict[str, np.ndarray]:
-    """Model parameters of a checkpoint."""
-    return {key: value.numpy() for key, value in checkpoint_state(path)["model"].items()}
 
 
 def find(run: Run, text: str) -> str | None:

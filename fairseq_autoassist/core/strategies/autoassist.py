@@ -14,6 +14,7 @@ from ...config import AutoAssistConfig
 from ..assistant import Assistant
 from ..features import FeatureSource
 from ..guard import Guard
+from ..plan import News
 from ..utility import ema, labels, update_threshold
 from .base import Report, Strategy
 
@@ -28,6 +29,8 @@ class AutoAssist(Strategy):
     """
 
     needs_losses = True
+    needs_features = True
+    metric_names = ("T", "gamma", "acc", "majority")
 
     def __init__(self, config: AutoAssistConfig, features: FeatureSource | None) -> None:
         super().__init__(config, features)
@@ -72,7 +75,7 @@ class AutoAssist(Strategy):
         finite = np.isfinite(report.losses)
         bad = int(len(finite) - finite.sum())
         self.not_finite += bad
-        self._say(self.guard.losses(bad))
+        self._say(self.guard.check_losses(bad))
         if bad:
             report = Report(report.ids[finite], report.losses[finite], report.uniform[finite])
         if len(report.ids) == 0:
@@ -92,7 +95,7 @@ class AutoAssist(Strategy):
         self.accuracy_sum = ema(self.accuracy_sum, float(correct.mean()), decay)
         self.positive_sum = ema(self.positive_sum, float(positive.mean()), decay)
         self.average_weight = ema(self.average_weight, 1.0, decay)
-        self._say(self.guard.predictions(correct[report.uniform], positive[report.uniform]))
+        self._say(self.guard.judge(correct[report.uniform], positive[report.uniform]))
         self.assistant.learn(rows, positive, predicted)
 
     def stop_shrinking(self) -> None:
@@ -145,6 +148,6 @@ class AutoAssist(Strategy):
             "guard": Guard.merge([s["guard"] for s in states]),
         }
 
-    def _say(self, news: str | None) -> None:
+    def _say(self, news: News | None) -> None:
         if news:
             self._news.append(news)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...config import AutoAssistConfig
 from ..features import FeatureSource
+from ..plan import News
 
 
 @dataclass(frozen=True)
@@ -29,17 +30,21 @@ class Report:
 class Strategy:
     """Base class: keeps every pair. A strategy overrides what it decides differently.
 
-    The sampler keeps pair i when its coin u_i < keep_probability(i), and marks it as a uniform
-    sample when u_i < uniform_share: both from the same coin, see sampler.py.
+    The planner keeps pair i when its coin u_i < keep_probability(i), and marks it as a uniform
+    sample when u_i < uniform_share: one coin for both.
     """
 
     #: whether `observe` needs the losses of every batch (then the criterion must report them)
     needs_losses = False
+    #: whether it looks at the pairs' features (then they must have been built)
+    needs_features = False
+    #: what `metrics` gives; logged as ``aa_<name>``
+    metric_names: tuple[str, ...] = ()
 
     def __init__(self, config: AutoAssistConfig, features: FeatureSource | None) -> None:
         self.config = config
         self.features = features
-        self._news: list[str] = []
+        self._news: list[News] = []
 
     @property
     def uniform_share(self) -> float:
@@ -61,11 +66,11 @@ class Strategy:
         """Keep every pair from now on, for the rest of the run."""
 
     def metrics(self) -> dict[str, float]:
-        """Numbers worth plotting, by name."""
+        """Numbers worth plotting, by name: exactly those of `metric_names`."""
         return {}
 
-    def news(self) -> list[str]:
-        """Messages for the user since the last call."""
+    def news(self) -> list[News]:
+        """What there is to tell the user since the last call."""
         news, self._news = self._news, []
         return news
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..core.batching import pair_tokens
-from ..core.plan import PlannedBatch, PlanSpec, Totals
+from .batching import batches_estimate, pair_tokens
+from .plan import PlannedBatch, PlanSpec, Totals
 
 # Batches after which their measured size is a better guess than the estimate.
 _MEASURED = 50
@@ -62,12 +62,7 @@ def stock_batches(spec: PlanSpec) -> float:
     tokens = pair_tokens(spec.source_sizes, spec.target_sizes)
     if spec.eligible is not None:
         tokens = tokens[spec.eligible]
-    limits, batches = spec.limits, 1.0
-    if limits.max_tokens is not None:
-        batches = max(batches, tokens.sum(dtype=np.int64) / limits.max_tokens)
-    if limits.max_sentences is not None:
-        batches = max(batches, len(tokens) / limits.max_sentences)
-    return max(1.0, batches / spec.world_size)
+    return max(1.0, batches_estimate(tokens, spec.limits) / spec.world_size)
 
 
 def stock_iterations(spec: PlanSpec, offset: int, length: int) -> int:

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# All GPUs of one machine (GPUS=n: the first n):
+#   recipes/launch/one_node.sh DATA_BIN RUN_FOLDER [fairseq-train flags: model, optimiser, batches]
+#
+# fairseq-train starts a process for each GPU by itself. A run that was interrupted goes on from its
+# last checkpoint. DRY_RUN=1 prints the command.
+set -euo pipefail
+usage="usage: [GPUS=n] one_node.sh DATA_BIN RUN_FOLDER [fairseq-train flags]"
+data_bin=${1:?$usage} run=${2:?$usage}
+shift 2
+source recipes/launch/flags.sh
+
+world=()
+if [[ -n ${GPUS:-} ]]; then # else fairseq counts the visible ones
+  world=(--distributed-world-size "$GPUS")
+fi
+launch fairseq-train "$data_bin" "${plugin[@]}" --save-dir "$run" "${world[@]}" "$@"
