@@ -1,0 +1,65 @@
+"""Does a real run find what is easy, and does it say so when nothing can be found?"""
+
+import numpy as np
+import pytest
+
+from fairseq_autoassist.tfidf.cli import main as build_features
+from tests.support.corpus import make_data_bin
+from tests.support.training import PLUGIN, find, train
+
+pytestmark = pytest.mark.timeout(120)
+PAIRS = 600
+QUIET = ["--disable-validation", "--no-save", "--autoassist-gamma-decay", "0.9"]
+
+
+def sentence(rng, prefix, words, length=6):
+    return " ".join(f"{prefix}{word}" for word in rng.integers(0, words, length))
+
+
+def make_data(folder, pair_of):
+    rng = np.random.default_rng(0)
+    pairs = [pair_of(rng, number) for number in range(PAIRS)]
+    make_data_bin(folder, pairs)
+    assert build_features([str(folder)]) == 0
+    return folder
+
+
+def test_a_planted_easy_half_is_found_and_the_keep_rate_shows_it(tmp_path):
+    """Even pairs have their own source words and one and the same target; odd ones random words."""
+
+    def pair(rng, number):
+        if number % 2 == 0:
+            return sentence(rng, "easy", 30), "ja ja ja ja ja ja"
+        return sentence(rng, "hard", 30), sentence(rng, "wort", 200)
+
+    data = make_data(tmp_path / "data", pair)
+    result = train(data, tmp_path, *PLUGIN, *QUIET, "--max-update", 600).ok()
+    last = result.updates[-1]
+    # of what is kept, mostly hard pairs, some lie above T_k and some below: that is luck
+    assert float(last["aa_acc"]) > float(last["aa_majority"]) + 0.05
+    assert float(last["aa_keep"]) < 0.75
+    late = [i % 2 for ids in result.ids()[-200:] for i in ids]
+    early = [i % 2 for ids in result.ids()[:40] for i in ids]
+    assert np.mean(early) == pytest.approx(0.5, abs=0.1)  # nothing is shrunk at the start
+    assert np.mean(late) > 0.7
+    # the loss over the uniform slice is not fooled: it is below that over what was kept
+    biased = float(last["nll_loss"]) * np.log(2)
+    unbiased = np.mean([float(u["aa_loss"]) for u in result.updates[-100:] if u["aa_loss"]])
+    assert unbiased < biased
+
+
+def test_where_nothing_is_predictable_it_says_so_and_keeps_nearly_everything(tmp_path):
+    """The same words in ever another order: to a bag of words, all pairs are one."""
+
+    def pair(rng, number):
+        return tuple(" ".join(f"{p}{word}" for word in rng.permutation(9)) for p in ("w", "wort"))
+
+    data = make_data(tmp_path / "data", pair)
+    words = [*PLUGIN, *QUIET, "--autoassist-guard-pairs", 500, "--lr", 0.001]
+    result = train(data, tmp_path, *words, "--max-update", 400).ok()
+    assert find(result, "the Assistant is no better than the majority class")
+    considered, kept = (
+        [float(u[key]) for u in result.updates] for key in ("aa_considered", "aa_kept")
+    )
+    late = (kept[-1] - kept[200]) / (considered[-1] - considered[200])
+    assert late > 0.9
