@@ -136,6 +136,7 @@ def _ranks(world_size: int, rows: int, longer: bool) -> list:
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         write_features(Path(name), rows)
         np.save(Path(name) / "sizes.npy", np.stack(ranks_child.sizes(rows)))
+        np.save(Path(name) / "eligible.npy", np.flatnonzero(np.arange(rows) % 100))
         pipes = []
         for rank in range(world_size):
             mine, its = context.Pipe()

@@ -14,7 +14,8 @@ from . import train_child
 from .measure import Result, informative
 
 ROOT = Path(__file__).resolve().parents[1]
-PAIRS, WORDS = 6000, 2000
+# More than are trained on: where an epoch of stock fairseq ends, a rank may get a dummy batch.
+PAIRS, WORDS = 40_000, 2000
 _TIMEOUT = 180.0  # seconds for a segment of updates, or to start
 TRAINING = [
     *["--source-lang", "de", "--target-lang", "en", "--valid-subset", "train"],
@@ -177,6 +178,12 @@ class _Group:
             happened = f"gave no sign for {_TIMEOUT:g} s"
         except EOFError:
             happened = "ended early"
-        output = self.outputs[rank]
-        tail = output.read_text(errors="replace")[-3000:] if output.exists() else ""
-        raise RuntimeError(f"a rank of training {happened}:\n{tail}")
+        raise RuntimeError(f"rank {rank} of training {happened}:\n{self._tails()}")
+
+    def _tails(self) -> str:
+        """What every rank said last: the one that failed first says why."""
+        return "\n".join(
+            f"--- {path.name}: {path.read_text(errors='replace')[-1500:]}"
+            for path in self.outputs
+            if path.exists()
+        )

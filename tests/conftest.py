@@ -7,6 +7,11 @@ import pytest
 
 from tests.support.processes import alive, wait_for, workers
 
+# A shell that runs the tests in the background lets them ignore Ctrl-C, and so would every process
+# that they start; some tests are about Ctrl-C.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 @pytest.fixture(autouse=True)
 def no_orphans():

@@ -6,14 +6,27 @@ pipe that nobody reads.
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
+import socket
 import threading
+import time
 from typing import Any
 
+# Python handles signals between bytecodes only. A main thread that waits in a collective for a
+# rank that is gone never comes back there: after so many seconds the process ends all the same.
+GRACE_SECONDS = 10.0
 
-def end_cleanly_on_sigterm() -> None:
-    """Turn SIGTERM into SystemExit in this process, unless somebody handles it already."""
+_wakeup: tuple[socket.socket, socket.socket] | None = None  # referenced, or it would be closed
+
+
+def end_cleanly_on_sigterm(grace: float = GRACE_SECONDS) -> None:
+    """Turn SIGTERM into SystemExit in this process, unless somebody handles it already.
+
+    Args:
+        grace: seconds until the process is ended without its main thread's help
+    """
     if threading.current_thread() is not threading.main_thread():
         return
     if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
@@ -28,3 +41,27 @@ def end_cleanly_on_sigterm() -> None:
         raise SystemExit(128 + number)
 
     signal.signal(signal.SIGTERM, end)
+    _insist_after(grace)
+
+
+def _insist_after(grace: float) -> None:
+    global _wakeup
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+    before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+    if before != -1:  # an event loop's: leave it alone
+        signal.set_wakeup_fd(before)
+        return
+    _wakeup = (reader, writer)
+    # a forked loader worker's signals are its own
+    os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))
+
+    def insist() -> None:
+        while signal.SIGTERM not in reader.recv(64):
+            pass
+        time.sleep(grace)
+        for child in multiprocessing.active_children():
+            child.kill()
+        os._exit(128 + signal.SIGTERM)
+
+    threading.Thread(target=insist, name="autoassist-sigterm", daemon=True).start()

@@ -95,6 +95,16 @@ def test_resume_without_our_state_differs(tmp_path):
     assert resumed.ids() != whole.ids()[20:]
 
 
+def test_finetuning_takes_the_model_and_starts_a_new_stream(tmp_path):
+    words = [*PLUGIN, *SHRINK, "--disable-validation"]
+    train(data_bin(), tmp_path / "a", *words, "--max-update", 30).ok()
+    model = ["--finetune-from-model", tmp_path / "a" / "checkpoint_last.pt"]
+    tuned = train(data_bin(), tmp_path / "b", *words, *model, "--max-update", 10).ok()
+    fresh = train(data_bin(), tmp_path / "c", *words, "--max-update", 10).ok()
+    assert tuned.ids() == fresh.ids()  # the stream from its start, the Assistant untrained ...
+    assert tuned.losses()[0] < fresh.losses()[0]  # ... but not the Boss
+
+
 def test_resumes_from_the_end_of_an_epoch_and_with_update_freq(tmp_path):
     words = [*PLUGIN, *SHRINK, "--disable-validation", "--update-freq", 3]
     whole = train(data_bin(), tmp_path / "a", *words, "--max-epoch", 4).ok()

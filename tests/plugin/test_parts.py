@@ -131,6 +131,12 @@ def test_a_state_of_another_run_is_refused(change, found):
         check_state(saved, make_spec(**{"pairs": 200, **change}))
 
 
+def test_a_state_of_another_version_is_refused():
+    saved = {**state_header(make_spec(200)), "version": 99}
+    with pytest.raises(AutoAssistError, match="version 99, this run has 1.*--reset-dataloader"):
+        check_state(saved, make_spec(200))
+
+
 def test_every_setting_is_a_flag_with_help_and_the_default_of_the_config():
     parser = argparse.ArgumentParser()
     gen_parser_from_dataclass(parser, TranslationAutoAssistConfig())
