@@ -113,10 +113,6 @@ class AutoAssistConfig:
         _check_choice("threshold_from", self.threshold_from, ("all", "uniform"))
         _check_choice("on_failure", self.on_failure, ("continue", "stop"))
 
-    def as_dict(self) -> dict[str, Any]:
-        """The settings as plain Python."""
-        return dataclasses.asdict(self)
-
 
 def flag(name: str) -> str:
     """The command-line flag of a field: ``gamma_max`` -> ``--autoassist-gamma-max``."""

@@ -59,14 +59,18 @@ class FeatureSource(Protocol):
     """What the Assistant needs of features; ``Features`` is one, a benchmark may make another."""
 
     @property
-    def rows(self) -> int: ...
+    def rows(self) -> int:
+        """Number of pairs."""
 
     @property
-    def dimensions(self) -> int: ...
+    def dimensions(self) -> int:
+        """Number of features of a pair."""
 
-    def gather(self, ids: np.ndarray) -> sp.csr_array: ...
+    def gather(self, ids: np.ndarray) -> sp.csr_array:
+        """Rows of pairs by id (integers (n,)): CSR float32 (n, dimensions)."""
 
-    def scores(self, ids: np.ndarray, weights: np.ndarray) -> np.ndarray: ...
+    def scores(self, ids: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """``gather(ids) @ weights`` (float32 (dimensions,)): float32 (n,)."""
 
 
 class Features:

@@ -74,10 +74,6 @@ class Manifest:
     package_version: str = ""
     format_version: int = FORMAT_VERSION
 
-    @property
-    def languages(self) -> tuple[str, str]:
-        return self.source_lang, self.target_lang
-
     def save(self, folder: PathLike) -> None:
         """Write ``folder/manifest.json``."""
         text = json.dumps(asdict(self), indent=2, sort_keys=True, ensure_ascii=False)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..config import AutoAssistConfig
-from .batching import BatchLimits
+from .batching import BatchLimits, compact
 
 
 class News(NamedTuple):
@@ -36,7 +36,7 @@ class PlanSpec:
     Attributes:
         config: settings of the method
         source_sizes, target_sizes: tokens per sentence with EOS, shape (pairs,)
-        eligible: ids that may be trained on (int64, ascending), or None for all
+        eligible: ids that may be trained on (integers, ascending), or None for all
         limits: of a batch
         seed: of the run
         lag: micro-batch k is planned with the loss reports of micro-batches 0 .. k - lag
@@ -62,6 +62,23 @@ class PlanSpec:
     dimensions: int = 0
     features_hash: str = ""
     strategy_state: dict[str, Any] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Small, because sender and worker hold it several times over while it travels."""
+        state = dict(vars(self))
+        for name in ("source_sizes", "target_sizes"):
+            state[name] = compact(state[name])
+        if self.eligible is not None:
+            mask = np.zeros(len(self.source_sizes), dtype=bool)
+            mask[self.eligible] = True
+            state["eligible"] = np.packbits(mask)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if state["eligible"] is not None:
+            bits = np.unpackbits(state["eligible"], count=len(state["source_sizes"]))
+            state["eligible"] = np.flatnonzero(bits)
+        vars(self).update(state)
 
 
 @dataclass(frozen=True)

@@ -42,8 +42,9 @@ class Planner:
         pairs = len(spec.source_sizes)
         self.stream = Stream(pairs, spec.seed, spec.eligible, spec.rank, spec.world_size)
         per_pass = self.stream.pairs_per_pass
+        whole_pass = per_pass * spec.world_size
         self._chunk = spec.chunk or int(
-            np.clip(per_pass // _CHUNKS_PER_PASS, _SMALLEST_CHUNK, _LARGEST_CHUNK)
+            np.clip(whole_pass // _CHUNKS_PER_PASS, _SMALLEST_CHUNK, _LARGEST_CHUNK)
         )
         assignment, count = length_buckets(
             spec.source_sizes, spec.target_sizes, spec.limits, per_pass

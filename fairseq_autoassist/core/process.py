@@ -144,8 +144,15 @@ class _Worker:
             [sys.executable, "-m", f"{__package__}.worker", str(its.fileno())],
             pass_fds=[its.fileno()],
             stdin=subprocess.DEVNULL,
-            # one thread: it must not take the Boss's cores
-            env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+            # One thread: it must not take the Boss's cores. And the temporaries of a new pass go
+            # back to the system at once: kept for reuse they are 10 bytes a pair and rank.
+            env={
+                **os.environ,
+                "PYTHONPATH": path,
+                "OMP_NUM_THREADS": "1",
+                "MALLOC_MMAP_THRESHOLD_": str(3 << 19),
+                "MALLOC_TRIM_THRESHOLD_": str(3 << 19),
+            },
         )
         its.close()
         self._connection = Connection(mine.detach())

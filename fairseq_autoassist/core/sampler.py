@@ -59,7 +59,7 @@ class Stream:
     Args:
         pairs: number of pairs in the data set; ids are 0 .. pairs - 1
         seed: of the run
-        eligible: ids to consider (int64, ascending), or None for all; others never come up
+        eligible: ids to consider (integers, ascending), or None for all; others never come up
         rank, world_size: this rank takes every world_size-th pair of each pass
 
     Raises:
@@ -160,7 +160,9 @@ class Stream:
         while self._cached_pass != self._pass:
             # free the old pass before the new one is made: the peak is what memory is planned by
             self._order = self._coins = np.empty(0)
-            order = self._deal(self._pass, len(self._lineage))[self.rank]
+            pairs = self._dealt_out(self._pass, len(self._lineage))
+            order = _share(pairs, self._pass, self.rank, self.world_size)
+            del pairs
             if self._next >= len(order):
                 self._pass, self._next = self._pass + 1, 0
                 continue
@@ -168,29 +170,33 @@ class Stream:
             self._order, self._coins = order, coins[order]
             self._cached_pass = self._pass
 
-    def _deal(self, number: int, generation: int) -> list[np.ndarray]:
-        """The pairs of a pass by rank, as dealt out in a generation of ranks.
+    def _dealt_out(self, number: int, generation: int) -> np.ndarray:
+        """The pairs of a pass that a generation of ranks deals out among them.
 
         The first one to deal a pass deals all of it; a later one, what is left of it.
         """
-        worlds = [g.world_size for g in self._lineage] + [self.world_size]
-        world_size = worlds[generation]
         if not any(number <= g.last_pass for g in self._lineage[:generation]):
             pairs = pass_order(self.seed, number, self._count)
-            if self._mask is not None:
-                ids = np.flatnonzero(np.unpackbits(self._mask, count=self.pairs))
-                pairs = ids.astype(pairs.dtype)[pairs]
-        else:
-            before = self._deal(number, generation - 1)
-            positions = self._lineage[generation - 1].positions
-            pairs = np.concatenate([_left(o, number, at) for o, at in zip(before, positions)])
-        if world_size == 1:
-            return [pairs]
-        # shares move on with the pass, so that no rank is always the one with a pair more; copied,
-        # so that a share does not hold on to the whole
-        return [
-            pairs[(rank + number) % world_size :: world_size].copy() for rank in range(world_size)
-        ]
+            if self._mask is None:
+                return pairs
+            ids = np.flatnonzero(np.unpackbits(self._mask, count=self.pairs))
+            return ids.astype(pairs.dtype)[pairs]
+        world_size, positions = self._lineage[generation - 1]
+        before = self._dealt_out(number, generation - 1)
+        return np.concatenate(
+            [
+                _left(_share(before, number, rank, world_size), number, at)
+                for rank, at in enumerate(positions)
+            ]
+        )
+
+
+def _share(pairs: np.ndarray, number: int, rank: int, world_size: int) -> np.ndarray:
+    """A rank's share of a pass; copied, so that it does not hold on to the whole.
+
+    Shares move on with the pass, so that no rank is always the one with a pair more.
+    """
+    return pairs if world_size == 1 else pairs[(rank + number) % world_size :: world_size].copy()
 
 
 def over_other_ranks(states: list[dict[str, Any]], rank: int, world_size: int) -> dict[str, Any]:

@@ -26,6 +26,7 @@ def serve(connection: Connection) -> None:
     planner = Planner(spec)
     if state is not None:
         planner.load_state_dict(state)
+    del spec, state  # their arrays: 8 bytes a pair and more, which the planner has its own form of
     planned = 0
     while True:
         # reports first: more of them are better than an early batch, and cost nothing

@@ -86,6 +86,7 @@ class _Recorder:
         self.lprobs = torch.empty(0)
 
     def get_normalized_probs(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """The model's, remembered."""
         self.lprobs = self._model.get_normalized_probs(*args, **kwargs)
         return self.lprobs
 

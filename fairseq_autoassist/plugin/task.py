@@ -142,7 +142,7 @@ class TranslationAutoAssistTask(TranslationTask):
                 f"{max_positions} (source, target), which leaves too few to train on; raise "
                 "--max-source-positions, --max-target-positions or --max-tokens"
             )
-        return np.sort(fitting)
+        return np.sort(fitting).astype(np.int32 if len(every) < 2**31 else np.int64)
 
     # -- training ---------------------------------------------------------------------------------
 

@@ -36,6 +36,7 @@ class TfidfSettings:
     sublinear_tf: bool = False
 
     def arguments(self) -> dict[str, Any]:
+        """Keyword arguments of scikit-learn's TfidfTransformer."""
         return {"norm": "l2", "use_idf": True, **asdict(self)}
 
 

@@ -27,9 +27,11 @@ class Shard(NamedTuple):
 
     @property
     def rows(self) -> int:
+        """Number of pairs."""
         return len(self.source.sizes)
 
     def fingerprint(self) -> Fingerprint:
+        """What binds features to this data."""
         return fingerprint(self.source_dict, self.target_dict, self.source.sizes, self.target.sizes)
 
 
@@ -123,7 +125,8 @@ def _prefix(folder: Path, subset: str, source: str, target: str) -> Path | None:
 def chunk_bounds(shard: Shard, chunk_tokens: int) -> Iterator[tuple[int, int]]:
     """Consecutive row ranges of at most ``chunk_tokens`` tokens, both sides counted (one row at
     least, however long)."""
-    window = max(1, chunk_tokens // 16)  # rows looked at per step: pairs have more tokens than 16
+    window = max(1, chunk_tokens // 16)  # rows looked at per step: most pairs have more
+    # tokens than 16; where they have not, chunks are smaller
     start = 0
     while start < shard.rows:
         stop = min(start + window, shard.rows)

@@ -89,6 +89,7 @@ class ValueChunk(NamedTuple):
 
     @property
     def rows(self) -> int:
+        """Number of pairs in the chunk."""
         return len(self.half_offsets) // 2
 
 

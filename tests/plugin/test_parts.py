@@ -1,6 +1,7 @@
 """Adapters one by one: mailbox, rows, checkpoint form, flags, epoch length, padding."""
 
 import argparse
+import dataclasses
 
 import numpy as np
 import pytest
@@ -143,7 +144,7 @@ def test_every_setting_is_a_flag_with_help_and_the_default_of_the_config():
     actions = {
         action.option_strings[0]: action for action in parser._actions[1:] if action.option_strings
     }
-    for name, value in AutoAssistConfig().as_dict().items():
+    for name, value in dataclasses.asdict(AutoAssistConfig()).items():
         assert actions[flag(name)].default == value
         assert actions[flag(name)].help
 
@@ -197,8 +198,6 @@ def test_padding_is_within_two_percent_of_fairseqs_own_batches(multi30k_sizes):
 
 
 def make_spec_of(source, target, limits):
-    import dataclasses
-
     return dataclasses.replace(
         make_spec(limits=limits, lag=32), source_sizes=source, target_sizes=target
     )
