@@ -44,6 +44,19 @@ def end_cleanly_on_sigterm(grace: float = GRACE_SECONDS) -> None:
     _insist_after(grace)
 
 
+def _hold() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+
+
+def _release() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+
+
+def _let_go() -> None:
+    signal.set_wakeup_fd(-1)
+    _release()
+
+
 def _insist_after(grace: float) -> None:
     global _wakeup
     reader, writer = socket.socketpair()
@@ -53,8 +66,9 @@ def _insist_after(grace: float) -> None:
         signal.set_wakeup_fd(before)
         return
     _wakeup = (reader, writer)
-    # a forked loader worker's signals are its own
-    os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))
+    # A forked loader worker's signals are its own: none may come between the fork and the moment
+    # when it has let go of the wake-up.
+    os.register_at_fork(before=_hold, after_in_parent=_release, after_in_child=_let_go)
 
     def insist() -> None:
         while signal.SIGTERM not in reader.recv(64):
