@@ -106,6 +106,14 @@ def test_validation_and_early_stopping(tmp_path):
     assert not find(runs[0], "dummy") and (tmp_path / "checkpoint_last.pt").exists()
 
 
+def test_pytorch_ddp_makes_the_same_batches_and_losses(tmp_path):
+    words = [*PLUGIN, *SHRINK, *QUIET, "--max-update", 40, "--update-freq", 2]
+    legacy = train_ranks(2, data_bin(), tmp_path, *words)
+    torchs = train_ranks(2, data_bin(), tmp_path, *words, "--ddp-backend", "pytorch_ddp")
+    assert ids(torchs)[0][:20] == ids(legacy)[0][:20] and len(torchs[0].batches) == 80
+    np.testing.assert_allclose(losses(torchs)[0][:20], losses(legacy)[0][:20], rtol=1e-3)
+
+
 @pytest.mark.slow
 def test_four_ranks_and_back_to_three(tmp_path):
     words = [*PLUGIN, *UNIFORM, "--disable-validation", "--save-interval-updates", 12]

@@ -248,6 +248,8 @@ def _child(program: str, words: list[str], folder: str, record: bool, environ: d
     module = importlib.import_module(program)  # sets logging up, unless the server has done it
     for handler in logging.getLogger().handlers:
         handler.setStream(sys.stdout)
+    if "pytorch_ddp" in words:
+        _ddp_on_cpu()
     if record:
         _record(os.path.join(folder, "batches.jsonl"))
     if record and "--cpu" not in words and torch.cuda.is_available():
@@ -255,6 +257,15 @@ def _child(program: str, words: list[str], folder: str, record: bool, environ: d
         torch.use_deterministic_algorithms(True, warn_only=True)
     sys.argv = [program, *words]
     module.cli_main()
+
+
+def _ddp_on_cpu() -> None:
+    """Let --ddp-backend pytorch_ddp run on CPU: fairseq names a GPU to it, whatever there is."""
+    from fairseq.models import distributed_fairseq_model as module
+
+    original = module.DistributedDataParallel
+    cpu = {"device_ids": None, "output_device": None}
+    module.DistributedDataParallel = lambda *words, **named: original(*words, **{**named, **cpu})
 
 
 def _record(path: str) -> None:
