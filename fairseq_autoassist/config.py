@@ -81,7 +81,8 @@ class AutoAssistConfig:
     guard_pairs: int = _constant(
         2000,
         "uniformly kept pairs after which the Assistant is held against the majority class; "
-        "while it is no better nothing is shrunk; 0: never",
+        "while it is no better nothing is shrunk, and after ten such verdicts in a row it has "
+        "failed; 0: never",
         "ours",
         low=0,
     )

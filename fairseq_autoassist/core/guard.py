@@ -15,6 +15,9 @@ from .plan import News
 
 # A loss that was not finite keeps shrinking off until this many reports in a row were clean.
 CLEAN_REPORTS = 100
+# Verdicts in a row after which "no better than the majority class" is a failure. At first it is
+# the rule: the loss falls faster than T_k, so that nearly all labels are 0.
+PATIENCE = 10
 
 
 class Guard:
@@ -27,6 +30,7 @@ class Guard:
     def __init__(self, window: int) -> None:
         self.window = window
         self.useless = False
+        self.useless_verdicts = 0  # in a row
         self.clean_reports_due = 0
         self._pairs = self._correct = self._positive = 0
 
@@ -74,13 +78,17 @@ class Guard:
         found = f"accuracy {accuracy:.3f}, majority class {majority:.3f} on {self._pairs} pairs"
         self._pairs = self._correct = self._positive = 0
         changed, self.useless = useless != self.useless, useless
+        self.useless_verdicts = self.useless_verdicts + 1 if useless else 0
+        if self.useless_verdicts == PATIENCE:
+            text = f"the Assistant is still no better than the majority class ({found}) after "
+            return News(text + f"{PATIENCE} verdicts: not shrinking", bad=True)
         if not changed:
             return None
         if useless:
             text = f"the Assistant is no better than the majority class ({found}): not shrinking"
         else:
             text = f"the Assistant has become better than the majority class ({found}): shrinking"
-        return News(text, bad=useless)
+        return News(text, bad=False)
 
     def state_dict(self) -> dict[str, Any]:
         """Plain Python numbers."""

@@ -200,12 +200,12 @@ def test_a_run_with_a_failed_assistant_can_be_saved_and_resumed(tmp_path):
 def test_a_useless_assistant_is_noticed(tmp_path, on_failure):
     # learning rate 0: it predicts 1/2 for ever
     words = [*PLUGIN, *QUIET, "--autoassist-guard-pairs", 100, "--autoassist-eta", 0]
-    words += ["--max-update", 150, "--autoassist-on-failure", on_failure]
+    words += ["--max-update", 300, "--autoassist-on-failure", on_failure]
     result = train(data_bin(), tmp_path, *words)
     said = "the Assistant is no better than the majority class"
     if on_failure == "stop":
-        assert result.status != 0 and len(result.batches) < 150
-        assert said in find(result, "AssistantFailure: ")
+        assert result.status != 0 and 50 < len(result.batches) < 300  # not at the first verdict
+        assert "still no better" in find(result, "AssistantFailure: ")
         return
     assert said in find(result.ok(), "| WARNING |")
     assert float(result.updates[-1]["aa_gamma"]) == 0.0

@@ -1,0 +1,49 @@
+"""The guard: what it calls useless, when that is a failure, and when it forgives."""
+
+import numpy as np
+
+from fairseq_autoassist.core.guard import CLEAN_REPORTS, PATIENCE, Guard
+
+
+def judge(guard, accuracy, positive=0.5, pairs=100):
+    """One verdict on so many pairs; returns the news."""
+    index = np.arange(pairs)
+    return guard.judge(index < accuracy * pairs, index < positive * pairs)
+
+
+def test_no_better_than_the_majority_is_useless_until_it_is_better():
+    guard = Guard(100)
+    assert guard.allows
+    assert "not shrinking" in judge(guard, 0.5).text and not guard.allows
+    assert judge(guard, 0.5) is None  # said already
+    assert judge(guard, 0.54) is None  # within a standard error of luck
+    assert judge(guard, 0.7).text.endswith(": shrinking") and guard.allows
+    # what the majority class reaches counts, not one half
+    assert "not shrinking" in judge(guard, 0.7, positive=0.3).text
+
+
+def test_a_slow_start_is_no_failure_but_ten_verdicts_in_a_row_are():
+    guard = Guard(100)
+    news = [judge(guard, 0.5) for _ in range(3)]
+    news.append(judge(guard, 0.9))
+    assert not any(item.bad for item in news if item)
+    news = [judge(guard, 0.5) for _ in range(2 * PATIENCE)]
+    assert [number for number, item in enumerate(news, 1) if item and item.bad] == [PATIENCE]
+
+
+def test_evidence_adds_up_over_reports_and_a_window_of_zero_never_judges():
+    guard = Guard(100)
+    assert all(judge(guard, 0.0, pairs=10) is None for _ in range(9))
+    assert judge(guard, 0.0, pairs=10)
+    assert judge(Guard(0), 0.0, pairs=10_000) is None
+
+
+def test_losses_that_are_not_finite_stop_shrinking_until_enough_reports_are_clean():
+    guard = Guard(100)
+    assert guard.check_losses(2).bad and not guard.allows
+    assert guard.check_losses(1) is None  # said already, but counted anew
+    for _ in range(CLEAN_REPORTS - 1):
+        guard.check_losses(0)
+    assert not guard.allows
+    guard.check_losses(0)
+    assert guard.allows
