@@ -1,0 +1,154 @@
+"""Published archives (.tgz): find them, or download them, check them, take files out of them.
+
+Unlike the small files of `data.py` these are large: a download goes on where it was cut off, and
+files are taken out one at a time, each appearing whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tarfile
+import urllib.error
+import urllib.request
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Sequence
+
+from tqdm import tqdm
+
+from preprocess.text import UserError
+from recipes.common.data import CHUNK, TIMEOUT
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One published .tgz, and what it must be."""
+
+    url: str
+    size: int  # bytes; what a dry run counts with
+    algorithm: str  # of hashlib: the one its digest is published for
+    digest: str  # hexadecimal
+
+    @property
+    def name(self) -> str:
+        return self.url.rsplit("/", 1)[1]
+
+
+def digest_of(path: Path, algorithm: str) -> str:
+    """Return the hexadecimal digest of a file's bytes, with a progress bar."""
+    digest = hashlib.new(algorithm)
+    with open(path, "rb") as stream, _bar(path.stat().st_size, f"check {path.name}") as bar:
+        for chunk in iter(lambda: stream.read(CHUNK), b""):
+            digest.update(chunk)
+            bar.update(len(chunk))
+    return digest.hexdigest()
+
+
+def check(archive: Archive, path: Path) -> Path:
+    """Return `path` if it is the published archive; refuse it in one line otherwise."""
+    found = digest_of(path, archive.algorithm)
+    if found != archive.digest:
+        raise UserError(
+            f"{path} is damaged or another version: {path.stat().st_size:,} bytes, "
+            f"{archive.algorithm} {found}, expected {archive.size:,} bytes, {archive.digest}; "
+            f"remove it (`rm {path}`) and run this again"
+        )
+    return path
+
+
+def download(archive: Archive, path: Path) -> Path:
+    """Fetch an archive; it appears under `path` only once it is whole and its digest is right.
+
+    What an earlier attempt left in `path`.part is kept, where the server can go on from there.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    try:
+        _fetch(archive, part)
+    except (urllib.error.URLError, OSError) as error:
+        raise UserError(
+            f"cannot download {archive.url} ({error}); run this again to go on, or fetch the "
+            f"archive by other means and name its folder in AUTOASSIST_DATA"
+        ) from error
+    found = digest_of(part, archive.algorithm)
+    if found != archive.digest:
+        size = part.stat().st_size
+        part.unlink()  # going on from wrong bytes would never end well
+        raise UserError(
+            f"{archive.url} came as {size:,} bytes, {archive.algorithm} {found}, expected "
+            f"{archive.size:,} bytes, {archive.digest}; it was changed on its way: run this again"
+        )
+    os.replace(part, path)
+    return path
+
+
+def _fetch(archive: Archive, part: Path) -> None:
+    """Bring `part` to the archive's size, from the bytes it has already."""
+    have = part.stat().st_size if part.exists() else 0
+    if have >= archive.size:
+        return  # the digest decides
+    request = urllib.request.Request(archive.url)
+    if have:
+        request.add_header("Range", f"bytes={have}-")
+    with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
+        if response.status != 206:  # a server (or file://) that cannot go on sends all of it
+            have = 0
+        with open(part, "ab" if have else "wb") as stream:
+            with _bar(archive.size, archive.name, have) as bar:
+                for chunk in iter(lambda: response.read(CHUNK), b""):
+                    stream.write(chunk)
+                    bar.update(len(chunk))
+    size = part.stat().st_size
+    if size < archive.size:
+        raise OSError(f"the connection ended after {size:,} of {archive.size:,} bytes")
+
+
+def extract(archive: Path, members: Sequence[str], folder: Path) -> None:
+    """Take files out of a .tgz into `folder`, under their paths in it; those there already stay.
+
+    The archive is read from its start, so progress is counted in compressed bytes.
+    """
+    wanted = {name for name in members if not (folder / name).is_file()}
+    if not wanted:
+        return
+    size = archive.stat().st_size
+    try:
+        with open(archive, "rb") as raw, _bar(size, f"unpack {archive.name}") as bar:
+            with tarfile.open(fileobj=raw, mode="r|gz") as tar:
+                for member in tar:
+                    bar.update(raw.tell() - bar.n)
+                    name = member.name[2:] if member.name.startswith("./") else member.name
+                    stream = tar.extractfile(member) if name in wanted else None
+                    if stream is None:
+                        continue
+                    _write_whole(stream, folder / name)
+                    wanted.discard(name)
+                    if not wanted:
+                        break
+    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
+        raise UserError(
+            f"cannot unpack {archive} into {folder} ({error}); expected a whole .tgz and room on "
+            f"the disk: fetch the archive again, or free some space"
+        ) from error
+    if wanted:
+        raise UserError(
+            f"{archive} holds no {', '.join(sorted(wanted))}; expected all of {members}"
+        )
+
+
+def _write_whole(stream: IO[bytes], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(part, "wb") as output:
+            shutil.copyfileobj(stream, output, CHUNK)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _bar(total: int, title: str, initial: int = 0) -> tqdm:
+    return tqdm(total=total, initial=initial, desc=title, unit="B", unit_scale=True)

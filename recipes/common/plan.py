@@ -1,0 +1,68 @@
+"""What a recipe would do: its steps, their state, and whether the disk has room for them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Mapping, Sequence
+
+from preprocess.text import UserError
+from recipes.common.steps import Steps
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a step is expected to take."""
+
+    disk: float  # bytes left behind, and needed at once
+    minutes: float
+
+    def __str__(self) -> str:
+        minutes = f"{self.minutes:,.0f} min" if self.minutes >= 1 else "under 1 min"
+        return f"{self.disk / 1e9:6.2f} GB, {minutes}"
+
+
+class DryRun(Steps):
+    """Steps that are told instead of done; nothing is written."""
+
+    def __init__(self, folder: Path, total: int, costs: Mapping[str, Cost]) -> None:
+        super().__init__(folder, total)
+        self.costs = costs
+        self.disk = 0.0  # bytes that the steps to do will need
+
+    def run(
+        self,
+        name: str,
+        settings: Mapping[str, object],
+        outputs: Sequence[Path],
+        action: Callable[[], None],
+    ) -> bool:
+        self.count += 1
+        text = json.dumps([self.key, name, settings], sort_keys=True)  # the key of Steps.run
+        self.key = hashlib.sha256(text.encode()).hexdigest()
+        done = self._holds(name, "done") and all(path.exists() for path in outputs)
+        cost = self.costs[name]
+        if done:
+            state = "done"
+        else:
+            state = "goes on" if self._holds(name, "begun") else "to do"
+            self.disk += cost.disk
+        print(f"[{self.count}/{self.total}] {name:<22} {state:<8} {cost}", flush=True)
+        return not done
+
+
+def check_disk(folder: Path, needed: float, purpose: str) -> None:
+    """Print what is needed and free on the disk of `folder`; refuse what will not fit."""
+    existing = folder
+    while not existing.exists():
+        existing = existing.parent
+    free = shutil.disk_usage(existing).free
+    print(f"disk: {needed / 1e9:.2f} GB needed for {purpose}, {free / 1e9:.2f} GB free", flush=True)
+    if needed > free:
+        raise UserError(
+            f"{existing} has {free / 1e9:.2f} GB free; expected {needed / 1e9:.2f} GB for "
+            f"{purpose}: free some space, or name another folder with --out"
+        )

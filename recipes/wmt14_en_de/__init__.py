@@ -1,0 +1,1 @@
+"""WMT14 English-German: the recipe at full size."""

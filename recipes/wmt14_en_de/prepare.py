@@ -1,0 +1,266 @@
+"""WMT14 English-German from the public archives to a fairseq data-bin with features.
+
+    python -m recipes.wmt14_en_de.prepare --vocab paper [--dry-run]
+
+Leaves OUT/raw (files of the archives), OUT/text (clean text), and in OUT/paper or OUT/joint:
+SentencePiece models, pieces/ and data-bin/ with the features in it. An interrupted step goes on
+when the same command is given again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Iterator
+
+from tqdm import tqdm
+
+from preprocess import spm
+from preprocess.clean import Report, clean_files, clean_pairs, parallel
+from preprocess.text import UserError, read_lines, whole_files
+from recipes.common.data import ROOT
+from recipes.common.plan import Cost, DryRun, check_disk
+from recipes.common.steps import Steps, run_command, stoppable
+from recipes.common.waiting import run_with_clock
+from recipes.wmt14_en_de.corpus import (
+    PARTS,
+    TRAIN,
+    WMT14,
+    Corpus,
+    Location,
+    collect,
+    locate,
+    segments,
+    stand_in,
+)
+from recipes.wmt14_en_de.settings import LANGS, PIECE_LIMITS, SCALES, TEXT_LIMITS, Scale, Vocabulary
+
+OUT = ROOT / "runs" / "wmt14_en_de"
+DOWNLOADS = ROOT / "runs" / "data" / "wmt14_en_de"
+SPLITS = ("train", "valid", "test")
+STEPS = 6
+
+# For a training pair before cleaning: bytes needed on disk, seconds. Measured on a stand-in (see
+# the README) and scaled by bytes of text, of which WMT14 has about 300 a pair.
+COSTS = {
+    "raw": (300, 13e-6),
+    "text": (300, 9e-6),
+    "sentencepiece": (1, 127e-6),
+    "pieces": (880, 63e-6),  # twice what is left: before the last cleaning and after it
+    "data-bin": (180, 184e-6),
+    "features": (411, 13e-6),
+}
+
+
+def models(folder: Path, vocabulary: Vocabulary) -> tuple[Path, Path]:
+    """Return the SentencePiece models of source and target: one and the same where joint."""
+    if vocabulary.target is None:
+        return folder / "spm.model", folder / "spm.model"
+    return folder / "spm.en.model", folder / "spm.de.model"
+
+
+def check_lines(name: str, found: int, corpus: Corpus) -> None:
+    """Refuse a part whose files are not the published ones."""
+    expected = corpus.lines[name]
+    if found != expected:
+        raise UserError(
+            f"{' and '.join(PARTS[name].files)} hold {found:,} lines; expected {expected:,}: take "
+            f"the files out of the published archives again (remove OUT/raw, or mend the folder "
+            f"in AUTOASSIST_DATA)"
+        )
+
+
+def text(corpus: Corpus, raw: Path, folder: Path) -> None:
+    """Clean the training pairs. What is measured on (valid, test) stays as it is published."""
+    with whole_files(*[folder / f"train.{lang}" for lang in LANGS]) as (left, right):
+        for name, part in TRAIN.items():
+            report = Report()
+            pairs = parallel(raw / part.source, raw / part.target)
+            bar = tqdm(pairs, total=corpus.lines[name], desc=name, unit=" pairs", unit_scale=True)
+            for source, target in clean_pairs(bar, TEXT_LIMITS, report):
+                left.write(source + "\n")
+                right.write(target + "\n")
+            print(f"{name}: {report}", flush=True)
+            check_lines(name, report.seen, corpus)
+    for split, name, read in (
+        ("valid", "newstest2013", read_lines),
+        ("test", "newstest2014", segments),
+    ):
+        for lang, file in zip(LANGS, PARTS[name].files):
+            lines = list(read(raw / file))
+            check_lines(name, len(lines), corpus)
+            with whole_files(folder / f"{split}.{lang}") as (stream,):
+                stream.writelines(line + "\n" for line in lines)
+
+
+def spread(path: Path, count: int) -> Iterator[str]:
+    """Yield at most `count` lines of a file, evenly spread over it."""
+    total = sum(1 for _ in read_lines(path))
+    kept = 0
+    for number, line in enumerate(read_lines(path)):
+        if number * min(count, total) >= kept * total:
+            kept += 1
+            yield line
+
+
+def sentencepiece(texts: Path, folder: Path, vocabulary: Vocabulary, lines: int) -> None:
+    """Train one model for each language, or one for both.
+
+    SentencePiece is silent for minutes, so it runs beside a clock.
+    """
+    samples = {}
+    for lang in LANGS:
+        samples[lang] = folder / f"sample.{lang}"
+        with whole_files(samples[lang]) as (stream,):
+            stream.writelines(line + "\n" for line in spread(texts / f"train.{lang}", lines))
+    jobs = [(models(folder, vocabulary)[0], vocabulary.source, list(LANGS))]
+    if vocabulary.target is not None:
+        jobs[0] = (*jobs[0][:2], [LANGS[0]])
+        jobs.append((models(folder, vocabulary)[1], vocabulary.target, [LANGS[1]]))
+    for model, size, langs in jobs:
+        command = [sys.executable, "-m", "preprocess.spm", "train", "--vocab", str(size)]
+        command += ["--model", str(model.with_suffix("").resolve()), "--input"]
+        command += [str(samples[lang].resolve()) for lang in langs]
+        run_with_clock(f"{model.name}: {size:,} pieces", command, ROOT)
+    for path in samples.values():
+        path.unlink()
+
+
+def pieces(texts: Path, folder: Path, vocabulary: Vocabulary) -> None:
+    """Encode every split that is not encoded yet; drop training pairs by their pieces."""
+    output = folder / "pieces"
+    for lang, model in zip(LANGS, models(folder, vocabulary)):
+        for split in SPLITS:
+            target = output / f"{'all' if split == 'train' else split}.{lang}"
+            if not target.is_file():
+                spm.encode(model, texts / f"{split}.{lang}", target)
+    every = [output / f"all.{lang}" for lang in LANGS]
+    kept = [output / f"train.{lang}" for lang in LANGS]
+    report = clean_files(every[0], every[1], kept[0], kept[1], PIECE_LIMITS)
+    print(f"train, in pieces: {report}", flush=True)
+    for path in every:
+        path.unlink()
+
+
+def data_bin(folder: Path, vocabulary: Vocabulary, workers: int) -> None:
+    """Binarise with fairseq-preprocess."""
+    command = [sys.executable, "-m", "preprocess.binarize", "--overwrite"]
+    command += ["--source-lang", LANGS[0], "--target-lang", LANGS[1], "--workers", str(workers)]
+    for split in SPLITS:
+        command += [f"--{split}", str((folder / "pieces" / split).resolve())]
+    source, target = models(folder, vocabulary)
+    command += ["--source-model", str(source.resolve())]
+    if target != source:
+        command += ["--target-model", str(target.resolve())]
+    run_with_clock(
+        "binarize", [*command, "--destination", str((folder / "data-bin").resolve())], ROOT
+    )
+
+
+def prepare(
+    corpus: Corpus,
+    location: Location,
+    out: Path,
+    vocab: str,
+    scale: Scale,
+    workers: int,
+    steps: Steps,
+) -> None:
+    """Do the steps that were not done yet (or tell them, with `DryRun`)."""
+    raw, texts, folder = out / "raw", out / "text", out / vocab
+    vocabulary = scale.vocabularies[vocab]
+    steps.run(
+        "raw",
+        {"digests": corpus.identity, "files": found_files(location)},
+        [raw],
+        partial(collect, corpus, location, raw),
+    )
+    steps.run("text", {"limits": repr(TEXT_LIMITS)}, [texts], partial(text, corpus, raw, texts))
+    source, target = models(folder, vocabulary)
+    steps.run(
+        f"sentencepiece-{vocab}",
+        {"vocabulary": repr(vocabulary), "lines": scale.sentencepiece_lines},
+        [source, target],
+        partial(sentencepiece, texts, folder, vocabulary, scale.sentencepiece_lines),
+    )
+    steps.run(
+        f"pieces-{vocab}",
+        {"limits": repr(PIECE_LIMITS)},
+        [folder / "pieces"],
+        partial(pieces, texts, folder, vocabulary),
+    )
+    data = folder / "data-bin"
+    steps.run(f"data-bin-{vocab}", {}, [data], partial(data_bin, folder, vocabulary, workers))
+    steps.run(
+        f"features-{vocab}",
+        {},
+        [data / "autoassist"],
+        partial(run_command, ["autoassist-tfidf", str(data.resolve())], ROOT),
+    )
+
+
+def found_files(location: Location) -> dict[str, list[int]]:
+    """What tells extracted files the user brought from others: their sizes and times."""
+    if location.kind != "files":
+        return {}
+    stats = {name: (location.folder / name).stat() for p in PARTS.values() for name in p.files}
+    return {name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()}
+
+
+def plan(corpus: Corpus, location: Location, out: Path, vocab: str, scale: Scale) -> None:
+    """Print every step with its state, disk and time, and check that the disk has room."""
+    costs = {}
+    for step, (size, seconds) in COSTS.items():
+        name = step if step in ("raw", "text") else f"{step}-{vocab}"
+        costs[name] = Cost(size * corpus.pairs, seconds * corpus.pairs / 60)
+    print(f"corpus: {location}; {corpus.pairs:,} training pairs", flush=True)
+    steps = DryRun(out / "steps", STEPS, costs)
+    prepare(corpus, location, out, vocab, scale, 1, steps)
+    check_disk(out, steps.disk, f"what is to do in {out}")
+    missing = sum(
+        archive.size
+        for name, archive in corpus.archives.items()
+        if location.kind == "download" and not (location.folder / name).is_file()
+    )
+    if missing:
+        check_disk(location.folder, missing + steps.disk, "the downloads and the above")
+
+
+def options_of(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument(
+        "--vocab",
+        choices=["paper", "joint"],
+        default="paper",
+        help="paper: 42k source and 40k target pieces; joint: 32k for both (default: %(default)s)",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="print the plan, check the disk")
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="of fairseq-preprocess")
+    parser.add_argument("--stand-in", type=Path, help="folder of standin.py, in place of WMT14")
+    parser.add_argument("--scale", choices=sorted(SCALES), default="full", help="tiny: to try it")
+    options = parser.parse_args(arguments)
+    if options.stand_in and options.out == OUT:
+        parser.error("--stand-in: expected an --out of its own, not the folder of WMT14")
+    return options
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = options_of(arguments)
+    corpus = stand_in(options.stand_in) if options.stand_in else WMT14
+    location = locate(corpus, DOWNLOADS)
+    out, vocab, scale = options.out, options.vocab, SCALES[options.scale]
+    if options.dry_run:
+        plan(corpus, location, out, vocab, scale)
+        return
+    again = " ".join(["python -m recipes.wmt14_en_de.prepare", *(arguments or sys.argv[1:])])
+    with stoppable(again):
+        steps = Steps(out / "steps", STEPS)
+        prepare(corpus, location, out, vocab, scale, options.workers, steps)
+
+
+if __name__ == "__main__":
+    main()

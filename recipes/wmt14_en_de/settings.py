@@ -1,0 +1,171 @@
+"""What the recipe fixes: vocabularies, models, the training budget. One place, no arithmetic.
+
+The settings of a model are fairseq's own, from its examples; where there is none for a model it
+says "ours". A run with AutoAssist and one without share every line here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Mapping
+
+from preprocess.clean import Limits
+
+LANGS = ("en", "de")
+TARGET_TOKENS = 6_000_000_000  # trained on in a run; at full scale
+GPUS = 8  # that the learning rates below are for; with fewer, gradients are accumulated
+SEED = 1
+
+# Text: only what no reading of the corpus would keep. Pieces: as fairseq's prepare-wmt14en2de.sh
+# does after BPE (`clean-corpus-n.perl -ratio 1.5 ... 1 250`).
+TEXT_LIMITS = Limits(max_words=250)
+PIECE_LIMITS = Limits(max_words=250, max_ratio=1.5, ratio_from=1)
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Pieces of each side; one model for both sides where `target` is None."""
+
+    source: int
+    target: int | None
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Everything that is smaller where the recipe is only tried."""
+
+    vocabularies: Mapping[str, Vocabulary]
+    sentencepiece_lines: int  # of a language, evenly spread, that SentencePiece learns from
+    target_tokens: int  # trained on in a run
+    checkpoints: int  # saved over a run, at equal distances
+    average: int  # of them, the last
+    gpus: int  # whose batches make up an update
+    max_tokens: int | None  # of a rank; None: the model's own
+    flags: tuple[str, ...]
+    model_flags: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Model:
+    """Flags of fairseq-train and of fairseq-generate."""
+
+    flags: tuple[str, ...]
+    max_tokens: int  # of a rank: padded source or target tokens, whichever are more
+    generate: tuple[str, ...]
+    family: str  # which of Scale.model_flags it takes
+    tied: tuple[str, ...]  # with a joint vocabulary
+    untied: tuple[str, ...]  # with one for each language
+    parameters: Mapping[str, int]  # vocabulary -> number, of fairseq's model
+
+
+_ADAM = (
+    *("--optimizer", "adam", "--adam-betas", "(0.9, 0.98)", "--clip-norm", "0.0"),
+    *("--lr-scheduler", "inverse_sqrt", "--warmup-init-lr", "1e-07", "--warmup-updates", "4000"),
+)
+# Vaswani et al. (2017), and what fairseq's authors advise to reproduce it (issue 1352)
+_VASWANI = ("--beam", "4", "--lenpen", "0.6")
+_TIED = ("--share-all-embeddings",)
+_UNTIED = ("--share-decoder-input-output-embed",)
+
+MODELS = {
+    # Architecture: fairseq's for Luong et al. (2015). fairseq has no recipe for it on WMT14: its
+    # optimiser here is the Transformer's with clipping, ours.
+    "lstm": Model(
+        flags=(
+            *("--arch", "lstm_luong_wmt_en_de", *_ADAM, "--clip-norm", "1.0", "--lr", "0.0005"),
+            *("--dropout", "0.2", "--weight-decay", "0.0"),
+        ),
+        max_tokens=4000,
+        generate=("--beam", "5"),
+        family="lstm",
+        tied=(),
+        untied=(),
+        parameters={"joint": 167_105_003, "paper": 193_113_003},
+    ),
+    # examples/translation, "WMT'14 English to German (Convolutional)". Left out: --force-anneal 50,
+    # which counts epochs. A plain run of this budget ends before its 50th; one with AutoAssist,
+    # whose epochs are shorter, would have had another learning rate from there on.
+    "fconv": Model(
+        flags=(
+            *("--arch", "fconv_wmt_en_de", "--optimizer", "nag", "--lr", "0.5"),
+            *("--clip-norm", "0.1", "--dropout", "0.2", "--lr-scheduler", "fixed"),
+        ),
+        max_tokens=4000,
+        generate=("--beam", "5"),
+        family="fconv",
+        tied=(),
+        untied=(),
+        parameters={"joint": 193_176_070, "paper": 211_112_070},
+    ),
+    # fairseq has no page for the base model: the recipe of the big one, with dropout 0.1 and the
+    # peak of Vaswani et al.'s schedule, (dimensions * warm-up)^-0.5 = 0.0007. The same rule gives
+    # the big one's 0.0005.
+    "base": Model(
+        flags=(
+            *("--arch", "transformer_wmt_en_de", *_ADAM, "--lr", "0.0007"),
+            *("--dropout", "0.1", "--weight-decay", "0.0"),
+        ),
+        max_tokens=4096,
+        generate=_VASWANI,
+        family="transformer",
+        tied=_TIED,
+        untied=_UNTIED,
+        parameters={"joint": 60_524_032, "paper": 86_125_568},
+    ),
+    # examples/scaling_nmt, "Training a new model on WMT'16 En-De"
+    "big": Model(
+        flags=(
+            *("--arch", "transformer_vaswani_wmt_en_de_big", *_ADAM, "--lr", "0.0005"),
+            *("--dropout", "0.3", "--weight-decay", "0.0"),
+        ),
+        max_tokens=3584,
+        generate=_VASWANI,
+        family="transformer",
+        tied=_TIED,
+        untied=_UNTIED,
+        parameters={"joint": 209_128_448, "paper": 260_331_520},
+    ),
+}
+
+SCALES = {
+    "full": Scale(
+        vocabularies={"paper": Vocabulary(42_000, 40_000), "joint": Vocabulary(32_000, None)},
+        sentencepiece_lines=2_000_000,
+        target_tokens=TARGET_TOKENS,
+        checkpoints=50,
+        average=10,  # as Ott et al. (2018) do; theirs are an epoch apart, as these nearly are
+        gpus=GPUS,
+        max_tokens=None,
+        flags=("--fp16", "--log-interval", "100"),
+        model_flags={"lstm": (), "fconv": (), "transformer": ()},
+    ),
+    # To see every step work within a minute or two on a CPU; it learns nothing
+    "tiny": Scale(
+        vocabularies={"paper": Vocabulary(600, 700), "joint": Vocabulary(800, None)},
+        sentencepiece_lines=1_000,
+        target_tokens=10_000,
+        checkpoints=4,
+        average=2,
+        gpus=1,
+        max_tokens=500,
+        flags=("--cpu", "--log-interval", "5"),
+        model_flags={
+            "lstm": (
+                *("--encoder-embed-dim", "16", "--encoder-hidden-size", "16"),
+                *("--encoder-layers", "1", "--decoder-layers", "1", "--decoder-embed-dim", "16"),
+                *("--decoder-hidden-size", "16", "--decoder-out-embed-dim", "16"),
+            ),
+            "fconv": (
+                *("--encoder-embed-dim", "16", "--decoder-embed-dim", "16"),
+                *("--encoder-layers", "[(16, 3)]", "--decoder-layers", "[(16, 3)]"),
+                *("--decoder-out-embed-dim", "16"),
+            ),
+            "transformer": (
+                *("--encoder-layers", "1", "--decoder-layers", "1", "--encoder-embed-dim", "16"),
+                *("--decoder-embed-dim", "16", "--encoder-ffn-embed-dim", "32"),
+                *("--decoder-ffn-embed-dim", "32", "--encoder-attention-heads", "2"),
+                *("--decoder-attention-heads", "2"),
+            ),
+        },
+    ),
+}
