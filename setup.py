@@ -11,7 +11,14 @@ Whoever has no fairseq yet asks for the extra: pip install torch numpy cython, t
 
 from setuptools import find_packages, setup
 
-RECIPES = ["sentencepiece>=0.1.97", "sacrebleu>=2.0", "matplotlib>=3.5"]
+RECIPES = [
+    "matplotlib>=3.5",
+    "sacrebleu>=2.0",
+    "sacremoses>=0.0.50",
+    "sentencepiece>=0.1.97",
+    "tabulate>=0.8.9",
+]
+DASK = ["dask", "distributed"]
 
 setup(
     name="fairseq-autoassist",
@@ -21,14 +28,30 @@ setup(
     license="MIT",
     packages=find_packages(include=["fairseq_autoassist", "fairseq_autoassist.*"]),
     python_requires=">=3.8",
-    install_requires=["numpy>=1.21", "scipy>=1.8", "scikit-learn>=1.0", "tqdm>=4.60"],
+    install_requires=[
+        "joblib>=1.4",
+        "numpy>=1.21",
+        "scipy>=1.8",
+        "scikit-learn>=1.0",
+        "tqdm>=4.60",
+    ],
     extras_require={
         "fairseq": [
             "fairseq-fixed>=0.12.3.1; python_version >= '3.11'",
             "fairseq>=0.12.2; python_version < '3.11'",
         ],
         "recipes": RECIPES,
-        "dev": [*RECIPES, "hypothesis", "mypy", "pytest", "pytest-timeout", "pytest-xdist", "ruff"],
+        "dask": DASK,
+        "dev": [
+            *RECIPES,
+            *DASK,
+            "hypothesis",
+            "mypy",
+            "pytest",
+            "pytest-timeout",
+            "pytest-xdist",
+            "ruff",
+        ],
     },
     entry_points={"console_scripts": ["autoassist-tfidf = fairseq_autoassist.tfidf.cli:main"]},
 )

@@ -4,6 +4,7 @@ A folder of features holds CSR rows in blocks, three raw little-endian files eac
 
     manifest.json   block0.indptr (int32, rows + 1)   block0.indices (int32)   block0.data (float32)
 
+and beside them ``rarity`` (float32, rows), a number a pair for curricula: see ``Features.rarity``.
 Blocks hold fewer than 2**31 non-zeros, because scipy copies *all* indices to int64 as soon as one
 offset needs int64: a large corpus would leave the page cache and double in size.
 """
@@ -28,6 +29,7 @@ from .manifest import (
 
 __all__ = [
     "BLOCK_NONZEROS",
+    "RARITY_NAME",
     "FeatureSource",
     "Features",
     "Fingerprint",
@@ -39,6 +41,7 @@ __all__ = [
 ]
 
 BLOCK_NONZEROS = 2**31 - 1  # most non-zeros (and rows) of a block, so that int32 offsets suffice
+RARITY_NAME = "rarity"
 
 
 class BlockFiles(NamedTuple):
@@ -88,6 +91,7 @@ class Features:
         self._blocks = blocks
         self._ends = np.cumsum(manifest.blocks, dtype=np.int64)
         self._data_bin = data_bin
+        self._rarity: np.ndarray | None = None
 
     @classmethod
     def open(cls, folder: PathLike, data_bin: str | None = None) -> Features:
@@ -118,6 +122,23 @@ class Features:
     def dimensions(self) -> int:
         """len(source dictionary) + len(target dictionary)."""
         return self.manifest.dimensions
+
+    @property
+    def rarity(self) -> np.ndarray:
+        """Rarity of each pair's source words: float32 (rows,), nats, mapped when first asked for.
+
+        d_rarity = - sum over k of ln p(w_k), where p(w) is the share of w among the source tokens
+        of the training data, of all shards that were built together (Platanios et al., NAACL 2019,
+        section 3). <s>, <pad> and </s> are no words: they are left out of the sum and of p, so a
+        source of </s> alone has rarity 0. <unk> counts as one word.
+
+        Raises:
+            FeatureError: the file is missing or truncated.
+        """
+        if self._rarity is None:
+            path = self.folder / RARITY_NAME
+            self._rarity = _map_file(path, self.rows, np.float32, self._data_bin)
+        return self._rarity
 
     def check(self, expected: Fingerprint) -> None:
         """Raise FeatureError unless these features were made of the data ``expected`` describes."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import FeatureError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 2: with `rarity`
 MANIFEST_NAME = "manifest.json"
 FEATURES_FOLDER = "autoassist"
 _HASH_ROWS = 1 << 20  # sizes converted at a time, so that hashing needs no copy of all of them
@@ -55,8 +55,9 @@ class Manifest:
 
     ``blocks`` and ``block_nonzeros`` give rows and non-zeros of each block, in row order.
     ``settings`` are scikit-learn's TfidfTransformer arguments. ``provenance`` says how the
-    features came about (documents counted, hash of the idf vector and of the tokens): shards that
-    share one Assistant have the same ``provenance["idf"]``.
+    features came about (documents counted, hashes of the idf vector, of the source side's token
+    counts behind ``rarity``, and of the tokens): shards that share one Assistant have the same
+    ``provenance["idf"]``.
     """
 
     rows: int

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Callable
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from ..core.manifest import PathLike
 from ..errors import FeatureError
 
 SPECIAL_SYMBOLS = 4  # <s>, <pad>, </s>, <unk>: fairseq.data.Dictionary, always the first ids
+UNKNOWN = 3  # id of <unk>
 _MMAP_MAGIC = b"MMIDIDX\x00\x00"
 _OTHER_MAGIC = {b"TNTIDX\x00\x00": "lazy or cached", b"HUFFIDX\x00": "huffman"}
 _HEADER = struct.Struct("<9sQBQ")
@@ -125,12 +126,13 @@ def read_array(file: BinaryIO, dtype: Any, count: int) -> np.ndarray:
     return values
 
 
-def sha256_of_file(path: PathLike) -> str:
-    """sha256 of a file's bytes, read a few MB at a time."""
+def sha256_of_file(path: PathLike, done: Callable[[int], object] = lambda size: None) -> str:
+    """sha256 of a file's bytes, read in small pieces; ``done`` is told how many."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
-        for piece in iter(lambda: file.read(1 << 22), b""):
+        for piece in iter(lambda: file.read(1 << 18), b""):
             digest.update(piece)
+            done(len(piece))
     return digest.hexdigest()
 
 

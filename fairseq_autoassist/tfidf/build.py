@@ -1,8 +1,10 @@
 """Counts tokens, weighs them as scikit-learn does, writes the features of one or more shards.
 
 Two passes, each bounded by a chunk. The first counts the tokens of every pair and writes the
-finished CSR structure with raw counts as values; the second turns counts into TF-IDF in place. So
-tokens are sorted once only, and the idf can be that of all shards together.
+finished CSR structure with raw counts as values (`counting`); the second turns counts into TF-IDF
+(`weighing`). So tokens are sorted once only, and the idf can be that of all shards together.
+Between the passes, numbers per token are added up here: integers, so that neither the order nor
+the cutting of shards into parts for several workers (`workers`) shows in the result.
 """
 
 from __future__ import annotations
@@ -10,34 +12,31 @@ from __future__ import annotations
 import hashlib
 import time
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Sequence
 
 import numpy as np
-import scipy.sparse as sp
-from sklearn.feature_extraction.text import TfidfTransformer
-from tqdm import tqdm
 
-from ..core.features import BLOCK_NONZEROS, Features
-from ..core.manifest import Fingerprint, Manifest, feature_folder, package_version
-from ..errors import FeatureError
-from .binarized import SPECIAL_SYMBOLS, BinarizedSide, dictionary_size, sha256_of_file
-from .corpus import CHUNK_TOKENS, Shard, chunk_bounds, infer_languages, open_shard, split_shards
+from ..core.features import BLOCK_NONZEROS
+from ..core.manifest import Manifest, package_version
+from .binarized import sha256_of_file
+from .corpus import CHUNK_TOKENS, Part, shard_parts
+from .counting import count_part
+from .job import DEFAULT_SETTINGS, Job, TfidfSettings, plan_job, up_to_date
 from .staging import publish, staging_folder
-from .writer import RowWriter, value_chunks
+from .weighing import (
+    WEIGHTS_NAME,
+    inverse_document_frequency,
+    join_parts,
+    token_surprise,
+    weigh_part,
+)
+from .workers import Crew, crew_of
+from .writer import Blocks
 
-
-@dataclass(frozen=True)
-class TfidfSettings:
-    """Arguments of scikit-learn's TfidfTransformer; idf and l2 norm are always on."""
-
-    smooth_idf: bool = True
-    sublinear_tf: bool = False
-
-    def arguments(self) -> dict[str, Any]:
-        """Keyword arguments of scikit-learn's TfidfTransformer."""
-        return {"norm": "l2", "use_idf": True, **asdict(self)}
+PARTS_PER_WORKER = 4
+PART_TOKENS = 50_000_000  # most tokens of a part: what is lost with a worker, and seen as progress
 
 
 @dataclass(frozen=True)
@@ -53,30 +52,19 @@ class BuildReport:
     reused: bool
 
 
-@dataclass(frozen=True)
-class _Job:
-    """Everything the passes need to know, found out before anything is written."""
-
-    shards: tuple[Shard, ...]
-    targets: tuple[Path, ...]
-    languages: tuple[str, str]
-    subset: str
-    dimensions: tuple[int, int]  # of source and target block
-    fingerprints: tuple[Fingerprint, ...]
-    settings: TfidfSettings
-
-
 def build_features(
     data_bin: str,
     source_lang: str | None = None,
     target_lang: str | None = None,
     subset: str = "train",
     dest: str | None = None,
-    settings: TfidfSettings = TfidfSettings(),
+    settings: TfidfSettings = DEFAULT_SETTINGS,
     chunk_tokens: int = CHUNK_TOKENS,
     block_nonzeros: int = BLOCK_NONZEROS,
     force: bool = False,
     progress: bool = True,
+    workers: int = 1,
+    backend: str | None = None,
 ) -> BuildReport:
     """TF-IDF features of binarised pairs, equal to scikit-learn's ``TfidfVectorizer`` per side.
 
@@ -94,15 +82,21 @@ def build_features(
         block_nonzeros: most non-zeros of a block, see ``core.features``.
         force: build even what is up to date.
         progress: show progress bars on stderr.
+        workers: processes that share the work; the result is the same to the bit.
+        backend: joblib's, that runs them: see ``workers.crew_of``.
 
     Raises:
-        FeatureError: the data are missing, damaged, empty or of a kind that is not supported.
+        FeatureError: the data are missing, damaged, empty or of a kind that is not supported; the
+            backend is not to be had, or one of its workers died.
     """
     began = time.perf_counter()
-    job = _plan(data_bin, source_lang, target_lang, subset, dest, settings)
-    current = None if force else _up_to_date(job)
+    job = plan_job(
+        (data_bin, source_lang, target_lang, subset, dest), settings, chunk_tokens, block_nonzeros
+    )
+    current = None if force else up_to_date(job)
     if current is None:
-        _write(job, chunk_tokens, block_nonzeros, progress)
+        with crew_of(workers, backend, progress) as crew:
+            _write(job, crew)
     manifests = current or [Manifest.load(target) for target in job.targets]
     files = [f for target in job.targets for f in target.iterdir()]
     return BuildReport(
@@ -116,103 +110,94 @@ def build_features(
     )
 
 
-def _plan(
-    data_bin: str,
-    source: str | None,
-    target: str | None,
-    subset: str,
-    dest: str | None,
-    settings: TfidfSettings,
-) -> _Job:
-    folders = split_shards(data_bin)
-    if dest and len(folders) > 1:
-        raise FeatureError("--dest takes one DATA_BIN, found several shards: leave --dest out")
-    if "," in subset:
-        raise FeatureError(
-            f"--train-subset {subset}: found several subsets, expected one; fairseq-train trains "
-            "on one: join the text before fairseq-preprocess, or make each a shard (a:b)"
-        )
-    source, target = infer_languages(folders[0], subset, source, target)
-    shards = tuple(open_shard(folder, folders[0], subset, source, target) for folder in folders)
-    sizes = (dictionary_size(shards[0].source_dict), dictionary_size(shards[0].target_dict))
-    targets = tuple(feature_folder(folder, subset, source, target, dest) for folder in folders)
-    prints = tuple(shard.fingerprint() for shard in shards)
-    return _Job(shards, targets, (source, target), subset, sizes, prints, settings)
-
-
-def _up_to_date(job: _Job) -> list[Manifest] | None:
-    """Manifests of the features in place, if they are what a build would write; else None.
-
-    The tokens are hashed as well: a changed corpus can have the same sizes.
-    """
-    manifests = []
-    for target, wanted in zip(job.targets, job.fingerprints):
-        try:
-            features = Features.open(target)
-            features.check(wanted)
-        except FeatureError:
-            return None
-        manifests.append(features.manifest)
-    documents = sum(m.rows for m in manifests)
-    for shard, manifest in zip(job.shards, manifests):
-        provenance = manifest.provenance
-        same_group = provenance.get("documents") == documents
-        same_idf = provenance.get("idf") == manifests[0].provenance.get("idf")
-        if not (same_group and same_idf and manifest.settings == job.settings.arguments()):
-            return None
-        sides = (shard.source.data_path, shard.target.data_path)
-        if provenance.get("tokens") != [sha256_of_file(path) for path in sides]:
-            return None
-    return manifests
-
-
-def _write(job: _Job, chunk_tokens: int, block_nonzeros: int, progress: bool) -> None:
+def _write(job: Job, crew: Crew) -> None:
     """Both passes over all shards, then the renames."""
-    pairs = sum(shard.rows for shard in job.shards)
-    frequencies = np.zeros(sum(job.dimensions), dtype=np.int64)
+    documents = sum(shard.rows for shard in job.shards)
     with ExitStack() as stack:
         folders = [stack.enter_context(staging_folder(target)) for target in job.targets]
-        writers, hashes = [], []
-        with tqdm(total=pairs, desc="counting", unit="pair", disable=not progress) as bar:
-            for shard, folder in zip(job.shards, folders):
-                with RowWriter(folder, block_nonzeros) as writer:
-                    counter = _Counter(shard, job.dimensions, frequencies)
-                    for start, stop in chunk_bounds(shard, chunk_tokens):
-                        writer.append(*counter.count(start, stop))
-                        bar.update(stop - start)
-                writers.append(writer)
-                hashes.append([digest.hexdigest() for digest in counter.digests])
-        weights = inverse_document_frequency(frequencies, pairs, job.settings.smooth_idf)
-        transformer = TfidfTransformer(**job.settings.arguments())
-        transformer.idf_ = weights
-        with tqdm(total=pairs, desc="weighting", unit="pair", disable=not progress) as bar:
-            for writer in writers:
-                for chunk in value_chunks(writer, chunk_tokens):
-                    # Source and target of a pair are two documents here: each gets its own norm.
-                    arrays = (chunk.data, chunk.indices, chunk.half_offsets.astype(np.int32))
-                    halves = sp.csr_array(arrays, shape=(2 * chunk.rows, len(weights)))
-                    chunk.data[:] = transformer.transform(halves, copy=False).data
-                    bar.update(chunk.rows)
+        shards = _cut(job, folders, crew.count)
+        hashes = _hash_tokens(job, crew)
+        blocks, frequencies, unigrams = _count(job, shards, crew)
+        idf = inverse_document_frequency(frequencies, documents, job.settings.smooth_idf)
+        weights = shards[0][0].folder.parent / WEIGHTS_NAME  # a file: workers may be elsewhere
+        np.savez(weights, idf=idf, surprise=token_surprise(unigrams))
+        arguments = job.settings.arguments()
+        parts = [part for some in shards for part in some]
+        tasks = [(part, some, weights, arguments) for part, some in zip(parts, blocks)]
+        for _ in crew.run("weighting", weigh_part, tasks, [part.rows for part in parts]):
+            pass
+        weights.unlink()
+        joined = _join(shards, blocks, crew)
         provenance = {
-            "documents": pairs,
+            "documents": documents,
             "shards": len(job.shards),
-            "idf": hashlib.sha256(weights.astype("<f8").tobytes()).hexdigest(),
+            "idf": hashlib.sha256(idf.astype("<f8").tobytes()).hexdigest(),
+            "unigrams": hashlib.sha256(unigrams.astype("<i8").tobytes()).hexdigest(),
         }
-        for number, writer in enumerate(writers):
+        for number, folder in enumerate(folders):
             extra = {**provenance, "tokens": hashes[number]}
-            _manifest(job, number, writer, extra).save(writer.folder)
+            _manifest(job, number, joined[number], extra).save(folder)
         for folder, target in zip(folders, job.targets):
             publish(folder, target)
 
 
-def _manifest(job: _Job, number: int, writer: RowWriter, provenance: dict[str, Any]) -> Manifest:
+def _cut(job: Job, folders: Sequence[Path], workers: int | None) -> list[list[Part]]:
+    """The parts of each shard: some for each worker, so that none is long idle at the end."""
+    part_tokens = None
+    if workers is not None:
+        tokens = sum(shard.source.tokens + shard.target.tokens for shard in job.shards)
+        even = min(tokens // (PARTS_PER_WORKER * workers) + 1, PART_TOKENS)
+        part_tokens = max(even, job.chunk_tokens)
+    limits = (part_tokens, job.chunk_tokens, job.block_nonzeros)
+    return [
+        shard_parts(shard, job.dimensions, folder, *limits)
+        for shard, folder in zip(job.shards, folders)
+    ]
+
+
+def _hash_tokens(job: Job, crew: Crew) -> list[list[str]]:
+    """sha256 of source and target tokens of each shard."""
+    sides = [side for shard in job.shards for side in (shard.source, shard.target)]
+    paths = [side.data_path.absolute() for side in sides]
+    sizes = [path.stat().st_size for path in paths]
+    found = dict(crew.run("hashing", sha256_of_file, [(path,) for path in paths], sizes, "B"))
+    return [[found[n], found[n + 1]] for n in range(0, len(paths), 2)]
+
+
+def _count(
+    job: Job, shards: Sequence[Sequence[Part]], crew: Crew
+) -> tuple[list[Blocks], np.ndarray, np.ndarray]:
+    """The blocks of every part, document frequencies int64 (dimensions,), and occurrences of each
+    source token int64 (source dimensions,), both over all shards."""
+    parts = [part for some in shards for part in some]
+    frequencies = np.zeros(sum(job.dimensions), dtype=np.int64)
+    unigrams = np.zeros(job.dimensions[0], dtype=np.int64)
+    blocks = {}
+    rows = [part.rows for part in parts]
+    for number, counts in crew.run("counting", count_part, [(part,) for part in parts], rows):
+        frequencies += counts.frequencies
+        unigrams += counts.unigrams
+        blocks[number] = counts.blocks
+    return [blocks[number] for number in range(len(parts))], frequencies, unigrams
+
+
+def _join(shards: Sequence[Sequence[Part]], blocks: Sequence[Blocks], crew: Crew) -> list[Blocks]:
+    """Blocks of each shard's features, made of its parts, of which ``blocks`` are given."""
+    rest = iter(blocks)
+    tasks = [(parts, [next(rest) for _ in parts]) for parts in shards]
+    rows = [sum(part.rows for part in parts) for parts in shards]
+    joined = dict(crew.run("joining", join_parts, tasks, rows))
+    return [joined[number] for number in range(len(shards))]
+
+
+def _manifest(job: Job, number: int, blocks: Blocks, provenance: dict[str, Any]) -> Manifest:
     return Manifest(
-        rows=sum(writer.blocks),
+        rows=sum(blocks.rows),
         dimensions=sum(job.dimensions),
         source_dimensions=job.dimensions[0],
-        nnz=sum(writer.block_nonzeros),
-        blocks=tuple(writer.blocks),
-        block_nonzeros=tuple(writer.block_nonzeros),
+        nnz=sum(blocks.nonzeros),
+        blocks=blocks.rows,
+        block_nonzeros=blocks.nonzeros,
         fingerprint=job.fingerprints[number],
         subset=job.subset,
         source_lang=job.languages[0],
@@ -221,58 +206,3 @@ def _manifest(job: _Job, number: int, writer: RowWriter, provenance: dict[str, A
         provenance=provenance,
         package_version=package_version(),
     )
-
-
-def inverse_document_frequency(frequencies: np.ndarray, documents: int, smooth: bool) -> np.ndarray:
-    """scikit-learn's idf: ln((n + s) / (df + s)) + 1, with s = 1 if ``smooth`` else 0.
-
-    Args:
-        frequencies: int64 (dimensions,), documents that hold each token.
-
-    Returns:
-        float64 (dimensions,). A token in no document gets df = 1 where its idf would be infinite.
-    """
-    df = frequencies + int(smooth)
-    return np.log((documents + int(smooth)) / np.maximum(df, 1)) + 1.0
-
-
-class _Counter:
-    """Token counts of a shard's pairs; adds to ``frequencies`` and hashes the tokens it reads."""
-
-    def __init__(self, shard: Shard, dimensions: tuple[int, int], frequencies: np.ndarray) -> None:
-        self.sides = (shard.source, shard.target)
-        self.dimensions = dimensions
-        cut = dimensions[0]
-        self.frequencies = (frequencies[:cut], frequencies[cut:])  # views: counted into place
-        self.digests = (hashlib.sha256(), hashlib.sha256())
-
-    def count(self, start: int, stop: int) -> tuple[sp.csr_array, np.ndarray]:
-        """CSR counts float32 (stop - start, dimensions) of pairs [start, stop), and how many
-        non-zeros of each row (stop - start,) are the source's."""
-        source, target = (self._count_side(i, start, stop) for i in (0, 1))
-        both = sp.hstack([source, target], format="csr")
-        return both, np.diff(source.indptr)
-
-    def _count_side(self, i: int, start: int, stop: int) -> sp.csr_array:
-        tokens, offsets = self.sides[i].read(start, stop)
-        self.digests[i].update(tokens.data)
-        self._check_tokens(tokens, self.sides[i], self.dimensions[i])
-        kept = tokens >= SPECIAL_SYMBOLS
-        columns = tokens[kept].astype(np.int32)
-        # Every sentence loses as many tokens as it has special symbols.
-        before = np.zeros(len(tokens) + 1, dtype=np.int32)
-        np.cumsum(kept, out=before[1:])
-        ones = np.ones(len(columns), dtype=np.float32)
-        shape = (stop - start, self.dimensions[i])
-        counts = sp.csr_array((ones, columns, before[offsets]), shape=shape)
-        counts.sum_duplicates()
-        self.frequencies[i][:] += np.bincount(counts.indices, minlength=self.dimensions[i])
-        return counts
-
-    @staticmethod
-    def _check_tokens(tokens: np.ndarray, side: BinarizedSide, size: int) -> None:
-        if tokens.size and not 0 <= int(tokens.min()) <= int(tokens.max()) < size:
-            raise FeatureError(
-                f"{side.data_path}: found token ids {tokens.min()} to {tokens.max()}, expected 0 "
-                f"to {size - 1} from its dictionary; run fairseq-preprocess again"
-            )

@@ -33,6 +33,8 @@ def main(argv: list[str] | None = None) -> int:
                 options.chunk_tokens,
                 force=options.force,
                 progress=not options.no_progress,
+                workers=options.workers,
+                backend=options.backend,
             )
     except (AutoAssistError, OSError) as error:
         print(f"autoassist-tfidf: error: {error}", file=sys.stderr)
@@ -67,6 +69,20 @@ def _parser() -> argparse.ArgumentParser:
         default=CHUNK_TOKENS,
         metavar="N",
         help="tokens of both sides held in memory at once (default: %(default)s)",
+    )
+    add(
+        "--workers",
+        type=_positive,
+        default=1,
+        metavar="N",
+        help="processes that share the work, with the same result (default: %(default)s)",
+    )
+    add(
+        "--backend",
+        metavar="NAME",
+        help="joblib backend that runs them: loky (default: processes of this machine), threading, "
+        "dask (cluster in DASK_SCHEDULER_ADDRESS) or ray (cluster in RAY_ADDRESS); a cluster needs "
+        "this package and the data-bin under the same paths on every machine",
     )
     add("--no-smooth-idf", action="store_true", help="idf without scikit-learn's extra document")
     add("--sublinear-tf", action="store_true", help="1 + ln(tf) in place of tf")

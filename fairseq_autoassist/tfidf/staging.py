@@ -22,13 +22,13 @@ def staging_folder(target: Path) -> Iterator[Path]:
     for stale in target.parent.glob(owner + "*"):
         number = stale.name[len(owner) :].split(".")[0]
         if number.isdecimal() and (int(number) == os.getpid() or not _alive(int(number))):
-            shutil.rmtree(stale, ignore_errors=True)
+            _remove(stale)
     folder = target.parent / f"{owner}{os.getpid()}"
     try:
         folder.mkdir()
         yield folder
     finally:  # also on KeyboardInterrupt and SystemExit
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
 
 
 def publish(folder: Path, target: Path) -> None:
@@ -41,6 +41,19 @@ def publish(folder: Path, target: Path) -> None:
         target.rename(old)
     folder.rename(target)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder in which a worker may still be writing.
+
+    Under another name it gets no new files: a worker finds that its folder is gone, and stops.
+    """
+    if not folder.exists():
+        return
+    doomed = folder if folder.suffix == ".gone" else folder.with_name(folder.name + ".gone")
+    if doomed != folder:
+        folder.rename(doomed)
+    shutil.rmtree(doomed, ignore_errors=True)
 
 
 def _alive(process_id: int) -> bool:

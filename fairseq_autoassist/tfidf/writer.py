@@ -1,4 +1,4 @@
-"""Writes CSR rows to block files as they come, then lets their values be replaced in place."""
+"""Writes CSR rows to block files as they come, and reads them again a chunk at a time."""
 
 from __future__ import annotations
 
@@ -13,13 +13,18 @@ from ..core.features import BLOCK_NONZEROS, block_files
 from ..errors import FeatureError
 from .binarized import read_array
 
+SPLITS_NAME = "splits"  # int32 (rows, 2): non-zeros of the source, and its unknown words
+
+
+class Blocks(NamedTuple):
+    """Rows and non-zeros of each block in a folder."""
+
+    rows: tuple[int, ...]
+    nonzeros: tuple[int, ...]
+
 
 class RowWriter:
-    """Appends rows to ``folder``, opening a new block when one is full.
-
-    With each row goes its split: how many of its non-zeros belong to the source. Splits lie in a
-    side file that ``value_chunks`` needs and removes.
-    """
+    """Appends rows to ``folder``, opening a new block when one is full."""
 
     def __init__(self, folder: Path, block_nonzeros: int = BLOCK_NONZEROS) -> None:
         self.folder = folder
@@ -28,7 +33,6 @@ class RowWriter:
         self.block_nonzeros: list[int] = []
         self._files: list[IO[bytes]] = []
         self._stack = ExitStack()
-        self._splits = self._stack.enter_context(open(folder / "splits", "wb"))
 
     def __enter__(self) -> RowWriter:
         self._start_block()
@@ -46,14 +50,12 @@ class RowWriter:
         self.blocks.append(0)
         self.block_nonzeros.append(0)
 
-    def append(self, rows: sp.csr_array, splits: np.ndarray) -> None:
-        """Append ``rows`` (n, dimensions) float32, of which the first ``splits[i]`` non-zeros of
-        row i (n,) are the source's.
+    def append(self, rows: sp.csr_array) -> None:
+        """Append ``rows`` (n, dimensions) float32.
 
         Raises:
             FeatureError: one row alone has more non-zeros than a block may hold.
         """
-        self._splits.write(splits.astype("<i4").data)
         start = 0
         while start < rows.shape[0]:
             room = self.limit - self.block_nonzeros[-1]
@@ -68,6 +70,10 @@ class RowWriter:
                 self._start_block()
             start = stop
 
+    def written(self) -> Blocks:
+        """What lies in the folder now."""
+        return Blocks(tuple(self.blocks), tuple(self.block_nonzeros))
+
     def _append_to_block(self, rows: sp.csr_array, start: int, stop: int) -> None:
         low, high = int(rows.indptr[start]), int(rows.indptr[stop])
         offsets = rows.indptr[start + 1 : stop + 1].astype(np.int64) - low
@@ -80,38 +86,62 @@ class RowWriter:
 
 
 class ValueChunk(NamedTuple):
-    """Non-zeros of consecutive rows: columns and values (m,), and half-row offsets (2 n + 1,),
-    source and target of each row by turns."""
+    """Non-zeros of consecutive rows of a block: columns and values (m,), half-row offsets
+    (2 n + 1,), source and target of each row by turns, and each source's unknown words (n,)."""
 
+    block: int
     indices: np.ndarray
     data: np.ndarray
     half_offsets: np.ndarray
+    unknown: np.ndarray
 
     @property
     def rows(self) -> int:
         """Number of pairs in the chunk."""
-        return len(self.half_offsets) // 2
+        return len(self.unknown)
 
 
-def value_chunks(writer: RowWriter, chunk_nonzeros: int) -> Iterator[ValueChunk]:
-    """All rows of a finished writer, a chunk at a time; ``data`` is written back after each step,
-    so that the caller changes it in place."""
-    with open(writer.folder / "splits", "rb") as splits:
-        for block, rows in enumerate(writer.blocks):
-            files = block_files(writer.folder, block)
-            indptr = np.memmap(files.indptr, "<i4", "r", shape=(rows + 1,))
-            with open(files.data, "r+b") as data, open(files.indices, "rb") as indices:
-                for start, stop in _row_ranges(indptr, chunk_nonzeros):
-                    offsets = indptr[start : stop + 1].astype(np.int64)
-                    low, count = int(offsets[0]), int(offsets[-1] - offsets[0])
-                    half = np.repeat(offsets - low, 2)[: 2 * (stop - start) + 1]
-                    half[1::2] += read_array(splits, "<i4", stop - start)
-                    data.seek(4 * low)
-                    values = read_array(data, "<f4", count)
-                    yield ValueChunk(read_array(indices, "<i4", count), values, half)
-                    data.seek(4 * low)
-                    data.write(values.data)
-    (writer.folder / "splits").unlink()
+def weights_file(folder: Path, block: int) -> Path:
+    """Where the finished values of a part's block lie; its data file holds the counts."""
+    return folder / f"block{block}.weights"
+
+
+def value_chunks(folder: Path, blocks: Blocks, chunk_nonzeros: int) -> Iterator[ValueChunk]:
+    """All rows of a counted part, a chunk at a time."""
+    with open(folder / SPLITS_NAME, "rb") as file:
+        for block, rows in enumerate(blocks.rows):
+            files = block_files(folder, block)
+            values = (files.indices, files.data)
+            for offsets, indices, data in _read_rows(files.indptr, values, rows, chunk_nonzeros):
+                splits = read_array(file, "<i4", 2 * (len(offsets) - 1)).reshape(-1, 2)
+                half = np.repeat(offsets, 2)[:-1]
+                half[1::2] += splits[:, 0]
+                yield ValueChunk(block, indices, data, half, splits[:, 1])
+
+
+def block_rows(
+    folder: Path, blocks: Blocks, dimensions: int, chunk_nonzeros: int
+) -> Iterator[sp.csr_array]:
+    """All rows of a weighed part, a chunk at a time."""
+    for block, rows in enumerate(blocks.rows):
+        files = block_files(folder, block)
+        values = (files.indices, weights_file(folder, block))
+        for offsets, indices, data in _read_rows(files.indptr, values, rows, chunk_nonzeros):
+            shape = (len(offsets) - 1, dimensions)
+            yield sp.csr_array((data, indices, offsets.astype(np.int32)), shape=shape)
+
+
+def _read_rows(
+    indptr_path: Path, values: tuple[Path, Path], rows: int, chunk_nonzeros: int
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """(offsets int64 (n + 1,) from 0, columns (m,), values (m,)) of consecutive rows."""
+    indptr = np.memmap(indptr_path, "<i4", "r", shape=(rows + 1,))
+    with open(values[0], "rb") as indices, open(values[1], "rb") as data:
+        for start, stop in _row_ranges(indptr, chunk_nonzeros):
+            offsets = indptr[start : stop + 1].astype(np.int64)
+            offsets -= offsets[0]
+            count = int(offsets[-1])
+            yield offsets, read_array(indices, "<i4", count), read_array(data, "<f4", count)
 
 
 def _row_ranges(indptr: np.ndarray, chunk_nonzeros: int) -> Iterator[tuple[int, int]]:

@@ -36,7 +36,7 @@ def store(folder: Path, matrix: sp.csr_array, block_nonzeros: int = 2**31 - 1) -
     """Write the rows of ``matrix`` as features."""
     folder.mkdir(parents=True)
     with RowWriter(folder, block_nonzeros) as writer:
-        writer.append(matrix, np.zeros(matrix.shape[0], dtype=np.int32))
+        writer.append(matrix)
     save_manifest(folder, matrix.shape[1], writer.blocks, writer.block_nonzeros)
     return folder
 
@@ -200,7 +200,7 @@ DAMAGES = {
         "block0.indptr is damaged",
     ),
     "manifest missing": (lambda f: (f / "manifest.json").unlink(), "no features found"),
-    "other version": (lambda f: _edit_manifest(f, format_version=99), "version 99, expected 1"),
+    "other version": (lambda f: _edit_manifest(f, format_version=99), "version 99, expected 2"),
     "no JSON": (lambda f: (f / "manifest.json").write_text('{"rows": 4'), "cannot read"),
     "not text": (lambda f: (f / "manifest.json").write_bytes(b"\xff\xfe\x00"), "cannot read"),
     "JSON of another kind": (lambda f: (f / "manifest.json").write_text("[]"), "version None"),

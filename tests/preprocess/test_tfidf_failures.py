@@ -184,7 +184,7 @@ def test_killed_in_mid_write(tmp_path: Path, number: signal.Signals) -> None:
     )
     try:
         deadline = time.monotonic() + 60
-        while not any(p.stat().st_size for p in target.parent.glob(".*/block0.data")):
+        while not any(p.stat().st_size for p in target.parent.glob(".*/*/block0.data")):
             assert builder.poll() is None and time.monotonic() < deadline
             time.sleep(0.02)
         builder.send_signal(number)
