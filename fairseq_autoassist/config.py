@@ -12,7 +12,10 @@ from typing import Any
 
 from .errors import ConfigError
 
+EXTRA_FEATURES = ("lengths", "ratio", "loss")
 PAPER = "Zhang, Yu, Dhillon 2019"
+# Fields that make AutoAssist the paper's: label 1 above T_k (section 3.2), and no floor
+PAPERS_RULE = {"lower": 1.0, "upper": 0.0, "floor": 0.0}
 
 
 def _constant(default: Any, help: str, source: str, low: Any = None, high: Any = None) -> Any:
@@ -32,8 +35,9 @@ class AutoAssistConfig:
 
     strategy: str = _constant(
         "autoassist",
-        "how pairs are chosen: 'autoassist', or 'uniform' (keeps every pair: plain training "
-        "through the same stream)",
+        "how pairs are chosen: 'autoassist'; 'uniform' (keeps every pair: plain training through "
+        "the same stream); 'random' (keeps a share of them, any: the control); 'competence', "
+        "'spl', 'infobatch' (see their files in core/strategies/)",
         PAPER + ", Algorithm 1",
     )
     eta: float = _constant(
@@ -78,13 +82,128 @@ class AutoAssistConfig:
         low=0.0,
         high=1.0,
     )
+    floor: float = _constant(
+        0.3,
+        "least keep probability of a pair; the authors' own code has 0.5 for translation",
+        "value: ours, see RESULTS.md; 0 is the paper's rule",
+        low=0.0,
+        high=1.0,
+    )
+    warmup_updates: int = _constant(
+        0, "updates at the start of the run without shrinking", "ours; the paper has none", low=0
+    )
+    anneal: float = _constant(
+        0.0,
+        "share of the run at its end without shrinking (of --max-update or --max-epoch)",
+        "Qin et al. 2024 (InfoBatch), section 2.3; the paper has none",
+        low=0.0,
+        high=1.0,
+    )
+    weights: str = _constant(
+        "none",
+        "factor on the loss of a kept pair: 'none', or 'inverse': 1 / P(keep), clipped, times the "
+        "mean of P(keep), so that the expected gradient is that of all pairs",
+        "importance sampling; the paper has none",
+    )
+    weight_clip: float = _constant(
+        4.0, "largest 1 / P(keep) that counts, with --autoassist-weights inverse", "ours", low=1.0
+    )
+    extra_features: str = _constant(
+        "",
+        "features beside TF-IDF, joined by commas: 'lengths', 'ratio' (of the lengths), 'loss' "
+        "(the pair's own last one, two bytes a pair); empty: none",
+        "ours; the paper has none",
+    )
+    lower: float = _constant(
+        0.3,
+        "losses up to this multiple of T_k are labelled 0: learned already",
+        PAPER + ", section 3.2; value: ours, see RESULTS.md; 1 is the paper's rule",
+        low=0.0,
+    )
+    upper: float = _constant(
+        1.25,
+        "losses above this multiple of T_k are labelled 0: far too hard now (or misaligned, or of "
+        "another language); 0: no limit",
+        "value: ours, see RESULTS.md; 0 is the paper's rule",
+        low=0.0,
+    )
+    band: float = _constant(
+        0.0,
+        "share of the run over which the losses labelled 1 move from those up to T_k to those "
+        "between the two limits (of --max-update or --max-epoch); 0: between these all along",
+        "ours; the paper has none",
+        low=0.0,
+        high=1.0,
+    )
     guard_pairs: int = _constant(
         2000,
         "uniformly kept pairs after which the Assistant is held against the majority class; "
         "while it is no better nothing is shrunk, and after ten such verdicts in a row it has "
-        "failed; 0: never",
+        "failed, not counting those with nine tenths of the labels the same; 0: never",
         "ours",
         low=0,
+    )
+    keep: float = _constant(
+        0.7,
+        "share of the pairs that strategy 'random' keeps",
+        "ours",
+        low=0.01,
+        high=1.0,
+    )
+    keep_from: str = _constant(
+        "",
+        "JSON log (--log-file) of a run whose share of pairs kept strategy 'random' follows, "
+        "update by update; empty: --autoassist-keep",
+        "ours",
+    )
+    competence_by: str = _constant(
+        "rarity",
+        "difficulty for strategy 'competence': 'rarity' of the source's words, or its 'length'",
+        "Platanios et al. 2019, section 3",
+    )
+    competence_start: float = _constant(
+        0.01,
+        "c_0: share of the pairs, the easiest, that 'competence' begins with",
+        "Platanios et al. 2019, section 4",
+        low=0.0001,
+        high=1.0,
+    )
+    competence_updates: int = _constant(
+        0,
+        "T: updates after which 'competence' keeps all pairs; 0: half of the run",
+        "Platanios et al. 2019, eq. (7); value: ours",
+        low=0,
+    )
+    spl_start: float = _constant(
+        0.25,
+        "share of the pairs, the easiest, that 'spl' begins with",
+        PAPER + ", section 4 (baselines)",
+        low=0.01,
+        high=1.0,
+    )
+    spl_passes: float = _constant(
+        10.0, "passes after which 'spl' keeps all pairs", "value: ours", low=0.0
+    )
+    infobatch_ratio: float = _constant(
+        0.5,
+        "r: probability with which 'infobatch' drops a pair below the mean loss",
+        "Qin et al. 2024, section 3.1",
+        low=0.0,
+        high=0.99,
+    )
+    infobatch_anneal: float = _constant(
+        0.125,
+        "1 - delta: share of the run at its end that 'infobatch' trains on all pairs (of "
+        "--max-update or --max-epoch)",
+        "Qin et al. 2024, section 3.1",
+        low=0.0,
+        high=1.0,
+    )
+    trace: str = _constant(
+        "",
+        "folder in which each rank writes down which pairs it trained on, eight bytes each time; "
+        "empty: none",
+        "ours",
     )
     features: str = _constant(
         "",
@@ -113,6 +232,20 @@ class AutoAssistConfig:
             _check_range(field, getattr(self, field.name))
         _check_choice("threshold_from", self.threshold_from, ("all", "uniform"))
         _check_choice("on_failure", self.on_failure, ("continue", "stop"))
+        _check_choice("weights", self.weights, ("none", "inverse"))
+        _check_choice("competence_by", self.competence_by, ("rarity", "length"))
+        if 0.0 < self.upper <= self.lower:  # nothing would be left between them
+            raise ConfigError(
+                f"{flag('upper')} is {self.upper}, expected 0 or more than {flag('lower')}, which "
+                f"is {self.lower}"
+            )
+        for kind in self.extra_kinds:
+            _check_choice("extra_features", kind, EXTRA_FEATURES)
+
+    @property
+    def extra_kinds(self) -> tuple[str, ...]:
+        """The kinds of features asked for beside TF-IDF."""
+        return tuple(kind.strip() for kind in self.extra_features.split(",") if kind.strip())
 
 
 def flag(name: str) -> str:

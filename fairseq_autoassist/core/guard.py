@@ -15,9 +15,11 @@ from .plan import News
 
 # A loss that was not finite keeps shrinking off until this many reports in a row were clean.
 CLEAN_REPORTS = 100
-# Verdicts in a row after which "no better than the majority class" is a failure. At first it is
-# the rule: the loss falls faster than T_k, so that nearly all labels are 0.
+# Verdicts in a row after which "no better than the majority class" is a failure.
 PATIENCE = 10
+# A verdict on labels of which more than this share are the same counts for none of these. At first
+# that is the rule: losses lie close together around T_k, or all below it while they fall faster.
+ONE_SIDED = 0.9
 
 
 class Guard:
@@ -78,8 +80,9 @@ class Guard:
         found = f"accuracy {accuracy:.3f}, majority class {majority:.3f} on {self._pairs} pairs"
         self._pairs = self._correct = self._positive = 0
         changed, self.useless = useless != self.useless, useless
-        self.useless_verdicts = self.useless_verdicts + 1 if useless else 0
-        if self.useless_verdicts == PATIENCE:
+        counts = useless and majority <= ONE_SIDED
+        self.useless_verdicts = self.useless_verdicts + counts if useless else 0
+        if counts and self.useless_verdicts == PATIENCE:
             text = f"the Assistant is still no better than the majority class ({found}) after "
             return News(text + f"{PATIENCE} verdicts: not shrinking", bad=True)
         if not changed:

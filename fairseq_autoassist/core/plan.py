@@ -46,6 +46,10 @@ class PlanSpec:
         dimensions: number of features, for a successor that has to do without them
         features_hash: of their values; a state learned on others cannot go on
         strategy_state: what the strategy knows at the start (of another shard, say)
+        update_freq: micro-batches to an update
+        batches_before: micro-batches of the run that other streams (of other shards) made
+        max_update, max_passes: where the run ends, in updates and in passes over these pairs; 0:
+            not by that
     """
 
     config: AutoAssistConfig
@@ -62,6 +66,10 @@ class PlanSpec:
     dimensions: int = 0
     features_hash: str = ""
     strategy_state: dict[str, Any] | None = None
+    update_freq: int = 1
+    batches_before: int = 0
+    max_update: int = 0
+    max_passes: float = 0.0
 
     def __getstate__(self) -> dict[str, Any]:
         """Small, because sender and worker hold it several times over while it travels."""

@@ -16,7 +16,7 @@ from .batching import KEPT, Buckets, compact, length_buckets, pair_tokens
 from .features import Features, FeatureSource
 from .plan import PlannedBatch, PlanSpec, Totals, restore_batches
 from .sampler import Stream
-from .strategies import Report, build_strategy
+from .strategies import Corpus, Moment, Report, build_strategy
 
 # A pass is considered in at least this many chunks, so that decisions in a small corpus do not run
 # far ahead of what the Assistant has learned; a large corpus gets the chunk where numpy is fast.
@@ -36,7 +36,10 @@ class Planner:
         self.lag = spec.lag
         if features is None and spec.features is not None:
             features = Features.open(spec.features)
-        self.strategy = build_strategy(spec.config, features)
+        corpus = Corpus(spec.source_sizes, spec.target_sizes, features)
+        self.strategy = build_strategy(spec.config, corpus)
+        self._update_freq, self._batches_before = spec.update_freq, spec.batches_before
+        self._max_update, self._max_passes = spec.max_update, spec.max_passes
         if spec.strategy_state is not None:
             self.strategy.load_state_dict(spec.strategy_state)
         pairs = len(spec.source_sizes)
@@ -80,15 +83,19 @@ class Planner:
         """The next micro-batch.
 
         Raises:
-            RuntimeError: called before `can_plan`, or no pair at all was kept in two passes
+            RuntimeError: called before `can_plan`, or no pair at all is kept in two passes
         """
         if not self.can_plan:
             raise RuntimeError(f"micro-batch {self._next_number} planned before its reports came")
+        # a function of what is saved, so that learning goes on the same after a resume
+        self.strategy.at(self._moment())
         self._learn(self._next_number - self.lag)
-        started = self.stream.position[0]
+        started, kept = self.stream.position[0], self._totals.kept
         while not self._ready:
             if self.stream.position[0] > started + 2:
-                raise RuntimeError("two passes over the data gave no batch: nothing is kept")
+                if self._totals.kept == kept:
+                    raise RuntimeError("no pair is kept in two passes over the data")
+                started, kept = self.stream.position[0], self._totals.kept
             self._consider()
         pairs = self._ready.popleft()
         self._totals = self._totals._replace(
@@ -185,19 +192,29 @@ class Planner:
 
     def _consider(self) -> None:
         """Decide on the next chunk of pairs."""
+        self.strategy.at(self._moment())
         started = self.stream.position[0]
         ids, coins = self.stream.take(self._chunk)
         probability = self.strategy.keep_probability(ids)
         keep = coins < probability
         chosen = ids[keep]
         kept = _keep(chosen, coins[keep] < self.strategy.uniform_share)
-        weight = self.strategy.loss_weight(chosen)
+        weight = self.strategy.loss_weight(chosen, probability[keep])
         if weight is not None:
             kept["weight"] = weight
         self._count(ids, chosen)
         self._ready.extend(self.buckets.add(kept))
         if self.stream.position[0] != started:
             self._ready.extend(self.buckets.end_of_pass())
+
+    def _moment(self) -> Moment:
+        update = (self._batches_before + self._next_number) / self._update_freq
+        passes, share = self.stream.passes, 0.0
+        if self._max_update:
+            share = update / self._max_update
+        if self._max_passes:
+            share = max(share, passes / self._max_passes)
+        return Moment(update, passes, min(share, 1.0))
 
     def _take_until(self, position: tuple[int, int]) -> np.ndarray:
         here = self.stream.position

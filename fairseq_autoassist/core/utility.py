@@ -1,10 +1,16 @@
-"""From losses to labels: the running threshold T_k and z_i = 1[loss_i > T_k].
+"""From losses to labels: the running threshold T_k, and z_i = 1[lower T_k < loss_i <= upper T_k].
 
-Utility of a pair is the Boss's unsmoothed negative log-likelihood per target token (nats/token);
-a summed loss would only pick long sentences. Source: Zhang et al. 2019, section 3.2.
+A loss is the Boss's unsmoothed negative log-likelihood per target token (nats/token); a summed one
+would only pick long sentences. The paper's label is 1[loss_i > T_k]: the higher the loss, the more
+useful the pair. By default a loss far above T_k is no better than one far below: what the Boss
+cannot learn yet, or never, is worth as little as what it knows. Source: Zhang et al. 2019, section
+3.2; the limits are ours.
 """
 
 from __future__ import annotations
+
+import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -31,14 +37,42 @@ def update_threshold(threshold: float | None, losses: np.ndarray, decay: float) 
     return mean if threshold is None else ema(threshold, mean, decay)
 
 
-def labels(losses: np.ndarray, threshold: float) -> np.ndarray:
-    """z_i = 1[loss_i > T_k].
+class Band(NamedTuple):
+    """The losses that count as useful, as multiples of T_k; the paper's are (1, infinity)."""
+
+    lower: float = 1.0
+    upper: float = math.inf
+
+
+PAPER = Band()
+
+
+def band_at(share: float, moving: float, end: Band) -> Band:
+    """The band when a share of the run is over.
+
+    It begins at what is easy, and has moved to where it ends when ``moving`` is over: until then
+    the lower end grows from 0, the upper one from 1 towards 2, never above where it ends.
+
+    Args:
+        share: of the run, in [0, 1]
+        moving: share of the run over which the band moves; 0: it stands where it ends
+        end: where it ends
+    """
+    if share >= moving:
+        return end
+    done = share / moving
+    return Band(done * end.lower, min(1.0 + done, end.upper))
+
+
+def labels(losses: np.ndarray, threshold: float, band: Band = PAPER) -> np.ndarray:
+    """z_i = 1[lower T_k < loss_i <= upper T_k]; the paper's band makes it 1[loss_i > T_k].
 
     Args:
         losses: nats/token, shape (n,)
         threshold: T_k, nats/token
+        band: of multiples of T_k
 
     Returns:
-        bool array, shape (n,): True for a pair the Boss still learns from
+        bool array, shape (n,): True for a pair worth training on
     """
-    return losses > threshold
+    return (losses > band.lower * threshold) & (losses <= band.upper * threshold)

@@ -97,6 +97,7 @@ def state_header(spec: PlanSpec) -> dict[str, Any]:
     return {
         "version": STATE_VERSION,
         "strategy": spec.config.strategy,
+        "extra features": ",".join(sorted(set(spec.config.extra_kinds))) or "none",
         "seed": spec.seed,
         "features hash": spec.features_hash,
         "batch limits": list(dataclasses.astuple(spec.limits)),
@@ -118,7 +119,7 @@ def check_state(saved: dict[str, Any], spec: PlanSpec, same_data: bool = True) -
             the message says which, and what to do
     """
     for key, expected in state_header(spec).items():
-        found = saved.get(key)
+        found = saved.get(key, "none")  # saved before there was such a key
         if found != expected and (same_data or "pairs" not in key):
             raise AutoAssistError(
                 f"the checkpoint's AutoAssist state has {key} {found}, this run has {expected}: "

@@ -30,6 +30,8 @@ def _flags() -> list[tuple[str, Any, Any]]:
 _INTERPOLATED: list[tuple[str, Any, Any]] = [
     ("seed", int, dataclasses.field(default=II("common.seed"))),
     ("update_freq", typing.List[int], dataclasses.field(default=II("optimization.update_freq"))),
+    ("max_update", int, dataclasses.field(default=II("optimization.max_update"))),
+    ("max_epoch", int, dataclasses.field(default=II("optimization.max_epoch"))),
 ]
 
 TranslationAutoAssistConfig = dataclasses.make_dataclass(

@@ -50,9 +50,30 @@ def refuse_unplannable(dataset: Any, cfg: Any, ranks: int) -> None:
         )
 
 
+def refuse_endless(cfg: Any, needs_end: str) -> None:
+    """Refuse a run of unknown length where a setting is a share of it.
+
+    Args:
+        needs_end: the setting; empty: there is none
+
+    Raises:
+        ConfigError: names the setting and what to give
+    """
+    if needs_end and cfg.max_update <= 0 and cfg.max_epoch <= 0:
+        raise ConfigError(
+            f"{needs_end} is measured against the length of the run, which is not limited; give "
+            "--max-update or --max-epoch"
+        )
+
+
 def shard_of(cfg: Any, epoch: int) -> int:
     """Which of the data-bins ``a:b`` fairseq loads for an epoch, counted from 0."""
     return (epoch - 1) % len(utils.split_paths(cfg.data))
+
+
+def passes_of_run(cfg: Any) -> float:
+    """Passes over each data-bin that --max-epoch allows, about; 0: no limit."""
+    return max(cfg.max_epoch, 0) / len(utils.split_paths(cfg.data))
 
 
 class OpenedFeatures(NamedTuple):

@@ -233,8 +233,9 @@ class AutoAssistEpochIterator(EpochBatchIterating):
         if self._exchange is not None:
             return
         kind = Exchange if self.spec.config.inline else ProcessExchange
-        state, self._progress, strategy = self.shards.here()
-        spec = dataclasses.replace(self.spec, strategy_state=strategy)
+        state, self._progress, strategy = self.shards.here(self.spec.config.strategy)
+        before = self.shards.trained_elsewhere
+        spec = dataclasses.replace(self.spec, strategy_state=strategy, batches_before=before)
         self._exchange = kind(spec, state)
 
     def _next_batch(self) -> PlannedBatch:

@@ -12,6 +12,7 @@ from typing import Any
 from ..core.elastic import redistribute, share_totals
 from ..core.epochs import Progress
 from ..core.plan import PlanSpec, Totals
+from ..core.strategies import strategy_class
 from .checkpoints import check_state, from_checkpoint, state_header, to_checkpoint
 from .ranks import Ranks
 
@@ -36,12 +37,23 @@ class Shards:
         ]
         return Totals(*(sum(column) for column in zip(*totals))) if totals else Totals()
 
-    def here(self) -> tuple[dict[str, Any] | None, Progress | None, dict[str, Any] | None]:
+    @property
+    def trained_elsewhere(self) -> int:
+        """Micro-batches of the run, of each rank, in shards that are not being trained on now."""
+        others = (s for shard, s in self._states.items() if shard != self.current)
+        return sum(state["exchange"]["trained"] for state in others)
+
+    def here(
+        self, strategy_name: str
+    ) -> tuple[dict[str, Any] | None, Progress | None, dict[str, Any] | None]:
         """Where to go on in the current shard: state of the exchange, progress, and what the
         strategy knows (None each, if there is nothing yet)."""
-        newest = self._states.get(self._last)
-        strategy = None if newest is None else newest["exchange"]["planner"]["strategy"]
-        state = self._states.get(self.current)
+        state, strategy = self._states.get(self.current), None
+        if self._last in self._states:
+            strategy = _strategy_state(self._states[self._last])
+        if strategy is not None and self._last != self.current:
+            mine = None if state is None else _strategy_state(state)
+            strategy = strategy_class(strategy_name).on_other_data(strategy, mine)
         if state is None:
             return None, None, strategy
         exchange = state["exchange"]
@@ -101,6 +113,10 @@ class Shards:
         left = (length - offset) * len(states) / ranks.world_size
         updates = max(1, round(left / update_freq))
         return {"offset": offset, "length": offset + updates * update_freq if length else 0}
+
+
+def _strategy_state(shard: dict[str, Any]) -> dict[str, Any]:
+    return shard["exchange"]["planner"]["strategy"]
 
 
 def _on_other_ranks(states: list[dict[str, Any]], spec: PlanSpec, ranks: Ranks) -> dict[str, Any]:

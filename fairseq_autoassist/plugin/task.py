@@ -14,11 +14,20 @@ from fairseq.tasks.translation import TranslationTask
 from ..core.batching import BatchLimits
 from ..core.plan import PlannedBatch, PlanSpec
 from ..core.strategies import strategy_class
+from ..core.trace import TraceWriter
 from ..errors import AssistantFailure, ConfigError
 from . import metrics
 from .config import TranslationAutoAssistConfig, autoassist_config
 from .criterions import PLAN, SentenceLosses
-from .data import NONE, open_features, refuse_empty, refuse_unplannable, shard_of
+from .data import (
+    NONE,
+    open_features,
+    passes_of_run,
+    refuse_empty,
+    refuse_endless,
+    refuse_unplannable,
+    shard_of,
+)
 from .iterator import AutoAssistEpochIterator, Loader
 from .losses import LossMailbox
 from .ranks import Ranks, gather_before_saving
@@ -44,10 +53,12 @@ class TranslationAutoAssistTask(TranslationTask):
         super().__init__(cfg, src_dict, tgt_dict)
         self.autoassist = autoassist_config(cfg)
         self.strategy = strategy_class(self.autoassist.strategy)
+        self.strategy.check(self.autoassist)
         self._iterator: AutoAssistEpochIterator | None = None
         self._shards = Shards()
         self._mailbox = LossMailbox(self._post)
         self._failure_said = False
+        self._trace: TraceWriter | None = None
 
     # -- set-up -----------------------------------------------------------------------------------
 
@@ -100,10 +111,11 @@ class TranslationAutoAssistTask(TranslationTask):
     ) -> AutoAssistEpochIterator:
         dataset.set_epoch(epoch)
         refuse_unplannable(dataset, self.cfg, num_shards)
+        refuse_endless(self.cfg, self.strategy.needs_end(self.autoassist))
         eligible = self._eligible(dataset, max_positions, ignore_invalid_inputs, num_shards)
         loader = Loader(num_workers, min(data_buffer_size, 20), tuple(self.cfg.update_freq))
         features = NONE
-        if self.strategy.needs_features:
+        if self.strategy.needs_features(self.autoassist):
             features = open_features(self.cfg, dataset, epoch)
         spec = PlanSpec(
             config=self.autoassist,
@@ -118,11 +130,16 @@ class TranslationAutoAssistTask(TranslationTask):
             features_hash=features.hash,
             rank=shard_id,
             world_size=num_shards,
+            update_freq=self.cfg.update_freq[-1],
+            max_update=max(self.cfg.max_update, 0),
+            max_passes=passes_of_run(self.cfg),
         )
         if num_shards > 1:
             gather_before_saving()
         self._shards.current = shard_of(self.cfg, epoch)
         ranks = Ranks(shard_id, num_shards)
+        if self.autoassist.trace and self._trace is None:
+            self._trace = TraceWriter(self.autoassist.trace, shard_id)
         flush = self._mailbox.flush
         return AutoAssistEpochIterator(dataset, spec, epoch, loader, self._shards, ranks, flush)
 
@@ -168,6 +185,9 @@ class TranslationAutoAssistTask(TranslationTask):
             if number is not None:
                 self._mailbox.skip(number)  # unless the criterion has handed its losses over
         batch = self._finished(number)
+        if self._trace is not None and batch is not None:
+            before = self._shards.trained_elsewhere
+            self._trace.write(update_num + 1, before + batch.number, batch.ids)
         waited = 0.0 if self._iterator is None else self._iterator.waited
         names = self.strategy.metric_names
         sums = metrics.step_sums(batch, waited, self._shards.elsewhere, names)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fairseq_autoassist.core.guard import CLEAN_REPORTS, PATIENCE, Guard
+from fairseq_autoassist.core.guard import CLEAN_REPORTS, ONE_SIDED, PATIENCE, Guard
 
 
 def judge(guard, accuracy, positive=0.5, pairs=100):
@@ -29,6 +29,16 @@ def test_a_slow_start_is_no_failure_but_ten_verdicts_in_a_row_are():
     assert not any(item.bad for item in news if item)
     news = [judge(guard, 0.5) for _ in range(2 * PATIENCE)]
     assert [number for number, item in enumerate(news, 1) if item and item.bad] == [PATIENCE]
+
+
+def test_verdicts_on_labels_that_are_nearly_all_the_same_are_no_failure():
+    guard, rare = Guard(100), 0.99 - ONE_SIDED  # of the positive ones
+    news = [judge(guard, 0.5) for _ in range(PATIENCE - 1)]
+    news += [judge(guard, 0.9, positive=rare) for _ in range(2 * PATIENCE)]
+    assert "not shrinking" in news[0].text and not any(news[1:]) and not guard.allows
+    assert judge(guard, 0.5).bad  # the tenth that counts
+    assert not any(judge(guard, 0.9, positive=rare) for _ in range(PATIENCE))  # said once
+    assert judge(guard, 0.99, positive=0.2).text.endswith(": shrinking")
 
 
 def test_evidence_adds_up_over_reports_and_a_window_of_zero_never_judges():

@@ -26,7 +26,15 @@ def shards(tmp_path_factory):
     return f"{first}:{second}"
 
 
-@pytest.mark.parametrize("planning", [[], ["--autoassist-inline"]])
+@pytest.mark.parametrize(
+    "planning",
+    [
+        [],
+        ["--autoassist-inline"],
+        ["--autoassist-strategy", "infobatch"],  # remembers losses of the pairs of each
+        ["--autoassist-extra-features", "loss"],
+    ],
+)
 def test_resumes_in_the_middle_of_the_second_shard(shards, tmp_path, planning):
     words = [*PLUGIN, *SHRINK, *LANGUAGES, "--save-interval-updates", 1, *planning]
     whole = train(shards, tmp_path / "a", *words, "--max-epoch", 6).ok()

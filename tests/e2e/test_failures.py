@@ -9,11 +9,13 @@ import time
 import numpy as np
 import pytest
 
+from fairseq_autoassist.core.manifest import FORMAT_VERSION
 from fairseq_autoassist.tfidf.cli import main as build_features
 from tests.support.corpus import make_data_bin, multi30k_pairs
 from tests.support.processes import alive, children, wait_for, workers
 from tests.support.training import (
     OOM_EVERY,
+    PAPER,
     PLUGIN,
     SHRINK,
     STOCK,
@@ -68,7 +70,7 @@ def test_features_of_another_version(tmp_path):
     folder = copy_data_bin(tmp_path / "data")
     edit_manifest(folder, format_version=99)
     message = refused(folder, tmp_path)
-    assert "format version 99, expected 1" in message and "autoassist-tfidf" in message
+    assert f"format version 99, expected {FORMAT_VERSION}" in message and "autoassist-tfidf" in message
 
 
 @pytest.mark.parametrize("what", ["rows", "dictionary", "sizes"])
@@ -199,7 +201,7 @@ def test_a_run_with_a_failed_assistant_can_be_saved_and_resumed(tmp_path):
 @pytest.mark.parametrize("on_failure", ["continue", "stop"])
 def test_a_useless_assistant_is_noticed(tmp_path, on_failure):
     # learning rate 0: it predicts 1/2 for ever
-    words = [*PLUGIN, *QUIET, "--autoassist-guard-pairs", 100, "--autoassist-eta", 0]
+    words = [*PLUGIN, *PAPER, *QUIET, "--autoassist-guard-pairs", 100, "--autoassist-eta", 0]
     words += ["--max-update", 300, "--autoassist-on-failure", on_failure]
     result = train(data_bin(), tmp_path, *words)
     said = "the Assistant is no better than the majority class"

@@ -5,7 +5,7 @@ import pytest
 
 from fairseq_autoassist.tfidf.cli import main as build_features
 from tests.support.corpus import make_data_bin
-from tests.support.training import PLUGIN, find, train
+from tests.support.training import PAPER, PLUGIN, find, train
 
 pytestmark = pytest.mark.timeout(120)
 PAIRS = 600
@@ -24,7 +24,7 @@ def make_data(folder, pair_of):
     return folder
 
 
-def test_a_planted_easy_half_is_found_and_the_keep_rate_shows_it(tmp_path):
+def test_by_the_papers_rule_a_planted_easy_half_is_found_and_skipped(tmp_path):
     """Even pairs have their own source words and one and the same target; odd ones random words."""
 
     def pair(rng, number):
@@ -33,7 +33,7 @@ def test_a_planted_easy_half_is_found_and_the_keep_rate_shows_it(tmp_path):
         return sentence(rng, "hard", 30), sentence(rng, "wort", 200)
 
     data = make_data(tmp_path / "data", pair)
-    result = train(data, tmp_path, *PLUGIN, *QUIET, "--max-update", 600).ok()
+    result = train(data, tmp_path, *PLUGIN, *PAPER, *QUIET, "--max-update", 600).ok()
     last = result.updates[-1]
     # of what is kept, mostly hard pairs, some lie above T_k and some below: that is luck
     assert float(last["aa_acc"]) > float(last["aa_majority"]) + 0.05
@@ -46,6 +46,28 @@ def test_a_planted_easy_half_is_found_and_the_keep_rate_shows_it(tmp_path):
     biased = float(last["nll_loss"]) * np.log(2)
     unbiased = np.mean([float(u["aa_loss"]) for u in result.updates[-100:] if u["aa_loss"]])
     assert unbiased < biased
+
+
+def test_by_default_what_is_learned_and_what_is_far_too_hard_is_skipped(tmp_path):
+    """A third of the pairs has one target, a third targets of few words, a third of many."""
+
+    def pair(rng, number):
+        prefix, words = (("one", 1), ("few", 4), ("many", 400))[number % 3]
+        return sentence(rng, prefix + "source", 30), sentence(rng, prefix, words)
+
+    data = make_data(tmp_path / "data", pair)
+    words = [*PLUGIN, *QUIET, "--autoassist-guard-pairs", 500, "--max-update", 600]
+    result = train(data, tmp_path, *words).ok()
+    last = result.updates[-1]
+    assert find(result, "the Assistant is no better than the majority class")  # at first all are 1
+    assert find(result, "the Assistant has become better than the majority class")
+    assert float(last["aa_acc"]) > float(last["aa_majority"]) + 0.05
+    # of the two thirds that are not useful the floor of 0.3 is kept
+    assert float(last["aa_keep"]) < 0.7
+    kinds = [i % 3 for ids in result.ids()[-150:] for i in ids]
+    assert kinds.count(1) > 1.4 * max(kinds.count(0), kinds.count(2))
+    early = [i % 3 for ids in result.ids()[:30] for i in ids]
+    assert np.mean(np.array(early) == 1) == pytest.approx(1 / 3, abs=0.1)
 
 
 def test_where_nothing_is_predictable_it_says_so_and_keeps_nearly_everything(tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
-from fairseq_autoassist.config import AutoAssistConfig
+from fairseq_autoassist.config import PAPERS_RULE, AutoAssistConfig
 from fairseq_autoassist.core.batching import BatchLimits
 from fairseq_autoassist.core.plan import PlanSpec
 
@@ -35,7 +35,7 @@ def make_sizes(pairs, seed=0, low=3, high=40):
 
 
 def make_spec(pairs=500, seed=1, lag=5, limits=None, eligible=None, **settings):
-    """A spec with plausible defaults; ``settings`` go to the config (strategy: uniform)."""
+    """A spec with plausible defaults; ``settings`` go to the config (uniform; the paper's rule)."""
     rank = settings.pop("rank", 0)
     world_size = settings.pop("world_size", 1)
     chunk = settings.pop("chunk", None)
@@ -43,7 +43,7 @@ def make_spec(pairs=500, seed=1, lag=5, limits=None, eligible=None, **settings):
     settings.setdefault("strategy", "uniform")
     source, target = make_sizes(pairs)
     return PlanSpec(
-        config=AutoAssistConfig(**settings),
+        config=AutoAssistConfig(**{**PAPERS_RULE, **settings}),
         source_sizes=source,
         target_sizes=target,
         eligible=eligible,

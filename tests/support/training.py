@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterator, Sequence
 
+from fairseq_autoassist.config import PAPERS_RULE, flag
 from tests.support.corpus import ROOT, multi30k_data_bin, session_folder
 from tests.support.processes import children
 
@@ -34,8 +35,9 @@ STOCK = [
     *["--task", "translation"],
     *["--criterion", "label_smoothed_cross_entropy", "--label-smoothing", "0.1"],
 ]
-# gamma moves fast, so that a short run shrinks
-SHRINK = ["--autoassist-gamma-decay", "0.5", "--autoassist-guard-pairs", "0"]
+PAPER = [word for name, value in PAPERS_RULE.items() for word in (flag(name), str(value))]
+# gamma moves fast, so that a short run shrinks, by the paper's rule
+SHRINK = [*PAPER, "--autoassist-gamma-decay", "0.5", "--autoassist-guard-pairs", "0"]
 TINY = {
     "transformer": [
         *["--arch", "transformer", "--encoder-layers", "1", "--decoder-layers", "1"],

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from ...config import AutoAssistConfig, flag
 from ...errors import ConfigError
-from ..features import FeatureSource
 from .autoassist import AutoAssist
-from .base import Report, Strategy
+from .base import Corpus, Moment, Report, Strategy
+from .competence import Competence
+from .infobatch import InfoBatch
+from .random import Random
+from .spl import SelfPaced
 from .uniform import Uniform
 
 STRATEGIES: dict[str, type[Strategy]] = {
     "autoassist": AutoAssist,
     "uniform": Uniform,
+    "random": Random,
+    "competence": Competence,
+    "spl": SelfPaced,
+    "infobatch": InfoBatch,
 }
 
 
@@ -27,9 +34,17 @@ def strategy_class(name: str) -> type[Strategy]:
     return STRATEGIES[name]
 
 
-def build_strategy(config: AutoAssistConfig, features: FeatureSource | None) -> Strategy:
-    """The strategy that ``config`` names, on ``features``."""
-    return strategy_class(config.strategy)(config, features)
+def build_strategy(config: AutoAssistConfig, corpus: Corpus) -> Strategy:
+    """The strategy that ``config`` names, for ``corpus``."""
+    return strategy_class(config.strategy)(config, corpus)
 
 
-__all__ = ["STRATEGIES", "Report", "Strategy", "build_strategy", "strategy_class"]
+__all__ = [
+    "STRATEGIES",
+    "Corpus",
+    "Moment",
+    "Report",
+    "Strategy",
+    "build_strategy",
+    "strategy_class",
+]

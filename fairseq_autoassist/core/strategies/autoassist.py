@@ -2,73 +2,117 @@
 
 A pair is kept with probability 1 - gamma_k without being looked at, else with probability
 g(psi | phi): P(keep) = (1 - gamma_k) + gamma_k * g(psi | phi).
+
+By default it departs from the paper in two things: g is taught which losses lie in a band around
+T_k, where the paper has all those above it, and P(keep) has a floor. The config's `PAPERS_RULE` is
+the paper's. Off by default: no shrinking in the first updates and in the last share of the run,
+loss weights 1 / P(keep), extra features, and a band that moves.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from ...config import AutoAssistConfig
+from ...config import AutoAssistConfig, flag
 from ..assistant import Assistant
+from ..extra import ExtraFeatures
 from ..features import FeatureSource
 from ..guard import Guard
+from ..memory import LossMemory
 from ..plan import News
-from ..utility import ema, labels, update_threshold
-from .base import Report, Strategy
+from ..utility import Band, band_at, ema, labels, update_threshold
+from .base import Corpus, Report, Strategy
 
 _AVERAGES = ("accuracy_sum", "positive_sum", "average_weight")
 
 
 class AutoAssist(Strategy):
-    """The paper's rule; every deviation is an option of the config, off by default.
+    """Algorithm 1; every deviation from the paper is a setting of the config.
 
     State, in the paper's symbols: phi (`assistant`), T_k (`threshold`, nats/token), gamma_k
     (`gamma`), the last one an average that starts at 0, so that training starts without shrinking.
     """
 
     needs_losses = True
-    needs_features = True
-    metric_names = ("T", "gamma", "acc", "majority")
+    metric_names = ("T", "gamma", "acc", "majority", "ess")
 
-    def __init__(self, config: AutoAssistConfig, features: FeatureSource | None) -> None:
-        super().__init__(config, features)
-        if features is None:
+    def __init__(self, config: AutoAssistConfig, corpus: Corpus) -> None:
+        super().__init__(config, corpus)
+        if corpus.features is None:
             raise ValueError("the strategy 'autoassist' needs features")
-        self.source = features
+        self.source: FeatureSource = corpus.features
+        self.extra: ExtraFeatures | None = None
+        if config.extra_kinds:
+            sizes = corpus.source_sizes, corpus.target_sizes
+            self.source = self.extra = ExtraFeatures(corpus.features, *sizes, config.extra_kinds)
         self.assistant = Assistant(
-            features.dimensions, config.eta, config.weight_decay, config.intercept
+            self.source.dimensions, config.eta, config.weight_decay, config.intercept
         )
         self.guard = Guard(config.guard_pairs)
         self.threshold: float | None = None
         self.accuracy_sum = 0.0  # average of the accuracy, starting at 0
         self.positive_sum = 0.0  # average of the label, starting at 0
         self.average_weight = 0.0  # what both would be, had every report held 1
+        self.effective = 1.0  # effective share of the sample, of the last chunk weighted
         self.not_finite = 0
-        self.stopped = False
+        self._mean_probability = 1.0
+
+    @classmethod
+    def needs_features(cls, config: AutoAssistConfig) -> bool:
+        """Always."""
+        return True
+
+    @classmethod
+    def needs_end(cls, config: AutoAssistConfig) -> str:
+        """For what happens in a share of the run."""
+        for name in ("anneal", "band"):
+            if getattr(config, name):
+                return f"{flag(name)} {getattr(config, name)}"
+        return ""
 
     @property
     def gamma(self) -> float:
         """gamma_k, in [0, gamma_max]; 0 while shrinking is not allowed."""
-        if self.stopped or not self.guard.allows:
+        config = self.config
+        early = self.moment.update < config.warmup_updates
+        late = config.anneal > 0 and self.moment.share >= 1.0 - config.anneal
+        if self.stopped or early or late or not self.guard.allows:
             return 0.0
-        return min(self.accuracy_sum, self.config.gamma_max)
+        return min(self.accuracy_sum, config.gamma_max)
 
     @property
     def uniform_share(self) -> float:
-        """1 - gamma_k: the first coin of Algorithm 1."""
-        return 1.0 - self.gamma
+        """1 - gamma_k, the first coin of Algorithm 1, or the floor where that is higher."""
+        return max(1.0 - self.gamma, self.config.floor)
 
     def keep_probability(self, ids: np.ndarray) -> np.ndarray:
-        """(1 - gamma_k) + gamma_k * g(psi | phi), float32, shape of ``ids``."""
+        """(1 - gamma_k) + gamma_k * g(psi | phi), at least the floor; float32, shape of ``ids``."""
         gamma = self.gamma
         if gamma == 0.0:
+            self._mean_probability = 1.0
             return np.ones(len(ids), dtype=np.float32)
         probability = self.assistant.predict(self.source, ids)
         probability *= np.float32(gamma)
         probability += np.float32(1.0 - gamma)
+        np.maximum(probability, np.float32(self.config.floor), out=probability)
+        self._mean_probability = float(probability.mean())
         return probability
+
+    def loss_weight(self, ids: np.ndarray, probability: np.ndarray) -> np.ndarray | None:
+        """1 / P(keep), clipped, times the mean of P(keep): unbiased up to the clipping, mean 1.
+
+        Gradients of importance sampling; the mean keeps the learning rate what it is.
+        """
+        if self.config.weights == "none" or self._mean_probability == 1.0 or not len(ids):
+            self.effective = 1.0
+            return None
+        weight = np.minimum(1.0 / probability, np.float32(self.config.weight_clip))
+        # Kish's effective sample size, as a share of the pairs kept
+        self.effective = float(weight.sum() ** 2 / (len(weight) * np.square(weight).sum()))
+        return weight * np.float32(self._mean_probability)
 
     def observe(self, report: Report) -> None:
         """T_k, then labels, then the accuracy of the Assistant as it was, then eq. (5)."""
@@ -87,7 +131,9 @@ class AutoAssist(Strategy):
         )
         if self.threshold is None:
             return
-        positive = labels(report.losses, self.threshold)
+        end = Band(config.lower, config.upper or math.inf)
+        band = band_at(self.moment.share, config.band, end)
+        positive = labels(report.losses, self.threshold, band)
         rows = self.source.gather(report.ids)
         predicted = self.assistant.predict_rows(rows)
         correct = (predicted > 0.5) == positive
@@ -97,13 +143,12 @@ class AutoAssist(Strategy):
         self.average_weight = ema(self.average_weight, 1.0, decay)
         self._say(self.guard.judge(correct[report.uniform], positive[report.uniform]))
         self.assistant.learn(rows, positive, predicted)
-
-    def stop_shrinking(self) -> None:
-        """Keep every pair from now on; the Assistant goes on learning."""
-        self.stopped = True
+        if self.extra is not None:  # after learning from what was known before
+            self.extra.observe(report.ids, report.losses, self.threshold)
 
     def metrics(self) -> dict[str, float]:
-        """T (nats/token), gamma, accuracy and majority-class rate (both in [0, 1])."""
+        """T (nats/token), gamma, accuracy, majority-class rate, and effective share of the pairs
+        kept (the last four in [0, 1])."""
         weight = self.average_weight or 1.0
         positive = self.positive_sum / weight
         return {
@@ -111,41 +156,51 @@ class AutoAssist(Strategy):
             "gamma": self.gamma,
             "acc": self.accuracy_sum / weight,
             "majority": max(positive, 1.0 - positive) if self.average_weight else 0.0,
+            "ess": self.effective,
         }
 
     def state_dict(self) -> dict[str, Any]:
-        """phi, T_k, gamma_k, the guard's evidence and counters.
-
-        That shrinking was stopped is left out: a run that is started again tries again.
-        """
-        names = ("threshold", "not_finite", *_AVERAGES)
+        """phi, T_k, gamma_k, the guard's evidence and counters, and losses where they count."""
+        names = ("threshold", "not_finite", "effective", *_AVERAGES)
         state: dict[str, Any] = {name: getattr(self, name) for name in names}
         state["assistant"] = self.assistant.state_dict()
         state["guard"] = self.guard.state_dict()
+        state["extra"] = None if self.extra is None else self.extra.state_dict()
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over a saved state.
 
         Raises:
-            ValueError: saved with features of other dimensions
+            ValueError: saved with features of other dimensions, or of other data
         """
-        plain = {k: v for k, v in state.items() if k not in ("assistant", "guard")}
-        self.assistant.load_state_dict(state["assistant"])
-        self.guard.load_state_dict(state["guard"])
-        vars(self).update(plain)
+        state = dict(state)
+        self.assistant.load_state_dict(state.pop("assistant"))
+        self.guard.load_state_dict(state.pop("guard"))
+        extra = state.pop("extra", None)
+        if self.extra is not None:
+            self.extra.load_state_dict(extra)
+        vars(self).update(state)
+
+    @classmethod
+    def on_other_data(cls, newest: dict[str, Any], here: dict[str, Any] | None) -> dict[str, Any]:
+        """The Assistant goes on; the last losses are those of the pairs there."""
+        return {**newest, "extra": None if here is None else here.get("extra")}
 
     @classmethod
     def merge(cls, states: list[dict[str, Any]]) -> dict[str, Any]:
         """The mean of the Assistants and of their averages; shrinking where most of them did."""
         thresholds = [s["threshold"] for s in states if s["threshold"] is not None]
         merged = {name: float(np.mean([s[name] for s in states])) for name in _AVERAGES}
+        remembered = [s["extra"] for s in states if s.get("extra") is not None]
         return {
             **merged,
             "threshold": float(np.mean(thresholds)) if thresholds else None,
             "not_finite": sum(s["not_finite"] for s in states),
+            "effective": float(np.mean([s.get("effective", 1.0) for s in states])),
             "assistant": Assistant.merge([s["assistant"] for s in states]),
             "guard": Guard.merge([s["guard"] for s in states]),
+            "extra": LossMemory.merge(remembered) if remembered else None,
         }
 
     def _say(self, news: News | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,6 +27,39 @@ class Report:
     uniform: np.ndarray
 
 
+@dataclass(frozen=True)
+class Corpus:
+    """What a strategy may know of the data before training.
+
+    Attributes:
+        source_sizes, target_sizes: tokens per sentence with EOS, shape (pairs,)
+        features: of the pairs; None where the strategy asked for none
+    """
+
+    source_sizes: np.ndarray
+    target_sizes: np.ndarray
+    features: FeatureSource | None = None
+
+    @property
+    def pairs(self) -> int:
+        """Number of pairs; ids are 0 .. pairs - 1."""
+        return len(self.source_sizes)
+
+
+class Moment(NamedTuple):
+    """How far a run is when pairs are decided on.
+
+    Attributes:
+        update: the update that is being planned, over the run (a fraction within --update-freq)
+        passes: passes over the data so far (a fraction)
+        share: of the run that is over, in [0, 1]; 0 where the run has no end
+    """
+
+    update: float
+    passes: float
+    share: float
+
+
 class Strategy:
     """Base class: keeps every pair. A strategy overrides what it decides differently.
 
@@ -36,15 +69,38 @@ class Strategy:
 
     #: whether `observe` needs the losses of every batch (then the criterion must report them)
     needs_losses = False
-    #: whether it looks at the pairs' features (then they must have been built)
-    needs_features = False
     #: what `metrics` gives; logged as ``aa_<name>``
     metric_names: tuple[str, ...] = ()
 
-    def __init__(self, config: AutoAssistConfig, features: FeatureSource | None) -> None:
+    def __init__(self, config: AutoAssistConfig, corpus: Corpus) -> None:
+        # a strategy keeps of the corpus what it needs: all of it is four bytes a pair
         self.config = config
-        self.features = features
+        self.features = corpus.features
+        self.moment = Moment(0.0, 0.0, 0.0)
+        self.stopped = False
         self._news: list[News] = []
+
+    @classmethod
+    def needs_features(cls, config: AutoAssistConfig) -> bool:
+        """Whether it looks at the pairs' features (then they must have been built)."""
+        return False
+
+    @classmethod
+    def needs_end(cls, config: AutoAssistConfig) -> str:
+        """The setting that makes it need to know how long the run is; empty: it need not."""
+        return ""
+
+    @classmethod
+    def check(cls, config: AutoAssistConfig) -> None:
+        """Refuse, before training, settings that only turn out to be wrong when they are used.
+
+        Raises:
+            ConfigError: names the setting, what was found and what was expected
+        """
+
+    def at(self, moment: Moment) -> None:
+        """Take the time. Called before pairs are decided on."""
+        self.moment = moment
 
     @property
     def uniform_share(self) -> float:
@@ -55,15 +111,21 @@ class Strategy:
         """P(keep) of each pair, float32 in [0, 1], shape of ``ids`` (int64)."""
         return np.ones(len(ids), dtype=np.float32)
 
-    def loss_weight(self, ids: np.ndarray) -> np.ndarray | None:
-        """Factor on each kept pair's loss, float32, shape of ``ids``; None: 1 for all."""
+    def loss_weight(self, ids: np.ndarray, probability: np.ndarray) -> np.ndarray | None:
+        """Factor on each kept pair's loss, float32, shape of ``ids``; None: 1 for all.
+
+        Args:
+            ids: pairs that were kept just now
+            probability: what `keep_probability` gave for each of them
+        """
         return None
 
     def observe(self, report: Report) -> None:
         """Learn from the losses of one micro-batch. Called in order of micro-batches."""
 
     def stop_shrinking(self) -> None:
-        """Keep every pair from now on, for the rest of the run."""
+        """Keep every pair from now on, for the rest of the run; learning may go on."""
+        self.stopped = True
 
     def metrics(self) -> dict[str, float]:
         """Numbers worth plotting, by name: exactly those of `metric_names`."""
@@ -75,11 +137,24 @@ class Strategy:
         return news
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that decides the future, as numpy arrays and plain Python."""
+        """Everything that decides the future, as numpy arrays and plain Python.
+
+        That shrinking was stopped is left out: a run that is started again tries again.
+        """
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over a saved state."""
+
+    @classmethod
+    def on_other_data(cls, newest: dict[str, Any], here: dict[str, Any] | None) -> dict[str, Any]:
+        """The state to go on with on another data-bin, whose pairs are others.
+
+        Args:
+            newest: saved last, on any data-bin
+            here: saved last on that one; None: it was not trained on yet
+        """
+        return newest
 
     @classmethod
     def merge(cls, states: list[dict[str, Any]]) -> dict[str, Any]:

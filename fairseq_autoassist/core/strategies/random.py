@@ -1,0 +1,100 @@
+"""The control: as many pairs as another strategy keeps, but any.
+
+What a strategy gains over this one at equal tokens, it gains by choosing.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from ...config import AutoAssistConfig, flag
+from ...errors import ConfigError
+from .base import Corpus, Strategy
+
+_NEEDED = {"num_updates", "aa_considered", "aa_kept"}  # in a line of the log
+
+
+class Random(Strategy):
+    """Keeps a share of the pairs at random: a given one, or that of a recorded run over time.
+
+    Every pair that it keeps is a uniform sample of the data.
+
+    Raises:
+        ConfigError: the recorded run cannot be read
+    """
+
+    def __init__(self, config: AutoAssistConfig, corpus: Corpus) -> None:
+        super().__init__(config, corpus)
+        self._recorded = recorded_keep_rate(config.keep_from) if config.keep_from else None
+
+    @classmethod
+    def check(cls, config: AutoAssistConfig) -> None:
+        """The recorded run can be read.
+
+        Raises:
+            ConfigError: it cannot
+        """
+        if config.keep_from:
+            recorded_keep_rate(config.keep_from)
+
+    @property
+    def uniform_share(self) -> float:
+        """The share of pairs kept now."""
+        if self.stopped:
+            return 1.0
+        if self._recorded is None:
+            return self.config.keep
+        updates, rates = self._recorded
+        at = int(np.searchsorted(updates, self.moment.update, side="left"))
+        return float(rates[min(at, len(rates) - 1)])
+
+    def keep_probability(self, ids: np.ndarray) -> np.ndarray:
+        """The same for all pairs."""
+        return np.full(len(ids), self.uniform_share, dtype=np.float32)
+
+
+def recorded_keep_rate(path: str) -> tuple[np.ndarray, np.ndarray]:
+    """Share of pairs kept over time, from the JSON log of a run (``--log-format json --log-file``).
+
+    Returns:
+        updates at which the run was logged, ascending, shape (n,), and the share kept between each
+        and the one before it, in [0, 1], shape (n,)
+
+    Raises:
+        ConfigError: the file cannot be read, or holds no such record
+    """
+    points = {0.0: (0.0, 0.0)}
+    try:
+        lines = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError as error:
+        raise ConfigError(f"{flag('keep-from')} {path}: {error.strerror or error}") from error
+    for line in lines:
+        record = _record(line)
+        if _NEEDED <= set(record):
+            point = float(record["aa_considered"]), float(record["aa_kept"])
+            points[float(record["num_updates"])] = point
+    updates = np.array(sorted(points))
+    considered, kept = np.array([points[update] for update in updates]).T
+    moved = np.flatnonzero(np.diff(considered) > 0) + 1
+    if not len(moved):
+        raise ConfigError(
+            f"{flag('keep-from')} {path} has no line with num_updates, aa_considered and aa_kept, "
+            "expected the log of a run of this plugin with --log-format json --log-file FILE "
+            "--log-interval N and N below its number of updates"
+        )
+    before = np.concatenate([[0], moved[:-1]])
+    rates = (kept[moved] - kept[before]) / (considered[moved] - considered[before])
+    return updates[moved], np.clip(rates, 0.0, 1.0)
+
+
+def _record(line: str) -> dict[str, str]:
+    if not line.startswith("{"):
+        return {}
+    try:
+        record = json.loads(line)
+    except ValueError:  # the line a kill cut short
+        return {}
+    return record if isinstance(record, dict) else {}

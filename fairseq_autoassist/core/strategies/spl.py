@@ -1,0 +1,92 @@
+"""Self-paced learning (Kumar et al., NIPS 2010), the paper's baseline.
+
+The pace is the share of the data that is trained on: it grows from a quarter to everything over the
+first passes, easiest first by last known loss.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...config import AutoAssistConfig
+from ..memory import LossMemory
+from .base import Corpus, Report, Strategy
+
+# Chunks of considered pairs (at least 64 to a pass) after which the quantile is taken anew.
+_REFRESH = 8
+
+
+class SelfPaced(Strategy):
+    """Keeps the pairs whose last known loss is among the lowest; of unknown ones a share."""
+
+    needs_losses = True
+    metric_names = ("pace",)
+
+    def __init__(self, config: AutoAssistConfig, corpus: Corpus) -> None:
+        super().__init__(config, corpus)
+        self.memory = LossMemory(corpus.pairs)
+        self._threshold, self._age = float("nan"), 0
+
+    @property
+    def pace(self) -> float:
+        """Share of the data that is trained on now, in (0, 1]."""
+        if self.stopped:
+            return 1.0
+        start, passes = self.config.spl_start, self.config.spl_passes
+        return min(1.0, start + (1.0 - start) * self.moment.passes / passes) if passes else 1.0
+
+    @property
+    def uniform_share(self) -> float:
+        """All or nothing: what is kept of an easy part is no sample of the data."""
+        return 1.0 if self.pace >= 1.0 else 0.0
+
+    def keep_probability(self, ids: np.ndarray) -> np.ndarray:
+        """1 for easy pairs, 0 for hard ones; the pace for those of which nothing is known."""
+        pace = self.pace
+        if pace >= 1.0:
+            return np.ones(len(ids), dtype=np.float32)
+        if self._age % _REFRESH == 0 or np.isnan(self._threshold):
+            self._threshold = self.memory.quantile(pace)
+        self._age += 1
+        losses = self.memory.of(ids)
+        unknown = np.isnan(losses)
+        return np.where(unknown, pace, losses <= self._threshold).astype(np.float32)
+
+    def observe(self, report: Report) -> None:
+        """Remember finite losses."""
+        finite = np.isfinite(report.losses)
+        self.memory.record(report.ids[finite], report.losses[finite])
+
+    def metrics(self) -> dict[str, float]:
+        """The pace, in (0, 1]."""
+        return {"pace": self.pace}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The remembered losses, and the loss up to which pairs are kept."""
+        return {
+            "memory": self.memory.state_dict(),
+            "threshold": self._threshold,
+            "age": self._age,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over a saved state.
+
+        Raises:
+            ValueError: it remembers another number of pairs
+        """
+        self.memory.load_state_dict(state["memory"])
+        self._threshold, self._age = float(state["threshold"]), int(state["age"])
+
+    @classmethod
+    def on_other_data(cls, newest: dict[str, Any], here: dict[str, Any] | None) -> dict[str, Any]:
+        """All that is known is about single pairs."""
+        return here or {"memory": None, "threshold": float("nan"), "age": 0}
+
+    @classmethod
+    def merge(cls, states: list[dict[str, Any]]) -> dict[str, Any]:
+        """What any rank remembers; the threshold is taken anew."""
+        memory = LossMemory.merge([state["memory"] for state in states])
+        return {"memory": memory, "threshold": float("nan"), "age": 0}

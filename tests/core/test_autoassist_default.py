@@ -1,0 +1,75 @@
+"""The default rule: learned pairs and those far too hard are both skipped, down to the floor."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from fairseq_autoassist.config import PAPERS_RULE, AutoAssistConfig
+from fairseq_autoassist.core.strategies import Corpus, Report, build_strategy
+from fairseq_autoassist.core.utility import Band, labels
+from tests.support.planning import make_sizes
+from tests.support.strategies import PAIRS, RareFeatures, teach
+
+IDS = np.arange(PAIRS)
+FAST = {"gamma_decay": 0.95, "guard_pairs": 0}
+
+
+def three_kinds(ids):
+    """Learned, useful and far too hard pairs, a third each: T_k is about 2."""
+    return np.array([0.1, 2.0, 4.0], np.float32)[ids % 3]
+
+
+class KindFeatures(RareFeatures):
+    """Features of which the first three say which kind a pair is."""
+
+    def __init__(self, pairs=PAIRS):
+        super().__init__(pairs)
+        dense = np.zeros(self.matrix.shape, dtype=np.float32)
+        dense[np.arange(pairs), np.arange(pairs) % 3] = 1.0
+        self.matrix = sp.csr_array(dense)
+
+
+def taught_kinds(losses=three_kinds, **settings):
+    strategy = build_strategy(
+        AutoAssistConfig(**{**FAST, **settings}),
+        Corpus(*make_sizes(PAIRS), KindFeatures()),
+    )
+    teach(strategy, 200, losses=losses)
+    return strategy
+
+
+def kept_by_kind(strategy):
+    probability = strategy.keep_probability(IDS)
+    return [float(probability[IDS % 3 == kind].mean()) for kind in range(3)]
+
+
+def test_by_default_pairs_neither_learned_nor_hopeless_are_preferred():
+    learned, useful, hopeless = kept_by_kind(taught_kinds())
+    assert learned == pytest.approx(0.3) and hopeless == pytest.approx(0.3)  # the floor
+    assert useful > 0.9
+    # the paper's rule skips the first two, and keeps what is far too hard
+    learned, useful, hopeless = kept_by_kind(taught_kinds(**PAPERS_RULE))
+    assert max(learned, useful) < 0.6 and learned < 0.2 and hopeless > 0.9
+
+
+def test_the_defaults_labels_are_those_of_its_band():
+    config = AutoAssistConfig()
+    losses = np.array([0.59, 0.61, 2.0, 2.49, 2.51])
+    labelled = labels(losses, 2.0, Band(config.lower, config.upper))
+    np.testing.assert_array_equal(labelled, [False, True, True, True, False])
+
+
+def test_while_the_loss_falls_faster_than_the_threshold_nothing_is_skipped_by_default():
+    """As at the start of a run: nearly all labels are 1, and the guard sees no skill in that."""
+    strategy = taught_kinds(guard_pairs=400, losses=lambda ids: np.full(len(ids), 9.0, np.float32))
+    assert not strategy.guard.allows and (strategy.keep_probability(IDS) == 1.0).all()
+    rng = np.random.default_rng(1)
+    for step in range(200):  # T_k stays above: every loss is between 0.3 and 1.25 of it
+        ids = rng.integers(0, PAIRS, 16)
+        losses = (9.0 * 0.99**step + 0.1 * (ids % 3)).astype(np.float32)
+        strategy.observe(Report(ids, losses, np.ones(16, bool)))
+        assert (strategy.keep_probability(IDS) == 1.0).all()
+    assert strategy.metrics()["majority"] > 0.99
+    teach(strategy, 200, losses=three_kinds)  # then pairs part, and it is allowed to act
+    learned, useful, hopeless = kept_by_kind(strategy)
+    assert strategy.guard.allows and useful > 0.8 > 0.5 > max(learned, hopeless)

@@ -1,0 +1,91 @@
+"""InfoBatch: what is dropped, what the rest weighs, and that the expected sum stays."""
+
+import numpy as np
+import pytest
+
+from fairseq_autoassist.config import AutoAssistConfig
+from fairseq_autoassist.core.planner import Planner
+from fairseq_autoassist.core.sampler import pass_coins
+from fairseq_autoassist.core.strategies import Moment, Report, build_strategy
+from tests.support.planning import make_spec
+from tests.support.strategies import PAIRS, corpus_of, losses_of, planner_of, train
+
+IDS = np.arange(PAIRS)
+
+
+def infobatch(known=IDS, losses=None, **settings):
+    config = AutoAssistConfig(strategy="infobatch", **settings)
+    strategy = build_strategy(config, corpus_of())
+    losses = losses_of(known) if losses is None else losses
+    strategy.observe(Report(known, losses, np.ones(len(known), bool)))
+    return strategy
+
+
+@pytest.mark.parametrize("ratio", [0.0, 0.3, 0.5])
+def test_below_the_mean_a_share_is_dropped_and_the_rest_weighs_more(ratio):
+    strategy, losses = infobatch(infobatch_ratio=ratio), losses_of(IDS)
+    probability = strategy.keep_probability(IDS)
+    below = losses < losses.mean()
+    np.testing.assert_allclose(probability, np.where(below, 1.0 - ratio, 1.0))
+    weight = strategy.loss_weight(IDS, probability)
+    np.testing.assert_allclose(weight, np.where(below, 1.0 / (1.0 - ratio), 1.0), rtol=1e-6)
+    assert strategy.uniform_share == 1.0 - ratio
+    metrics = strategy.metrics()
+    assert metrics["mean_loss"] == pytest.approx(losses.mean(), abs=1e-3)
+    assert metrics["below_mean"] == pytest.approx(below.mean())
+
+
+def test_the_expected_weighted_sum_is_the_plain_sum():
+    strategy, values = infobatch(infobatch_ratio=0.6), np.random.default_rng(0).gamma(2.0, size=400)
+    probability = strategy.keep_probability(IDS)
+    sums = []
+    for seed in range(4000):
+        keep = pass_coins(seed, 0, PAIRS) < probability
+        sums.append((strategy.loss_weight(IDS[keep], probability[keep]) * values[keep]).sum())
+    error = np.std(sums) / np.sqrt(len(sums))
+    assert error < 0.002 * values.sum()  # sharp enough to see a wrong weight
+    assert abs(np.mean(sums) - values.sum()) < 5 * error
+
+
+def test_pairs_that_were_not_seen_yet_are_kept():
+    strategy = infobatch(known=IDS[:100])
+    probability = strategy.keep_probability(IDS)
+    assert (probability[100:] == 1.0).all() and (probability[:100] == 0.5).any()
+    fresh = build_strategy(AutoAssistConfig(strategy="infobatch"), corpus_of())
+    assert (fresh.keep_probability(IDS) == 1.0).all()
+    assert fresh.loss_weight(IDS, np.ones(PAIRS, np.float32)) is None
+
+
+@pytest.mark.parametrize("anneal, ends", [(0.125, True), (0.0, False), (1.0, True)])
+def test_everything_is_kept_at_the_end(anneal, ends):
+    strategy = infobatch(infobatch_anneal=anneal)
+    for share in (0.0, 0.5, 0.874):
+        strategy.at(Moment(1.0, 1.0, share))
+        assert (strategy.keep_probability(IDS) < 1.0).any() == (anneal < 1.0)
+    for share in (0.875, 0.95, 1.0):
+        strategy.at(Moment(1.0, 1.0, share))
+        probability = strategy.keep_probability(IDS)
+        assert (probability == 1.0).all() == ends
+        assert (strategy.loss_weight(IDS, probability) is None) == ends
+
+
+def test_in_a_run_the_weights_travel_with_their_pairs():
+    planner = planner_of("infobatch")  # of 80 updates
+    batches = train(planner, 130)
+    pruned = np.concatenate([batch.pairs for batch in batches[40:60]])
+    assert set(pruned["weight"].tolist()) == {1.0, 2.0}
+    assert not pruned["uniform"].all()
+    # easy is what is even; a loss is remembered from the pass before
+    assert (pruned["id"][pruned["weight"] == 2.0] % 2 == 0).mean() > 0.95
+    # from update 70 on nothing is dropped (buckets hold what was kept before)
+    totals = [batch.totals for batch in (batches[70], batches[129])]
+    considered = totals[1].considered - totals[0].considered
+    assert totals[1].kept - totals[0].kept == considered > 0
+
+
+def test_it_saves_about_a_quarter_with_the_papers_ratio():
+    planner = Planner(make_spec(4000, strategy="infobatch", infobatch_anneal=0.0))
+    batches = train(planner, 1200)
+    first, last = (batches[i].totals for i in (500, 1199))
+    share = (last.kept - first.kept) / (last.considered - first.considered)
+    assert share == pytest.approx(0.75, abs=0.03)  # half of the pairs are below the mean

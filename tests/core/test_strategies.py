@@ -1,0 +1,272 @@
+"""What every strategy has to hold, under every setting: the contract of `Strategy`."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from fairseq_autoassist.config import PAPERS_RULE, AutoAssistConfig
+from fairseq_autoassist.core.elastic import redistribute
+from fairseq_autoassist.core.exchange import NoFeatures
+from fairseq_autoassist.core.planner import Planner
+from fairseq_autoassist.core.strategies import STRATEGIES, Corpus, Report, build_strategy
+from tests.support.planning import make_sizes
+from tests.support.strategies import (
+    CASES,
+    PAIRS,
+    UPDATES,
+    RareFeatures,
+    at,
+    config_of,
+    corpus_of,
+    planner_of,
+    spec_of,
+    strategy_of,
+    teach,
+    train,
+)
+
+IDS = np.arange(PAIRS)
+SHARES = (0.0, 0.1, 0.3, 0.6, 0.9, 1.0)
+every_case = pytest.mark.parametrize("case", CASES)
+# what they do not keep: uniform keeps everything
+shrinking = pytest.mark.parametrize("case", [case for case in CASES if case != "uniform"])
+
+
+def pairs_of(batches):
+    return [batch.pairs.tolist() for batch in batches]
+
+
+def test_every_strategy_has_a_case():
+    assert {settings["strategy"] for settings in CASES.values()} == set(STRATEGIES)
+
+
+@every_case
+def test_probabilities_are_probabilities_at_any_time(case):
+    strategy = strategy_of(case)
+    for share in SHARES:
+        at(strategy, share)
+        for ids in (IDS, IDS[:1], IDS[::-3]):
+            probability = strategy.keep_probability(ids)
+            assert probability.dtype == np.float32 and probability.shape == ids.shape
+            assert probability.min() >= 0.0 and probability.max() <= 1.0
+            # the planner compares both with coins of float32
+            assert 0.0 <= np.float32(strategy.uniform_share) <= probability.min()
+            weight = strategy.loss_weight(ids, probability)
+            if weight is not None:
+                assert weight.dtype == np.float32 and weight.shape == ids.shape
+                assert weight.min() > 0.0
+        nothing = strategy.loss_weight(IDS[:0], probability[:0])
+        assert nothing is None or len(nothing) == 0
+        teach(strategy, seed=int(100 * share))
+
+
+@shrinking
+def test_it_shrinks_and_stops_when_told_to(case):
+    strategy = strategy_of(case)
+    at(strategy, 0.4)
+    teach(strategy, 80)
+    assert strategy.keep_probability(IDS).mean() < 0.95
+    strategy.stop_shrinking()
+    for share in SHARES:
+        at(strategy, share)
+        assert (strategy.keep_probability(IDS) == 1.0).all() and strategy.uniform_share == 1.0
+        assert strategy.loss_weight(IDS, np.ones(PAIRS, np.float32)) is None
+        teach(strategy, 5)
+
+
+@every_case
+def test_the_same_reports_make_the_same_choices(case):
+    first, second = (train(planner_of(case), 60) for _ in range(2))
+    assert pairs_of(first) == pairs_of(second)
+    assert [b.metrics for b in first] == [b.metrics for b in second]
+
+
+@shrinking
+def test_a_run_keeps_less_than_everything(case):
+    totals = train(planner_of(case), 60)[-1].totals
+    assert totals.kept < 0.97 * totals.considered
+
+
+@every_case
+@pytest.mark.parametrize("step", [0, 7, 34, 55])
+def test_goes_on_from_its_state(case, step):
+    planner = planner_of(case)
+    train(planner, step)
+    resumed = planner_of(case)
+    resumed.load_state_dict(planner.state_dict())
+    after = train(planner, UPDATES - step)
+    again = train(resumed, UPDATES - step)
+    assert pairs_of(again) == pairs_of(after)
+    assert [b.metrics for b in again] == [b.metrics for b in after]
+
+
+@every_case
+def test_a_saved_state_is_a_copy(case):
+    planner = planner_of(case)
+    train(planner, 20)
+    state = planner.state_dict()
+    after = train(planner, 30)
+    resumed = planner_of(case)
+    resumed.load_state_dict(state)
+    assert pairs_of(train(resumed, 30)) == pairs_of(after)
+
+
+@every_case
+@pytest.mark.parametrize("before, after", [(2, 3), (3, 1), (1, 2)])
+def test_goes_on_over_another_number_of_ranks(case, before, after):
+    states = []
+    for rank in range(before):
+        planner = planner_of(case, rank=rank, world_size=before)
+        train(planner, 30 + 3 * rank)
+        states.append({"trained": 30 + 3 * rank, "planner": planner.state_dict()})
+    name = CASES[case]["strategy"]
+    for rank in range(after):
+        merged = redistribute(states, name, rank, after)["planner"]
+        planner = planner_of(case, rank=rank, world_size=after)
+        planner.load_state_dict(merged)
+        assert np.isfinite(list(planner.strategy.metrics().values())).all()
+        again = planner_of(case, rank=rank, world_size=after)
+        again.load_state_dict(merged)
+        batches = train(planner, 25)
+        assert pairs_of(train(again, 25)) == pairs_of(batches)
+        assert all(set(b.ids.tolist()) <= set(range(PAIRS)) for b in batches)
+
+
+@every_case
+def test_metrics_are_those_promised_and_finite(case):
+    strategy = strategy_of(case)
+    for share in SHARES:
+        at(strategy, share)
+        strategy.keep_probability(IDS)
+        metrics = strategy.metrics()
+        assert set(metrics) == set(strategy.metric_names)
+        assert all(isinstance(value, float) for value in metrics.values()), metrics
+        assert np.isfinite(list(metrics.values())).all()
+        teach(strategy, 10, seed=int(100 * share))
+
+
+@every_case
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_losses_that_are_not_finite_are_not_learned_from(case, bad):
+    clean, strategy = strategy_of(case), strategy_of(case)
+    for one in (clean, strategy):
+        at(one, 0.4)
+        teach(one, 40)
+    strategy.observe(Report(IDS[:8], np.full(8, bad, np.float32), np.ones(8, bool)))
+    mixed = np.array([bad, 1.0, 2.0, bad], np.float32)
+    strategy.observe(Report(IDS[:4], mixed, np.ones(4, bool)))
+    clean.observe(Report(IDS[1:3], mixed[1:3], np.ones(2, bool)))
+    assert np.isfinite(strategy.keep_probability(IDS)).all()
+    assert np.isfinite(list(strategy.metrics().values())).all()
+    kept_anyway = (strategy.keep_probability(IDS) == 1.0).all()  # autoassist is on its guard
+    if not kept_anyway:
+        np.testing.assert_array_equal(strategy.keep_probability(IDS), clean.keep_probability(IDS))
+    else:
+        assert CASES[case]["strategy"] in ("autoassist", "uniform")
+
+
+@every_case
+def test_empty_reports_change_nothing(case):
+    strategy, other = strategy_of(case), strategy_of(case)
+    nothing = Report(IDS[:0], np.empty(0, np.float32), np.empty(0, bool))
+    strategy.observe(nothing)
+    for one in (strategy, other):
+        at(one, 0.4)
+        teach(one, 30)
+    strategy.observe(nothing)
+    np.testing.assert_array_equal(strategy.keep_probability(IDS), other.keep_probability(IDS))
+    assert strategy.metrics() == other.metrics()
+
+
+@every_case
+def test_what_it_says_about_the_end_of_the_run_is_true(case):
+    config = config_of(case)
+    needs = STRATEGIES[config.strategy].needs_end(config)
+    found = []
+    for share in (0.0, 0.2, 0.4, 0.99):
+        strategy = build_strategy(config, corpus_of())
+        for done in (share * 0.99, share):
+            strategy.at(strategy.moment._replace(share=done, update=30.0, passes=2.0))
+            teach(strategy, 40)
+        found.append(strategy.keep_probability(IDS).tolist())
+    assert any(one != found[0] for one in found) == bool(needs)
+    assert not needs or needs.split()[0].startswith("--autoassist-")
+
+
+@every_case
+def test_what_it_says_about_features_is_true(case):
+    config = config_of(case)
+
+    def run():
+        strategy = build_strategy(config, Corpus(*make_sizes(PAIRS)))
+        at(strategy, 0.1)
+        strategy.keep_probability(IDS)
+
+    if STRATEGIES[config.strategy].needs_features(config):
+        with pytest.raises(ValueError, match="needs features"):
+            run()
+    else:
+        run()
+
+
+@every_case
+def test_what_it_says_about_losses_is_true(case):
+    told, untold = strategy_of(case), strategy_of(case)
+    for strategy in (told, untold):
+        at(strategy, 0.4)
+    teach(told, 80)
+    chosen = told.keep_probability(IDS), untold.keep_probability(IDS)
+    assert told.needs_losses == (chosen[0].tolist() != chosen[1].tolist())
+
+
+@every_case
+@pytest.mark.parametrize("snapshot, more", [(0, 0), (0, 25), (30, 20), (45, 0)])
+def test_a_lost_planner_loses_no_pair(case, snapshot, more):
+    planner = planner_of(case)
+    before = train(planner, snapshot)
+    state, passes_before = planner.state_dict(), planner.stream.passes
+    kept_before = [*state["ready"], state["buckets"]["pairs"]]
+    delivered = train(planner, more)
+    successor = Planner(spec_of(case), NoFeatures(RareFeatures().dimensions))
+    successor.load_state_dict(state)
+    successor.abandon_assistant()
+    successor.catch_up(delivered)
+    for batch in delivered:
+        successor.receive(batch.number, None)
+    after = train(successor, 160)
+    assert [b.number for b in before + delivered + after] == list(range(snapshot + more + 160))
+    held = [*successor._ready, successor.buckets.take_all()]
+    seen = Counter(i for part in held for i in part["id"].tolist())
+    seen.update(i for batch in delivered + after for i in batch.ids.tolist())
+    seen.subtract(i for part in kept_before for i in part["id"].tolist())
+    # of what came up since the state was saved nothing is skipped, and nothing comes twice
+    passes = successor.stream.passes - passes_before
+    assert passes > 2 and sum(seen.values()) == round(passes * PAIRS)
+    assert np.floor(passes) - 1 <= min(seen[i] for i in range(PAIRS))
+    assert max(seen.values()) <= np.ceil(passes) + 1
+
+
+@every_case
+def test_goes_on_with_other_data(case):
+    """One data-bin after another (``a:b``), and back."""
+    kind = STRATEGIES[CASES[case]["strategy"]]
+    first, second = strategy_of(case), strategy_of(case, pairs=300)
+    at(first, 0.4)
+    teach(first, 40)
+    second.load_state_dict(kind.on_other_data(first.state_dict(), None))
+    at(second, 0.4)
+    second.keep_probability(np.arange(300))
+    again = strategy_of(case)
+    again.load_state_dict(kind.on_other_data(second.state_dict(), first.state_dict()))
+    at(again, 0.4)
+    np.testing.assert_array_equal(again.keep_probability(IDS), first.keep_probability(IDS))
+
+
+def test_the_default_is_a_band_with_a_floor_and_nothing_else_beyond_the_paper():
+    config = AutoAssistConfig()
+    assert config.strategy == "autoassist" and config.extra_kinds == ()
+    assert (config.lower, config.upper, config.floor) == (0.3, 1.25, 0.3)
+    off = {"warmup_updates": 0, "anneal": 0, "weights": "none", "band": 0, "gamma_max": 1}
+    for one in (config, AutoAssistConfig(**PAPERS_RULE)):
+        assert {name: getattr(one, name) for name in off} == off

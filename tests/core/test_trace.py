@@ -1,0 +1,59 @@
+"""The trace of what was trained on: whole, cut short, and of a run that went back."""
+
+import numpy as np
+import pytest
+
+from fairseq_autoassist.core.trace import TRAINED, TraceWriter, read, trace_file
+
+
+def write(folder, *blocks, rank=0):
+    writer = TraceWriter(str(folder), rank)
+    for update, batch, ids in blocks:
+        writer.write(update, batch, np.array(ids))
+
+
+def found(folder, rank=0):
+    return [tuple(row) for row in read(folder, rank).tolist()]
+
+
+def test_reads_what_was_written_by_rank(tmp_path):
+    write(tmp_path / "new" / "folder", (1, 0, [7, 5]), (1, 1, [5]), (2, 2, [2**40]))
+    write(tmp_path / "new" / "folder", (1, 0, [3]), rank=1)
+    assert found(tmp_path / "new" / "folder") == [
+        (1, 0, 7),
+        (1, 0, 5),
+        (1, 1, 5),
+        (2, 2, 2**40),
+    ]
+    assert found(tmp_path / "new" / "folder", 1) == [(1, 0, 3)]
+    assert read(tmp_path / "new" / "folder").dtype == TRAINED
+
+
+def test_a_run_that_goes_back_forgets_what_it_did_since(tmp_path):
+    write(tmp_path, (1, 0, [1]), (2, 1, [2]), (3, 2, [3]), (4, 3, [4]))
+    # from the checkpoint of update 2; it ends sooner than the first time
+    write(tmp_path, (3, 2, [30]))
+    assert found(tmp_path) == [(1, 0, 1), (2, 1, 2), (3, 2, 30)]
+
+
+def test_a_micro_batch_that_is_run_again_counts_once(tmp_path):
+    """AMP goes over an update again when its gradients overflow."""
+    write(tmp_path, (1, 0, [1]), (1, 1, [2]), (1, 0, [1]), (1, 1, [2]), (2, 2, [3]))
+    assert found(tmp_path) == [(1, 0, 1), (1, 1, 2), (2, 2, 3)]
+
+
+@pytest.mark.parametrize("cut", [1, 8, 13, 16, 24, 31, 39])
+def test_a_block_that_a_kill_cut_short_is_left_out_and_written_over(tmp_path, cut):
+    write(tmp_path, (1, 0, [1, 2]), (2, 1, [3, 4]))
+    path = trace_file(tmp_path, 0)
+    path.write_bytes(path.read_bytes()[:-cut])
+    assert found(tmp_path) == [(1, 0, 1), (1, 0, 2)]
+    write(tmp_path, (2, 1, [3, 4]))
+    assert found(tmp_path) == [(1, 0, 1), (1, 0, 2), (2, 1, 3), (2, 1, 4)]
+
+
+def test_nothing_trained_on_is_an_empty_trace_and_none_is_said_to_be_missing(tmp_path):
+    write(tmp_path)
+    assert len(read(tmp_path)) == 0 and read(tmp_path).dtype == TRAINED
+    with pytest.raises(FileNotFoundError):
+        read(tmp_path, rank=1)

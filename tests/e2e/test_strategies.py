@@ -1,0 +1,157 @@
+"""Real runs of each strategy: what they train on, exact resume, the trace."""
+
+import os
+import shutil
+import signal
+
+import numpy as np
+import pytest
+
+from fairseq_autoassist.core import trace
+from fairseq_autoassist.core.strategies import STRATEGIES
+from tests.e2e.test_failures import refused
+from tests.support.processes import wait_for
+from tests.support.training import PLUGIN, SHRINK, copy_data_bin, data_bin, find, start_train, train
+
+pytestmark = pytest.mark.timeout(120)
+QUIET = ["--disable-validation", "--no-save"]
+SETTINGS = {
+    "uniform": [],
+    "random": ["--autoassist-keep", 0.5],
+    "autoassist": SHRINK,
+    "competence": ["--autoassist-competence-start", 0.2],
+    "spl": ["--autoassist-spl-passes", 5],
+    "infobatch": [],
+}
+OPTIONS = [
+    *[*SHRINK, "--autoassist-extra-features", "lengths,ratio,loss"],
+    *["--autoassist-weights", "inverse", "--autoassist-floor", 0.2],
+    *["--autoassist-warmup-updates", 10, "--autoassist-anneal", 0.1],
+    *["--autoassist-upper", 4, "--autoassist-band", 0.3],
+]
+
+
+def strategy(name, *more):
+    return [*PLUGIN, "--autoassist-strategy", name, *SETTINGS[name], *more]
+
+
+def test_every_strategy_has_a_run():
+    assert set(SETTINGS) == set(STRATEGIES)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_run(tmp_path, name):
+    data = data_bin()
+    if name in ("uniform", "random", "spl", "infobatch"):  # say that they need no features
+        data = copy_data_bin(tmp_path / "data")
+        shutil.rmtree(data / "autoassist")
+    result = train(data, tmp_path, *strategy(name), *QUIET, "--max-update", 90).ok()
+    last = result.updates[-1]
+    assert len(result.batches) == 90 and not find(result, "| ERROR |")
+    assert np.isfinite(result.losses()).all()
+    assert (float(last["aa_saved"]) > 0.05) == (name != "uniform")
+    for metric in STRATEGIES[name].metric_names:
+        assert np.isfinite(float(last["aa_" + metric]))
+    # none of pairs that are chosen for being easy is a sample of the data
+    assert ("aa_loss" in result.updates[20]) == (name not in ("competence", "spl"))
+
+
+def test_competence_starts_with_short_sentences(tmp_path):
+    words = strategy("competence", "--autoassist-competence-by", "length", *QUIET)
+    result = train(data_bin(), tmp_path, *words, "--max-update", 60).ok()
+    with (data_bin() / "text.train.en").open() as lines:
+        lengths = np.array([len(line.split()) + 1 for line in lines])
+    early, late = (np.concatenate(result.ids()[a:b]) for a, b in ((0, 5), (40, 60)))
+    assert lengths[early].max() <= np.quantile(lengths, 0.45)
+    assert lengths[late].mean() == pytest.approx(lengths.mean(), rel=0.1)
+
+
+@pytest.mark.parametrize("name, more", [("infobatch", []), ("autoassist", OPTIONS)])
+def test_resumes_exactly(tmp_path, name, more):
+    words = strategy(name, *more, "--disable-validation", "--num-workers", 1)
+    words += ["--max-update", 90, "--save-interval-updates", 25]
+    whole = train(data_bin(), tmp_path / "whole", *words).ok()
+    assert float(whole.updates[-1]["aa_saved"]) > 0.02
+    saved = {
+        int(p.stem.rsplit("_", 1)[1]): p for p in (tmp_path / "whole").glob("checkpoint_*_*.pt")
+    }
+    step = max(step for step in saved if step < 90)
+    again = ["--restore-file", saved[step], "--no-save"]
+    resumed = train(data_bin(), tmp_path / "r", *words, *again).ok()
+    assert resumed.ids() == whole.ids()[step:]
+    assert resumed.losses() == whole.losses()[step:]  # of which the weights are a part
+    curves = [[u["aa_keep"] for u in run.updates[-10:]] for run in (whole, resumed)]
+    assert curves[0] == curves[1]
+
+
+def test_weights_reach_the_loss(tmp_path):
+    """The same batches, weighted and not, until the first weights: and then no more."""
+    words = ["--autoassist-inline", *QUIET, "--max-update", 60]
+    runs = [
+        train(
+            data_bin(), tmp_path, *strategy("infobatch", "--autoassist-infobatch-ratio", r), *words
+        )
+        for r in (0.0, 0.6)
+    ]
+    plain, weighted = (run.ok() for run in runs)
+    first = next(i for i, (a, b) in enumerate(zip(plain.ids(), weighted.ids())) if a != b)
+    assert first > 25 and plain.losses()[:first] == weighted.losses()[:first]
+    # the loss that fairseq logs is of the weighted sum, nll_loss is not weighted
+    ratio = [float(u["loss"]) / float(u["nll_loss"]) for u in weighted.updates]
+    assert max(ratio[first + 10 :]) > 1.15 * max(ratio[:first])
+
+
+def traced(folder, rank=0):
+    """(updates, ids) by micro-batch."""
+    rows = trace.read(folder, rank)
+    starts = np.flatnonzero(np.diff(rows["batch"], prepend=-1))
+    parts = np.split(rows, starts[1:])
+    return [int(p["update"][0]) for p in parts], [sorted(p["id"].tolist()) for p in parts]
+
+
+def trained(*runs):
+    steps = [batch for run in runs for batch in run]
+    return [step["update"] + 1 for step in steps], [sorted(step["ids"]) for step in steps]
+
+
+@pytest.mark.parametrize("update_freq", [1, 2])
+def test_the_trace_is_what_was_trained_on_also_after_a_kill(tmp_path, update_freq):
+    words = [*strategy("autoassist"), "--disable-validation", "--update-freq", update_freq]
+    words += ["--autoassist-trace", tmp_path / "trace", "--num-workers", 1]
+    with start_train(
+        data_bin(), tmp_path, *words, "--save-interval-updates", 10, "--max-update", 100_000
+    ) as process:
+        wait_for(lambda: list(tmp_path.glob("checkpoint_*_*.pt")), 90, "a checkpoint")
+        (saved, *_) = tmp_path.glob("checkpoint_*_*.pt")
+        step = int(saved.stem.rsplit("_", 1)[1])
+        wait_for(lambda: len(process.batches()) > (step + 15) * update_freq, 60, "updates after it")
+        os.kill(process.pid, signal.SIGKILL)
+        killed = process.wait(30)
+    # going back, and ending before where the killed run was: what it did since does not count
+    more = ["--restore-file", saved, "--max-update", step + 8, "--no-save"]
+    resumed = train(data_bin(), tmp_path, *words, *more).ok()
+    standing = killed.batches[: step * update_freq]
+    assert resumed.batches[0]["update"] == step and len(resumed.batches) == 8 * update_freq
+    assert traced(tmp_path / "trace") == trained(standing, resumed.batches)
+
+
+def test_random_follows_the_log_of_a_run(tmp_path):
+    log = tmp_path / "log.jsonl"
+    words = [*QUIET, "--max-update", 150, "--log-interval", 10]
+    recorded = train(data_bin(), tmp_path, *strategy("autoassist"), *words, "--log-file", log).ok()
+    follow = ["--autoassist-keep-from", log]
+    random = train(data_bin(), tmp_path, *strategy("random", *follow), *words).ok()
+    saved = [float(run.updates[-1]["aa_saved"]) for run in (recorded, random)]
+    assert saved[0] > 0.15 and saved[1] == pytest.approx(saved[0], abs=0.05)
+
+
+def test_a_log_that_is_not_there_is_refused_before_training(tmp_path):
+    words = strategy("random", "--autoassist-keep-from", tmp_path / "none.jsonl")
+    message = refused(data_bin(), tmp_path, *words)
+    assert "--autoassist-keep-from" in message and "No such file" in message
+
+
+@pytest.mark.parametrize("name", ["infobatch", "competence"])
+def test_a_run_without_an_end_is_refused(tmp_path, name):
+    message = refused(data_bin(), tmp_path, *strategy(name))
+    assert f"--autoassist-{name}-" in message and "give --max-update or --max-epoch" in message

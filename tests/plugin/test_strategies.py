@@ -1,0 +1,181 @@
+"""Strategies on fairseq's side: checkpoints, several data-bins, runs without an end."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from fairseq_autoassist.config import flag
+from fairseq_autoassist.core.elastic import redistribute
+from fairseq_autoassist.core.planner import Planner
+from fairseq_autoassist.core.strategies import STRATEGIES
+from fairseq_autoassist.errors import AutoAssistError, ConfigError
+from fairseq_autoassist.plugin.checkpoints import (
+    check_state,
+    from_checkpoint,
+    state_header,
+    to_checkpoint,
+)
+from fairseq_autoassist.plugin.data import passes_of_run, refuse_endless
+from fairseq_autoassist.plugin.ranks import Ranks
+from fairseq_autoassist.plugin.shards import Shards
+from tests.support.planning import make_spec
+from tests.support.strategies import (
+    CASES,
+    PAIRS,
+    RareFeatures,
+    config_of,
+    planner_of,
+    spec_of,
+    train,
+)
+
+every_case = pytest.mark.parametrize("case", CASES)
+
+
+def through_a_checkpoint(state, path):
+    """Saved by torch and loaded under its strict rules."""
+    torch.save(to_checkpoint(state), path)
+    return from_checkpoint(torch.load(path, weights_only=True))
+
+
+def pairs_of(batches):
+    return [batch.pairs.tolist() for batch in batches]
+
+
+@every_case
+@pytest.mark.parametrize("step", [0, 1, 33])
+def test_goes_on_from_a_checkpoint(case, step, tmp_path):
+    planner = planner_of(case)
+    train(planner, step)
+    saved = through_a_checkpoint(planner.state_dict(), tmp_path / "state.pt")
+    resumed = planner_of(case)
+    resumed.load_state_dict(saved)
+    after, again = train(planner, 40), train(resumed, 40)
+    assert pairs_of(again) == pairs_of(after)
+    assert [b.metrics for b in again] == [b.metrics for b in after]
+
+
+@pytest.mark.parametrize("name", ["spl", "infobatch", "autoassist with more features"])
+def test_remembered_losses_survive_as_they_are(name, tmp_path):
+    planner = planner_of(name)
+    train(planner, 20)
+    state = planner.strategy.state_dict()
+    memory = state["extra"] if name.startswith("autoassist") else state["memory"]
+    back = through_a_checkpoint(memory, tmp_path / "state.pt")
+    assert back["losses"].dtype == np.float16 and back["losses"].shape == (PAIRS,)
+    np.testing.assert_array_equal(back["losses"], memory["losses"])  # NaN where not known
+    assert 0 < np.isnan(back["losses"]).sum() < PAIRS
+    assert back["known"] == memory["known"] and back["sum"] == memory["sum"]
+
+
+@every_case
+def test_goes_on_over_other_ranks_from_a_checkpoint(case, tmp_path):
+    states = []
+    for rank in range(2):
+        planner = planner_of(case, rank=rank, world_size=2)
+        train(planner, 30)
+        state = {"trained": 30, "planner": planner.state_dict()}
+        states.append(through_a_checkpoint(state, tmp_path / f"{rank}.pt"))
+    merged = redistribute(states, CASES[case]["strategy"], 0, 1)["planner"]
+    planner = planner_of(case)
+    planner.load_state_dict(merged)
+    merged = through_a_checkpoint(planner.state_dict(), tmp_path / "merged.pt")
+    again = planner_of(case)
+    again.load_state_dict(merged)
+    assert pairs_of(train(again, 30)) == pairs_of(train(planner, 30))
+
+
+def run_of(max_update, max_epoch, data="data-bin"):
+    return SimpleNamespace(max_update=max_update, max_epoch=max_epoch, data=data)
+
+
+@every_case
+def test_a_run_without_an_end_is_refused_where_it_matters(case):
+    config = config_of(case)
+    needs = STRATEGIES[config.strategy].needs_end(config)
+    for limits in ((0, 5), (5, 0), (5, 5)):
+        refuse_endless(run_of(*limits), needs)
+    if not needs:
+        refuse_endless(run_of(0, 0), needs)
+        return
+    with pytest.raises(ConfigError, match="--max-update or --max-epoch") as error:
+        refuse_endless(run_of(0, 0), needs)
+    name, value = needs.split()
+    assert str(error.value).startswith(needs)
+    fields = {flag(field): value for field, value in vars(config).items()}
+    assert f"{fields[name]:g}" == f"{float(value):g}"  # a flag that exists, and its value
+
+
+def test_passes_of_a_run_are_those_over_each_data_bin():
+    assert passes_of_run(run_of(0, 6)) == 6 and passes_of_run(run_of(0, 6, "a:b")) == 3
+    assert passes_of_run(run_of(100, 0)) == 0
+
+
+def test_a_state_with_other_extra_features_is_refused():
+    spec = spec_of("autoassist with more features")
+    saved = state_header(spec)
+    check_state(saved, spec)
+    with pytest.raises(AutoAssistError, match="extra features length.*, this run has none: "):
+        check_state(saved, spec_of("autoassist"))
+    # saved before there were any: goes on
+    older = {k: v for k, v in state_header(spec_of("autoassist")).items() if "extra" not in k}
+    check_state(older, spec_of("autoassist"))
+
+
+def planner_in(case, shards, shard, pairs):
+    """A planner that goes on in a shard from what the shards know."""
+    shards.current = shard
+    state, _, strategy = shards.here(CASES[case]["strategy"])
+    planner = Planner(spec_of(case, pairs), RareFeatures(pairs))
+    if strategy is not None:
+        planner.strategy.load_state_dict(strategy)
+    if state is not None:
+        planner.load_state_dict(state["planner"])
+    return planner
+
+
+@every_case
+def test_goes_through_data_bins_of_different_sizes(case):
+    shards, trained = Shards(), {0: 0, 1: 0}
+    for shard, pairs in ((0, PAIRS), (1, 250), (0, PAIRS), (1, 250)):
+        planner = planner_in(case, shards, shard, pairs)
+        assert shards.trained_elsewhere == trained[1 - shard]
+        before = planner.strategy.state_dict()
+        batches = train(planner, 25)
+        trained[shard] += 25
+        assert max(i for batch in batches for i in batch.ids.tolist()) < pairs
+        for memory in (before.get("memory"), before.get("extra")):
+            assert memory is None or len(memory["losses"]) == pairs
+            # what it knows of these pairs is what it learned here
+            assert memory is None or (memory["known"] > 0) == (trained[shard] > 25)
+        shards.own({"trained": trained[shard], "planner": planner.state_dict()}, None)
+    ranks = SimpleNamespace(rank=0, world_size=1)
+    saved = shards.saved(spec_of(case, 250), 0, 0, [shards.own(None, None)])
+    again = Shards()
+    again.current = 1
+    again.load(saved, spec_of(case, 250), ranks, 1)
+    assert again.trained_elsewhere == 50
+    assert pairs_of(train(planner_in(case, again, 1, 250), 20)) == pairs_of(train(planner, 20))
+
+
+def test_updates_are_counted_over_data_bins_also_on_other_ranks():
+    """A micro-batch of each rank is one of the run, however many ranks there were."""
+    spec = make_spec(PAIRS)
+    states = []
+    for rank in range(2):
+        shards = Shards()
+        planner = planner_of("uniform", rank=rank, world_size=2)
+        train(planner, 30)
+        progress = [1.0, 1.0, list(planner._totals)]
+        state = {"trained": 30, "planner": planner.state_dict()}
+        shards._states[0] = {"exchange": state, "progress": progress}
+        states.append(shards.own(None, None))
+    header = Shards().saved(spec, 0, 0, states)
+    for world_size in (1, 4):
+        shards = Shards()
+        shards.current = 1
+        ranks = Ranks(0, world_size)
+        shards.load({**header, "shard": 1}, spec, ranks, 1)
+        assert shards.trained_elsewhere == 30

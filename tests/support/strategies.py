@@ -1,0 +1,130 @@
+"""Every strategy, under every setting that makes it act differently, on small made-up data."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+from pathlib import Path
+
+import numpy as np
+
+from fairseq_autoassist.config import PAPERS_RULE, AutoAssistConfig
+from fairseq_autoassist.core.plan import PlanSpec
+from fairseq_autoassist.core.planner import Planner
+from fairseq_autoassist.core.strategies import Corpus, Moment, Report, build_strategy
+from tests.support.corpus import session_folder
+from tests.support.planning import MemoryFeatures, make_sizes, make_spec
+
+PAIRS = 400
+UPDATES = 80  # of a run; what is measured against its length happens within them
+LOG = "a recorded log"  # stands for the path of one
+
+_DEFAULT = {"strategy": "autoassist", "gamma_decay": 0.5, "guard_pairs": 0}
+_AUTOASSIST = {**_DEFAULT, **PAPERS_RULE}
+CASES = {
+    "uniform": {"strategy": "uniform"},
+    "random": {"strategy": "random", "keep": 0.6},
+    "random from a log": {"strategy": "random", "keep_from": LOG},
+    "autoassist": _AUTOASSIST,
+    "autoassist by default": _DEFAULT,
+    "autoassist with a floor": {**_AUTOASSIST, "floor": 0.4},
+    "autoassist with a warm-up": {**_AUTOASSIST, "warmup_updates": 20},
+    "autoassist that anneals": {**_AUTOASSIST, "anneal": 0.25},
+    "autoassist with weights": {**_AUTOASSIST, "weights": "inverse", "gamma_max": 0.8},
+    "autoassist with more features": {**_AUTOASSIST, "extra_features": "lengths,ratio,loss"},
+    "autoassist with a band": {**_AUTOASSIST, "band": 0.5, "lower": 0.9, "upper": 3.0},
+    "competence by length": {
+        "strategy": "competence",
+        "competence_by": "length",
+        "competence_start": 0.2,
+    },
+    "competence by rarity": {
+        "strategy": "competence",
+        "competence_start": 0.2,
+        "competence_updates": 40,
+    },
+    "spl": {"strategy": "spl", "spl_passes": 4.0},
+    "infobatch": {"strategy": "infobatch"},
+}
+
+
+class RareFeatures(MemoryFeatures):
+    """Features of which the first two say whether a pair is hard (odd), with a rarity."""
+
+    def __init__(self, pairs: int = PAIRS, dimensions: int = 20) -> None:
+        rng = np.random.default_rng(7)  # not that of the sizes
+        dense = np.zeros((pairs, dimensions), dtype=np.float32)
+        dense[np.arange(pairs), 2 + rng.integers(0, dimensions - 2, pairs)] = 1.0
+        dense[np.arange(pairs), np.arange(pairs) % 2] = 1.0
+        super().__init__(dense)
+        self.rarity = rng.gamma(4.0, 5.0, pairs).astype(np.float32)
+
+
+@functools.lru_cache(maxsize=None)
+def recorded_log() -> Path:
+    """The log of a run that kept all, then half."""
+    path = session_folder() / "recorded.jsonl"
+    points = [(10, 1000, 1000), (40, 3000, 2000), (80, 5000, 3000)]
+    lines = [
+        {"num_updates": str(u), "aa_considered": str(c), "aa_kept": str(k)} for u, c, k in points
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+def config_of(case: str) -> AutoAssistConfig:
+    """The settings of a case."""
+    settings = dict(CASES[case])
+    if settings.get("keep_from") == LOG:
+        settings["keep_from"] = str(recorded_log())
+    return AutoAssistConfig(**settings)
+
+
+def corpus_of(pairs: int = PAIRS, features: bool = True) -> Corpus:
+    """Sizes, features and rarity."""
+    return Corpus(*make_sizes(pairs), RareFeatures(pairs) if features else None)
+
+
+def strategy_of(case: str, pairs: int = PAIRS):
+    """The strategy of a case, as it is at the start of a run."""
+    return build_strategy(config_of(case), corpus_of(pairs))
+
+
+def spec_of(case: str, pairs: int = PAIRS, **named) -> PlanSpec:
+    """A run of `UPDATES` under a case."""
+    spec = make_spec(pairs, chunk=64, **named)
+    return dataclasses.replace(spec, config=config_of(case), max_update=UPDATES)
+
+
+def planner_of(case: str, **named) -> Planner:
+    """A planner for such a run."""
+    return Planner(spec_of(case, **named), RareFeatures())
+
+
+def losses_of(ids: np.ndarray) -> np.ndarray:
+    """Losses that the features explain in part, and that differ from pair to pair."""
+    return (1.0 + ids % 2 + 0.3 * np.sin(ids)).astype(np.float32)
+
+
+def at(strategy, share: float) -> None:
+    """Tell a strategy how far a run of `UPDATES`, in about 8 passes, is."""
+    strategy.at(Moment(share * UPDATES, 8.0 * share, share))
+
+
+def teach(strategy, reports: int = 30, seed: int = 0, losses=losses_of) -> None:
+    """Reports of random pairs, all of them uniformly kept."""
+    rng = np.random.default_rng(seed)
+    for _ in range(reports):
+        ids = rng.integers(0, PAIRS, 16)
+        strategy.observe(Report(ids, losses(ids), np.ones(16, bool)))
+
+
+def train(planner: Planner, batches: int) -> list:
+    """Plan micro-batches and report each at once."""
+    out = []
+    for _ in range(batches):
+        batch = planner.plan()
+        planner.receive(batch.number, losses_of(batch.ids))
+        out.append(batch)
+    return out
