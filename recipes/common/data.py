@@ -29,7 +29,7 @@ class Corpus:
     """Where the files of a corpus are published, and what they must hash to."""
 
     name: str  # also the folder's name on disk
-    url: str  # of the folder, without a slash at the end
+    url: str  # of the folder, without a slash at the end; empty: published nowhere as it is
     sha256: Mapping[str, str]  # file name -> hexadecimal digest
 
 
@@ -50,6 +50,37 @@ MULTI30K = Corpus(
         "test_2016_flickr.de.gz": (
             "9204244e408ccb38d2a55cfcd344df15005fc42a07a6e55ca6c52b6ababb8cc8"
         ),
+    },
+)
+
+TATOEBA = Corpus(
+    name="tatoeba-deu-eng",
+    url=(
+        "https://raw.githubusercontent.com/jhamburg/dats6450_nlp/"
+        "fc38d83c4353d753fb9b34d98e945cbc5fab2811"
+    ),
+    sha256={
+        "deu-eng.zip": "71750f704aeb6b0a01fe57341c3051b9efd98f63b61ee266b2c2283d1b80cb71",
+    },
+)
+
+# MicrosoftDocs/cpp-docs, paired line by line with its German edition
+MSDOCS = Corpus(
+    name="msdocs-en-de",
+    url="",
+    sha256={
+        "cpp-docs.en-de.tsv.gz": (
+            "60abfe6a2731a472e2ded8be9f92ede3aad384a38f99228aa574b8238956045b"
+        ),
+    },
+)
+
+# paracrawl/human-evaluations @ 677ccfa70e11e6254e2db232869ae49db188379e, its files put into one
+PARACRAWL = Corpus(
+    name="paracrawl-labelled-en-de",
+    url="",
+    sha256={
+        "en-de.tsv.gz": "820fb36e3e646b964d228c6b135bb0aa7f666fe98ba75b46f0a5564be605b2d2",
     },
 )
 
@@ -124,6 +155,12 @@ def find(corpus: Corpus, downloads: Path, root: Path = ROOT) -> dict[str, Path]:
     if folder is not None:
         print(f"{corpus.name}: found in {folder}", flush=True)
         return {name: check(folder / name, digest) for name, digest in corpus.sha256.items()}
+    if not corpus.url:
+        raise UserError(
+            f"found no {corpus.name} in {root.parent / 'shared' / 'data'}, and it cannot be "
+            f"downloaded: it was derived from public files and is published nowhere as it is; name "
+            f"the folder that holds {', '.join(corpus.sha256)} in AUTOASSIST_DATA"
+        )
     paths = {}
     for name, digest in corpus.sha256.items():
         path = downloads / corpus.name / name

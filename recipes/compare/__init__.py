@@ -1,0 +1,1 @@
+"""Compare ways to choose pairs: corpora, a matrix of runs, one record a run."""

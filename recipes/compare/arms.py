@@ -1,0 +1,75 @@
+"""The arms of the comparison: a name for each way to choose pairs, and the flags that make it.
+
+All arms train through the plugin's task: plain training is `uniform`, through the same stream.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to choose pairs.
+
+    Attributes:
+        flags: of the plugin
+        warmup: share of the run's updates without shrinking; 0 leaves the flag out
+        follows: an arm whose share of pairs kept this one follows, in the run that differs in
+            nothing else; the runner trains that one first
+    """
+
+    flags: tuple[str, ...] = ()
+    warmup: float = 0.0
+    follows: str = ""
+
+    def words(self, updates: int) -> list[str]:
+        """The flags of a run of so many updates."""
+        words = list(self.flags)
+        if self.warmup:
+            words += ["--autoassist-warmup-updates", str(round(self.warmup * updates))]
+        return words
+
+
+def _strategy(name: str, *flags: str) -> tuple[str, ...]:
+    return ("--autoassist-strategy", name, *flags)
+
+
+def _band(lower: str, upper: str, floor: str) -> tuple[str, ...]:
+    """AutoAssist with these losses, in multiples of T_k, labelled 1 (upper 0: no limit).
+
+    All three are said by every arm, so that no result moves with the plugin's defaults.
+    """
+    words = ("--autoassist-floor", floor, "--autoassist-lower", lower, "--autoassist-upper", upper)
+    return _strategy("autoassist", *words)
+
+
+def _above(floor: str) -> tuple[str, ...]:
+    """The paper's labels, 1 above T_k, with a floor."""
+    return _band("1", "0", floor)
+
+
+_LATE = ("--autoassist-anneal", "0.3")
+_INVERSE = (*_above("0.2"), "--autoassist-weights", "inverse", "--autoassist-anneal", "0.125")
+_MORE = ("--autoassist-extra-features", "lengths,ratio,loss")
+_EASY = _band("0.3", "1.25", "0.3")
+
+ARMS = {
+    "uniform": Arm(_strategy("uniform")),
+    "random": Arm(_strategy("random", "--autoassist-keep", "0.6")),
+    "follow-paper": Arm(_strategy("random"), follows="paper"),
+    "paper": Arm(_above("0")),
+    "floor": Arm(_above("0.5")),
+    "middle": Arm((*_above("0.3"), *_LATE), warmup=0.1),
+    "guarded": Arm((*_band("1", "2", "0.3"), *_LATE), warmup=0.1),
+    "inverse": Arm(_INVERSE, warmup=0.05),
+    "inverse-loss": Arm((*_INVERSE, *_MORE), warmup=0.05),
+    "loss": Arm((*_above("0.3"), *_LATE, *_MORE), warmup=0.1),
+    "band": Arm((*_above("0.3"), "--autoassist-band", "0.6", "--autoassist-anneal", "0.25")),
+    "easy-first": Arm((*_above("0.3"), "--autoassist-band", "0.5", "--autoassist-anneal", "0.5")),
+    "easy": Arm(_EASY),  # the plugin's defaults
+    "easy-loss": Arm((*_EASY, "--autoassist-anneal", "0.2", *_MORE)),
+    "spl": Arm(_strategy("spl")),
+    "infobatch": Arm(_strategy("infobatch")),
+    "competence": Arm(_strategy("competence")),
+}

@@ -1,0 +1,138 @@
+"""What a run trained on, from its trace: tokens, padding, drift, counts of pairs, labels.
+
+Arrays over training pairs are indexed by pair id, which is the line number in text/train.*.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Sequence
+
+import numpy as np
+
+from fairseq_autoassist.tfidf.binarized import BinarizedSide
+from preprocess.text import UserError, read_lines
+from recipes.multi30k.prepare import LANGS
+
+
+@dataclass(frozen=True)
+class TrainingPairs:
+    """Lengths in tokens (EOS included) and rarity of the training pairs, each of shape (pairs,).
+
+    Rarity is the mean over the source's tokens, without EOS, of -log of the token's share of all
+    source tokens: in nats; 0 for an empty source.
+    """
+
+    source: np.ndarray
+    target: np.ndarray
+    rarity: np.ndarray
+
+
+def load_pairs(data_bin: Path) -> TrainingPairs:
+    """Read the training subset of a data-bin."""
+    sides = [BinarizedSide(data_bin / f"train.{'-'.join(LANGS)}.{lang}") for lang in LANGS]
+    source = sides[0]
+    tokens, offsets = source.read(0, len(source.sizes))
+    return TrainingPairs(
+        np.asarray(source.sizes), np.asarray(sides[1].sizes), rarity(tokens, offsets)
+    )
+
+
+def rarity(tokens: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Rarity of each sentence, float64 (sentences,).
+
+    Args:
+        tokens: of all sentences in one run; the last of each is EOS
+        offsets: where each begins, and the end, (sentences + 1,)
+    """
+    words = np.ones(len(tokens), bool)
+    words[offsets[1:] - 1] = False
+    counts = np.bincount(tokens[words], minlength=int(tokens.max()) + 1).astype(float)
+    surprise = np.zeros(len(counts))
+    seen = counts > 0
+    surprise[seen] = -np.log(counts[seen] / counts.sum())
+    sums = np.add.reduceat(np.where(words, surprise[tokens], 0.0), offsets[:-1])
+    return sums / np.maximum(np.diff(offsets) - 1, 1)
+
+
+class Kept:
+    """Tokens and pairs of a run, up to any update.
+
+    Args:
+        trace: of `fairseq_autoassist.core.trace.read`: one row a pair trained on, in order
+        pairs: of the corpus
+    """
+
+    def __init__(self, trace: np.ndarray, pairs: TrainingPairs) -> None:
+        self.pairs = pairs
+        self.ids = trace["id"].astype(np.int64)
+        self.update = trace["update"]
+        if len(self.ids) and self.ids.max() >= len(pairs.target):
+            raise UserError(
+                f"the trace names pair {self.ids.max()} of {len(pairs.target)}; expected a run on "
+                f"this corpus: remove the run's folder and run it again"
+            )
+        target = pairs.target[self.ids].astype(np.int64)
+        self._tokens = np.concatenate([[0], np.cumsum(target)])
+        starts = np.flatnonzero(np.diff(trace["batch"], prepend=-1))
+        rows = np.diff(np.append(starts, len(self.ids)))
+        widest = [
+            np.maximum.reduceat(side[self.ids], starts) if len(starts) else np.empty(0, int)
+            for side in (pairs.source, pairs.target)
+        ]
+        self._batch_update = self.update[starts]
+        self._padded = np.concatenate([[0], np.cumsum(rows * (widest[0] + widest[1]))])
+
+    def tokens(self, update: int) -> int:
+        """Target tokens trained on up to an update, that one included."""
+        return int(self._tokens[np.searchsorted(self.update, update, "right")])
+
+    def padded_tokens(self, update: int) -> int:
+        """Source and target positions computed on up to an update, padding included."""
+        return int(self._padded[np.searchsorted(self._batch_update, update, "right")])
+
+    def drift(self, marks: Sequence[int]) -> list[dict[str, float]]:
+        """Mean target length and source rarity of the pairs trained on between marks."""
+        rows = []
+        edges = np.searchsorted(self.update, [0, *marks], "right")
+        for mark, start, stop in zip(marks, edges, edges[1:]):
+            if stop > start:
+                rows.append({"update": mark, **self._means(self.ids[start:stop])})
+        return rows
+
+    def drift_all(self) -> dict[str, float]:
+        """The same over all training pairs, each once."""
+        return self._means(np.arange(len(self.pairs.target)))
+
+    def _means(self, ids: np.ndarray) -> dict[str, float]:
+        return {
+            "length": float(self.pairs.target[ids].mean()),
+            "rarity": float(self.pairs.rarity[ids].mean()),
+        }
+
+    def counts(self) -> np.ndarray:
+        """How often each pair was trained on, uint16 (pairs,)."""
+        counts = np.bincount(self.ids, minlength=len(self.pairs.target))
+        return np.minimum(counts, np.iinfo(np.uint16).max).astype(np.uint16)
+
+    def labels(self, path: Path, passes: float) -> dict[str, dict[str, float]]:
+        """By label: its pairs, how often one was trained on, and how often one was considered.
+
+        Every pair is considered once a pass, so the last is `passes` times the pairs.
+        """
+        labels = np.array(list(read_lines(path)))
+        counts = self.counts()
+        if len(labels) != len(counts):
+            raise UserError(
+                f"{path} has {len(labels)} lines; expected {len(counts)}, one for each training "
+                f"pair: run `python -m recipes.compare.prepare` again"
+            )
+        return {
+            str(label): {
+                "pairs": int((labels == label).sum()),
+                "trained": int(counts[labels == label].sum()),
+                "considered": round(passes * float((labels == label).sum())),
+            }
+            for label in np.unique(labels)
+        }

@@ -1,0 +1,124 @@
+"""Runs by name: what is one run, and which runs make an experiment."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, replace
+from typing import Callable, Collection, Sequence
+
+from preprocess.text import UserError
+from recipes.compare.arms import ARMS
+from recipes.compare.corpora import CORPORA
+from recipes.compare.settings import ARCHITECTURES, TRAINING, training_of
+
+
+@dataclass(frozen=True)
+class Run:
+    """A corpus, an architecture, an arm, a budget (share of the full number of updates), a seed."""
+
+    corpus: str
+    architecture: str
+    arm: str
+    budget: float
+    seed: int
+
+    @property
+    def id(self) -> str:
+        """`multi30k.transformer.paper.b070.s1`: also the name of its folder."""
+        percent = round(100 * self.budget)
+        return f"{self.corpus}.{self.architecture}.{self.arm}.b{percent:03d}.s{self.seed}"
+
+    @property
+    def updates(self) -> int:
+        """Updates of this run, to which its learning rate falls to 0."""
+        full = training_of(self.architecture, self.corpus).updates
+        return max(1, round(full * self.budget))
+
+    @property
+    def followed(self) -> Run | None:
+        """The run whose log this one reads, so that it must come first."""
+        name = ARMS[self.arm].follows
+        return replace(self, arm=name) if name else None
+
+
+def run_of(name: str) -> Run:
+    """The run of an id; one that names nothing known is refused."""
+    parts = name.split(".")
+    tables: tuple[Collection[str], ...] = (CORPORA, ARCHITECTURES, ARMS)
+    known = len(parts) == 5 and all(part in table for part, table in zip(parts, tables))
+    if known and parts[3][:1] == "b" and parts[4][:1] == "s":
+        budget, seed = parts[3][1:], parts[4][1:]
+        if budget.isdigit() and seed.isdigit() and 0 < int(budget):
+            run = Run(parts[0], parts[1], parts[2], int(budget) / 100, int(seed))
+            table = TRAINING[run.architecture]
+            if run.corpus in table or "" in table:
+                return run
+    raise UserError(
+        f"found no run {name!r}; expected CORPUS.ARCHITECTURE.ARM.bPERCENT.sSEED of "
+        f"{'/'.join(CORPORA)}, {'/'.join(ARCHITECTURES)}, {'/'.join(ARMS)}"
+    )
+
+
+def _grid(
+    corpora: Sequence[str],
+    architectures: Sequence[str],
+    arms: Sequence[str],
+    budgets: Sequence[float],
+    seeds: Sequence[int],
+) -> list[Run]:
+    """All combinations; seeds outermost, so that a matrix cut short is whole for some seeds."""
+    return [
+        Run(corpus, architecture, arm, budget, seed)
+        for seed, corpus, architecture, budget, arm in itertools.product(
+            seeds, corpora, architectures, budgets, arms
+        )
+    ]
+
+
+_ALL = ("uniform", "random", "paper", "easy", "spl", "infobatch", "competence")
+
+MATRICES: dict[str, Callable[[], list[Run]]] = {
+    "smoke": lambda: _grid(["multi30k"], ["tiny"], ["uniform", "paper"], [1.0], [1]),
+    "baseline": lambda: _grid(
+        ["multi30k", "tatoeba", "msdocs", "noisy"], ["transformer"], ["uniform"], [1.0, 0.7], [1]
+    ),
+    "multi30k": lambda: _grid(["multi30k"], ["transformer"], _ALL, [1.0, 0.7], [1, 2, 3]),
+    "redundant-noisy": lambda: _grid(
+        ["tatoeba", "msdocs"],
+        ["transformer"],
+        ["uniform", "random", "paper", "easy", "infobatch"],
+        [1.0, 0.7],
+        [1, 2, 3],
+    ),
+    "labels": lambda: _grid(["noisy"], ["transformer"], _ALL, [1.0], [1]),
+    "architectures": lambda: _grid(
+        ["multi30k"], ["lstm", "fconv", "wide"], ["uniform", "random", "paper"], [1.0, 0.7], [1]
+    ),
+    # where there is a GPU; the rest of the machine is the limit, so many runs go side by side
+    "gpu": lambda: _grid(
+        ["multi30k", "tatoeba", "msdocs"],
+        ["transformer"],
+        ["uniform", "random", "paper", "easy", "infobatch"],
+        [1.0, 0.7],
+        [1, 2, 3, 4, 5],
+    ),
+}
+
+
+def runs_of(names: Sequence[str]) -> list[Run]:
+    """The runs of matrices and of single ids, each once; a run comes after the one it follows."""
+    wanted: dict[Run, None] = {}
+    for name in names:
+        if name in MATRICES:
+            found = MATRICES[name]()
+        elif "." in name:
+            found = [run_of(name)]
+        else:
+            raise UserError(
+                f"found no matrix {name!r}; expected one of {', '.join(MATRICES)}, or a run's id"
+            )
+        for run in found:
+            if run.followed is not None:
+                wanted.setdefault(run.followed)
+            wanted.setdefault(run)
+    return list(wanted)

@@ -1,0 +1,154 @@
+"""Prepare the corpora of the comparison.
+
+    python -m recipes.compare.prepare [CORPUS ...] --out runs/compare/corpora
+
+Each leaves in OUT/CORPUS: text/{train,valid,test,slice}.{en,de}, spm.model, data-bin with subsets
+of these names and the features, pairs.json (what became of every pair), and labels.txt where people
+have labelled the training pairs. Nothing in there names a path of this machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Callable
+
+from fairseq_autoassist.tfidf.binarized import BinarizedSide
+from preprocess import binarize, spm
+from preprocess.text import UserError, read_lines, whole_files
+from recipes.common.data import ROOT, sha256_of
+from recipes.common.steps import Steps, run_command, stoppable
+from recipes.compare.corpora import CORPORA
+from recipes.compare.splits import HELD_OUT, SEED, SLICE, Splits
+from recipes.multi30k.prepare import LANGS
+
+PARTS = ("train", *HELD_OUT)
+STEPS = 5
+VERSION = 1  # of how corpora are made; a new number makes them anew
+
+
+def write_text(splits: Splits, out: Path) -> None:
+    """Write the splits, the labels of the training pairs, and the account of all pairs."""
+    for part in PARTS:
+        names = [out / "text" / f"{part}.{lang}" for lang in LANGS]
+        with whole_files(*names) as (source, target):
+            for pair in splits.of(part):
+                source.write(pair.source + "\n")
+                target.write(pair.target + "\n")
+    labels = Counter(pair.label for pair in splits.train)
+    if set(labels) != {""}:
+        with whole_files(out / "labels.txt") as (stream,):
+            stream.writelines(pair.label + "\n" for pair in splits.train)
+    account: dict[str, object] = {"read": splits.read}
+    account.update({part: len(splits.of(part)) for part in PARTS})
+    account.update(dropped=dict(sorted(splits.dropped.items())))
+    account.update(labels=dict(sorted(labels.items())) if set(labels) != {""} else {})
+    with whole_files(out / "pairs.json") as (stream,):
+        json.dump(account, stream, indent=2)
+    dropped = ", ".join(f"{reason} {n}" for reason, n in sorted(splits.dropped.items())) or "none"
+    kept = ", ".join(f"{part} {len(splits.of(part))}" for part in PARTS)
+    print(f"{splits.read} pairs read: {kept}; dropped: {dropped}", flush=True)
+
+
+def write_data_bin(out: Path) -> None:
+    """Encode, binarise, and add the slice as a subset of its own, which fairseq's tool cannot."""
+    with tempfile.TemporaryDirectory(prefix=".pieces.", dir=out) as name:
+        pieces = Path(name)
+        for part in PARTS:
+            for lang in LANGS:
+                file = f"{part}.{lang}"
+                spm.encode(out / "spm.model", out / "text" / file, pieces / file)
+        languages = ["--source-lang", LANGS[0], "--target-lang", LANGS[1]]
+        common = [*languages, "--source-model", str(out / "spm.model"), "--overwrite"]
+        splits = [f"--{part}={pieces / part}" for part in ("train", "valid", "test")]
+        workers = str(min(4, os.cpu_count() or 1))
+        target = pieces / "data-bin"
+        binarize.main([*common, *splits, "--workers", workers, "--destination", str(target)])
+        other = pieces / "slice-bin"
+        binarize.main([*common, f"--valid={pieces / 'slice'}", "--destination", str(other)])
+        for path in other.glob("valid.*"):
+            os.replace(path, target / path.name.replace("valid.", "slice.", 1))
+        (target / "preprocess.log").unlink(missing_ok=True)  # it names folders that are gone
+        shutil.rmtree(out / "data-bin", ignore_errors=True)
+        os.replace(target, out / "data-bin")
+
+
+def build_features(out: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "fairseq_autoassist.tfidf.cli",
+        str((out / "data-bin").resolve()),
+    ]
+    run_command(command, cwd=ROOT)
+
+
+def write_account(out: Path) -> None:
+    """Complete pairs.json: tokens of each part, and hashes by which a run knows its data."""
+    account = json.loads("\n".join(read_lines(out / "pairs.json")))
+    account["tokens"] = {
+        part: {
+            lang: BinarizedSide(out / "data-bin" / f"{part}.{'-'.join(LANGS)}.{lang}").tokens
+            for lang in LANGS
+        }
+        for part in PARTS
+    }
+    # not of spm.model, in which SentencePiece notes the folder that it was trained in
+    files = [out / "text" / f"{part}.{lang}" for part in PARTS for lang in LANGS]
+    files += [out / "data-bin" / f"dict.{lang}.txt" for lang in LANGS]
+    account["sha256"] = {path.name: sha256_of(path) for path in files}
+    with whole_files(out / "pairs.json") as (stream,):
+        json.dump(account, stream, indent=2)
+
+
+def build(out: Path, settings: dict[str, object], vocab: int, split: Callable[[], Splits]) -> None:
+    """Make a corpus folder from whatever `split` gives; what is there already is reused."""
+    out.mkdir(parents=True, exist_ok=True)
+    steps = Steps(out / "steps", STEPS)
+    steps.run(
+        "text",
+        {"version": VERSION, "seed": SEED, "slice": SLICE, **settings},
+        [out / "text", out / "pairs.json"],
+        lambda: write_text(split(), out),
+    )
+    training = [out / "text" / f"train.{lang}" for lang in LANGS]
+    steps.run(
+        "sentencepiece",
+        {"vocab": vocab},
+        [out / "spm.model"],
+        lambda: print(spm.train(training, out / "spm", vocab), flush=True),
+    )
+    steps.run("data-bin", {}, [out / "data-bin"], lambda: write_data_bin(out))
+    steps.run("features", {}, [out / "data-bin" / "autoassist"], lambda: build_features(out))
+    steps.run("account", {"version": VERSION}, [], lambda: write_account(out))
+
+
+def prepare(name: str, out: Path) -> None:
+    """Prepare a corpus by name into OUT/NAME."""
+    source = CORPORA[name]
+    print(f"== {name}", flush=True)
+    settings: dict[str, object] = {corpus.name: dict(corpus.sha256) for corpus in source.files}
+    build(out / name, settings, source.vocab, source.split)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("corpora", nargs="*", metavar="CORPUS", help="default: all of them")
+    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "compare" / "corpora")
+    options = parser.parse_args(arguments)
+    for name in options.corpora:
+        if name not in CORPORA:
+            raise UserError(f"found no corpus {name!r}; expected one of {', '.join(CORPORA)}")
+    with stoppable("python -m recipes.compare.prepare " + " ".join(arguments or sys.argv[1:])):
+        for name in options.corpora or CORPORA:
+            prepare(name, options.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,170 @@
+"""Write down one run: what it was, what it cost, what came of it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fairseq_autoassist.core import trace
+from preprocess.text import whole_files
+from recipes.common import fairseq_log
+from recipes.common.data import ROOT
+from recipes.common.fairseq_log import NATS_PER_BIT, Log
+from recipes.compare.kept import Kept, load_pairs
+from recipes.compare.matrices import Run
+from recipes.compare.train import model_words
+
+COMMIT, JOBS = "AUTOASSIST_COMMIT", "AUTOASSIST_JOBS"  # what the runner tells its runs
+# ours -> the plugin's metric; those a strategy does not have are left out
+_CURVE = {
+    "T": "aa_T",
+    "acc": "aa_acc",
+    "majority": "aa_majority",
+    "keep": "aa_keep",
+    "gamma": "aa_gamma",
+}
+
+
+def commit() -> str:
+    """The commit of this tree, with "-dirty" for changes; the variable's value without git."""
+    if os.environ.get(COMMIT):
+        return os.environ[COMMIT]
+    try:
+        head = _git("rev-parse", "HEAD")
+        return head + ("-dirty" if _git("status", "--porcelain") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=ROOT, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def versions() -> dict[str, str]:
+    """Of the interpreter and of the libraries that make the figures."""
+    found = {"python": platform.python_version()}
+    names = {"plugin": ["fairseq-autoassist"], "fairseq": ["fairseq-fixed", "fairseq"]}
+    for name in ("torch", "fairseq", "numpy", "sacrebleu", "sentencepiece", "plugin"):
+        for package in names.get(name, [name]):
+            try:
+                found[name] = importlib.metadata.version(package)
+                break
+            except importlib.metadata.PackageNotFoundError:
+                found[name] = "not installed"
+    return found
+
+
+def device_name(cpu: bool) -> str:
+    """Model of the GPU, or of the CPU."""
+    import torch
+
+    if not cpu:
+        return str(torch.cuda.get_device_name())
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def curve(log: Log, kept: Kept) -> list[dict[str, float]]:
+    """The training log, a row a report; losses in nats per token, wall over restarts."""
+    rows, before, last = [], 0.0, 0.0
+    for report in log.inner:
+        update = int(report["num_updates"])
+        wall = report.get("wall", 0.0)
+        before += last if wall < last else 0.0  # fairseq's clock begins anew after a restart
+        last = wall
+        row: dict[str, float] = {
+            "update": update,
+            "tokens": kept.tokens(update),
+            "wall_s": before + wall,
+        }
+        if "aa_loss" in report:
+            row["train_loss"] = report["aa_loss"]
+        elif "nll_loss" in report:
+            row["train_loss"] = round(report["nll_loss"] * NATS_PER_BIT, 4)
+        row.update({name: report[key] for name, key in _CURVE.items() if key in report})
+        rows.append(row)
+    return rows
+
+
+def training(log: Log, kept: Kept, end: dict[str, float]) -> dict[str, float]:
+    """What training cost."""
+    update = int(end["update"])
+    considered, kept_pairs = log.last("aa_considered"), log.last("aa_kept")
+    return {
+        "tokens": kept.tokens(update),
+        "padded_tokens": kept.padded_tokens(update),
+        "updates": update,
+        "wall_s": end["wall_s"],
+        "train_wall_s": sum(report.get("train_wall", 0.0) for report in log.epochs),
+        "cpu_s": end["cpu_s"],
+        "pairs": len(kept.ids),
+        "considered": considered or 0.0,
+        "keep": kept_pairs / considered if considered and kept_pairs else 1.0,
+        "passes": log.last("aa_pass") or 0.0,
+    }
+
+
+def write_record(
+    run: Run,
+    folder: Path,
+    corpus: Path,
+    key: str,
+    marks: list[dict[str, float]],
+    signatures: dict[str, str],
+    cpu: bool,
+) -> None:
+    """Write counts.npy and, last, record.json.
+
+    Args:
+        marks: in order, each with update, wall_s, cpu_s and the scores
+    """
+    import torch
+
+    log = fairseq_log.read(folder / "train.log")
+    kept = Kept(trace.read(folder / "trace"), load_pairs(corpus / "data-bin"))
+    for mark in marks:
+        mark["tokens"] = kept.tokens(int(mark["update"]))
+        mark["padded_tokens"] = kept.padded_tokens(int(mark["update"]))
+    cost = training(log, kept, marks[-1])
+    record: dict[str, Any] = {
+        "run": run.id,
+        "corpus": run.corpus,
+        "architecture": run.architecture,
+        "arm": run.arm,
+        "budget": run.budget,
+        "seed": run.seed,
+        "updates": run.updates,
+        "settings": {"key": key, "flags": model_words(run)},
+        "versions": versions(),
+        "commit": commit(),
+        "device": device_name(cpu),
+        "threads": torch.get_num_threads(),
+        "jobs": int(os.environ.get(JOBS, "1")),
+        "train": cost,
+        "signatures": signatures,
+        "marks": marks,
+        "curve": curve(log, kept),
+        "drift": kept.drift([int(mark["update"]) for mark in marks]),
+        "drift_all": kept.drift_all(),
+        "hypotheses": "test.hyp.txt",
+    }
+    if (corpus / "labels.txt").is_file():
+        record["labels"] = kept.labels(corpus / "labels.txt", cost["passes"])
+    with open(folder / ".counts.npy.tmp", "wb") as stream:
+        np.save(stream, kept.counts())
+    os.replace(folder / ".counts.npy.tmp", folder / "counts.npy")
+    with whole_files(folder / "record.json") as (text,):
+        json.dump(record, text)

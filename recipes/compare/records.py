@@ -1,0 +1,180 @@
+"""Read the records of runs and check them: what `recipes.compare.run` wrote, or nothing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Dict, Iterable, Mapping, Sequence
+
+from preprocess.text import UserError, read_lines
+
+Values = Dict[str, float]
+TEXTS = ("run", "corpus", "architecture", "arm", "commit", "device")
+COUNTS = ("seed", "updates", "threads", "jobs")
+TRAIN = ("tokens", "padded_tokens", "wall_s", "cpu_s")
+MARK = ("update", "tokens", "wall_s", "valid_loss", "slice_loss", "BLEU", "chrF2")
+AGAIN = "remove it and run `python -m recipes.compare.run` again"
+
+
+@dataclass(frozen=True)
+class Record:
+    """One run, as `recipes.compare.run` recorded it; losses in nats per token, times in seconds."""
+
+    run: str
+    corpus: str
+    architecture: str
+    arm: str
+    budget: float  # share of the full number of updates
+    seed: int
+    updates: int
+    commit: str
+    device: str
+    threads: int
+    jobs: int  # runs side by side on the machine
+    train: Values
+    marks: list[Values]  # in order of updates; the last is the end of the run
+    signatures: Mapping[str, str]  # metric -> signature of sacreBLEU
+    folder: Path  # of the run: counts.npy, hypotheses
+    source: str  # file (and line) it was read from
+    hypotheses: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    curve: list[Values] = field(default_factory=list)
+    drift: list[Values] = field(default_factory=list)
+    drift_all: Values = field(default_factory=dict)
+    labels: Mapping[str, Values] = field(default_factory=dict)
+    text: str = ""  # the JSON in one fixed order: two records are the same if it is
+
+    @property
+    def condition(self) -> tuple[str, int, int]:
+        """(device, threads, jobs): times are comparable only where it is the same."""
+        return self.device, self.threads, self.jobs
+
+    @property
+    def end(self) -> Values:
+        return self.marks[-1]
+
+
+def _wrong(where: str, what: str, found: object, expected: str) -> UserError:
+    return UserError(f"{where}: {what} is {found!r}; expected {expected}: {AGAIN}")
+
+
+def _number(value: object, where: str, what: str) -> float:
+    """A number; null is one that could not be measured (a loss that diverged)."""
+    if value is None:
+        return float("nan")
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise _wrong(where, what, value, "a number")
+    return float(value)
+
+
+def _values(raw: object, keys: Iterable[str], where: str, what: str) -> Values:
+    if not isinstance(raw, dict):
+        raise _wrong(where, what, raw, "an object with " + ", ".join(keys))
+    missing = [key for key in keys if key not in raw]
+    if missing:
+        raise UserError(f"{where}: {what} lacks {', '.join(missing)}: {AGAIN}")
+    return {key: _number(value, where, f"{what}.{key}") for key, value in raw.items()}
+
+
+def _rows(raw: Mapping[str, object], key: str, keys: Iterable[str], where: str) -> list[Values]:
+    rows = raw.get(key, [])
+    if not isinstance(rows, list):
+        raise _wrong(where, key, rows, "a list")
+    return [_values(row, keys, where, f"{key}[{i}]") for i, row in enumerate(rows)]
+
+
+def _strings(raw: Mapping[str, object], key: str, where: str) -> dict[str, str]:
+    value = raw.get(key) or {}
+    if not isinstance(value, dict):
+        raise _wrong(where, key, value, "an object")
+    return {str(name): str(text) for name, text in value.items()}
+
+
+def parse(raw: object, folder: Path | None, where: str, runs: Path | None = None) -> Record:
+    """Check one JSON object and return the record; `folder` or `runs`/RUN is the run's own.
+
+    Raises UserError, naming the place, where a key is missing or of the wrong type.
+    """
+    if not isinstance(raw, dict):
+        raise _wrong(where, "the record", raw, "a JSON object")
+    missing = [k for k in (*TEXTS, *COUNTS, "budget", "train", "marks") if k not in raw]
+    if missing:
+        raise UserError(f"{where}: the record lacks {', '.join(missing)}: {AGAIN}")
+    for key in TEXTS:
+        if not isinstance(raw[key], str):
+            raise _wrong(where, key, raw[key], "text")
+    for key in COUNTS:
+        if isinstance(raw[key], bool) or not isinstance(raw[key], int):
+            raise _wrong(where, key, raw[key], "a whole number")
+    budget = _number(raw["budget"], where, "budget")
+    marks = _rows(raw, "marks", MARK, where)
+    updates = [mark["update"] for mark in marks]
+    if not marks or updates != sorted(set(updates)):
+        raise _wrong(where, "updates of marks", updates, "at least one, rising")
+    if not budget > 0:
+        raise _wrong(where, "budget", budget, "a share above 0")
+    labels = raw.get("labels") or {}
+    if not isinstance(labels, dict):
+        raise _wrong(where, "labels", labels, "an object")
+    return Record(
+        **{key: raw[key] for key in (*TEXTS, *COUNTS)},
+        budget=budget,
+        train=_values(raw["train"], TRAIN, where, "train"),
+        marks=marks,
+        signatures=_strings(raw, "signatures", where),
+        folder=folder or (runs or Path()) / str(raw["run"]),
+        source=where,
+        hypotheses=str(raw.get("hypotheses") or ""),
+        versions=_strings(raw, "versions", where),
+        curve=_rows(raw, "curve", ("update",), where),
+        drift=_rows(raw, "drift", ("update", "length", "rarity"), where),
+        drift_all=_values(raw.get("drift_all") or {}, (), where, "drift_all"),
+        labels={
+            str(name): _values(value, ("pairs", "trained", "considered"), where, f"labels.{name}")
+            for name, value in labels.items()
+        },
+        text=json.dumps(raw, sort_keys=True),
+    )
+
+
+def _decode(text: str, where: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise UserError(f"{where} is not JSON ({error}); expected one record: {AGAIN}") from error
+
+
+def _read(path: Path) -> list[Record]:
+    if path.suffix != ".jsonl":
+        where = str(path)
+        return [parse(_decode("\n".join(read_lines(path)), where), path.parent, where)]
+    lines = [(f"{path}:{i}", line) for i, line in enumerate(read_lines(path), 1) if line.strip()]
+    return [parse(_decode(line, at), None, at, path.parent / "runs") for at, line in lines]
+
+
+def _files(path: Path) -> list[Path]:
+    """A record's file itself, or those under a folder: of runs, else collected ones."""
+    if not path.is_dir():
+        return [path]
+    found = sorted(path.rglob("record.json")) or sorted(path.glob("*.jsonl"))
+    if not found:
+        raise UserError(
+            f"{path} holds neither record.json nor *.jsonl; expected the folder that "
+            f"`python -m recipes.compare.run` wrote: run that first"
+        )
+    return found
+
+
+def load(paths: Sequence[Path]) -> list[Record]:
+    """Read all records; one that is there twice, word for word, counts once."""
+    records: list[Record] = []
+    for record in (record for path in paths for file in _files(path) for record in _read(file)):
+        twins = [i for i, known in enumerate(records) if known.text == record.text]
+        if not twins:
+            records.append(record)
+        elif not records[twins[0]].folder.is_dir():  # a collected record has no folder: prefer
+            records[twins[0]] = record  # the one with hypotheses beside it
+    if not records:
+        raise UserError(f"no record in {', '.join(map(str, paths))}: run `recipes.compare.run`")
+    return records

@@ -1,0 +1,128 @@
+"""Tables and pictures of many runs, from their records.
+
+python -m recipes.compare.report runs/compare --out recipes/compare/results --bar-arm autoassist
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Sequence
+
+from preprocess.text import whole_files
+from recipes.compare import examples, figures, tables
+from recipes.compare.bar import judge
+from recipes.compare.notes import notes
+from recipes.compare.records import Record, load
+from recipes.compare.sections import Section, sections
+from recipes.compare.significance import SAMPLES, bootstrap
+
+READING = """Budgets are shares of the full number of updates; each run's schedule ends with its own
+budget. "x" is a ratio to uniform 1.00, plain training over the full budget. Intervals are 95% t
+intervals over seeds, of differences paired by seed. Non-inferior: the interval of the difference
+to uniform 1.00 lies above -0.3 BLEU. Losses are in nats per token, not smoothed; "slice" is held
+out of training. Times are compared only between runs on one device with the same threads and jobs
+side by side."""
+REACHING = """Tokens and time until the mean curve over seeds, smoothed to be rising and straight
+between marks, reaches the final BLEU of uniform 1.00; ratios to its whole run."""
+BAR = """Saves: non-inferior with at most 0.70 of the tokens and 0.75 of the wall time. Better than
+random: the interval of the difference at the same budget lies above 0. "-": the records do not say
+(one seed, no such run, or none on the same device)."""
+
+
+def _joined(values: Sequence[str]) -> str:
+    return ", ".join(sorted(set(values))) or "-"
+
+
+def head(records: Sequence[Record]) -> str:
+    """Where the figures come from: devices, commits, versions, signatures."""
+    names = sorted({name for r in records for name in r.versions})
+    versions = [
+        f"{n} {_joined([r.versions[n] for r in records if n in r.versions])}" for n in names
+    ]
+    metrics = sorted({name for r in records for name in r.signatures})
+    lines = [
+        f"- runs: {len(records)}",
+        f"- devices: {_joined([r.device for r in records])}",
+        f"- commits: {_joined([r.commit for r in records])}",
+        f"- versions: {'; '.join(versions) or '-'}",
+    ]
+    for name in metrics:
+        texts = _joined([r.signatures[name] for r in records if name in r.signatures])
+        lines.append(f"- {name}: {texts}")
+    return "\n".join(lines)
+
+
+def part(title: str, body: str, words: str = "") -> list[str]:
+    """A heading with its text, or nothing where there is no body."""
+    return [text for text in (f"### {title}", words, body) if text] if body else []
+
+
+def section_parts(section: Section, corpora: Path | None, out: Path) -> list[str]:
+    """All tables of one section, and what must be said beside them."""
+    print(f"{section.title}: paired bootstrap", file=sys.stderr, flush=True)
+    tests, untested = bootstrap(section, corpora)
+    files, unlisted = examples.write(section, corpora, out)
+    words = (
+        f"sacreBLEU's paired bootstrap ({SAMPLES} resamples) of the test set, each seed by itself: "
+        f"two seeds are no two test sets. Better, worse: seeds with p < {tables.ALPHA}."
+    )
+    parts = [f"## {section.title}"]
+    parts += part("Cost", tables.costs(section))
+    parts += part("Quality", tables.quality(section))
+    parts += part("To the baseline's final BLEU", tables.reaching(section), REACHING)
+    parts += part("Paired bootstrap", tables.significance(tests) if tests else "", words)
+    parts += part(
+        "Drift", tables.drift(section), "What was trained on, in units of all training pairs' mean."
+    )
+    parts += part("Labels", tables.labels(section), "Share of considered pairs trained on.")
+    listed = "\n".join(f"- [{path.name}]({path.name})" for path in files)
+    parts += part("Most kept, most skipped", listed)
+    remarks = [*notes(section), *untested, *unlisted]
+    return parts + part("Remarks", "\n".join(f"- {remark}" for remark in remarks))
+
+
+def compose(
+    records: Sequence[Record], corpora: Path | None, out: Path, arm: str, architecture: str
+) -> str:
+    """Write pictures and lists into `out` and return the text of the report."""
+    found = sections(records)
+    judged = judge(found, arm, architecture) if arm else []
+    parts = ["# Comparison of strategies", head(records), READING]
+    parts += [line.replace("###", "##", 1) for line in part("The bar", tables.bar(found), BAR)]
+    for corpus in sorted({section.corpus for section in found}):
+        own = [section for section in found if section.corpus == corpus]
+        for section in own:
+            parts += section_parts(section, corpora, out)
+        pictures = figures.draw(corpus, own, out)
+        links = "\n".join(f"![{path.stem}]({path.name})" for path in pictures)
+        parts += [f"## {corpus}: pictures", links]
+    if arm:
+        parts += [f"## The bar for {arm}", tables.judgement(judged, arm)]
+    return "\n\n".join(parts) + "\n"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument(
+        "records", nargs="+", type=Path, help="record.json or .jsonl files, or folders of them"
+    )
+    parser.add_argument("--out", type=Path, default=Path("recipes/compare/results"))
+    parser.add_argument(
+        "--corpora", type=Path, help="folder of recipes.compare.prepare (default: beside runs/)"
+    )
+    parser.add_argument("--bar-arm", default="", help="arm to judge in the end summary")
+    parser.add_argument("--bar-architecture", default="transformer", help="architecture judged")
+    options = parser.parse_args(arguments)
+    records = load(options.records)
+    text = compose(records, options.corpora, options.out, options.bar_arm, options.bar_architecture)
+    path = options.out / "report.md"
+    with whole_files(path) as (stream,):
+        stream.write(text)
+    print(text)
+    print(f"report: {path}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,195 @@
+"""Run a matrix of the comparison; what is finished is skipped, what was interrupted goes on.
+
+    python -m recipes.compare.run MATRIX|RUN ... --jobs N --out runs/compare [--cpu]
+
+Each run is a process of its own in OUT/runs/ID, where its `output` and, at its end, its record.json
+lie. All records are gathered in OUT/records.jsonl.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import IO
+
+from preprocess.text import UserError, read_lines, whole_files
+from recipes.common.data import ROOT
+from recipes.common.steps import environment, stoppable
+from recipes.compare.matrices import MATRICES, Run, runs_of
+from recipes.compare.one import LEASH, finished, settings_key
+from recipes.compare.record import COMMIT, JOBS, commit
+
+POLL = 0.2  # seconds
+
+
+class Queue:
+    """Runs side by side, each in its process; in order, but for those that wait for another.
+
+    Args:
+        runs: to do, in order
+        options: of the command line
+    """
+
+    def __init__(self, runs: list[Run], options: argparse.Namespace) -> None:
+        self.waiting, self.options = list(runs), options
+        self.total, self.begun = len(runs), 0
+        self.running: dict[Run, tuple[subprocess.Popen, IO[bytes], float]] = {}
+        self.failed: list[Run] = []
+        self.start = time.monotonic()
+        self.updates_done = 0
+        self.environment = self._environment()
+
+    def _environment(self) -> dict[str, str]:
+        jobs = self.options.jobs
+        told = {LEASH: "1", JOBS: str(jobs), COMMIT: commit()}
+        if jobs > 1:  # torch's threads of one run would only get in the way of the others
+            told["OMP_NUM_THREADS"] = "1"
+        return {"OMP_WAIT_POLICY": "passive", **environment(), **told}
+
+    def work(self) -> None:
+        """Do all runs; returns when none is left, or when time is up and those begun have ended."""
+        try:
+            while self.waiting or self.running:
+                self._begin()
+                self._collect()
+                if self.waiting and self._time_is_up() and not self.running:
+                    print(f"time is up: {len(self.waiting)} runs not begun", flush=True)
+                    return
+                time.sleep(POLL)
+        finally:
+            self._end_all()
+
+    def _time_is_up(self) -> bool:
+        limit = self.options.stop_after
+        return limit is not None and time.monotonic() - self.start > 60 * limit
+
+    def _begin(self) -> None:
+        for run in list(self.waiting):
+            if len(self.running) >= self.options.jobs or self._time_is_up():
+                return
+            followed = run.followed
+            if followed in self.failed:
+                self.waiting.remove(run)
+                self.failed.append(run)
+                print(f"left out {run.id}: {followed.id if followed else ''} failed", flush=True)
+            elif followed not in self.waiting and followed not in self.running:
+                self.waiting.remove(run)
+                self._launch(run)
+
+    def _launch(self, run: Run) -> None:
+        folder = self.options.out / "runs" / run.id
+        folder.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "recipes.compare.one", run.id]
+        command += ["--out", str(self.options.out.resolve())]
+        command += ["--corpora", str(self.options.corpora.resolve())]
+        command += ["--cpu"] if self.options.cpu else []
+        output = open(folder / "output", "ab")
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=self.environment,
+            stdin=subprocess.PIPE,  # never written to; closed when this process is gone
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        self.begun += 1
+        self.running[run] = (process, output, time.monotonic())
+        print(f"[{self.begun}/{self.total}] begun {run.id}", flush=True)
+
+    def _collect(self) -> None:
+        for run, (process, output, begun) in list(self.running.items()):
+            status = process.poll()
+            if status is None:
+                continue
+            del self.running[run]
+            output.close()
+            assert process.stdin is not None
+            process.stdin.close()
+            took = time.monotonic() - begun
+            if status == 0 and finished(run, self.options.out, self.options.corpora):
+                self.updates_done += run.updates
+                print(f"ended {run.id} in {took:.0f} s{self._eta()}", flush=True)
+            else:
+                self.failed.append(run)
+                path = self.options.out / "runs" / run.id / "output"
+                print(f"FAILED {run.id} (status {status}): {last_line(path)} ({path})", flush=True)
+
+    def _eta(self) -> str:
+        """Time left at the rate so far: updates of finished runs over time since the start."""
+        left = sum(run.updates for run in (*self.waiting, *self.running))
+        if not left:
+            return ""
+        seconds = (time.monotonic() - self.start) * left / max(self.updates_done, 1)
+        return f"; about {seconds / 60:.0f} min left"
+
+    def _end_all(self) -> None:
+        for process, _, _ in self.running.values():
+            if process.poll() is None:
+                process.terminate()
+        for process, output, _ in self.running.values():
+            try:
+                process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            output.close()
+
+
+def last_line(path: Path) -> str:
+    """The last line that a run wrote: its error, mostly."""
+    with open(path, encoding="utf-8", errors="replace") as stream:
+        lines = [line.strip() for line in stream if line.strip()]
+    return lines[-1] if lines else "no output"
+
+
+def gather(out: Path) -> int:
+    """Write records.jsonl from all finished runs; return how many."""
+    paths = sorted((out / "runs").glob("*/record.json"))
+    with whole_files(out / "records.jsonl") as (stream,):
+        for path in paths:
+            stream.write(json.dumps(json.loads("\n".join(read_lines(path)))) + "\n")
+    return len(paths)
+
+
+def run_matrix(options: argparse.Namespace) -> int:
+    """Do the runs; return the exit status."""
+    runs = runs_of(options.matrix)
+    for run in runs:
+        settings_key(run, options.corpora / run.corpus)  # an unprepared corpus is refused at once
+    done = [run for run in runs if finished(run, options.out, options.corpora)]
+    left = [run for run in runs if run not in done]
+    print(
+        f"{len(runs)} runs, {len(done)} of them finished, {options.jobs} side by side", flush=True
+    )
+    queue = Queue(left, options)
+    queue.work()
+    count = gather(options.out)
+    print(f"{count} records in {options.out / 'records.jsonl'}", flush=True)
+    for run in queue.failed:
+        print(f"failed: {run.id}", flush=True)
+    return 1 if queue.failed else 0
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("matrix", nargs="+", help=f"{', '.join(MATRICES)}, or a run's id")
+    parser.add_argument("--jobs", type=int, default=1, help="runs side by side")
+    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "compare")
+    parser.add_argument("--corpora", type=Path, help="default: OUT/corpora")
+    parser.add_argument("--cpu", action="store_true", help="use no GPU, though there is one")
+    parser.add_argument("--stop-after", type=float, metavar="MIN", help="begin no run after that")
+    options = parser.parse_args(arguments)
+    if options.jobs < 1:
+        raise UserError(f"--jobs is {options.jobs}; expected 1 or more")
+    options.corpora = options.corpora or options.out / "corpora"
+    with stoppable("python -m recipes.compare.run " + " ".join(arguments or sys.argv[1:])):
+        status = run_matrix(options)
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""Group records into what may be compared.
+
+A *cell* is one arm at one budget: the same run over seeds. A *section* is all cells of one corpus
+and architecture with the same full number of updates, so that budgets mean the same in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Sequence
+
+from preprocess.text import UserError
+from recipes.compare.records import Record
+
+BASELINE, CONTROL, FOLLOWER, FULL = "uniform", "random", "follow-", 1.0
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The records of one arm at one budget, in order of seeds."""
+
+    arm: str
+    budget: float
+    records: list[Record]
+
+    @property
+    def name(self) -> str:
+        return f"{self.arm} {self.budget:.2f}"
+
+    @property
+    def is_control(self) -> bool:
+        """Whether it chooses at random: a fixed share, or the share that another arm kept."""
+        return self.arm == CONTROL or self.arm.startswith(FOLLOWER)
+
+    @property
+    def seeds(self) -> list[int]:
+        return [record.seed for record in self.records]
+
+
+@dataclass(frozen=True)
+class Section:
+    """Cells that may be compared with one another, the baseline's first."""
+
+    corpus: str
+    architecture: str
+    updates: int  # of the full budget
+    cells: list[Cell]
+    device: str = ""  # named only where the same runs were made on several devices
+
+    @property
+    def title(self) -> str:
+        device = f", {self.device}" if self.device else ""
+        return f"{self.corpus}, {self.architecture}, {self.updates:,} updates{device}"
+
+    def cell(self, arm: str, budget: float) -> Cell | None:
+        found = [c for c in self.cells if c.arm == arm and abs(c.budget - budget) < 1e-6]
+        return found[0] if found else None
+
+    @property
+    def baseline(self) -> Cell | None:
+        """Plain training over the full budget."""
+        return self.cell(BASELINE, FULL)
+
+    def control(self, cell: Cell) -> Cell | None:
+        """Random choice at the cell's budget: at the cell's own keep rates if there is such a run.
+
+        None for a cell that is a control itself.
+        """
+        if cell.is_control:
+            return None
+        following = self.cell(FOLLOWER + cell.arm, cell.budget)
+        return following or self.cell(CONTROL, cell.budget)
+
+    @property
+    def records(self) -> list[Record]:
+        return [record for cell in self.cells for record in cell.records]
+
+
+def _same_length(records: Sequence[Record]) -> list[tuple[int, list[Record]]]:
+    """Split by the full number of updates; a budget's updates are rounded, hence the 1."""
+    groups: list[tuple[float, list[Record]]] = []
+    for record in sorted(records, key=lambda r: -r.budget):
+        for full, members in groups:
+            if abs(record.updates - record.budget * full) <= 1:
+                members.append(record)
+                break
+        else:
+            groups.append((record.updates / record.budget, [record]))
+    return [(round(full), members) for full, members in sorted(groups, key=lambda g: g[0])]
+
+
+def _cells(records: Sequence[Record]) -> list[Cell]:
+    groups: dict[tuple[str, float], list[Record]] = {}
+    for record in sorted(records, key=lambda r: r.seed):
+        groups.setdefault((record.arm, record.budget), []).append(record)
+    order = {BASELINE: 0, CONTROL: 1}
+    keys = sorted(groups, key=lambda key: (order.get(key[0], 2), key[0], -key[1]))
+    return [Cell(arm, budget, groups[arm, budget]) for arm, budget in keys]
+
+
+def _twice(records: Sequence[Record]) -> tuple[Record, Record] | None:
+    """Two records of the same arm, budget and seed, if there are any."""
+    seen: dict[tuple[str, float, int], Record] = {}
+    for record in records:
+        key = (record.arm, record.budget, record.seed)
+        if key in seen:
+            return seen[key], record
+        seen[key] = record
+    return None
+
+
+def sections(records: Sequence[Record]) -> list[Section]:
+    """Group records into sections; raises UserError where two records are the same run.
+
+    The same run on two devices is no mistake: each device then is a section of its own.
+    """
+    found = []
+    for corpus, architecture in sorted({(r.corpus, r.architecture) for r in records}):
+        members = [r for r in records if (r.corpus, r.architecture) == (corpus, architecture)]
+        for updates, group in _same_length(members):
+            devices = sorted({r.device for r in group}) if _twice(group) else [""]
+            for device in devices:
+                part = [r for r in group if device in ("", r.device)]
+                found.append(Section(corpus, architecture, updates, _cells(part), device))
+                _check(found[-1])
+    return found
+
+
+def _check(section: Section) -> None:
+    twice = _twice(section.records)
+    if twice:
+        a, b = twice
+        raise UserError(
+            f"two records of {a.run} on {a.device}: {a.source} (commit {a.commit}) and {b.source} "
+            f"(commit {b.commit}); expected one: leave one of them out of the command"
+        )
+    signatures = sorted({r.signatures.get("BLEU", "none") for r in section.records})
+    if len(signatures) > 1:
+        raise UserError(
+            f"{section.title}: BLEU scores of several signatures ({', '.join(signatures)}) cannot "
+            f"be compared; expected one: give only records of one"
+        )

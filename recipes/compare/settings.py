@@ -1,0 +1,97 @@
+"""Models and budgets of the comparison, all in one place; nothing here depends on the arm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MARKS = 5  # of a full budget, at equal distances; measured on
+LOG_POINTS = 200  # reports of a full budget in the log
+BEAM, LENPEN = 5, 1.0
+MAX_LEN_A, MAX_LEN_B = 1.2, 10  # a translation has at most a * source pieces + b pieces
+GENERATE_TOKENS = 8000  # source tokens to a batch when translating and when measuring losses
+SMOOTHING = 0.1
+MEASURE_VERSION = 1  # a new number measures (and so trains) again
+
+
+def _transformer(dim: int, ffn: int, heads: int, layers: int) -> list[str]:
+    words = ["--arch", "transformer", "--share-all-embeddings"]
+    for side in ("encoder", "decoder"):
+        words += [f"--{side}-layers", str(layers), f"--{side}-embed-dim", str(dim)]
+        words += [f"--{side}-ffn-embed-dim", str(ffn), f"--{side}-attention-heads", str(heads)]
+        words += [f"--{side}-normalize-before"]
+    return words
+
+
+# the softmax goes through decoder-out-embed-dim: as wide as the embeddings, it shares them
+ARCHITECTURES = {
+    "transformer": _transformer(128, 512, 4, 3),
+    "wide": _transformer(256, 1024, 4, 3),
+    "lstm": [
+        *["--arch", "lstm", "--share-all-embeddings", "--encoder-bidirectional"],
+        *["--encoder-embed-dim", "128", "--encoder-hidden-size", "128", "--encoder-layers", "1"],
+        *["--decoder-embed-dim", "128", "--decoder-hidden-size", "256", "--decoder-layers", "1"],
+        *["--decoder-out-embed-dim", "128"],
+    ],
+    "fconv": [
+        *["--arch", "fconv", "--share-input-output-embed"],
+        *["--encoder-embed-dim", "128", "--encoder-layers", "[(128, 3)] * 4"],
+        *["--decoder-embed-dim", "128", "--decoder-layers", "[(128, 3)] * 4"],
+        *["--decoder-out-embed-dim", "128"],
+    ],
+    "tiny": _transformer(16, 32, 2, 1),  # for tests: seconds a run
+}
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a model is trained on a corpus when the budget is 1.
+
+    Attributes:
+        updates: of the full budget
+        max_tokens: to a batch, padding included
+        lr: at its peak
+        warmup: updates to the peak, of the full budget; a shorter one has as much less
+        dropout, clip: share, and norm of the gradient
+        marks: where a full budget is measured, at equal distances
+    """
+
+    updates: int
+    max_tokens: int
+    lr: float
+    warmup: int
+    dropout: float
+    clip: float = 1.0
+    marks: int = 8
+
+
+# architecture -> corpus -> settings; "" stands for every corpus that has no line of its own
+TRAINING = {
+    "transformer": {
+        "multi30k": Training(3600, 4096, 5e-3, 300, 0.3),
+        "tatoeba": Training(2600, 8192, 5e-3, 300, 0.1),
+        "msdocs": Training(2800, 8192, 5e-3, 300, 0.1),
+        "noisy": Training(1000, 4096, 5e-3, 200, 0.3),
+    },
+    "wide": {
+        "multi30k": Training(900, 4096, 2e-3, 150, 0.3),
+        "tatoeba": Training(12000, 4096, 1.5e-3, 1000, 0.1),
+        "msdocs": Training(20000, 8192, 1e-3, 1500, 0.1),
+        "noisy": Training(4500, 4096, 2e-3, 400, 0.3),
+    },
+    "lstm": {"": Training(900, 4096, 3e-3, 150, 0.3)},
+    "fconv": {"": Training(900, 4096, 2e-3, 150, 0.2, clip=0.1)},
+    "tiny": {"": Training(120, 250, 1e-2, 4, 0.1, marks=2)},
+}
+
+
+def training_of(architecture: str, corpus: str) -> Training:
+    """The settings of a model on a corpus."""
+    table = TRAINING[architecture]
+    return table[corpus] if corpus in table else table[""]
+
+
+def marks_of(training: Training, updates: int) -> list[int]:
+    """Updates at which a run is measured: those of the full budget that it reaches, and its end."""
+    share = training.updates / training.marks
+    reached = [round(share * mark) for mark in range(1, training.marks + 1)]
+    return [mark for mark in reached if 0 < mark < updates] + [updates]

@@ -1,0 +1,125 @@
+"""Paired bootstrap resampling of BLEU between runs of the same seed: sacreBLEU's own test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Dict, List, NamedTuple, Sequence, Tuple
+
+import sacrebleu
+from sacrebleu.significance import PairedTest
+
+from preprocess.text import UserError, read_lines
+from recipes.compare.records import Record
+from recipes.compare.sections import Cell, Section
+
+SAMPLES = 1000  # resamples, sacreBLEU's default
+TOLERANCE = 0.01  # BLEU between a record and its stored hypotheses
+
+
+class Paired(NamedTuple):
+    """One run against another of the same seed: difference in BLEU and p-value.
+
+    p is 1 where both translate alike: sacreBLEU's count of larger differences is then empty, and
+    would make nothing look significant.
+    """
+
+    seed: int
+    difference: float
+    p: float
+
+
+Tests = Dict[Tuple[str, str], List[Paired]]  # (cell, cell it is held against) -> one per seed
+
+
+def reference_file(section: Section, corpora: Path | None) -> Path:
+    """Return the test references: under `corpora`, else beside the folder of the runs."""
+    return text_folder(section.records, corpora) / "test.de"
+
+
+def text_folder(records: Sequence[Record], corpora: Path | None) -> Path:
+    """Return the folder of the corpus' text; runs lie in OUT/runs/RUN, corpora in OUT/corpora.
+
+    Collected records may lie elsewhere: the first that has its corpus beside it tells.
+    """
+    bases = [corpora] if corpora else [r.folder.parent.parent / "corpora" for r in records]
+    folders = [base / records[0].corpus / "text" for base in bases]
+    return next((folder for folder in folders if folder.is_dir()), folders[0])
+
+
+def hypotheses(record: Record, references: Sequence[str]) -> list[str] | None:
+    """Return the stored translations, detokenised, or None where there are none.
+
+    Raises UserError if they are not of these references: another number of lines, or another BLEU.
+    """
+    path = record.folder / record.hypotheses
+    if not record.hypotheses or not path.is_file():
+        return None
+    lines = list(read_lines(path))
+    if len(lines) != len(references):
+        raise UserError(
+            f"{path} holds {len(lines)} translations; expected {len(references)}, one a line of "
+            f"the test set: name the right folder in --corpora, or measure the run again"
+        )
+    score = sacrebleu.BLEU().corpus_score(lines, [list(references)]).score
+    if abs(score - record.end["BLEU"]) > TOLERANCE:
+        raise UserError(
+            f"{path} scores BLEU {score:.2f}, its record says {record.end['BLEU']:.2f}; expected "
+            f"the same: name the right folder in --corpora, or measure the run again"
+        )
+    return lines
+
+
+def paired(
+    base: Sequence[str], systems: Sequence[Sequence[str]], references: Sequence[str]
+) -> list[tuple[float, float]]:
+    """Return (difference in BLEU, two-sided p-value) of each system against `base`.
+
+    As `sacrebleu --paired-bs`: Koehn 2004, with the seed SACREBLEU_SEED or 12345.
+    """
+    named: list[tuple[str, Sequence[str]]] = [
+        ("base", list(base)),
+        *((str(i), list(s)) for i, s in enumerate(systems)),
+    ]
+    metrics = {"BLEU": sacrebleu.BLEU(references=[list(references)])}
+    _, scores = PairedTest(named, metrics, None, test_type="bs", n_samples=SAMPLES)()
+    results = scores["BLEU"]
+    return [(r.score - results[0].score, r.p_value) for r in results[1:]]  # type: ignore[union-attr,misc]
+
+
+def comparisons(section: Section) -> list[tuple[Cell, list[Cell]]]:
+    """Return (cell held against, cells): all against the baseline, and each against its control."""
+    found = []
+    if section.baseline:
+        found.append((section.baseline, [c for c in section.cells if c is not section.baseline]))
+    for control in (c for c in section.cells if c.is_control):
+        rivals = [c for c in section.cells if section.control(c) is control]
+        rivals = [c for c in rivals if c is not section.baseline]  # held against it above
+        found.append((control, rivals))
+    return found
+
+
+def bootstrap(section: Section, corpora: Path | None) -> tuple[Tests, list[str]]:
+    """Run all tests of a section; returns them and remarks on what could not be tested."""
+    path = reference_file(section, corpora)
+    if not path.is_file():
+        return {}, [
+            f"no paired bootstrap: found no {section.corpus}/text/{path.name}; name the folder "
+            f"that {section.corpus} lies in by --corpora"
+        ]
+    references = list(read_lines(path))
+    texts = {r.run: hypotheses(r, references) for r in section.records}
+    missing = sorted(run for run, text in texts.items() if text is None)
+    remarks = [f"no paired bootstrap for {', '.join(missing)}: no hypotheses"] if missing else []
+    tests: Tests = {}
+    for base, cells in comparisons(section):
+        for record in base.records:
+            rivals = [(c, r) for c in cells for r in c.records if r.seed == record.seed]
+            named = [(c, t) for c, t in ((c, texts[r.run]) for c, r in rivals) if t is not None]
+            own = texts[record.run]
+            if own is None or not named:
+                continue
+            results = paired(own, [text for _, text in named], references)
+            for (cell, text), (delta, p) in zip(named, results):
+                pair = Paired(record.seed, delta, 1.0 if text == own else p)
+                tests.setdefault((cell.name, base.name), []).append(pair)
+    return tests, remarks

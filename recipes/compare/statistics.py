@@ -1,0 +1,164 @@
+"""Means over seeds with their intervals, paired differences, ratios of cost, and crossings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, Sequence
+
+import numpy as np
+from scipy import stats
+from sklearn.isotonic import IsotonicRegression
+
+from recipes.compare.records import Record, Values
+from recipes.compare.sections import Cell, Section
+
+CONFIDENCE = 0.95
+MARGIN = 0.3  # BLEU; non-inferior: the interval of the difference lies above minus this
+
+
+class Estimate(NamedTuple):
+    """A mean over `n` seeds; `low` and `high` (its 95% t interval) are None for a single seed."""
+
+    mean: float
+    low: float | None
+    high: float | None
+    n: int
+
+    def above(self, bound: float) -> bool | None:
+        """Whether the whole interval lies above `bound`; None: one seed has no interval."""
+        return None if self.low is None else self.low > bound
+
+
+def estimate(values: Sequence[float]) -> Estimate | None:
+    """Return the mean and its two-sided 95% t interval over seeds; None of no values."""
+    n = len(values)
+    if n == 0:
+        return None
+    mean = float(np.mean(values))
+    if n == 1:
+        return Estimate(mean, None, None, 1)
+    half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, n - 1) * stats.sem(values))
+    return Estimate(mean, mean - half, mean + half, n)
+
+
+def end(cell: Cell, key: str) -> Estimate | None:
+    """Estimate of a figure at the end of the runs; None where no run has it."""
+    return estimate([r.end[key] for r in cell.records if key in r.end])
+
+
+def difference(cell: Cell, other: Cell, key: str = "BLEU") -> Estimate | None:
+    """Estimate of cell minus other at the end, paired by seed; None without a common seed."""
+    others = {r.seed: r.end[key] for r in other.records}
+    return estimate([r.end[key] - others[r.seed] for r in cell.records if r.seed in others])
+
+
+def ratio(cell: Cell, base: Cell, key: str) -> float:
+    """Ratio of means of a count of the whole run (tokens, padded_tokens); any device will do."""
+    mine, theirs = ([r.train[key] for r in c.records] for c in (cell, base))
+    return float(np.mean(mine) / np.mean(theirs))
+
+
+def _scales(base: Cell, key: str) -> dict[tuple[str, int, int], float]:
+    """Condition -> mean of a time of the baseline's runs under it."""
+    times: dict[tuple[str, int, int], list[float]] = {}
+    for record in base.records:
+        times.setdefault(record.condition, []).append(record.train[key])
+    return {condition: float(np.mean(values)) for condition, values in times.items()}
+
+
+def comparable(cell: Cell, base: Cell) -> list[Record]:
+    """The cell's records made on a device, with threads and jobs, that the baseline ran on too."""
+    conditions = {r.condition for r in base.records}
+    return [r for r in cell.records if r.condition in conditions]
+
+
+def commonest(section: Section) -> tuple[str, int, int]:
+    """The condition that most runs of a section share: one axis of time holds one condition."""
+    conditions = [record.condition for record in section.records]
+    return max(sorted(set(conditions)), key=conditions.count)
+
+
+def time_ratio(cell: Cell, base: Cell, key: str = "wall_s") -> float | None:
+    """Mean over runs of a time, in units of the baseline's mean under the same condition.
+
+    None if no run of the cell shares device, threads and jobs with one of the baseline: such times
+    are not comparable.
+    """
+    scales = _scales(base, key)
+    ratios = [r.train[key] / scales[r.condition] for r in comparable(cell, base)]
+    return float(np.mean(ratios)) if ratios else None
+
+
+def mean_curve(rows: Sequence[Sequence[Values]], keys: Sequence[str]) -> dict[str, np.ndarray]:
+    """Mean over runs of each key, at the updates where every run has all the keys.
+
+    `rows` holds one list of rows per run. Returns arrays of equal length, "update" among them.
+    """
+    by_update = [{row["update"]: row for row in run if all(k in row for k in keys)} for run in rows]
+    common = sorted(set.intersection(*(set(run) for run in by_update))) if by_update else []
+    curve = {k: np.array([np.mean([run[u][k] for run in by_update]) for u in common]) for k in keys}
+    return {**curve, "update": np.array(common, dtype=float)}
+
+
+def smooth(values: Sequence[float] | np.ndarray) -> np.ndarray:
+    """The nearest curve that never falls (isotonic regression, equal weights).
+
+    The first crossing of a noisy curve comes too early: one lucky mark is enough. Here a later,
+    lower mark takes the luck back.
+    """
+    return np.asarray(IsotonicRegression().fit_transform(np.arange(len(values)), values))
+
+
+def crossing(
+    x: Sequence[float] | np.ndarray, y: Sequence[float] | np.ndarray, target: float
+) -> float | None:
+    """Where the straight lines between the points (rising y) first reach `target`, or None.
+
+    Nothing is known before the first point: one that is already there is the answer.
+    """
+    there = np.flatnonzero(np.asarray(y) >= target - 1e-9)
+    if not len(there):
+        return None
+    i = int(there[0])
+    if i == 0:
+        return float(x[0])
+    return float(np.interp(target, [y[i - 1], y[i]], [x[i - 1], x[i]]))
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What it took to reach the baseline's final BLEU, as ratios to the baseline's whole run."""
+
+    target: float  # BLEU: the baseline's mean at its end
+    tokens: float | None  # None: not reached
+    wall: float | None  # None: not reached, or no comparable run
+    seeds: int  # runs whose own curve reaches it
+    best: float  # highest point of the mean curve, smoothed
+
+
+def reach(cell: Cell, base: Cell) -> Reach:
+    """Follow the cell's mean curve over marks up to the baseline's final BLEU.
+
+    The mean over seeds, smoothed to be rising, straight between marks. The baseline itself can be
+    below 1: its curve may be flat before its end.
+    """
+    target = float(np.mean([r.end["BLEU"] for r in base.records]))
+    tokens = float(np.mean([r.train["tokens"] for r in base.records]))
+    walls = _scales(base, "wall_s")
+    curve = mean_curve([r.marks for r in cell.records], ["tokens", "BLEU"])
+    rising = smooth(curve["BLEU"]) if len(curve["BLEU"]) else np.zeros(0)
+    at = crossing(curve["update"], rising, target)
+    if at is None:
+        spent = wall = None
+    else:
+        spent = float(np.interp(at, curve["update"], curve["tokens"])) / tokens
+        ratios = [_wall_at(r, at) / walls[r.condition] for r in comparable(cell, base)]
+        wall = float(np.mean(ratios)) if ratios else None
+    own = [smooth([m["BLEU"] for m in r.marks])[-1] >= target - 1e-9 for r in cell.records]
+    return Reach(target, spent, wall, sum(own), float(rising[-1]) if len(rising) else 0.0)
+
+
+def _wall_at(record: Record, update: float) -> float:
+    """Seconds of training at an update between two marks."""
+    x, y = ([mark[key] for mark in record.marks] for key in ("update", "wall_s"))
+    return float(np.interp(update, x, y))

@@ -1,0 +1,207 @@
+"""The tables of the report, as Markdown that a terminal shows in columns too."""
+
+from __future__ import annotations
+
+import math
+from typing import Sequence
+
+import numpy as np
+from tabulate import tabulate  # type: ignore[import-untyped]
+
+from recipes.compare.bar import CORPORA, Answer, answers, verdict
+from recipes.compare.records import Values
+from recipes.compare.sections import Cell, Section
+from recipes.compare.significance import Tests
+from recipes.compare.statistics import Estimate, comparable, difference, end, ratio, reach
+from recipes.compare.statistics import time_ratio as of_time
+
+ALPHA = 0.05  # level at which the bootstrap counts a run as better or worse
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def yes(value: bool | None) -> str:
+    return "-" if value is None else "yes" if value else "no"
+
+
+def interval(value: Estimate | None, sign: str = "", digits: int = 2) -> str:
+    """Format "mean [low, high]"; a single seed has no interval, and says so."""
+    if value is None:
+        return "-"
+    form = f"{{:{sign}.{digits}f}}"
+    if value.low is None or value.high is None:
+        return f"{form.format(value.mean)} (1 seed)"
+    return " ".join(
+        [form.format(value.mean), f"[{form.format(value.low)}, {form.format(value.high)}]"]
+    )
+
+
+def table(rows: Sequence[Sequence[str]], headers: Sequence[str]) -> str:
+    align = ["left", *["right"] * (len(headers) - 1)]
+    return tabulate(rows, headers, tablefmt="pipe", colalign=align, disable_numparse=True)
+
+
+def _mean(cell: Cell, key: str) -> float | None:
+    values = [r.train[key] for r in cell.records if key in r.train]
+    return float(np.mean(values)) if values else None
+
+
+def _scaled(cell: Cell, key: str, unit: float) -> float | None:
+    value = _mean(cell, key)
+    return None if value is None else value / unit
+
+
+def costs(section: Section) -> str:
+    """What each cell spent, and as ratios ("x") to the baseline's whole run."""
+    base = section.baseline
+    rows = []
+    for cell in section.cells:
+        one = len({r.condition for r in cell.records}) == 1  # a mean over machines says nothing
+        row = [cell.arm, number(cell.budget), str(len(cell.records))]
+        row += [f"{np.mean([r.updates for r in cell.records]):,.0f}"]
+        for key in ("tokens", "padded_tokens"):
+            row += [
+                number(_scaled(cell, key, 1e6)),
+                number(ratio(cell, base, key) if base else None),
+            ]
+        for key in ("wall_s", "cpu_s"):
+            row += [number(_scaled(cell, key, 60), 1) if one else "mixed"]
+            row += [number(of_time(cell, base, key) if base else None)]
+        rows.append([*row, number(_mean(cell, "keep")), number(_mean(cell, "passes"), 1)])
+    headers = ["arm", "budget", "seeds", "updates", "Mtokens", "x", "Mpadded", "x"]
+    return table(rows, [*headers, "wall min", "x", "CPU min", "x", "keep", "passes"])
+
+
+def quality(section: Section) -> str:
+    """BLEU with its interval over seeds and paired differences; other figures as means."""
+    base = section.baseline
+    known = {answer.cell.name: answer for answer in answers(section)}
+    rows = []
+    for cell in section.cells:
+        answer = known.get(cell.name)
+        control = section.control(cell)
+        row = [cell.arm, number(cell.budget), str(len(cell.records)), interval(end(cell, "BLEU"))]
+        row += [interval(difference(cell, base), "+") if base and cell is not base else "-"]
+        row += [yes(answer.non_inferior) if answer else "-"]
+        row += [interval(difference(cell, control), "+") if control else "-"]
+        for key, digits in (("valid_BLEU", 2), ("chrF2", 2), ("valid_loss", 3), ("slice_loss", 3)):
+            value = end(cell, key)
+            row += [number(value.mean if value else None, digits)]
+        rows.append(row)
+    headers = ["arm", "budget", "seeds", "BLEU [95%]", "to uniform 1.00", "non-inf."]
+    headers += ["to random, same budget", "valid BLEU", "chrF2", "valid loss", "slice loss"]
+    return table(rows, headers)
+
+
+def reaching(section: Section) -> str:
+    """Tokens and time to the baseline's final BLEU, as ratios to its whole run."""
+    base = section.baseline
+    if base is None:
+        return ""
+    rows = []
+    for cell in section.cells:
+        found = reach(cell, base)
+        there = found.tokens is not None
+        alike = bool(comparable(cell, base))
+        row = [cell.arm, number(cell.budget), number(found.best), number(found.target)]
+        row += [number(found.tokens) if there else "not reached"]
+        row += [("-" if not alike else number(found.wall)) if there else "not reached"]
+        rows.append([*row, f"{found.seeds} of {len(cell.records)}"])
+    headers = ["arm", "budget", "best BLEU", "target", "tokens x", "wall x", "seeds there"]
+    return table(rows, headers)
+
+
+def significance(tests: Tests) -> str:
+    """The paired bootstrap of every seed, and how many seeds are better or worse."""
+    rows = []
+    for (cell, base), pairs in tests.items():
+        better = sum(pair.p < ALPHA and pair.difference > 0 for pair in pairs)
+        worse = sum(pair.p < ALPHA and pair.difference < 0 for pair in pairs)
+        each = ", ".join(f"{pair.seed}: {pair.difference:+.2f} ({pair.p:.3f})" for pair in pairs)
+        rows.append([cell, base, each, f"{better} of {len(pairs)}", f"{worse} of {len(pairs)}"])
+    return table(rows, ["run", "against", "seed: BLEU difference (p)", "better", "worse"])
+
+
+def bar(sections: Sequence[Section]) -> str:
+    """The bar's figures of every cell that has a baseline to be held against."""
+    found = [answer for section in sections for answer in answers(section)]
+    headers = ["corpus, architecture", "arm", "budget", "tokens x", "wall x", "BLEU to uniform"]
+    headers += ["non-inf.", "saves", "BLEU to random", "better than random"]
+    return table([[_section(a.section), *_answer(a)] for a in found], headers) if found else ""
+
+
+def _section(section: Section) -> str:
+    device = f" ({section.device})" if section.device else ""
+    return f"{section.corpus} {section.architecture} {section.updates:,}{device}"
+
+
+def _answer(answer: Answer) -> list[str]:
+    row = [answer.cell.arm, number(answer.cell.budget), number(answer.tokens), number(answer.wall)]
+    row += [interval(answer.bleu, "+"), yes(answer.non_inferior), yes(answer.saves)]
+    return [*row, interval(answer.random, "+"), yes(answer.over_random)]
+
+
+def judgement(found: Sequence[tuple[str, Answer]], arm: str) -> str:
+    """The end summary of one arm: each corpus of the bar in a line, then the verdict."""
+    known = dict(found)
+    lines = []
+    for corpus in CORPORA:
+        answer = known.get(corpus)
+        if answer is None:
+            lines.append(f"- {corpus}: no records of {arm} and uniform 1.00")
+            continue
+        lines.append(
+            f"- {answer.section.title}, budget {answer.cell.budget:.2f}: tokens "
+            f"{number(answer.tokens)}, wall {number(answer.wall)}, BLEU "
+            f"{interval(answer.bleu, '+')}, saves enough: {yes(answer.saves)}; to random "
+            f"{interval(answer.random, '+')}, better: {yes(answer.over_random)}"
+        )
+    return "\n".join([*lines, f"- {arm}: {verdict(found)}"])
+
+
+def weighted(cell: Cell, key: str) -> float | None:
+    """Mean of a drift figure over runs and intervals, in units of all training pairs' mean.
+
+    An interval counts by its updates.
+    """
+    values = []
+    for record in cell.records:
+        whole = record.drift_all.get(key)
+        rows = [row for row in record.drift if math.isfinite(row[key])]
+        if whole and rows:
+            spans = np.diff([0.0, *(row["update"] for row in rows)])
+            values.append(np.average([row[key] for row in rows], weights=spans) / whole)
+    return float(np.mean(values)) if values else None
+
+
+def drift(section: Section) -> str:
+    """Length and rarity of what was trained on, in units of all pairs; "" where not recorded."""
+    rows = []
+    for cell in section.cells:
+        length, rarity = (weighted(cell, key) for key in ("length", "rarity"))
+        if length is not None or rarity is not None:
+            rows.append([cell.arm, number(cell.budget), number(length, 3), number(rarity, 3)])
+    headers = ["arm", "budget", "target length x", "source rarity x"]
+    return table(rows, headers) if rows else ""
+
+
+def labels(section: Section) -> str:
+    """Share of considered pairs that were trained on, by label; "" where there are no labels."""
+    names = sorted({name for r in section.records for name in r.labels})
+    if not names:
+        return ""
+    cells = [cell for cell in section.cells if any(r.labels for r in cell.records)]
+    rows = []
+    for name in names:
+        found = [r.labels[name] for c in cells for r in c.records if name in r.labels]
+        shares = [number(_kept([r.labels.get(name, {}) for r in c.records]), 3) for c in cells]
+        rows.append([name, f"{found[0]['pairs']:,.0f}", *shares])
+    return table(rows, ["label", "pairs", *(cell.name for cell in cells)])
+
+
+def _kept(counts: Sequence[Values]) -> float | None:
+    """Trained on over considered, over all seeds."""
+    considered = sum(count.get("considered", 0.0) for count in counts)
+    return sum(count.get("trained", 0.0) for count in counts) / considered if considered else None

@@ -1,0 +1,50 @@
+"""The arms of the comparison: what each trains does not move with the plugin's defaults."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from fairseq_autoassist.config import PAPERS_RULE, AutoAssistConfig, flag
+from recipes.compare.arms import ARMS
+
+FIELDS = {flag(field.name): field for field in dataclasses.fields(AutoAssistConfig)}
+OURS = [name for name, arm in ARMS.items() if "autoassist" in arm.flags]
+BAND = {"lower": 0.3, "upper": 1.25, "floor": 0.3}
+RULES = {
+    "floor": {"floor": 0.5},
+    "middle": {"floor": 0.3},
+    "guarded": {"floor": 0.3, "upper": 2.0},
+    "inverse": {"floor": 0.2},
+    "inverse-loss": {"floor": 0.2},
+    "loss": {"floor": 0.3},
+    "band": {"floor": 0.3},
+    "easy-first": {"floor": 0.3},
+    "easy": BAND,
+    "easy-loss": BAND,
+    "paper": {},
+}
+
+
+def settings_of(name: str) -> dict[str, object]:
+    """The fields that the flags of an arm set; a flag said twice is an error."""
+    words = ARMS[name].words(1000)
+    pairs = list(zip(words[::2], words[1::2]))
+    assert len(pairs) == len(dict(pairs)), words
+    return {FIELDS[name].name: type(FIELDS[name].default)(value) for name, value in pairs}
+
+
+def test_every_arm_of_autoassist_has_its_rule_here() -> None:
+    assert set(RULES) == set(OURS)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_an_arm_says_its_rule_itself(name: str) -> None:
+    settings = settings_of(name)
+    assert {key: settings[key] for key in PAPERS_RULE} == {**PAPERS_RULE, **RULES[name]}
+    AutoAssistConfig(**settings)  # type: ignore[arg-type]
+
+
+def test_the_best_arm_is_the_default() -> None:
+    assert AutoAssistConfig(**settings_of("easy")) == AutoAssistConfig()  # type: ignore[arg-type]

@@ -1,0 +1,267 @@
+"""The report as a whole: tables, pictures, lists of pairs, and the summary of an arm."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, Sequence
+
+import numpy as np
+import pytest
+import sacrebleu
+
+from recipes.compare import examples, figures, report, tables
+from recipes.compare.records import load, parse
+from recipes.compare.sections import Section, sections
+from recipes.compare.significance import Paired, bootstrap
+from tests.support.compare_records import record, write_lines, write_runs
+
+PAIRS = 120
+REFERENCES = [f"der {i} Hund läuft durch den Park und sieht {i} Katzen" for i in range(40)]
+ENDS = {"uniform": 4, "random": 12, "paper": 6, "alone": 7}  # every n-th line is translated badly
+
+
+def rows(text: str, title: str) -> dict[str, list[str]]:
+    """The table under a heading: "arm budget" -> its other columns."""
+    lines = text.split(f"### {title}\n", 1)[1].split("\n#", 1)[0].splitlines()
+    cells = [[c.strip() for c in line.strip("|").split("|")] for line in lines if line[:1] == "|"]
+    return {" ".join(row[:2]): row[2:] for row in cells[2:]}
+
+
+def hypotheses(every: int, seed: int) -> list[str]:
+    return [
+        line.replace("Hund läuft", "Katze rennt") if i % every == seed % every else line
+        for i, line in enumerate(REFERENCES)
+    ]
+
+
+def run(arm: str, budget: float, seed: int, **changes: Any) -> tuple[dict[str, Any], list[str]]:
+    """A record that agrees with its hypotheses, and these."""
+    lines = hypotheses(ENDS[arm], seed)
+    score = sacrebleu.BLEU().corpus_score(lines, [REFERENCES]).score
+    made = record(arm, (score / 3, score / 2, score - 1, score), budget, seed, **changes)
+    if arm != "uniform":
+        made["train"].update(keep=0.6, passes=3.0)
+        made["curve"] = [
+            {"update": u, "tokens": 100.0 * u, "acc": 0.5 + u / 5000, "majority": 0.55 * (u > 0)}
+            for u in (0, 100, 200, 300)
+        ]
+        made["drift"] = [
+            {"update": 100, "length": 12.0, "rarity": 5.0},
+            {"update": 400, "length": 16.0, "rarity": 5.0},
+        ]
+        made["drift_all"] = {"length": 10.0, "rarity": 4.0}
+        made["labels"] = {
+            "clean": {"pairs": 80, "trained": 60 * seed, "considered": 100 * seed},
+            "wrong": {"pairs": 40, "trained": 9, "considered": 10},
+        }
+    return made, lines
+
+
+def matrix(root: Path, seeds: Sequence[int] = (1, 2)) -> Path:
+    """A folder as recipes.compare.run leaves it: corpus, records, hypotheses, counts."""
+    corpus = root / "corpora" / "multi30k"
+    write_lines(corpus / "text" / "test.de", REFERENCES)
+    write_lines(corpus / "text" / "train.en", [f"english {i}" for i in range(PAIRS)])
+    write_lines(corpus / "text" / "train.de", [f"deutsch {i}" for i in range(PAIRS)])
+    write_lines(corpus / "labels.txt", ["clean" if i < 80 else "wrong" for i in range(PAIRS)])
+    for seed in seeds:
+        for arm, budget in (("uniform", 1.0), ("random", 0.7), ("paper", 0.7), ("paper", 0.5)):
+            made, lines = run(arm, budget, seed)
+            write_runs(root, [made])
+            folder = root / "runs" / made["run"]
+            write_lines(folder / "test.hyp.txt", lines)
+            np.save(folder / "counts.npy", np.arange(PAIRS, dtype=np.uint16) // 4)
+    return root
+
+
+def grouped(*made: dict[str, Any]) -> Section:
+    (found,) = sections([parse(raw, Path("runs") / raw["run"], raw["run"]) for raw in made])
+    return found
+
+
+def test_report_of_a_matrix(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "results"
+    report.main([str(matrix(tmp_path)), "--out", str(out), "--bar-arm", "paper"])
+    text = (out / "report.md").read_text(encoding="utf-8")
+    assert text in capsys.readouterr().out
+    assert sorted(path.name for path in out.iterdir()) == [
+        "bleu_multi30k.png",
+        "drift_multi30k.png",
+        "figure4_multi30k.png",
+        "figure6_multi30k.png",
+        "pairs_multi30k_transformer_1000_paper.txt",
+        "pairs_multi30k_transformer_1000_random.txt",
+        "report.md",
+    ]
+    for path in out.glob("*.png"):
+        assert path.read_bytes().startswith(b"\x89PNG")
+        assert f"![{path.stem}]({path.name})" in text
+    assert "- runs: 8\n- devices: cpu A\n- commits: aaaaaaa\n" in text
+    cost = rows(text, "Cost")
+    assert cost["uniform 1.00"][:6] == ["2", "1,000", "0.10", "1.00", "0.20", "1.00"]
+    assert cost["paper 0.70"][3:] == "0.70 0.14 0.70 11.7 0.70 17.5 0.70 0.60 3.0".split()
+    quality = rows(text, "Quality")
+    assert quality["uniform 1.00"][2:5] == ["-", "-", "-"]
+    assert quality["paper 0.70"][3] == "yes"
+    assert quality["paper 0.50"][4] == "-"  # no random of this budget
+    assert "- no run of random at the same budget: paper 0.50" in text
+    reach = rows(text, "To the baseline's final BLEU")
+    assert reach["uniform 1.00"][2:] == ["1.00", "1.00", "2 of 2"]
+    bootstrap = rows(text, "Paired bootstrap")
+    assert set(bootstrap) == {
+        f"{arm} {base}"
+        for arm, base in (
+            ("random 0.70", "uniform 1.00"),
+            ("paper 0.70", "uniform 1.00"),
+            ("paper 0.50", "uniform 1.00"),
+            ("paper 0.70", "random 0.70"),
+        )
+    }
+    assert bootstrap["random 0.70 uniform 1.00"][1:] == ["2 of 2", "0 of 2"]
+    each, *counted = bootstrap["paper 0.70 random 0.70"]
+    assert [float(p) < 0.05 for p in re.findall(r"\((.*?)\)", each)] == [False, True]
+    assert counted == ["0 of 2", "1 of 2"]
+    assert text.rstrip().endswith("better than random on 0 of 3 (all needed)")
+
+
+def test_tables_of_drift_and_labels(tmp_path: Path) -> None:
+    section = grouped(*(run("paper", 0.7, seed)[0] for seed in (1, 2)), record())
+    drift = tables.drift(section).splitlines()
+    assert drift[2].replace(" ", "") == "|paper|0.70|1.500|1.250|"  # (12 + 3 * 16) / 4 of 10
+    assert len(drift) == 3  # plain training has none recorded
+    labels = [line.replace(" ", "") for line in tables.labels(section).splitlines()]
+    assert labels[0] == "|label|pairs|paper0.70|"
+    assert labels[2:] == ["|clean|80|0.600|", "|wrong|40|0.900|"]
+    plain = grouped(record())
+    assert tables.drift(plain) == tables.labels(plain) == ""
+
+
+def test_not_reached_and_not_comparable_are_said() -> None:
+    section = grouped(
+        record(),
+        record("paper", (10, 20, 21, 22), 0.7),
+        record("spl", (10, 20, 29, 30.5), device="gpu B"),
+    )
+    found = {
+        line.split("|")[1].strip(): [c.strip() for c in line.split("|")[5:7]]
+        for line in tables.reaching(section).splitlines()[2:]
+    }
+    assert found["paper"] == ["not reached", "not reached"]
+    assert found["spl"] == ["0.92", "-"]
+    cost = tables.costs(section).splitlines()
+    assert [c.strip() for c in cost[4].split("|")[9:13]] == ["16.7", "-", "25.0", "-"]
+
+
+def test_one_seed_has_no_interval() -> None:
+    section = grouped(record(), record("random", budget=0.7), record("paper", budget=0.7))
+    line = tables.quality(section).splitlines()[4]
+    cells = [cell.strip() for cell in line.split("|")[1:-1]]
+    assert cells[3:7] == ["30.00 (1 seed)", "+0.00 (1 seed)", "-", "+0.00 (1 seed)"]
+
+
+def test_records_alone_make_a_report(tmp_path: Path) -> None:
+    write_runs(tmp_path, [record("paper")])
+    lonely = next(tmp_path.rglob("record.json"))
+    report.main([str(lonely), "--out", str(tmp_path / "out"), "--bar-arm", "paper"])
+    text = (tmp_path / "out" / "report.md").read_text()
+    assert "no run of uniform 1.00: no ratios, no differences to it, no bar" in text
+    assert "no paired bootstrap: found no multi30k/text/test.de; name" in text
+    assert str(tmp_path) not in text
+    assert "no list of most kept and most skipped pairs for paper 1.00: no counts.npy" in text
+    assert "- multi30k: no records of paper and uniform 1.00" in text
+    assert "- paper: not met: saves enough on 0 of 3" in text
+    assert "## The bar\n" not in text
+
+
+def test_hypotheses_that_are_missing_or_of_another_test_set(tmp_path: Path) -> None:
+    root = matrix(tmp_path)
+    (section,) = sections(load([root]))
+    path = root / "runs" / "multi30k.transformer.paper.b070.s2" / "test.hyp.txt"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    path.unlink()
+    tests, remarks = bootstrap(section, None)
+    assert remarks == [f"no paired bootstrap for {path.parent.name}: no hypotheses"]
+    assert [pair.seed for pair in tests["paper 0.70", "uniform 1.00"]] == [1]
+    write_lines(path, lines[:-1])
+    with pytest.raises(SystemExit, match="holds 39 translations; expected 40"):
+        bootstrap(section, None)
+    write_lines(path, ["nichts", *lines[1:]])
+    with pytest.raises(SystemExit, match=r"scores BLEU .*its record says"):
+        bootstrap(section, None)
+
+
+def test_equal_translations_differ_by_nothing(tmp_path: Path) -> None:
+    root = matrix(tmp_path, seeds=(1,))
+    (section,) = sections(load([root]))
+    tests, _ = bootstrap(section, None)
+    assert tests["paper 0.50", "uniform 1.00"][0].p < 1
+    paths = [r.folder / "test.hyp.txt" for r in section.records if r.arm == "paper"]
+    own = section.cells[0].records[0]
+    for path in paths:
+        write_lines(path, hypotheses(ENDS["uniform"], 1))
+    marks = {**own.end}
+    same = [{**json.loads(r.text), "marks": [marks]} for r in section.records if r.arm == "paper"]
+    write_runs(root, same)
+    tests, _ = bootstrap(sections(load([root]))[0], None)
+    assert tests["paper 0.50", "uniform 1.00"] == [Paired(1, 0.0, 1.0)]
+
+
+def test_most_kept_and_most_skipped(tmp_path: Path) -> None:
+    (section,) = sections(load([matrix(tmp_path)]))
+    paths, remarks = examples.write(section, None, tmp_path / "out")
+    assert (len(paths), remarks) == (2, [])  # random and paper, the latter at its larger budget
+    path = tmp_path / "out" / "pairs_multi30k_transformer_1000_paper.txt"
+    text = path.read_text(encoding="utf-8")
+    kept, skipped = text.split("== most skipped")
+    assert "paper 0.70: times trained on, over 2 run(s), mean 29.00" in kept  # the larger budget
+    assert "(4 pairs were trained on 34 times, as the last here)" in kept  # 50 of 4 a count: 2 left
+    numbers = [int(line.split(" x ")[0]) for line in kept.splitlines() if " x  pair" in line]
+    assert numbers == sorted(numbers, reverse=True)
+    assert (len(numbers), numbers[0], numbers[-1]) == (50, 58, 34)
+    assert "   58 x  pair 119  wrong\n      english 119\n      deutsch 119\n" in kept
+    least = [int(line.split(" x ")[0]) for line in skipped.splitlines() if " x  pair" in line]
+    assert (len(least), least[0], least[-1]) == (50, 0, 24)
+    assert "    0 x  pair 0  clean\n      english 0\n" in skipped
+
+
+def test_equal_counts_are_a_sample_not_the_first_lines() -> None:
+    most, least = examples.extremes(np.ones(1000), 50)
+    assert len(set(most) | set(least)) == 100
+    assert max(most) > 500 and max(least) > 500
+    assert list(examples.extremes(np.ones(1000), 50)[0]) == list(most)
+
+
+def test_counts_of_another_preparation_are_refused(tmp_path: Path) -> None:
+    root = matrix(tmp_path)
+    (section,) = sections(load([root]))
+    path = root / "runs" / "multi30k.transformer.paper.b070.s2" / "counts.npy"
+    np.save(path, np.zeros(7, dtype=np.uint16))
+    with pytest.raises(SystemExit, match=r"counts 7 pairs, .*counts 120; expected the same corpus"):
+        examples.write(section, None, tmp_path)
+    path.write_text("no array")
+    with pytest.raises(SystemExit, match=r"counts\.npy is no array of numpy"):
+        examples.write(section, None, tmp_path)
+    for seed in (1, 2):
+        np.save(path.parent.with_name(path.parent.name[:-1] + str(seed)) / "counts.npy", [1, 2])
+    with pytest.raises(SystemExit, match=r"train\.en has 120 lines, counts\.npy of its runs 2"):
+        examples.write(section, None, tmp_path)
+
+
+def test_what_the_figures_show() -> None:
+    other = record("paper", seed=2, seconds=9.0, device="gpu B")
+    section = grouped(record(), record(seed=2), record("paper"), other, run("paper", 0.7, 1)[0])
+    loss = {c.name: (x, y) for c, x, y in figures.curves(section, "slice_loss", "tokens", 1e6)}
+    x, y = loss["uniform 1.00"]
+    assert list(x) == pytest.approx([0.025, 0.05, 0.075, 0.1])
+    assert list(y) == pytest.approx([3.9 - bleu / 20 for bleu in (10, 20, 28, 30)])
+    time = {c.name: x for c, x, _ in figures.curves(section, "BLEU", "wall_s", 60.0)}
+    assert time["paper 1.00"][-1] == pytest.approx(1000 / 60)  # the run on the GPU is left out
+    assert figures.perplexity(np.array([0.0, 1e9]))[0] == 1
+    ((cell, curve),) = figures.accuracy(section)  # 1.00 logged none
+    assert cell.name == "paper 0.70"
+    assert list(curve["acc"]) == pytest.approx([0.52, 0.54, 0.56])
+    styles = [figures.style(section, cell, ["other", "paper"]) for cell in section.cells]
+    assert len({(s["color"], s["linestyle"]) for s in styles}) == len(styles)
+    assert [s["color"] for s in styles] == ["black", "C1", "C1"]

@@ -1,0 +1,152 @@
+"""Records are read whole or refused in one line, and grouped into what may be compared."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recipes.compare.notes import notes
+from recipes.compare.records import load, parse
+from recipes.compare.sections import Section, sections
+from tests.support.compare_records import record, write_runs
+
+MARKS = record()["marks"]
+
+
+def grouped(*made: dict[str, Any]) -> list[Section]:
+    return sections([parse(raw, Path("runs") / raw["run"], raw["run"]) for raw in made])
+
+
+def test_a_folder_of_runs_and_its_collected_file_are_the_same_records(tmp_path: Path) -> None:
+    made = [record(), record("paper", budget=0.7, curve=[{"update": 1, "acc": float("nan")}])]
+    lines = tmp_path / "records.jsonl"
+    lines.write_text("".join(json.dumps(m) + "\n" for m in made))
+    assert [r.run for r in load([lines])] == [m["run"] for m in made]
+    write_runs(tmp_path, made)
+    both = load([lines, tmp_path])
+    assert sorted(r.run for r in both) == sorted(m["run"] for m in made)
+    assert all(r.folder == tmp_path / "runs" / r.run for r in both)
+    elsewhere = tmp_path / "results" / "records.jsonl"
+    elsewhere.parent.mkdir()
+    elsewhere.write_text(lines.read_text())
+    for order in ([elsewhere, tmp_path], [tmp_path, elsewhere]):  # the one with its folder wins
+        assert {r.folder for r in load(order)} == {r.folder for r in both}
+
+
+def test_a_bad_line_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "records.jsonl"
+    path.write_text(json.dumps(record()) + "\n{cut sho\n")
+    with pytest.raises(SystemExit, match=r"records\.jsonl:2 is not JSON .*expected one record"):
+        load([path])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"marks": []}, "updates of marks is .*expected at least one"),
+        ({"marks": [{"update": 1}]}, r"marks\[0\] lacks tokens, wall_s"),
+        ({"train": {"tokens": "many"}}, "train lacks padded_tokens"),
+        ({"seed": "1"}, "seed is '1'; expected a whole number"),
+        ({"device": None}, "device is None; expected text"),
+        ({"budget": -1, "marks": MARKS}, "budget is -1.0; expected a share above 0"),
+        ({"labels": {"good": {"pairs": 1}}}, "labels.good lacks trained, considered"),
+        ({"curve": [{"update": "x"}]}, r"curve\[0\].update is 'x'; expected a number"),
+    ],
+)
+def test_a_wrong_record_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(SystemExit, match=f"here: .*{message}.*recipes.compare.run"):
+        parse({**record(), **changes}, Path(), "here")
+
+
+def test_a_missing_key_and_an_empty_folder_are_refused(tmp_path: Path) -> None:
+    raw = record()
+    del raw["jobs"]
+    with pytest.raises(SystemExit, match="lacks jobs"):
+        parse(raw, Path(), "here")
+    with pytest.raises(SystemExit, match=r"holds neither record\.json nor \*\.jsonl"):
+        load([tmp_path])
+    with pytest.raises(SystemExit, match="found no file"):
+        load([tmp_path / "none.jsonl"])
+
+
+def test_a_loss_that_diverged_is_a_number() -> None:
+    raw = record()
+    raw["marks"][-1]["valid_loss"] = None
+    assert str(parse(raw, Path(), "here").end["valid_loss"]) == "nan"
+
+
+def test_sections_and_cells() -> None:
+    found = grouped(
+        record("paper", budget=0.7, seed=2),
+        record("paper", budget=0.7, seed=1),
+        record("random", budget=0.7),
+        record(),
+        record(architecture="lstm"),
+        record(corpus="tatoeba"),
+        record(budget=0.123, updates=124),  # of 1000 updates, rounded upwards
+        record("paper", updates=5000),  # a full budget of another length
+    )
+    assert [s.title for s in found] == [
+        "multi30k, lstm, 1,000 updates",
+        "multi30k, transformer, 1,000 updates",
+        "multi30k, transformer, 5,000 updates",
+        "tatoeba, transformer, 1,000 updates",
+    ]
+    cells = [(c.name, c.seeds) for c in found[1].cells]
+    assert cells == [
+        ("uniform 1.00", [1]),
+        ("uniform 0.12", [1]),
+        ("random 0.70", [1]),
+        ("paper 0.70", [1, 2]),
+    ]
+    assert found[1].baseline is found[1].cells[0]
+    assert found[2].baseline is None
+
+
+def test_the_same_run_twice() -> None:
+    with pytest.raises(SystemExit, match=r"two records of multi30k.*commit aaaaaaa.*commit bbb"):
+        grouped(record(), record(commit="bbb"))
+    found = grouped(record(), record(device="gpu B"), record("paper", device="gpu B"))
+    assert [(s.device, len(s.cells)) for s in found] == [("cpu A", 1), ("gpu B", 2)]
+
+
+def test_scores_of_two_signatures_are_refused() -> None:
+    other = record("paper", signatures={"BLEU": "tok:intl"})
+    with pytest.raises(SystemExit, match="BLEU scores of several signatures"):
+        grouped(record(), other)
+
+
+def test_notes_of_an_even_section_say_nothing() -> None:
+    arms = ["uniform", "random", "paper"]
+    assert notes(grouped(*(record(arm, seed=s) for arm in arms for s in (1, 2)))[0]) == []
+
+
+def test_notes_say_what_is_missing_or_mixed() -> None:
+    paper = [record("paper", budget=0.7, seed=s) for s in (1, 3)]
+    paper[0]["commit"] = "bbbbbbb+dirty"
+    paper[1]["device"] = "gpu B"
+    paper[1]["marks"] = paper[1]["marks"][1:]
+    control = record("random", budget=0.7)
+    control["train"] = {**control["train"], "tokens": 80000}
+    control["jobs"] = 1
+    found = notes(grouped(record(), record(seed=2), control, *paper, record("spl", budget=0.5))[0])
+    for expected in (
+        "records of 2 commits: aaaaaaa, bbbbbbb+dirty",
+        "made with uncommitted changes: bbbbbbb+dirty",
+        "run under 3 conditions, times are compared within one only: cpu A, 1 threads, 1 jobs; "
+        "cpu A, 1 threads, 2 jobs; gpu B, 1 threads, 2 jobs",
+        "pictures against time show only the runs on cpu A with 1 threads and 2 jobs",
+        "1 seed, so no interval and no verdict: random 0.70, spl 0.50",
+        "paper 0.70 has seeds 1, 3, uniform 1.00 has 1, 2: their difference is over 1",
+        "no time ratio of random 0.70: no run of uniform 1.00 on its device with its threads and "
+        "jobs",
+        "time ratios of paper 0.70 are over 1 of its 2 runs",
+        "not at equal tokens: paper 0.70 trained on -12.5% of random 0.70's",
+        "paper 0.70: its seeds share 3 of 4 marks; curves are over these",
+        "no run of random at the same budget: spl 0.50",
+    ):
+        assert expected in found
+    assert notes(grouped(record("paper"))[0])[0].startswith("no run of uniform 1.00")
