@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help venv quickstart test test-all lint bench bench-ranks clean
+.PHONY: help venv quickstart test test-all lint bench bench-ranks bench-scale clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,6 +32,9 @@ bench: venv  ## speed table and bench.json
 
 bench-ranks: venv  ## what 1, 2 and 4 ranks cost each: table and bench_ranks.json
 	$(BIN)/python -m benchmarks.bench_ranks
+
+bench-scale: venv  ## WMT14's size on generated data: table and bench_scale.json
+	$(BIN)/python -m benchmarks.bench_scale
 
 clean:  ## remove caches and build folders; .venv and runs/ stay
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

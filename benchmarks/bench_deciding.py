@@ -13,7 +13,7 @@ from fairseq_autoassist.core.batching import BatchLimits
 from fairseq_autoassist.core.plan import PlanSpec
 from fairseq_autoassist.core.planner import Planner
 from fairseq_autoassist.core.sampler import Stream
-from fairseq_autoassist.core.strategies import AutoAssist, Report
+from fairseq_autoassist.core.strategies import AutoAssist, Corpus, Report
 
 from .bench_features import CHUNK, LOOP_TARGET, NONZEROS, plain_arrays, score_one, write_features
 from .measure import REPEATS, Result, at_least, core_clock, informative
@@ -34,7 +34,7 @@ def decide_rate(rows: int = 1_000_000, looped: int = 20_000) -> list[Result]:
     In turns with a loop that decides on the same data pair by pair.
     """
     with tempfile.TemporaryDirectory() as name:
-        strategy = AutoAssist(_CONFIG, write_features(Path(name), rows))
+        strategy = AutoAssist(_CONFIG, Corpus(*_sizes(rows), write_features(Path(name), rows)))
         _teach(strategy, rows)
         stream = Stream(rows, seed=1)
         arrays, weights = plain_arrays(Path(name)), strategy.assistant.weights
@@ -108,19 +108,25 @@ def _decide_in_loop(
     kept = []
     for i, coin in zip(ids, coins):
         useful = 1.0 / (1.0 + float(np.exp(-score_one(arrays, weights, i))))
-        if coin < 1.0 - gamma + gamma * useful:
+        if coin < max(_CONFIG.floor, 1.0 - gamma + gamma * useful):
             kept.append(i)
     return kept
 
 
-def _spec(rows: int, features: str) -> PlanSpec:
+def _sizes(rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Tokens of each source and target."""
     rng = np.random.default_rng(6)
     source = np.clip(rng.gamma(3.0, MEAN_LENGTH / 3.0, rows), 2, 200)
     target = np.clip(source * rng.normal(1.0, 0.15, rows), 2, 250)
+    return source.astype(np.int32), target.astype(np.int32)
+
+
+def _spec(rows: int, features: str) -> PlanSpec:
+    source, target = _sizes(rows)
     return PlanSpec(
         config=_CONFIG,
-        source_sizes=source.astype(np.int32),
-        target_sizes=target.astype(np.int32),
+        source_sizes=source,
+        target_sizes=target,
         eligible=None,
         limits=BatchLimits(max_tokens=MAX_TOKENS, multiple=8),
         seed=1,

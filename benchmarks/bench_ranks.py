@@ -132,16 +132,24 @@ def _ranks(world_size: int, rows: int, longer: bool) -> list:
     from . import ranks_child
     from .bench_features import write_features
 
-    context = multiprocessing.get_context("spawn")
-    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+    with tempfile.TemporaryDirectory() as name:
         write_features(Path(name), rows)
         np.save(Path(name) / "sizes.npy", np.stack(ranks_child.sizes(rows)))
         np.save(Path(name) / "eligible.npy", np.flatnonzero(np.arange(rows) % 100))
+        return ranks_on(name, world_size, longer)
+
+
+def ranks_on(folder: str, world_size: int, longer: bool = False) -> list:
+    """As `_ranks`, over features in ``folder``, with sizes.npy (2, pairs) beside them."""
+    from . import ranks_child
+
+    context = multiprocessing.get_context("spawn")
+    with contextlib.ExitStack() as stack:
         pipes = []
         for rank in range(world_size):
             mine, its = context.Pipe()
             process = context.Process(
-                target=ranks_child.main, args=(its, name, rank, world_size, longer)
+                target=ranks_child.main, args=(its, folder, rank, world_size, longer)
             )
             process.start()
             stack.callback(_end, process)

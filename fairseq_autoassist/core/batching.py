@@ -21,6 +21,8 @@ _BUCKETS_PER_BATCH = 1 / 2
 _MOST_BUCKETS = 512
 # Buckets by length: each is split so many times by the difference of the two lengths.
 _DIFFERENCE_SPLITS = 3
+# Pairs looked at together: what takes 8 bytes a pair is then never there for all pairs at once.
+_PART = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,9 @@ def pair_tokens(source_sizes: np.ndarray, target_sizes: np.ndarray) -> np.ndarra
 
 
 def compact(sizes: np.ndarray) -> np.ndarray:
-    """Sizes in two bytes each where that is enough: they are held for every pair."""
-    return sizes.astype(np.uint16 if int(sizes.max(initial=0)) < 2**16 else np.int32)
+    """Sizes in one or two bytes each where that is enough: they are held for every pair."""
+    longest = int(sizes.max(initial=0))
+    return sizes.astype(np.uint8 if longest < 2**8 else np.uint16 if longest < 2**16 else np.int32)
 
 
 def length_buckets(
@@ -77,39 +80,74 @@ def length_buckets(
     Returns:
         bucket of each pair (uint16, shape (n,)) and the number of buckets
     """
-    tokens = pair_tokens(source_sizes, target_sizes)
-    batches = batches_estimate(tokens, limits) * pairs / max(1, len(tokens))
-    buckets = int(np.clip(batches * _BUCKETS_PER_BATCH, 1, _MOST_BUCKETS))
+    longest = int(max(source_sizes.max(), target_sizes.max()))
+    parts = [slice(i, i + _PART) for i in range(0, len(source_sizes), _PART)]
+
+    def both(part: slice) -> tuple[np.ndarray, np.ndarray]:
+        """Length and difference of each pair; the difference counted from the lowest possible."""
+        source, target = source_sizes[part].astype(np.int64), target_sizes[part].astype(np.int64)
+        return pair_tokens(source, target), target - source + longest
+
+    mass, seen = np.zeros(longest + 1), np.zeros(2 * longest + 1, dtype=bool)
+    for part in parts:
+        tokens, difference = both(part)
+        mass += np.bincount(tokens, weights=tokens, minlength=len(mass))
+        seen[difference] = True
+    batches = _batches(int(mass.sum()), len(source_sizes), limits)
+    buckets = int(
+        np.clip(batches * pairs / len(source_sizes) * _BUCKETS_PER_BATCH, 1, _MOST_BUCKETS)
+    )
     splits = min(_DIFFERENCE_SPLITS, buckets)
-    by_length = _quantile_groups(tokens, tokens, buckets // splits)
-    difference = target_sizes.astype(np.int32) - source_sizes
-    assignment = np.zeros(len(tokens), dtype=np.uint16)
-    used = 0
-    for group in np.unique(by_length):
-        members = by_length == group
-        split = _quantile_groups(difference[members], tokens[members], splits)
-        assignment[members] = split + used
-        used += int(split.max()) + 1
+    group = _quantile_groups(mass, buckets // splits)
+    # only differences that occur: of long documents there could be too many
+    column = np.cumsum(seen) - 1
+    masses = np.zeros((int(group.max()) + 1, int(column[-1]) + 1))
+    for part in parts:
+        tokens, difference = both(part)
+        cells = group[tokens] * masses.shape[1] + column[difference]
+        masses += np.bincount(cells, tokens, masses.size).reshape(masses.shape)
+    bucket, used = _split(masses, splits)
+    assignment = np.empty(len(source_sizes), dtype=np.uint16)
+    for part in parts:
+        tokens, difference = both(part)
+        assignment[part] = bucket[group[tokens], column[difference]]
     return assignment, used
 
 
-def _quantile_groups(values: np.ndarray, weights: np.ndarray, groups: int) -> np.ndarray:
-    """Group of each value, counted from 0 without gaps: weighted quantiles of small integers."""
-    low = int(values.min())
-    mass = np.bincount(values.astype(np.int64) - low, weights=weights)
+def _split(masses: np.ndarray, splits: int) -> tuple[np.ndarray, int]:
+    """Bucket of each cell of (group by length, difference), and the number of buckets."""
+    bucket = np.zeros(masses.shape, dtype=np.uint16)
+    used = 0
+    for row, mass in enumerate(masses):
+        split = _quantile_groups(mass, splits)
+        bucket[row] = split + used
+        used += int(split.max()) + 1
+    return bucket, used
+
+
+def _quantile_groups(mass: np.ndarray, groups: int) -> np.ndarray:
+    """Group of each value, counted from 0 without gaps: weighted quantiles of small integers.
+
+    Args:
+        mass: of each value 0, 1, ...; a value without mass is in group 0
+    """
     share = np.cumsum(mass) / mass.sum()
     # the group of a value is where the middle of its mass lies
     group = np.minimum(((share - mass / mass.sum() / 2) * groups).astype(np.int64), groups - 1)
     _, dense = np.unique(group[mass > 0], return_inverse=True)
-    lookup = np.zeros(len(mass), dtype=np.uint16)
+    lookup = np.zeros(len(mass), dtype=np.int64)
     lookup[mass > 0] = dense
-    return lookup[values.astype(np.int64) - low]
+    return lookup
 
 
 def batches_estimate(tokens: np.ndarray, limits: BatchLimits) -> float:
     """Batches of a pass that keeps everything, were there no padding."""
-    by_tokens = tokens.sum(dtype=np.int64) / limits.max_tokens if limits.max_tokens else 0.0
-    by_count = len(tokens) / limits.max_sentences if limits.max_sentences else 0.0
+    return _batches(int(tokens.sum(dtype=np.int64)), len(tokens), limits)
+
+
+def _batches(tokens: int, pairs: int, limits: BatchLimits) -> float:
+    by_tokens = tokens / limits.max_tokens if limits.max_tokens else 0.0
+    by_count = pairs / limits.max_sentences if limits.max_sentences else 0.0
     return max(by_tokens, by_count, 1.0)
 
 

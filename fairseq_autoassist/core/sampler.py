@@ -14,6 +14,7 @@ import numpy as np
 Position = Tuple[int, int]
 
 _ORDER, _COIN = 0, 1  # two streams of random numbers to a pass
+_PART = 1 << 18  # pairs looked at together
 
 
 def _generator(seed: int, pass_number: int, purpose: int) -> np.random.Generator:
@@ -90,6 +91,8 @@ class Stream:
         self._pass, self._next = 0, 0
         self._cached_pass = -1
         self._order = self._coins = np.empty(0)
+        # a rank that has most of the pairs keeps the coins as they are made, else those of its own
+        self._coins_by_id = 2 * self.pairs_per_pass > pairs
 
     @property
     def pairs_per_pass(self) -> int:
@@ -117,7 +120,8 @@ class Stream:
         """
         self._prepare()
         part = slice(self._next, self._next + count)
-        ids, coins = self._order[part].astype(np.int64), self._coins[part]
+        ids = self._order[part].astype(np.int64)
+        coins = self._coins[ids] if self._coins_by_id else self._coins[part]
         self._next += len(ids)
         if self._next == len(self._order):
             self._pass, self._next = self._pass + 1, 0
@@ -167,7 +171,8 @@ class Stream:
                 self._pass, self._next = self._pass + 1, 0
                 continue
             coins = pass_coins(self.seed, self._pass, self.pairs)
-            self._order, self._coins = order, coins[order]
+            self._order = order
+            self._coins = coins if self._coins_by_id else coins[order]
             self._cached_pass = self._pass
 
     def _dealt_out(self, number: int, generation: int) -> np.ndarray:
@@ -179,8 +184,7 @@ class Stream:
             pairs = pass_order(self.seed, number, self._count)
             if self._mask is None:
                 return pairs
-            ids = np.flatnonzero(np.unpackbits(self._mask, count=self.pairs))
-            return ids.astype(pairs.dtype)[pairs]
+            return _nth_of(self._mask, self._count, pairs)
         world_size, positions = self._lineage[generation - 1]
         before = self._dealt_out(number, generation - 1)
         return np.concatenate(
@@ -189,6 +193,23 @@ class Stream:
                 for rank, at in enumerate(positions)
             ]
         )
+
+
+def _nth_of(mask: np.ndarray, count: int, order: np.ndarray) -> np.ndarray:
+    """Ids by their rank among those whose bit is set; takes the place of ``order``.
+
+    In parts, because numpy makes an index of 8 bytes a pair of any other.
+    """
+    ids = np.empty(count, dtype=order.dtype)
+    done = 0
+    for start in range(0, len(mask), _PART // 8):
+        found = np.flatnonzero(np.unpackbits(mask[start : start + _PART // 8])) + 8 * start
+        ids[done : done + len(found)] = found
+        done += len(found)
+    for start in range(0, count, _PART):
+        part = slice(start, start + _PART)
+        order[part] = ids[order[part]]
+    return order
 
 
 def _share(pairs: np.ndarray, number: int, rank: int, world_size: int) -> np.ndarray:

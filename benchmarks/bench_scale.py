@@ -1,0 +1,104 @@
+"""The size of WMT14 English-German, on generated data: ``make bench-scale``.
+
+4.5 million pairs are generated, their features built and planned from, and a run on them started.
+Prints a table and writes bench_scale.json, a list of {name, value, unit, target, met}. A missed
+target is said, and is no error. The data (about 2.5 GB) lie in a temporary folder, or in that of
+--keep, where a later call finds them again. docs/capacity.md computes from these figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Callable, Iterator, Sequence
+
+from .measure import Result, informative, line, one_thread, save
+
+ROOT = Path(__file__).resolve().parents[1]
+PAIRS = 4_500_000
+_TINY = 20_000
+_BATCHES = 1500  # until the open buckets are as full as they get
+_GENERATED = "generated"  # written last: the corpus is whole, and of so many pairs
+
+
+def benchmarks(data_bin: Path, tiny: bool) -> dict[str, Callable[[], list[Result]]]:
+    """Every benchmark by name; ``tiny`` ones take seconds and measure nothing of worth."""
+    one_thread()
+    from . import bench_scale_features, bench_scale_plan, bench_scale_run
+
+    pairs = _TINY if tiny else PAIRS
+    sizes = (pairs // 10, pairs, pairs * 10)
+    worlds = (1, 2) if tiny else bench_scale_run.WORLDS
+    features = data_bin / "autoassist" / "train.en-de"
+    return {
+        "features": lambda: bench_scale_features.building(data_bin, pairs),
+        "start": lambda: bench_scale_run.starting(data_bin, pairs, 20 if tiny else _BATCHES),
+        "plan": lambda: bench_scale_plan.real_pass(features, pairs),
+        "memory": lambda: bench_scale_run.memory(features, pairs, worlds),
+        "sizes": lambda: bench_scale_plan.by_size(sizes),
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run benchmarks; the table grows as they end."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_scale", description=__doc__)
+    parser.add_argument("names", nargs="*", help="features, start, plan, memory, sizes; or all")
+    parser.add_argument("--output", type=Path, default=ROOT / "bench_scale.json")
+    parser.add_argument("--tiny", action="store_true", help="try out the benchmarks themselves")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="folder for the data, which stay")
+    arguments = parser.parse_args(argv)
+    with _data_folder(arguments.keep) as folder:
+        known = benchmarks(folder, arguments.tiny)
+        unknown = set(arguments.names) - set(known)
+        if unknown:
+            told = f"no benchmark {', '.join(sorted(unknown))}; there are: {', '.join(known)}"
+            parser.error(told)
+        names = arguments.names or list(known)
+        results = [informative("load of the machine, when it began", os.getloadavg()[0], "")]
+        results += _generated(folder, _TINY if arguments.tiny else PAIRS)
+        if "features" not in names and not (folder / "autoassist").exists():
+            known["features"]()  # the others need them
+        for result in results:
+            print(line(result), flush=True)
+        for name in names:
+            for result in known[name]():
+                results.append(result)
+                print(line(result), flush=True)
+    results.append(informative("load of the machine, when it ended", os.getloadavg()[0], ""))
+    print(line(results[-1]))
+    save(results, arguments.output)
+    print(f"written to {arguments.output}")
+
+
+@contextlib.contextmanager
+def _data_folder(keep: Path | None) -> Iterator[Path]:
+    if keep is not None:
+        yield keep
+        return
+    with tempfile.TemporaryDirectory(prefix="autoassist-scale-") as name:
+        yield Path(name)
+
+
+def _generated(folder: Path, pairs: int) -> list[Result]:
+    """Generate the corpus, unless it is there."""
+    from .bench_scale_data import write_corpus
+
+    marker = folder / _GENERATED
+    if marker.exists():
+        found = marker.read_text(encoding="utf-8")
+        if found != str(pairs):
+            sys.exit(f"{folder} holds a corpus of {found} pairs, expected {pairs}: name another")
+        return []
+    began = time.perf_counter()
+    write_corpus(folder, pairs)
+    marker.write_text(str(pairs), encoding="utf-8")
+    return [informative(f"generating {pairs:,} pairs", time.perf_counter() - began, "s")]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,201 @@
+"""Planning whole passes over a large corpus with the real planner, on one core.
+
+The losses are planted: a pair's loss depends on its pieces, as far as noise allows, so that the
+Assistant learns what it would and the share of pairs kept is that of a run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any, Callable, Iterator, NamedTuple
+
+import numpy as np
+
+from fairseq_autoassist.config import AutoAssistConfig
+from fairseq_autoassist.core.batching import BatchLimits
+from fairseq_autoassist.core.features import Features
+from fairseq_autoassist.core.plan import PlanSpec
+from fairseq_autoassist.core.planner import Planner
+
+from .bench_scale_data import VirtualFeatures, lengths
+from .measure import Result, at_most, core_clock, informative
+
+PASS_TARGET = 30.0  # seconds
+GROWTH_TARGET = 1.5  # cost of a pair in the largest corpus, over that in the smallest
+MAX_TOKENS = 4096
+LAG = 32
+_WARM_UP = 4000  # micro-batches, at most, learned from before anything is timed
+_REPEATS = 3
+_PART = 1 << 16
+
+Losses = Callable[[np.ndarray], np.ndarray]  # ids -> nats per token, float32
+
+
+class Pass(NamedTuple):
+    """Seconds of CPU over one pass, and what came of it."""
+
+    seconds: float
+    share_kept: float
+    batches: int
+    parts: dict[str, float]  # seconds by what they went into
+
+
+def make_spec(
+    sizes: tuple[np.ndarray, np.ndarray],
+    features: str | None = None,
+    rank: int = 0,
+    world_size: int = 1,
+) -> PlanSpec:
+    """What the task would plan from, with the default settings of the method."""
+    return PlanSpec(
+        config=AutoAssistConfig(),
+        source_sizes=sizes[0],
+        target_sizes=sizes[1],
+        eligible=None,
+        limits=BatchLimits(max_tokens=MAX_TOKENS, multiple=8),
+        seed=1,
+        lag=LAG,
+        features=features,
+        rank=rank,
+        world_size=world_size,
+    )
+
+
+def real_pass(folder: Path, pairs: int) -> list[Result]:
+    """A pass over the corpus with its features, from nothing to the last batch."""
+    features = Features.open(folder)
+    sizes = lengths(pairs)
+    losses = planted_losses(features)
+    began = core_clock()
+    planner = Planner(make_spec(sizes, str(folder)))
+    starting = core_clock() - began
+    planner.stream.take(1)
+    preparing = core_clock() - began - starting
+    planner.stream.seek((0, 0))
+    _run(planner, losses, batches=min(_WARM_UP, pairs // 50))
+    passes = [planned_pass(planner, pairs) for _ in range(_REPEATS)]
+    chosen = sorted(passes)[len(passes) // 2]
+    learning = planned_pass(planner, pairs, losses)
+    what = f"a pass of {pairs:,} pairs planned on one core"
+    return [
+        at_most(what, starting + chosen.seconds, "s", PASS_TARGET),
+        informative("pass: slowest of the repeats", starting + max(passes).seconds, "s"),
+        informative("pass: of that, buckets of all pairs (once a run)", starting, "s"),
+        informative(
+            "pass: of that, order and coins of the pass, to its first pair", preparing, "s"
+        ),
+        *(informative(f"pass: of that, {k}", v, "s") for k, v in chosen.parts.items()),
+        informative("pass: share of pairs kept", chosen.share_kept, ""),
+        informative("pass: with learning from every batch", learning.seconds, "s"),
+        informative("pass: a micro-batch, learning included", _per_batch(learning), "us"),
+    ]
+
+
+def by_size(sizes: tuple[int, ...]) -> list[Result]:
+    """What a pair costs in corpora of several sizes, with virtual features: score to batch."""
+    results, costs = [], []
+    for pairs in sizes:
+        features, spec = VirtualFeatures(pairs), make_spec(lengths(pairs))
+        began = core_clock()
+        planner = Planner(spec, features)
+        starting = core_clock() - began
+        _run(planner, features.losses, batches=min(_WARM_UP, pairs // 50))
+        # one pass of a large corpus is as long as many of a small one
+        passes = [
+            planned_pass(planner, pairs) for _ in range(1 if pairs > 10_000_000 else _REPEATS)
+        ]
+        chosen = sorted(passes)[len(passes) // 2]
+        learning = _run(planner, features.losses, pairs=min(pairs, 1_000_000))
+        costs.append(1e9 * chosen.seconds / pairs)
+        what = f"virtual features, {pairs:,} pairs"
+        results += [
+            informative(f"{what}: planned", costs[-1], "ns/pair"),
+            *(
+                informative(f"{what}: of that, {k}", 1e9 * v / pairs, "ns/pair")
+                for k, v in chosen.parts.items()
+            ),
+            informative(f"{what}: planned, learning included", 1e9 * learning, "ns/pair"),
+            informative(f"{what}: buckets, once a run", 1e9 * starting / pairs, "ns/pair"),
+            informative(f"{what}: share kept", chosen.share_kept, ""),
+        ]
+        del planner, spec
+    growth = costs[-1] / costs[0]
+    name = f"cost of a pair, {sizes[-1]:,} pairs to {sizes[0]:,}"
+    return [*results, at_most(name, growth, "x", GROWTH_TARGET)]
+
+
+def planted_losses(features: Features) -> Losses:
+    """Losses by pair that the Assistant can learn in part; computed for all pairs at once."""
+    rng = np.random.default_rng(11)
+    planted = rng.standard_normal(features.dimensions, dtype=np.float32)
+    known = np.empty(features.rows, dtype=np.float32)
+    for start in range(0, features.rows, _PART):
+        ids = np.arange(start, min(start + _PART, features.rows))
+        known[ids] = features.scores(ids, planted)
+    known += 0.7 * rng.standard_normal(features.rows, dtype=np.float32) + np.float32(3.0)
+    np.maximum(known, np.float32(0.05), out=known)
+    return known.__getitem__
+
+
+def planned_pass(planner: Planner, pairs: int, losses: Losses | None = None) -> Pass:
+    """Plan until as many pairs more are considered as there are: one beginning of a pass included.
+
+    Args:
+        losses: learned from; None: reports without losses, so that nothing is learned
+    """
+    parts: dict[str, float] = {}
+    before = planner.plan()
+    planner.receive(before.number, None)
+    with contextlib.ExitStack() as stack:
+        for name, (owner, method) in {
+            "order and coins": (planner.stream, "take"),
+            "scores": (planner.strategy, "keep_probability"),
+            "buckets": (planner.buckets, "add"),
+        }.items():
+            stack.enter_context(_timed(owner, method, parts, name))
+        each = _run(planner, losses, pairs=pairs)
+    after = planner.plan()
+    planner.receive(after.number, None)
+    considered = after.totals.considered - before.totals.considered
+    kept = (after.totals.kept - before.totals.kept) / considered
+    batches = after.number - before.number
+    return Pass(each * pairs, kept, batches, parts)
+
+
+def _run(planner: Planner, losses: Losses | None, batches: int = 0, pairs: int = 0) -> float:
+    """Plan so many batches, or until so many more pairs are considered: seconds a pair."""
+    first = planner.plan()
+    planner.receive(first.number, None)
+    began, batch = core_clock(), first
+    while (
+        batch.number < first.number + batches
+        or batch.totals.considered < first.totals.considered + pairs
+    ):
+        batch = planner.plan()
+        planner.receive(batch.number, None if losses is None else losses(batch.ids))
+    return (core_clock() - began) / max(1, batch.totals.considered - first.totals.considered)
+
+
+@contextlib.contextmanager
+def _timed(owner: Any, method: str, into: dict[str, float], name: str) -> Iterator[None]:
+    """Add up the CPU time of a method's calls; called a few hundred times, so it costs nothing."""
+    call = getattr(owner, method)
+    into[name] = 0.0
+
+    def timed(*arguments: Any) -> Any:
+        began = core_clock()
+        try:
+            return call(*arguments)
+        finally:
+            into[name] += core_clock() - began
+
+    setattr(owner, method, timed)
+    try:
+        yield
+    finally:
+        delattr(owner, method)
+
+
+def _per_batch(done: Pass) -> float:
+    return 1e6 * done.seconds / done.batches
