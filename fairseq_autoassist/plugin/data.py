@@ -113,6 +113,8 @@ def open_features(cfg: Any, dataset: Any, epoch: int) -> OpenedFeatures:
         inside = [feature_folder("", cfg.train_subset, *languages, root=root) for root in named]
         folders = [i if i.is_dir() else Path(root) for i, root in zip(inside, named)]
     opened = [Features.open(folder, cfg.data) for folder in folders]
+    for features in opened:
+        _ = features.rarity  # mapped later, in the worker, where damage would end the shrinking
     if len({features.manifest.provenance.get("idf") for features in opened}) > 1:
         raise FeatureError(
             f"the data-bins of {cfg.data} have features of different document frequencies, "

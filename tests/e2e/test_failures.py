@@ -66,6 +66,13 @@ def test_features_truncated(tmp_path):
     assert "autoassist-tfidf" in message and "--force" in message
 
 
+def test_rarity_of_a_curriculum_is_missing(tmp_path):
+    folder = copy_data_bin(tmp_path / "data")
+    (folder / "autoassist" / "train.en-de" / "rarity").unlink()
+    message = refused(folder, tmp_path, *PLUGIN, "--autoassist-strategy", "competence")
+    assert "rarity is missing" in message and "autoassist-tfidf" in message
+
+
 def test_features_of_another_version(tmp_path):
     folder = copy_data_bin(tmp_path / "data")
     edit_manifest(folder, format_version=99)
