@@ -69,7 +69,8 @@ def test_features_truncated(tmp_path):
 def test_rarity_of_a_curriculum_is_missing(tmp_path):
     folder = copy_data_bin(tmp_path / "data")
     (folder / "autoassist" / "train.en-de" / "rarity").unlink()
-    message = refused(folder, tmp_path, *PLUGIN, "--autoassist-strategy", "competence")
+    words = ["--autoassist-strategy", "competence", "--max-update", 5]
+    message = refused(folder, tmp_path, *PLUGIN, *words)
     assert "rarity is missing" in message and "autoassist-tfidf" in message
 
 
