@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-MARKS = 5  # of a full budget, at equal distances; measured on
 LOG_POINTS = 200  # reports of a full budget in the log
 BEAM, LENPEN = 5, 1.0
 MAX_LEN_A, MAX_LEN_B = 1.2, 10  # a translation has at most a * source pieces + b pieces
@@ -74,9 +73,6 @@ TRAINING = {
     },
     "wide": {
         "multi30k": Training(900, 4096, 2e-3, 150, 0.3),
-        "tatoeba": Training(12000, 4096, 1.5e-3, 1000, 0.1),
-        "msdocs": Training(20000, 8192, 1e-3, 1500, 0.1),
-        "noisy": Training(4500, 4096, 2e-3, 400, 0.3),
     },
     "lstm": {"": Training(900, 4096, 3e-3, 150, 0.3)},
     "fconv": {"": Training(900, 4096, 2e-3, 150, 0.2, clip=0.1)},
