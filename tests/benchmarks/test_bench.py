@@ -18,7 +18,13 @@ def bench(path, *names):
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200)
 
 
-@pytest.mark.parametrize("names", [("build", "score", "decide", "plan", "learn"), ("train",)])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("build", "score", "decide", "plan", "learn"),
+        pytest.param(("train",), marks=pytest.mark.slow),
+    ],
+)
 def test_the_runner_writes_results_in_the_promised_form(names, tmp_path):
     if "train" in names:
         data_folder()

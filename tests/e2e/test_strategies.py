@@ -66,7 +66,10 @@ def test_competence_starts_with_short_sentences(tmp_path):
     assert lengths[late].mean() == pytest.approx(lengths.mean(), rel=0.1)
 
 
-@pytest.mark.parametrize("name, more", [("infobatch", []), ("autoassist", OPTIONS)])
+@pytest.mark.parametrize(
+    "name, more",
+    [("infobatch", []), pytest.param("autoassist", OPTIONS, marks=pytest.mark.slow)],
+)
 def test_resumes_exactly(tmp_path, name, more):
     words = strategy(name, *more, "--disable-validation", "--num-workers", 1)
     words += ["--max-update", 90, "--save-interval-updates", 25]
@@ -114,7 +117,7 @@ def trained(*runs):
     return [step["update"] + 1 for step in steps], [sorted(step["ids"]) for step in steps]
 
 
-@pytest.mark.parametrize("update_freq", [1, 2])
+@pytest.mark.parametrize("update_freq", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_the_trace_is_what_was_trained_on_also_after_a_kill(tmp_path, update_freq):
     words = [*strategy("autoassist"), "--disable-validation", "--update-freq", update_freq]
     words += ["--autoassist-trace", tmp_path / "trace", "--num-workers", 1]

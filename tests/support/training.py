@@ -231,7 +231,8 @@ def _has_gpu() -> bool:
 def _child(program: str, words: list[str], folder: str, record: bool, environ: dict) -> None:
     import importlib
 
-    os.environ.update(environ)  # the server that it was forked from is older than the test
+    os.environ.clear()  # the server that it was forked from began under another test's environment
+    os.environ.update(environ)
 
     if "fairseq" not in sys.modules:  # not forked: leave importing the plugin to --user-dir
         for name in [name for name in sys.modules if name.startswith("fairseq_autoassist")]:
