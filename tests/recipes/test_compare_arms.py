@@ -8,6 +8,7 @@ import pytest
 
 from fairseq_autoassist.config import PAPERS_RULE, AutoAssistConfig, flag
 from recipes.compare.arms import ARMS
+from tests.support.training import PAPER
 
 FIELDS = {flag(field.name): field for field in dataclasses.fields(AutoAssistConfig)}
 OURS = [name for name, arm in ARMS.items() if "autoassist" in arm.flags]
@@ -48,3 +49,8 @@ def test_an_arm_says_its_rule_itself(name: str) -> None:
 
 def test_the_best_arm_is_the_default() -> None:
     assert AutoAssistConfig(**settings_of("easy")) == AutoAssistConfig()  # type: ignore[arg-type]
+
+
+def test_the_tests_runs_by_the_papers_rule_are_by_it():
+    named = dict(zip(PAPER[::2], map(float, PAPER[1::2])))
+    assert named == {flag(name): value for name, value in PAPERS_RULE.items()}
