@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+from fairseq_autoassist.core.manifest import FORMAT_VERSION
 from recipes.common.data import ROOT
 from recipes.common.steps import Steps, run_command, stoppable
 from recipes.multi30k import prepare
@@ -37,7 +38,7 @@ def quickstart(out: Path, baseline: bool) -> None:
     prepare.prepare(out, steps)
     steps.run(
         "features",
-        {},
+        {"format": FORMAT_VERSION},
         [out / "data-bin" / "autoassist"],
         lambda: run_command(["autoassist-tfidf", str((out / "data-bin").resolve())], cwd=ROOT),
     )
