@@ -13,18 +13,17 @@ import numpy as np
 
 from ...config import AutoAssistConfig, flag
 from ..memory import LossMemory
-from .base import Corpus, Report, Strategy
+from .base import Corpus
+from .remembering import Remembering
 
 
-class InfoBatch(Strategy):
+class InfoBatch(Remembering):
     """Drops a share of the pairs below the mean of the remembered losses, and rescales the rest."""
 
-    needs_losses = True
     metric_names = ("mean_loss", "below_mean")
 
     def __init__(self, config: AutoAssistConfig, corpus: Corpus) -> None:
         super().__init__(config, corpus)
-        self.memory = LossMemory(corpus.pairs)
         self._below = 0.0
 
     @classmethod
@@ -57,11 +56,6 @@ class InfoBatch(Strategy):
     def loss_weight(self, ids: np.ndarray, probability: np.ndarray) -> np.ndarray | None:
         """1 / (1 - r) for a pair that might have been dropped."""
         return 1.0 / probability if self.pruning else None
-
-    def observe(self, report: Report) -> None:
-        """Remember finite losses."""
-        finite = np.isfinite(report.losses)
-        self.memory.record(report.ids[finite], report.losses[finite])
 
     def metrics(self) -> dict[str, float]:
         """Mean of the remembered losses (nats/token), and share of pairs below it."""

@@ -12,21 +12,20 @@ import numpy as np
 
 from ...config import AutoAssistConfig
 from ..memory import LossMemory
-from .base import Corpus, Report, Strategy
+from .base import Corpus
+from .remembering import Remembering
 
 # Chunks of considered pairs (at least 64 to a pass) after which the quantile is taken anew.
 _REFRESH = 8
 
 
-class SelfPaced(Strategy):
+class SelfPaced(Remembering):
     """Keeps the pairs whose last known loss is among the lowest; of unknown ones a share."""
 
-    needs_losses = True
     metric_names = ("pace",)
 
     def __init__(self, config: AutoAssistConfig, corpus: Corpus) -> None:
         super().__init__(config, corpus)
-        self.memory = LossMemory(corpus.pairs)
         self._threshold, self._age = float("nan"), 0
 
     @property
@@ -53,11 +52,6 @@ class SelfPaced(Strategy):
         losses = self.memory.of(ids)
         unknown = np.isnan(losses)
         return np.where(unknown, pace, losses <= self._threshold).astype(np.float32)
-
-    def observe(self, report: Report) -> None:
-        """Remember finite losses."""
-        finite = np.isfinite(report.losses)
-        self.memory.record(report.ids[finite], report.losses[finite])
 
     def metrics(self) -> dict[str, float]:
         """The pace, in (0, 1]."""
