@@ -6,7 +6,6 @@ target is said, and is no error.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import multiprocessing
 import statistics
@@ -17,9 +16,19 @@ from typing import Any, Callable, Sequence
 
 import numpy as np
 
-from .measure import REPEATS, Result, at_most, core_clock, informative, line, one_thread, save
+from .measure import (
+    REPEATS,
+    Result,
+    at_most,
+    chosen,
+    command_line,
+    core_clock,
+    informative,
+    measured,
+    one_thread,
+    save,
+)
 
-ROOT = Path(__file__).resolve().parents[1]
 WORLDS = (1, 2, 4)
 GROWTH_TARGET = 1.1  # planning of a micro-batch at 4 ranks, over that at one
 BYTES_TARGET = 16  # a pair and rank, beside the mapped features
@@ -192,20 +201,10 @@ def benchmarks(tiny: bool) -> dict[str, Callable[[], list[Result]]]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run benchmarks; the table grows as they end."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_ranks", description=__doc__)
-    parser.add_argument("names", nargs="*", help="plan, pass, memory, train; or all")
-    parser.add_argument("--output", type=Path, default=ROOT / "bench_ranks.json")
-    parser.add_argument("--tiny", action="store_true", help="try out the benchmarks themselves")
+    parser = command_line("bench_ranks", "plan, pass, memory, train", "bench_ranks.json", __doc__)
     arguments = parser.parse_args(argv)
     known = benchmarks(arguments.tiny)
-    unknown = set(arguments.names) - set(known)
-    if unknown:
-        parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
-    results: list[Result] = []
-    for name in arguments.names or known:
-        for result in known[name]():
-            results.append(result)
-            print(line(result), flush=True)
+    results = measured(known, chosen(parser, arguments.names, known))
     save(results, arguments.output)
     print(f"written to {arguments.output}")
 

@@ -8,7 +8,6 @@ target is said, and is no error. The data (about 2.5 GB) lie in a temporary fold
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import sys
@@ -17,9 +16,17 @@ import time
 from pathlib import Path
 from typing import Callable, Iterator, Sequence
 
-from .measure import Result, informative, line, one_thread, save
+from .measure import (
+    Result,
+    chosen,
+    command_line,
+    informative,
+    line,
+    measured,
+    one_thread,
+    save,
+)
 
-ROOT = Path(__file__).resolve().parents[1]
 PAIRS = 4_500_000
 _TINY = 20_000
 _BATCHES = 1500  # until the open buckets are as full as they get
@@ -46,29 +53,20 @@ def benchmarks(data_bin: Path, tiny: bool) -> dict[str, Callable[[], list[Result
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run benchmarks; the table grows as they end."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_scale", description=__doc__)
-    parser.add_argument("names", nargs="*", help="features, start, plan, memory, sizes; or all")
-    parser.add_argument("--output", type=Path, default=ROOT / "bench_scale.json")
-    parser.add_argument("--tiny", action="store_true", help="try out the benchmarks themselves")
+    names = "features, start, plan, memory, sizes"
+    parser = command_line("bench_scale", names, "bench_scale.json", __doc__)
     parser.add_argument("--keep", type=Path, metavar="DIR", help="folder for the data, which stay")
     arguments = parser.parse_args(argv)
     with _data_folder(arguments.keep) as folder:
         known = benchmarks(folder, arguments.tiny)
-        unknown = set(arguments.names) - set(known)
-        if unknown:
-            told = f"no benchmark {', '.join(sorted(unknown))}; there are: {', '.join(known)}"
-            parser.error(told)
-        names = arguments.names or list(known)
+        wanted = chosen(parser, arguments.names, known)
         results = [informative("load of the machine, when it began", os.getloadavg()[0], "")]
         results += _generated(folder, _TINY if arguments.tiny else PAIRS)
-        if "features" not in names and not (folder / "autoassist").exists():
+        if "features" not in wanted and not (folder / "autoassist").exists():
             known["features"]()  # the others need them
         for result in results:
             print(line(result), flush=True)
-        for name in names:
-            for result in known[name]():
-                results.append(result)
-                print(line(result), flush=True)
+        results += measured(known, wanted)
     results.append(informative("load of the machine, when it ended", os.getloadavg()[0], ""))
     print(line(results[-1]))
     save(results, arguments.output)

@@ -13,17 +13,15 @@ from typing import Any, Callable, Iterator, NamedTuple
 import numpy as np
 
 from fairseq_autoassist.config import AutoAssistConfig
-from fairseq_autoassist.core.batching import BatchLimits
 from fairseq_autoassist.core.features import Features
-from fairseq_autoassist.core.plan import PlanSpec
 from fairseq_autoassist.core.planner import Planner
 
 from .bench_scale_data import VirtualFeatures, lengths
 from .measure import Result, at_most, core_clock, informative
+from .ranks_child import make_spec
 
 PASS_TARGET = 30.0  # seconds
-MAX_TOKENS = 4096
-LAG = 32
+_CONFIG = AutoAssistConfig()
 _WARM_UP = 4000  # micro-batches, at most, learned from before anything is timed
 _REPEATS = 3
 _PART = 1 << 16
@@ -40,34 +38,13 @@ class Pass(NamedTuple):
     parts: dict[str, float]  # seconds by what they went into
 
 
-def make_spec(
-    sizes: tuple[np.ndarray, np.ndarray],
-    features: str | None = None,
-    rank: int = 0,
-    world_size: int = 1,
-) -> PlanSpec:
-    """What the task would plan from, with the default settings of the method."""
-    return PlanSpec(
-        config=AutoAssistConfig(),
-        source_sizes=sizes[0],
-        target_sizes=sizes[1],
-        eligible=None,
-        limits=BatchLimits(max_tokens=MAX_TOKENS, multiple=8),
-        seed=1,
-        lag=LAG,
-        features=features,
-        rank=rank,
-        world_size=world_size,
-    )
-
-
 def real_pass(folder: Path, pairs: int) -> list[Result]:
     """A pass over the corpus with its features, from nothing to the last batch."""
     features = Features.open(folder)
     sizes = lengths(pairs)
     losses = planted_losses(features)
     began = core_clock()
-    planner = Planner(make_spec(sizes, str(folder)))
+    planner = Planner(make_spec(str(folder), sizes, config=_CONFIG))
     starting = core_clock() - began
     planner.stream.take(1)
     preparing = core_clock() - began - starting
@@ -95,7 +72,7 @@ def by_size(sizes: tuple[int, ...]) -> list[Result]:
     """What a pair costs in corpora of several sizes, with virtual features: score to batch."""
     results, costs = [], []
     for pairs in sizes:
-        features, spec = VirtualFeatures(pairs), make_spec(lengths(pairs))
+        features, spec = VirtualFeatures(pairs), make_spec(None, lengths(pairs), config=_CONFIG)
         began = core_clock()
         planner = Planner(spec, features)
         starting = core_clock() - began

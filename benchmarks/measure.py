@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import statistics
 import time
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, List, Mapping
 
 #: name, value, unit, target, met; target and met are None where a figure is for information
 Result = dict
 
+#: name -> what measures it
+Benchmarks = Mapping[str, Callable[[], List[Result]]]
+
+ROOT = Path(__file__).resolve().parents[1]
 REPEATS = 5
 
 #: Clock of what one core needs, in seconds: CPU time of this process, the wall time of an idle
@@ -85,3 +90,37 @@ def save(results: list[Result], path: Path) -> None:
     temporary = path.with_name(path.name + ".tmp")
     temporary.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     temporary.replace(path)
+
+
+def command_line(module: str, names: str, output: str, description: str | None) -> Any:
+    """The parser of a command that runs benchmarks.
+
+    Args:
+        module: of the command
+        names: of its benchmarks, for the help
+        output: name of the file of results, in the checkout by default
+        description: of the command
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{module}", description=description)
+    parser.add_argument("names", nargs="*", help=f"{names}; or all")
+    parser.add_argument("--output", type=Path, default=ROOT / output)
+    parser.add_argument("--tiny", action="store_true", help="try out the benchmarks themselves")
+    return parser
+
+
+def chosen(parser: Any, asked: list[str], known: Benchmarks) -> list[str]:
+    """The benchmarks to run; a name that is not known ends the command."""
+    unknown = set(asked) - set(known)
+    if unknown:
+        parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
+    return asked or list(known)
+
+
+def measured(known: Benchmarks, names: list[str]) -> list[Result]:
+    """Run benchmarks; the table grows as they end."""
+    results: list[Result] = []
+    for name in names:
+        for result in known[name]():
+            results.append(result)
+            print(line(result), flush=True)
+    return results

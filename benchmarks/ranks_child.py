@@ -18,6 +18,8 @@ from fairseq_autoassist.core.process import ProcessExchange
 
 LAG = 32
 MAX_TOKENS = 4096
+# shrinking starts at once and is not judged
+RANDOM_LOSSES = AutoAssistConfig(gamma_decay=0.5, guard_pairs=0)
 
 
 class RankFigures(NamedTuple):
@@ -39,15 +41,16 @@ def sizes(rows: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def make_spec(
-    features: str,
+    features: str | None,
     lengths: Sequence[np.ndarray],
-    rank: int,
-    world_size: int,
+    rank: int = 0,
+    world_size: int = 1,
     eligible: np.ndarray | None = None,
+    config: AutoAssistConfig = RANDOM_LOSSES,
 ) -> PlanSpec:
-    """What a rank plans from; shrinking starts at once and is not judged: the losses are random."""
+    """What a rank plans from, as the task would say it."""
     return PlanSpec(
-        config=AutoAssistConfig(gamma_decay=0.5, guard_pairs=0),
+        config=config,
         source_sizes=lengths[0],
         target_sizes=lengths[1],
         eligible=eligible,

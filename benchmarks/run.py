@@ -6,13 +6,9 @@ is said, and is no error.
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-from typing import Callable, Sequence
+from typing import Any, Callable, Sequence
 
-from .measure import Result, line, one_thread, save
-
-ROOT = Path(__file__).resolve().parents[1]
+from .measure import Result, chosen, command_line, measured, one_thread, save
 
 
 def benchmarks(tiny: bool) -> dict[str, Callable[[], list[Result]]]:
@@ -38,28 +34,19 @@ def benchmarks(tiny: bool) -> dict[str, Callable[[], list[Result]]]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run benchmarks; the table grows as they end."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
-    parser.add_argument("names", nargs="*", help="build, score, decide, plan, learn, train; or all")
-    parser.add_argument("--output", type=Path, default=ROOT / "bench.json")
-    parser.add_argument("--tiny", action="store_true", help="try out the benchmarks themselves")
+    names = "build, score, decide, plan, learn, train"
+    parser = command_line("run", names, "bench.json", __doc__)
     arguments = parser.parse_args(argv)
     known = benchmarks(arguments.tiny)
-    unknown = set(arguments.names) - set(known)
-    if unknown:
-        parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
-    names = arguments.names or list(known)
-    if "train" in names:
+    wanted = chosen(parser, arguments.names, known)
+    if "train" in wanted:
         _require_data(parser)
-    results: list[Result] = []
-    for name in names:
-        for result in known[name]():
-            results.append(result)
-            print(line(result), flush=True)
+    results = measured(known, wanted)
     save(results, arguments.output)
     print(f"written to {arguments.output}")
 
 
-def _require_data(parser: argparse.ArgumentParser) -> None:
+def _require_data(parser: Any) -> None:
     """Say that data are missing before minutes are spent on the rest."""
     import pytest
 
