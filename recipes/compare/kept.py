@@ -11,6 +11,7 @@ from typing import Sequence
 
 import numpy as np
 
+from fairseq_autoassist.core.features import Features, feature_folder
 from fairseq_autoassist.tfidf.binarized import BinarizedSide
 from preprocess.text import UserError, read_lines
 from recipes.multi30k.prepare import LANGS
@@ -30,30 +31,11 @@ class TrainingPairs:
 
 
 def load_pairs(data_bin: Path) -> TrainingPairs:
-    """Read the training subset of a data-bin."""
+    """Read the training subset of a data-bin, whose features hold the rarity of each pair."""
     sides = [BinarizedSide(data_bin / f"train.{'-'.join(LANGS)}.{lang}") for lang in LANGS]
-    source = sides[0]
-    tokens, offsets = source.read(0, len(source.sizes))
-    return TrainingPairs(
-        np.asarray(source.sizes), np.asarray(sides[1].sizes), rarity(tokens, offsets)
-    )
-
-
-def rarity(tokens: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """Rarity of each sentence, float64 (sentences,).
-
-    Args:
-        tokens: of all sentences in one run; the last of each is EOS
-        offsets: where each begins, and the end, (sentences + 1,)
-    """
-    words = np.ones(len(tokens), bool)
-    words[offsets[1:] - 1] = False
-    counts = np.bincount(tokens[words], minlength=int(tokens.max()) + 1).astype(float)
-    surprise = np.zeros(len(counts))
-    seen = counts > 0
-    surprise[seen] = -np.log(counts[seen] / counts.sum())
-    sums = np.add.reduceat(np.where(words, surprise[tokens], 0.0), offsets[:-1])
-    return sums / np.maximum(np.diff(offsets) - 1, 1)
+    source, target = (np.asarray(side.sizes) for side in sides)
+    summed = Features.open(feature_folder(data_bin, "train", *LANGS)).rarity
+    return TrainingPairs(source, target, summed / np.maximum(source - 1, 1))
 
 
 class Kept:

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from fairseq_autoassist.core.trace import TRAINED
-from recipes.compare.kept import Kept, TrainingPairs, rarity
+from fairseq_autoassist.tfidf.binarized import BinarizedSide
+from recipes.compare.kept import Kept, TrainingPairs, load_pairs
+from tests.support.compare import corpora
 
 SOURCE, TARGET = [3, 5, 2, 4], [4, 2, 6, 3]
 # update, micro-batch, pairs: update 1 has two micro-batches
@@ -57,13 +59,14 @@ def test_counts_and_labels(kept: Kept, tmp_path: Path) -> None:
 
 
 def test_rarity_is_the_mean_surprise_of_the_words() -> None:
-    sentences = [[7, 8, 2], [7, 2], [2], [9, 7, 7, 2]]
+    data_bin = corpora() / "multi30k" / "data-bin"
+    side = BinarizedSide(data_bin / "train.en-de.en")
+    tokens, offsets = side.read(0, len(side.sizes))
+    sentences = [tokens[a:b].tolist() for a, b in zip(offsets, offsets[1:])]
     counts = Counter(word for sentence in sentences for word in sentence[:-1])
     total = sum(counts.values())
     expected = [
         sum(-math.log(counts[word] / total) for word in sentence[:-1]) / max(len(sentence) - 1, 1)
         for sentence in sentences
     ]
-    tokens = np.array([word for sentence in sentences for word in sentence], np.uint16)
-    offsets = np.cumsum([0, *map(len, sentences)])
-    assert rarity(tokens, offsets) == pytest.approx(expected)
+    assert load_pairs(data_bin).rarity == pytest.approx(expected)
