@@ -8,6 +8,7 @@ from typing import Any, Callable, Sequence
 import matplotlib
 import numpy as np
 
+from recipes.common.picture import save_png
 from recipes.compare.records import Record, Values
 from recipes.compare.sections import BASELINE, Cell, Section
 from recipes.compare.statistics import commonest, mean_curve
@@ -19,18 +20,6 @@ from matplotlib.ticker import LogFormatter, MaxNLocator
 STYLES = ("-", "--", "-.", ":")
 Arms = Sequence[str]  # of all sections of a picture, so that an arm has one colour in it
 Panel = Callable[[Any, Section, Arms], None]  # draws one section into one matplotlib axes
-
-
-def save(figure: Any, path: Path) -> None:
-    """Write a PNG that appears under its name once it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.tmp")
-    try:
-        figure.savefig(part, format="png", dpi=110)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-        pyplot.close(figure)
 
 
 def style(section: Section, cell: Cell, arms: Arms) -> dict[str, object]:
@@ -139,7 +128,7 @@ def grid(sections: Sequence[Section], rows: Sequence[tuple[str, Panel]], path: P
         if axes[0][column].lines:
             axes[0][column].legend(fontsize="x-small")
     figure.tight_layout()
-    save(figure, path)
+    save_png(figure, path, dpi=110)
     return path
 
 

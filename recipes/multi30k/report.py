@@ -13,6 +13,7 @@ import numpy as np
 
 from preprocess.text import UserError, read_lines, whole_files
 from recipes.common.fairseq_log import NATS_PER_BIT, Log, read, tokens_trained
+from recipes.common.picture import save_png
 
 
 def count(value: float | None) -> str:
@@ -124,13 +125,7 @@ def draw(log: Log, path: Path) -> None:
         axis.legend(loc="best", fontsize="small")
         axis.grid(alpha=0.3)
     figure.tight_layout()
-    part = path.with_name(f".{path.name}.tmp")
-    try:
-        figure.savefig(part, format="png", dpi=120)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-        pyplot.close(figure)
+    save_png(figure, path, dpi=120)
 
 
 def report(run: Path) -> None:

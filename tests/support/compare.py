@@ -47,15 +47,12 @@ def environment() -> dict[str, str]:
 
 def run(out: Path, *words: object) -> subprocess.CompletedProcess:
     """The runner to its end."""
-    return subprocess.run(
-        command(out, *words),
-        cwd=ROOT,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=TIMEOUT,
-    )
+    with start(out, *words) as process:
+        try:
+            output, _ = process.communicate(timeout=TIMEOUT)
+        finally:
+            process.kill()
+    return subprocess.CompletedProcess(process.args, process.returncode, output)
 
 
 def start(out: Path, *words: object) -> subprocess.Popen:
