@@ -1,7 +1,8 @@
 """Cheap features beside TF-IDF: lengths, their ratio, and the pair's own last loss.
 
-Not in the paper. Each is scaled to a standard deviation of `SCALE` over the data, so that one
-learning rate serves them and the unit-norm TF-IDF blocks.
+Not in the paper. One learning rate has to serve them and the unit-norm TF-IDF blocks: lengths and
+ratio are scaled to a standard deviation of `SCALE` over the data, and a loss counts in multiples of
+T_k.
 """
 
 from __future__ import annotations
