@@ -50,18 +50,11 @@ def _provenance(section: Section) -> list[str]:
             found.append(f"several versions of {name}: {', '.join(versions)}")
     conditions = sorted({r.condition for r in section.records})
     if len(conditions) > 1:
-        texts = [
-            f"{device}, {threads} threads, {jobs} jobs" for device, threads, jobs in conditions
-        ]
         found.append(
             f"run under {len(conditions)} conditions, times are compared within one only: "
-            + "; ".join(texts)
+            + "; ".join(map(str, conditions))
         )
-        device, threads, jobs = commonest(section)
-        found.append(
-            f"pictures against time show only the runs on {device} with {threads} threads and "
-            f"{jobs} jobs"
-        )
+        found.append(f"pictures against time show only the runs on {commonest(section)}")
     return found
 
 
@@ -84,10 +77,7 @@ def _times(cell: Cell, base: Cell) -> list[str]:
     if alike == all_runs:
         return []
     if not alike:
-        return [
-            f"no time ratio of {cell.name}: no run of {base.name} on its device with its "
-            f"threads and jobs"
-        ]
+        return [f"no time ratio of {cell.name}: no run of {base.name} under its conditions"]
     return [f"time ratios of {cell.name} are over {alike} of its {all_runs} runs"]
 
 

@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from recipes.compare.kept import Kept, load_pairs
 from recipes.compare.matrices import Run
 from recipes.compare.train import model_words
 
+# variables that change how fast the same run is; a library put in front counts by its name
+TUNING = ("GLIBC_TUNABLES", "LD_PRELOAD", "MALLOC_", "MKL_", "ONEDNN_", "TCMALLOC_")
 COMMIT, JOBS = "AUTOASSIST_COMMIT", "AUTOASSIST_JOBS"  # what the runner tells its runs
 # ours -> the plugin's metric; those a strategy does not have are left out
 _CURVE = {
@@ -75,6 +78,15 @@ def device_name(cpu: bool) -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+def tuning() -> dict[str, str]:
+    """What the environment does about speed; of a path only its last part: it is someone's."""
+    found = {name: value for name, value in os.environ.items() if name.startswith(TUNING)}
+    return {
+        name: ":".join(map(os.path.basename, re.split("[: ]+", found[name])))
+        for name in sorted(found)
+    }
 
 
 def curve(log: Log, kept: Kept) -> list[dict[str, float]]:
@@ -153,6 +165,7 @@ def write_record(
         "device": device_name(cpu),
         "threads": torch.get_num_threads(),
         "jobs": int(os.environ.get(JOBS, "1")),
+        "tuning": tuning(),
         "train": cost,
         "signatures": signatures,
         "marks": marks,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Dict, Iterable, Mapping, Sequence
+from typing import Dict, Iterable, Mapping, NamedTuple, Sequence
 
 from preprocess.text import UserError, read_lines
 
@@ -15,6 +15,19 @@ COUNTS = ("seed", "updates", "threads", "jobs")
 TRAIN = ("tokens", "padded_tokens", "wall_s", "cpu_s")
 MARK = ("update", "tokens", "wall_s", "valid_loss", "slice_loss", "BLEU", "chrF2")
 AGAIN = "remove it and run `python -m recipes.compare.run` again"
+
+
+class Condition(NamedTuple):
+    """What a time depends on beside the run: times are comparable only where it is the same."""
+
+    device: str
+    threads: int
+    jobs: int
+    tuning: str = ""  # variables of the environment, `NAME=value ...`
+
+    def __str__(self) -> str:
+        tuning = [self.tuning] if self.tuning else []
+        return ", ".join([self.device, f"{self.threads} threads", f"{self.jobs} jobs", *tuning])
 
 
 @dataclass(frozen=True)
@@ -39,6 +52,7 @@ class Record:
     source: str  # file (and line) it was read from
     hypotheses: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
+    tuning: Mapping[str, str] = field(default_factory=dict)
     curve: list[Values] = field(default_factory=list)
     drift: list[Values] = field(default_factory=list)
     drift_all: Values = field(default_factory=dict)
@@ -46,9 +60,9 @@ class Record:
     text: str = ""  # the JSON in one fixed order: two records are the same if it is
 
     @property
-    def condition(self) -> tuple[str, int, int]:
-        """(device, threads, jobs): times are comparable only where it is the same."""
-        return self.device, self.threads, self.jobs
+    def condition(self) -> Condition:
+        tuning = " ".join(f"{name}={self.tuning[name]}" for name in sorted(self.tuning))
+        return Condition(self.device, self.threads, self.jobs, tuning)
 
     @property
     def end(self) -> Values:
@@ -127,6 +141,7 @@ def parse(raw: object, folder: Path | None, where: str, runs: Path | None = None
         source=where,
         hypotheses=str(raw.get("hypotheses") or ""),
         versions=_strings(raw, "versions", where),
+        tuning=_strings(raw, "tuning", where),
         curve=_rows(raw, "curve", ("update",), where),
         drift=_rows(raw, "drift", ("update", "length", "rarity"), where),
         drift_all=_values(raw.get("drift_all") or {}, (), where, "drift_all"),

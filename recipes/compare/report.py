@@ -22,13 +22,13 @@ READING = """Budgets are shares of the full number of updates; each run's schedu
 budget. "x" is a ratio to uniform 1.00, plain training over the full budget. Intervals are 95% t
 intervals over seeds, of differences paired by seed. Non-inferior: the interval of the difference
 to uniform 1.00 lies above -0.3 BLEU. Losses are in nats per token, not smoothed; "slice" is held
-out of training. Times are compared only between runs on one device with the same threads and jobs
-side by side."""
+out of training. Times are compared only between runs on one device with the same threads, jobs side
+by side and tuning of the environment."""
 REACHING = """Tokens and time until the mean curve over seeds, smoothed to be rising and straight
 between marks, reaches the final BLEU of uniform 1.00; ratios to its whole run."""
 BAR = """Saves: non-inferior with at most 0.70 of the tokens and 0.75 of the wall time. Better than
 random: the interval of the difference at the same budget lies above 0. "-": the records do not say
-(one seed, no such run, or none on the same device)."""
+(one seed, no such run, or none under the same conditions)."""
 
 
 def _joined(values: Sequence[str]) -> str:

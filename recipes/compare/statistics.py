@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 from sklearn.isotonic import IsotonicRegression
 
-from recipes.compare.records import Record, Values
+from recipes.compare.records import Condition, Record, Values
 from recipes.compare.sections import Cell, Section
 
 CONFIDENCE = 0.95
@@ -58,21 +58,21 @@ def ratio(cell: Cell, base: Cell, key: str) -> float:
     return float(np.mean(mine) / np.mean(theirs))
 
 
-def _scales(base: Cell, key: str) -> dict[tuple[str, int, int], float]:
+def _scales(base: Cell, key: str) -> dict[Condition, float]:
     """Condition -> mean of a time of the baseline's runs under it."""
-    times: dict[tuple[str, int, int], list[float]] = {}
+    times: dict[Condition, list[float]] = {}
     for record in base.records:
         times.setdefault(record.condition, []).append(record.train[key])
     return {condition: float(np.mean(values)) for condition, values in times.items()}
 
 
 def comparable(cell: Cell, base: Cell) -> list[Record]:
-    """The cell's records made on a device, with threads and jobs, that the baseline ran on too."""
+    """The cell's records made under a condition that the baseline ran under too."""
     conditions = {r.condition for r in base.records}
     return [r for r in cell.records if r.condition in conditions]
 
 
-def commonest(section: Section) -> tuple[str, int, int]:
+def commonest(section: Section) -> Condition:
     """The condition that most runs of a section share: one axis of time holds one condition."""
     conditions = [record.condition for record in section.records]
     return max(sorted(set(conditions)), key=conditions.count)
@@ -81,8 +81,7 @@ def commonest(section: Section) -> tuple[str, int, int]:
 def time_ratio(cell: Cell, base: Cell, key: str = "wall_s") -> float | None:
     """Mean over runs of a time, in units of the baseline's mean under the same condition.
 
-    None if no run of the cell shares device, threads and jobs with one of the baseline: such times
-    are not comparable.
+    None if no run of the cell shares its condition with one of the baseline.
     """
     scales = _scales(base, key)
     ratios = [r.train[key] / scales[r.condition] for r in comparable(cell, base)]

@@ -132,17 +132,18 @@ def test_notes_say_what_is_missing_or_mixed() -> None:
     control = record("random", budget=0.7)
     control["train"] = {**control["train"], "tokens": 80000}
     control["jobs"] = 1
-    found = notes(grouped(record(), record(seed=2), control, *paper, record("spl", budget=0.5))[0])
+    paced = record("spl", budget=0.5, tuning={"MALLOC_B": "2", "MALLOC_A": "1"})
+    found = notes(grouped(record(), record(seed=2), control, *paper, paced)[0])
     for expected in (
         "records of 2 commits: aaaaaaa, bbbbbbb+dirty",
         "made with uncommitted changes: bbbbbbb+dirty",
-        "run under 3 conditions, times are compared within one only: cpu A, 1 threads, 1 jobs; "
-        "cpu A, 1 threads, 2 jobs; gpu B, 1 threads, 2 jobs",
-        "pictures against time show only the runs on cpu A with 1 threads and 2 jobs",
+        "run under 4 conditions, times are compared within one only: cpu A, 1 threads, 1 jobs; "
+        "cpu A, 1 threads, 2 jobs; cpu A, 1 threads, 2 jobs, MALLOC_A=1 MALLOC_B=2; "
+        "gpu B, 1 threads, 2 jobs",
+        "pictures against time show only the runs on cpu A, 1 threads, 2 jobs",
         "1 seed, so no interval and no verdict: random 0.70, spl 0.50",
         "paper 0.70 has seeds 1, 3, uniform 1.00 has 1, 2: their difference is over 1",
-        "no time ratio of random 0.70: no run of uniform 1.00 on its device with its threads and "
-        "jobs",
+        "no time ratio of random 0.70: no run of uniform 1.00 under its conditions",
         "time ratios of paper 0.70 are over 1 of its 2 runs",
         "not at equal tokens: paper 0.70 trained on -12.5% of random 0.70's",
         "paper 0.70: its seeds share 3 of 4 marks; curves are over these",

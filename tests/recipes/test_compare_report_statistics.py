@@ -78,7 +78,9 @@ def test_ratios_of_cost() -> None:
     assert time_ratio(cell, uniform, "cpu_s") == pytest.approx(0.7)
 
 
-@pytest.mark.parametrize("other", [{"device": "gpu B"}, {"jobs": 1}, {"threads": 4}])
+@pytest.mark.parametrize(
+    "other", [{"device": "gpu B"}, {"jobs": 1}, {"threads": 4}, {"tuning": {"MALLOC_A": "1"}}]
+)
 def test_times_of_other_conditions_are_no_ratio(other: dict[str, Any]) -> None:
     uniform, cell = grouped(record(), record("paper", budget=0.7, **other))[0].cells
     assert time_ratio(cell, uniform) is None
