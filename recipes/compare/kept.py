@@ -94,9 +94,14 @@ class Kept:
         }
 
     def counts(self) -> np.ndarray:
-        """How often each pair was trained on, uint16 (pairs,)."""
+        """How often each pair was trained on, (pairs,), uint8 or, beyond 255, uint16.
+
+        One byte a pair: small enough to be kept beside the record, so that anyone can make the
+        lists of pairs again.
+        """
         counts = np.bincount(self.ids, minlength=len(self.pairs.target))
-        return np.minimum(counts, np.iinfo(np.uint16).max).astype(np.uint16)
+        clipped = np.minimum(counts, np.iinfo(np.uint16).max)
+        return clipped.astype(np.min_scalar_type(clipped.max(initial=0)))
 
     def labels(self, path: Path, passes: float) -> dict[str, dict[str, float]]:
         """By label: its pairs, how often one was trained on, and how often one was considered.

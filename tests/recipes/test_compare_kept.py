@@ -44,8 +44,13 @@ def test_drift_is_of_the_pairs_between_two_marks(kept: Kept) -> None:
     assert [row["update"] for row in kept.drift([4, 8])] == [4], "nothing was trained on after 4"
 
 
+def test_counts_beyond_a_byte(kept: Kept) -> None:
+    rows = np.array([(1, 1, 0)] * 300 + [(1, 1, 2)], TRAINED)
+    assert Kept(rows, kept.pairs).counts().tolist() == [300, 0, 1, 0]
+
+
 def test_counts_and_labels(kept: Kept, tmp_path: Path) -> None:
-    assert kept.counts().dtype == np.uint16
+    assert kept.counts().dtype == np.uint8
     assert kept.counts().tolist() == [2, 2, 2, 1]
     path = tmp_path / "labels.txt"
     path.write_text("V\nA\nV\nA\n", encoding="utf-8")
