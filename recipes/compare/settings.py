@@ -69,7 +69,7 @@ TRAINING = {
         "multi30k": Training(3600, 4096, 5e-3, 300, 0.3),
         "tatoeba": Training(2600, 8192, 5e-3, 300, 0.1),
         "msdocs": Training(2800, 8192, 5e-3, 300, 0.1),
-        "noisy": Training(1000, 4096, 5e-3, 200, 0.3),
+        "noisy": Training(2000, 4096, 5e-3, 300, 0.3),
     },
     "wide": {
         "multi30k": Training(900, 4096, 2e-3, 150, 0.3),
