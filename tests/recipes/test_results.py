@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
-import itertools
+from pathlib import Path
 
 import pytest
 
 from preprocess.text import read_lines
 from recipes.common.data import ROOT
 from recipes.compare import tables
+from recipes.compare.quote import MARK, main, quote
 from recipes.compare.records import load
 from recipes.compare.sections import sections
 
+PRINTED = """## a
+
+|  x |
+|---:|
+|  1 |
+
+### b
+
+| y |
+|:-----|
+| 2 |
+
+## c
+
+words
+"""
+WANTED = """<!-- report: a -->
+| x |
+| ---: |
+| 1 |
+
+<!-- report: a / b -->
+| y |
+| :--- |
+| 2 |
+"""
 RESULTS = ROOT / "recipes" / "compare" / "results"
-BY_HAND = {"attempt"}  # first column of the tables that hold no figure of the report's own
-
-
-def tables_of(text: list[str]) -> list[list[tuple[str, ...]]]:
-    """Rows of cells of each table, the header first, without the ruler."""
-    groups = itertools.groupby(text, key=lambda line: line.startswith("|"))
-    found = []
-    for is_table, lines in groups:
-        if is_table:
-            rows = [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines]
-            found.append([rows[0], *rows[2:]])
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +66,21 @@ def test_translations_and_counts_lie_beside_the_records() -> None:
 
 
 def test_results_quote_the_report(report: list[str]) -> None:
-    printed = tables_of(report)
-    quoted = [t for t in tables_of(list(read_lines(ROOT / "RESULTS.md"))) if t[0][0] not in BY_HAND]
-    assert len(quoted) > 5
-    for rows in quoted:
-        sources = [t for t in printed if t[0] == rows[0] and set(rows) <= set(t)]
-        assert sources, f"no table of report.md has these rows: {rows}"
+    text = list(read_lines(ROOT / "RESULTS.md"))
+    assert sum(MARK.fullmatch(line) is not None for line in text) > 5
+    assert quote(text, report) == text, "run `python -m recipes.compare.quote`"
+
+
+def test_a_table_is_put_in_and_put_in_anew(tmp_path: Path) -> None:
+    (tmp_path / "report.md").write_text(PRINTED, encoding="utf-8")
+    text, words = tmp_path / "R.md", ["--text", str(tmp_path / "R.md")]
+    words += ["--report", str(tmp_path / "report.md")]
+    for before in ("<!-- report: a -->\n\n<!-- report: a / b -->\n", WANTED.replace("1", "7")):
+        text.write_text(before, encoding="utf-8")
+        main(words)
+        assert text.read_text(encoding="utf-8") == WANTED
+    for missing in ("d", "a / c", "c"):
+        text.write_text(f"<!-- report: {missing} -->\n", encoding="utf-8")
+        with pytest.raises(SystemExit, match="the report has no"):
+            main(words)
+        assert text.read_text(encoding="utf-8") == f"<!-- report: {missing} -->\n"

@@ -1,0 +1,85 @@
+"""Put the tables of the report into RESULTS.md anew, so that it quotes what was printed.
+
+    python -m recipes.compare.quote [--text RESULTS.md] [--report recipes/compare/results/report.md]
+
+A table is quoted after a line `<!-- report: SECTION / HEADING -->`; without a heading it is the
+first one of the section. What stands there already is replaced.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+from preprocess.text import UserError, read_lines, whole_files
+from recipes.common.data import ROOT
+
+MARK = re.compile(r"<!-- report: (?P<section>[^/]+?)(?: / (?P<heading>.+?))? -->")
+RULER = re.compile("-{3,}")
+RESULTS = ROOT / "RESULTS.md"
+REPORT = ROOT / "recipes" / "compare" / "results" / "report.md"
+
+
+def _below(lines: list[str], title: str, level: str) -> list[str]:
+    """Lines between a title and the next one of its level or above; UserError without it."""
+    start = f"{level} {title}"
+    if start not in lines:
+        raise UserError(
+            f"the report has no {start!r}; expected one, as the text quotes it: mend the mark, or "
+            f"run `python -m recipes.compare.report` with all records"
+        )
+    found = lines[lines.index(start) + 1 :]
+    ends = [i for i, line in enumerate(found) if re.match(f"#{{2,{len(level)}}} ", line)]
+    return found[: ends[0]] if ends else found
+
+
+def _narrow(row: str) -> str:
+    """A row without the blanks that line the columns up: they would only widen the text."""
+    cells = [RULER.sub("---", cell.strip()) for cell in row.strip("|").split("|")]
+    return f"| {' | '.join(cells)} |"
+
+
+def table(report: list[str], section: str, heading: str | None) -> list[str]:
+    """Rows of one table of the report. Raises UserError where it has none."""
+    lines = _below(report, section, "##")
+    if heading:
+        lines = _below(lines, heading, "###")
+    starts = [i for i, line in enumerate(lines) if line.startswith("|")]
+    if not starts:
+        raise UserError(f"the report has no table below {section!r}, {heading!r}; expected one")
+    return [_narrow(row) for row in _table_at(lines, starts[0])]
+
+
+def _table_at(lines: list[str], start: int) -> list[str]:
+    end = start
+    while end < len(lines) and lines[end].startswith("|"):
+        end += 1
+    return lines[start:end]
+
+
+def quote(text: list[str], report: list[str]) -> list[str]:
+    """The text with the report's tables after their marks."""
+    made, i = [], 0
+    while i < len(text):
+        made.append(text[i])
+        mark = MARK.fullmatch(text[i].strip())
+        i += 1
+        if mark:
+            made += table(report, mark["section"], mark["heading"])
+            i += len(_table_at(text, i))
+    return made
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--text", type=Path, default=RESULTS)
+    parser.add_argument("--report", type=Path, default=REPORT)
+    options = parser.parse_args(arguments)
+    lines = quote(list(read_lines(options.text)), list(read_lines(options.report)))
+    with whole_files(options.text) as (stream,):
+        stream.write("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
