@@ -66,7 +66,7 @@ class Training:
 # architecture -> corpus -> settings; "" stands for every corpus that has no line of its own
 TRAINING = {
     "transformer": {
-        "multi30k": Training(3600, 4096, 5e-3, 300, 0.3),
+        "multi30k": Training(6000, 4096, 5e-3, 500, 0.3),
         "tatoeba": Training(2600, 8192, 5e-3, 300, 0.1),
         "msdocs": Training(2800, 8192, 5e-3, 300, 0.1),
         "noisy": Training(2000, 4096, 5e-3, 300, 0.3),
