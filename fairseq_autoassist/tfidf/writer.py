@@ -59,7 +59,7 @@ class RowWriter:
         start = 0
         while start < rows.shape[0]:
             room = self.limit - self.block_nonzeros[-1]
-            reach = rows.indptr[start] + room
+            reach = int(rows.indptr[start]) + room  # int32 would wrap around near the limit
             stop = int(np.searchsorted(rows.indptr, reach, side="right")) - 1
             stop = min(stop, rows.shape[0], start + self.limit - self.blocks[-1])
             if stop > start:

@@ -96,6 +96,16 @@ def test_every_way_to_store_is_the_same_matrix(stored: dict) -> None:
         np.testing.assert_array_equal(features.gather(np.arange(40)).toarray(), stored["matrix"])
 
 
+def test_a_block_filled_to_the_limit_of_int32_goes_on_in_the_next(tmp_path: Path) -> None:
+    matrix = sp.csr_array(np.ones((8, 3), dtype=np.float32))
+    assert matrix.indptr.dtype == np.int32
+    with RowWriter(tmp_path) as writer:
+        writer.block_nonzeros[-1] = writer.limit - 16  # as if so many had been written
+        writer.append(matrix)
+    assert writer.blocks == [5, 3]
+    assert writer.block_nonzeros == [writer.limit - 1, 9]
+
+
 def test_ids_above_two_to_the_24_are_exact(tmp_path: Path) -> None:
     rows = 2**24 + 8  # float32 cannot tell 2**24 from 2**24 + 1
     files = block_files(tmp_path, 0)
