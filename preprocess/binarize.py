@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
+import signal
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 from preprocess.spm import load
-from preprocess.text import UserError, whole_files
+from preprocess.text import UserError, staging, whole_files
 
 
 def write_dictionary(model: Path, path: Path) -> int:
@@ -56,22 +55,72 @@ def preprocess_command(options: argparse.Namespace, folder: Path) -> list[str]:
     return command + ["--destdir", str(folder / "data-bin")]
 
 
+def _lines(path: Path) -> int:
+    """How many lines fairseq-preprocess will find."""
+    if not path.is_file():
+        raise UserError(f"found no {path}; expected encoded text: run `preprocess.spm encode`")
+    count, last = 0, b"\n"
+    with open(path, "rb") as stream:
+        while block := stream.read(1 << 24):
+            count, last = count + block.count(b"\n"), block[-1:]
+    return count + (last != b"\n")
+
+
 def check(options: argparse.Namespace) -> None:
     """Refuse what would fail late or overwrite something, in one line."""
     for split in ("train", "valid", "test"):
         prefix = getattr(options, split)
-        for lang in (options.source_lang, options.target_lang) if prefix is not None else ():
-            if not Path(f"{prefix}.{lang}").is_file():
-                raise UserError(
-                    f"found no {prefix}.{lang}; expected encoded text: run `preprocess.spm encode`"
-                )
+        if prefix is None:
+            continue
+        paths = [Path(f"{prefix}.{lang}") for lang in (options.source_lang, options.target_lang)]
+        source, target = map(_lines, paths)
+        if source != target:
+            raise UserError(
+                f"{paths[0]} has {source} lines but {paths[1]} {target}; expected one line a pair "
+                f"in both: encode both again from text that is aligned"
+            )
     if options.workers < 1:
         raise UserError(f"--workers is {options.workers}; expected 1 or more")
-    if options.destination.exists() and not options.overwrite:
+    destination: Path = options.destination
+    if destination.exists() and not options.overwrite:
         raise UserError(
-            f"{options.destination} exists; expected a new folder: name another --destination, "
+            f"{destination} exists; expected a new folder: name another --destination, "
             f"or replace it with --overwrite"
         )
+    empty = destination.is_dir() and not any(destination.iterdir())
+    if destination.exists() and not empty and not any(destination.glob("dict.*.txt")):
+        raise UserError(
+            f"{destination} is no data-bin (it holds no dict.LANG.txt); expected one to replace "
+            f"with --overwrite: name another --destination"
+        )
+
+
+def run_to_its_end(command: list[str]) -> int:
+    """Run a command; return its status. Its own workers end with it, however this is left."""
+    process = subprocess.Popen(command, start_new_session=True)
+    try:
+        return process.wait()
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)  # all it makes lies in the staging folder
+            process.wait()
+
+
+def exit_on_sigterm() -> None:
+    """Let SIGTERM unwind the stack as Ctrl-C does, so that nothing half-made stays."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+
+
+def move_whole(made: Path, destination: Path, old: Path) -> None:
+    """Put what was made in the place of what is there, which goes to `old`."""
+    if destination.exists():
+        os.replace(destination, old)
+    try:
+        os.replace(made, destination)
+    except BaseException:
+        if old.exists() and not destination.exists():
+            os.replace(old, destination)
+        raise
 
 
 def binarize(options: argparse.Namespace) -> None:
@@ -79,17 +128,14 @@ def binarize(options: argparse.Namespace) -> None:
     check(options)
     destination: Path = options.destination
     destination.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".binarize.", dir=destination.parent) as name:
-        folder = Path(name)
+    with staging(destination.parent / f".{destination.name}.binarize") as folder:
         write_dictionary(options.source_model, folder / "source.txt")
         if options.target_model is not None:
             write_dictionary(options.target_model, folder / "target.txt")
-        status = subprocess.run(preprocess_command(options, folder), check=False).returncode
+        status = run_to_its_end(preprocess_command(options, folder))
         if status != 0:
             raise UserError(f"fairseq-preprocess failed with status {status}; its words are above")
-        if destination.exists():
-            shutil.rmtree(destination)
-        os.replace(folder / "data-bin", destination)
+        move_whole(folder / "data-bin", destination, folder / "old")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -108,4 +154,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    exit_on_sigterm()
     main()

@@ -11,18 +11,38 @@ from __future__ import annotations
 
 import argparse
 import os
-import tempfile
 from pathlib import Path
 from typing import Iterator
 
 import sentencepiece
 from tqdm import tqdm
 
-from preprocess.text import UserError, read_lines, whole_files
+from preprocess.text import UserError, read_lines, staging, whole_files
 
 # The trainer adds up partial counts per thread, so the number is fixed rather than the machine's.
 TRAINER_THREADS = 4
 ENCODE_CHUNK = 10_000  # lines; bounds memory, long enough for SentencePiece's own threads
+
+
+class _Lines:
+    """The lines of all inputs, and what ended them early.
+
+    SentencePiece turns whatever its iterator raises, Ctrl-C too, into a RuntimeError of its own.
+    """
+
+    def __init__(self, inputs: list[Path]) -> None:
+        self.inputs = inputs
+        self.failure: BaseException | None = None
+
+    def __iter__(self) -> Iterator[str]:
+        try:
+            for path in self.inputs:
+                yield from read_lines(path)
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            self.failure = error
+            raise
 
 
 def train(inputs: list[Path], model: Path, vocab: int, kind: str = "unigram") -> Path:
@@ -32,12 +52,12 @@ def train(inputs: list[Path], model: Path, vocab: int, kind: str = "unigram") ->
     """
     target = model.with_name(model.name + ".model")
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{model.name}.", dir=target.parent) as folder:
-        lines = (line for path in inputs for line in read_lines(path))
-        prefix = Path(folder) / "spm"
+    with staging(target.parent / f".{model.name}.spm") as folder:
+        lines = _Lines(inputs)
+        prefix = folder / "spm"
         try:
             sentencepiece.SentencePieceTrainer.train(
-                sentence_iterator=lines,
+                sentence_iterator=iter(lines),
                 model_prefix=str(prefix),
                 vocab_size=vocab,
                 model_type=kind,
@@ -50,6 +70,8 @@ def train(inputs: list[Path], model: Path, vocab: int, kind: str = "unigram") ->
                 minloglevel=1,
             )
         except RuntimeError as error:
+            if lines.failure is not None:
+                raise lines.failure from None
             reason = " ".join(str(error).split())
             raise UserError(
                 f"SentencePiece refused a vocabulary of {vocab} pieces ({reason}); "

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import os
+import shutil
+import zlib
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Iterator
@@ -31,16 +33,18 @@ def open_text(path: Path) -> IO[str]:
 
 def read_lines(path: Path) -> Iterator[str]:
     """Yield the lines of a file without their line feed; what is not UTF-8 text is refused."""
+    number = 0
     try:
         with open_text(path) as stream:
-            for line in stream:
+            for number, line in enumerate(stream, 1):
                 yield line.rstrip("\n")
     except UnicodeDecodeError as error:
+        damaged = ", or fetch it again: it may be damaged" if path.suffix == ".gz" else ""
         raise UserError(
-            f"{path} is not UTF-8 ({error.reason} at byte {error.start}); expected UTF-8 text: "
-            f"mend it with `iconv -f latin1 -t utf-8` or the encoding it really has"
+            f"{path} is not UTF-8 ({error.reason}, soon after line {number}); expected UTF-8 text: "
+            f"mend it with `iconv -f latin1 -t utf-8` or the encoding it really has{damaged}"
         ) from error
-    except (gzip.BadGzipFile, EOFError) as error:
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise UserError(f"{path} is a damaged .gz file ({error}); fetch it again") from error
 
 
@@ -49,7 +53,16 @@ def whole_files(*paths: Path) -> Iterator[list[IO[str]]]:
     """Open text files for writing that appear under their names, if all went well.
 
     A reader never meets a half-written file, and an interrupted step leaves nothing behind.
+
+    Raises:
+        UserError: two of them are the same file, or one is called .gz: what is written is plain
     """
+    for path in paths:
+        if path.suffix == ".gz":
+            raise UserError(f"{path} would hold plain text; expected a name without .gz")
+    if len({path.resolve() for path in paths}) < len(paths):
+        named = " and ".join(map(str, paths))
+        raise UserError(f"{named} are one file; expected two names for two outputs")
     temporary = [path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in paths]
     streams: list[IO[str]] = []
     try:
@@ -66,3 +79,17 @@ def whole_files(*paths: Path) -> Iterator[list[IO[str]]]:
             stream.close()
         for part in temporary:
             part.unlink(missing_ok=True)
+
+
+@contextmanager
+def staging(folder: Path) -> Iterator[Path]:
+    """An empty folder to make something in; it is gone afterwards.
+
+    Its name is fixed, so that the next call clears away what a killed one left.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -8,6 +8,7 @@ redoes everything after it and nothing before it. `NAME.begun` is written before
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -79,6 +80,22 @@ def stoppable(again: str) -> Iterator[None]:
         signal.signal(signal.SIGTERM, previous)
 
 
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _set_aside(path: Path) -> None:
+    """Rename what lies there to the first free of `PATH.1`, `PATH.2`, ..., and say so."""
+    if path.exists():
+        names = (path.with_name(f"{path.name}.{number}") for number in itertools.count(1))
+        free = next(name for name in names if not name.exists())
+        path.rename(free)
+        print(f"{path} was not made by this recipe: moved to {free.name}", flush=True)
+
+
 class Steps:
     """A chain of steps whose stamps lie in one folder."""
 
@@ -109,7 +126,8 @@ class Steps:
         """Do one step unless it was done with these settings; return whether it was done now.
 
         What an interrupted run with the same settings left in `outputs` stays for `action` to go on
-        with; what another run left is removed first.
+        with; what this step left with other settings is removed first, and what it never made (a
+        model trained by hand) is moved aside.
         """
         self.count += 1
         text = json.dumps([self.key, name, settings], sort_keys=True)
@@ -121,11 +139,9 @@ class Steps:
         print(title, flush=True)
         self._stamp(name, "done").unlink(missing_ok=True)
         if not self._holds(name, "begun"):
+            clear = _remove if self._stamp(name, "begun").is_file() else _set_aside
             for path in outputs:
-                if path.is_dir():
-                    shutil.rmtree(path)
-                else:
-                    path.unlink(missing_ok=True)
+                clear(path)
             self._mark(name, "begun")
         start = time.monotonic()
         action()

@@ -81,9 +81,21 @@ def test_not_utf8_and_not_gzip_are_refused(tmp_path: Path) -> None:
     latin, cut = tmp_path / "b", tmp_path / "c.gz"
     latin.write_bytes(b"\xe4\n")
     cut.write_bytes(gzip.compress(b"a man\n" * 100)[:-9])
-    for path, words in ((latin, "not UTF-8"), (cut, "damaged"), (tmp_path / "no", "found no file")):
+    broken = tmp_path / "d.gz"
+    whole = gzip.compress(b"".join(b"%d men\n" % number for number in range(99)))
+    broken.write_bytes(whole[:40] + b"\xff" * 9 + whole[49:])
+    cases = [(latin, "not UTF-8"), (cut, "damaged"), (broken, "damaged")]
+    for path, words in [*cases, (tmp_path / "no", "found no file")]:
         with pytest.raises(SystemExit, match=words):
             list(read_lines(path))
+
+
+def test_outputs_that_cannot_be_are_refused(tmp_path: Path) -> None:
+    words = run_on(tmp_path, "a\n", "b\n")
+    for name, message in (("out.de.gz", "without .gz"), ("out.en", "two names for two outputs")):
+        with pytest.raises(SystemExit, match=message):
+            main([*words, "--out-target", str(tmp_path / name)])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.de", "in.en"]
 
 
 @pytest.mark.parametrize(("flag", "value"), [("--max-words", "0"), ("--max-ratio", "nan")])

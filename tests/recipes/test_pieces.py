@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from itertools import islice
 from pathlib import Path
 
@@ -9,7 +12,8 @@ import pytest
 
 from preprocess import binarize, spm
 from preprocess.text import read_lines
-from recipes.common.data import MULTI30K, local_folder
+from recipes.common.data import MULTI30K, ROOT, local_folder
+from tests.support.processes import alive, children, wait_for
 
 PAIRS = 400
 LANGS = ("en", "de")
@@ -70,7 +74,7 @@ def test_data_bin_is_the_encoded_text_row_by_row(corpus: Path) -> None:
         assert len(dictionary) == 700 - 1 + 4
     with pytest.raises(SystemExit, match="data-bin exists.*--overwrite"):
         binarize.main(arguments(corpus, destination))
-    assert not list(corpus.glob(".binarize*"))
+    assert not list(corpus.glob(".*binarize*"))
 
 
 def test_separate_dictionaries(corpus: Path) -> None:
@@ -84,6 +88,56 @@ def test_separate_dictionaries(corpus: Path) -> None:
     assert sizes == [699, 499]
 
 
+def test_only_a_data_bin_is_replaced_and_only_by_a_whole_one(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [*arguments(corpus, tmp_path / "bin"), "--overwrite"]
+    other, file = tmp_path / "runs", tmp_path / "file"
+    other.mkdir()
+    for path in (other / "model", file):
+        path.write_text("mine")
+        with pytest.raises(SystemExit, match="is no data-bin .*another --destination"):
+            binarize.main([*words, "--destination", str(other if path != file else file)])
+        assert path.read_text() == "mine"
+    (tmp_path / "bin").mkdir()
+    for name in ("old", "dict.en.txt"):
+        (tmp_path / "bin" / name).write_text("")
+    with monkeypatch.context() as patch, pytest.raises(SystemExit, match="failed with status 1"):
+        patch.setattr(binarize.sys, "executable", "/bin/false")
+        binarize.main(words)
+    assert (tmp_path / "bin" / "old").exists()
+    binarize.main(words)
+    assert not (tmp_path / "bin" / "old").exists() and (tmp_path / "bin" / "dict.de.txt").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bin", "file", "runs"]
+
+
+def test_sides_of_different_length_are_refused(corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "enc.en").write_text("a\nb\n")
+    (tmp_path / "enc.de").write_text("a")
+    words = [*arguments(corpus, tmp_path / "bin"), "--valid", str(tmp_path / "enc")]
+    with pytest.raises(SystemExit, match=r"enc\.en has 2 lines but .*enc\.de 1; expected"):
+        binarize.main(words)
+
+
+def test_sigterm_takes_fairseq_preprocess_along(corpus: Path, tmp_path: Path) -> None:
+    # so many lines that fairseq-preprocess is at them when the signal comes
+    for lang in LANGS:
+        with open(tmp_path / f"enc.{lang}", "w") as stream:
+            stream.write("a b c\n" * 1_000_000)
+    words = [*arguments(corpus, tmp_path / "bin"), "--train", str(tmp_path / "enc")]
+    command = [sys.executable, "-m", "preprocess.binarize", *words, "--workers", "2"]
+    with subprocess.Popen(command, cwd=ROOT) as process:
+        try:
+            wait_for(lambda: len(children(process.pid)) >= 2, 60, "workers")
+            mine = children(process.pid)
+            process.terminate()
+            assert process.wait(20) == 128 + signal.SIGTERM
+        finally:
+            process.kill()
+    wait_for(lambda: not any(alive(pid) for pid in mine), 10, "their end")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["enc.de", "enc.en"]
+
+
 def test_a_failed_fairseq_preprocess_leaves_nothing(
     corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -91,7 +145,7 @@ def test_a_failed_fairseq_preprocess_leaves_nothing(
     with pytest.raises(SystemExit, match="fairseq-preprocess failed with status 1"):
         binarize.main(arguments(corpus, corpus / "failed"))
     assert not (corpus / "failed").exists()
-    assert not list(corpus.glob(".binarize*"))
+    assert not list(corpus.glob(".*binarize*"))
 
 
 def test_bad_input_is_one_line(corpus: Path, tmp_path: Path) -> None:
@@ -99,6 +153,9 @@ def test_bad_input_is_one_line(corpus: Path, tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="refused a vocabulary of 90000 pieces") as error:
         spm.train([text], tmp_path / "spm", vocab=90000)
     assert "\n" not in str(error.value)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(SystemExit, match="found no file .*absent"):  # not blamed on --vocab
+        spm.train([text, tmp_path / "absent"], tmp_path / "spm", vocab=90)
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(SystemExit, match="found no SentencePiece model"):
         spm.encode(tmp_path / "no.model", text, tmp_path / "out")

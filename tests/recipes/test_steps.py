@@ -64,6 +64,22 @@ def test_interrupted_step_goes_on_only_with_the_same_settings(recipe: Recipe) ->
     assert recipe(second=3) == ["two"]
 
 
+def test_what_the_recipe_did_not_make_is_moved_aside(
+    recipe: Recipe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for attempt, done in (("1", ["one", "two"]), ("2", ["two"])):
+        by_hand = recipe.folder / "two"
+        by_hand.mkdir()
+        (by_hand / "model").write_text(attempt)
+        assert recipe() == done
+        assert f"moved to two.{attempt}" in capsys.readouterr().out
+        assert (recipe.folder / f"two.{attempt}" / "model").read_text() == attempt
+        assert not (by_hand / "model").exists()
+        by_hand.rmdir()
+        for stamp in (recipe.folder / "steps").glob("two.*"):
+            stamp.unlink()
+
+
 def test_step_that_writes_nothing_is_an_error(tmp_path: Path) -> None:
     steps = Steps(tmp_path, 1)
     with pytest.raises(SystemExit, match="step lazy ended without writing"):
