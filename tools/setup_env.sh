@@ -109,9 +109,9 @@ main() {
       fail "$venv holds Python ${have:-that does not start} but $python is $want:" \
         "remove it with 'rm -rf $venv', or name the other one with PYTHON=..."
     rm -f "$stamp"
-  else
-    "$python" -m venv --clear "$venv"
   fi
+  # without pip it was interrupted while it was made
+  "$venv/bin/python" -m pip --version >/dev/null 2>&1 || "$python" -m venv --clear "$venv"
   install_torch "$python"
   say "build tools"
   pip_install -c "$venv/torch-constraint.txt" -r "$root/requirements/build.txt"

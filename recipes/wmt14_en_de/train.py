@@ -70,12 +70,12 @@ def budget_flags(plan: Budget, scale: Scale, batches: int, run: Path) -> list[st
 
 
 def remember(run: Path, flags: list[str]) -> None:
-    """Note what a run was begun with; refuse to go on with anything else.
+    """Note what a run was begun with; refuse to go on with anything else once something is learned.
 
     The number of ranks may change; what is learned from may not.
     """
     path = run / SETTINGS
-    if path.is_file():
+    if path.is_file() and any(run.glob("checkpoint*.pt")):
         before = json.loads("\n".join(read_lines(path)))
         if before != flags:
             found = [flag for flag in flags if flag not in before] or ["fewer flags"]
@@ -83,7 +83,6 @@ def remember(run: Path, flags: list[str]) -> None:
                 f"{run} was begun with other settings than now ({' '.join(found)}); expected "
                 f"those in {path}: give them again, or name another folder with --run"
             )
-        return
     with whole_files(path) as (stream,):
         json.dump(flags, stream, indent=1)
 

@@ -67,9 +67,10 @@ def start(script, *words, bin_folder=None, output=None, **variables):
             process.communicate()
 
 
-def dry_run(script, *words):
+def dry_run(script, *words, variables=None):
     """The words of each command that a script would run."""
-    with start(script, "data", "run", *words, DRY_RUN="1", **ARGUMENTS[script]) as process:
+    variables = ARGUMENTS[script] if variables is None else variables
+    with start(script, "data", "run", *words, DRY_RUN="1", **variables) as process:
         output, _ = process.communicate(timeout=20)
         assert process.returncode == 0, output
     return [shlex.split(line) for line in output.splitlines()]
@@ -161,6 +162,7 @@ def infer(words, monkeypatch):
 
 def test_fairseq_infers_rank_and_device_from_slurm(tmp_path, monkeypatch):
     program(tmp_path / "scontrol", "#!/bin/sh", "echo first", "echo second")
+    assert value(dry_run("slurm.sbatch", variables={})[0], "--distributed-world-size") == "16"
     words = dry_run("slurm.sbatch")[0]
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     for name in ("MASTER_ADDR", "MASTER_PORT", "WORLD_SIZE", "RANK", "SLURM_STEP_NODELIST"):

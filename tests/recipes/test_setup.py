@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,13 @@ def test_no_suitable_python_at_all(tmp_path: Path, old_python: str) -> None:
         "or 3.13, 64 bit, with venv: install one, or name it with PYTHON=... make ..."
     ]
     assert not (tmp_path / "venv").exists()
+
+
+def test_an_environment_without_pip_is_made_again(tmp_path: Path) -> None:
+    """Ctrl-C in the middle of ensurepip leaves one."""
+    venv = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
+    torch_first = {"PYTHON": sys.executable, "TORCH": "0.0.0", "PIP_NO_INDEX": "1"}
+    result = set_up(venv, **torch_first)
+    assert result.returncode != 0 and "No module named pip" not in result.stderr
+    assert "torch==0.0.0" in result.stderr  # pip is there, and has no such version

@@ -87,7 +87,9 @@ def test_ranks_that_make_another_update_are_refused(gpus: int) -> None:
 
 
 def test_a_run_is_not_gone_on_with_under_other_settings(tmp_path: Path) -> None:
+    train.remember(tmp_path, ["--lr", "0"])  # which failed before the first checkpoint
     train.remember(tmp_path, ["--lr", "1"])
+    (tmp_path / "checkpoint_last.pt").write_text("")
     train.remember(tmp_path, ["--lr", "1"])
     with pytest.raises(SystemExit, match=r"begun with other settings than now \(2\)"):
         train.remember(tmp_path, ["--lr", "2"])
