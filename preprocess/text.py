@@ -36,7 +36,8 @@ def read_lines(path: Path) -> Iterator[str]:
     number = 0
     try:
         with open_text(path) as stream:
-            for number, line in enumerate(stream, 1):
+            for line in stream:
+                number += 1
                 yield line.rstrip("\n")
     except UnicodeDecodeError as error:
         damaged = ", or fetch it again: it may be damaged" if path.suffix == ".gz" else ""

@@ -10,10 +10,10 @@ import hashlib
 import os
 import shutil
 import tarfile
-import urllib.error
 import urllib.request
 import zlib
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import IO, Sequence
 
@@ -68,7 +68,7 @@ def download(archive: Archive, path: Path) -> Path:
     part = path.with_name(path.name + ".part")
     try:
         _fetch(archive, part)
-    except (urllib.error.URLError, OSError) as error:
+    except (HTTPException, OSError) as error:
         raise UserError(
             f"cannot download {archive.url} ({error}); run this again to go on, or fetch the "
             f"archive by other means and name its folder in AUTOASSIST_DATA"
@@ -102,7 +102,7 @@ def _fetch(archive: Archive, part: Path) -> None:
                     stream.write(chunk)
                     bar.update(len(chunk))
     size = part.stat().st_size
-    if size < archive.size:
+    if size < archive.size and digest_of(part, archive.algorithm) != archive.digest:
         raise OSError(f"the connection ended after {size:,} of {archive.size:,} bytes")
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Mapping
 
@@ -139,7 +139,7 @@ def download(url: str, path: Path, expected: str) -> Path:
                 f"changed on its way: run this again"
             )
         os.replace(part, path)
-    except (urllib.error.URLError, OSError) as error:
+    except (HTTPException, OSError) as error:
         raise UserError(
             f"cannot download {url} ({error}); run this again, or fetch the files by other means "
             f"and name their folder in AUTOASSIST_DATA"
