@@ -170,7 +170,8 @@ class AutoAssistConfig:
     )
     competence_updates: int = _constant(
         0,
-        "T: updates after which 'competence' keeps all pairs; 0: half of the run",
+        "T: updates after which 'competence' keeps all pairs; 0: half of the run (of --max-update; "
+        "with --max-epoch alone, of its passes, which grows more slowly than the paper's steps)",
         "Platanios et al. 2019, eq. (7); value: ours",
         low=0,
     )
@@ -238,6 +239,11 @@ class AutoAssistConfig:
             raise ConfigError(
                 f"{flag('upper')} is {self.upper}, expected 0 or more than {flag('lower')}, which "
                 f"is {self.lower}"
+            )
+        if self.band and self.lower > 2.0:  # the upper end only moves from 1 to 2
+            raise ConfigError(
+                f"{flag('lower')} is {self.lower}, expected at most 2 with {flag('band')} "
+                f"{self.band}: the moving band would be empty"
             )
         for kind in self.extra_kinds:
             _check_choice("extra_features", kind, EXTRA_FEATURES)

@@ -149,6 +149,8 @@ class _Worker:
             env={
                 **os.environ,
                 "PYTHONPATH": path,
+                # a tokenize.py in the working folder must not stand in for Python's own
+                "PYTHONSAFEPATH": "1",
                 "OMP_NUM_THREADS": "1",
                 "MALLOC_MMAP_THRESHOLD_": str(3 << 19),
                 "MALLOC_TRIM_THRESHOLD_": str(3 << 19),

@@ -2,7 +2,8 @@
 
 Each micro-batch is a block of little-endian int64: update, micro-batch, number of pairs n, and n
 pair ids. A run that is resumed from an older checkpoint appends what it trains on from there; with
-a block, `read` forgets those of this micro-batch and of later ones that stand before it. Resumed on
+a block, `read` forgets those of this micro-batch and of later ones that stand before it; where the
+count of micro-batches began anew (--reset-dataloader) the updates, which go on, tell. Resumed on
 fewer ranks, the files of the others keep what they had begun. Ids count within a data-bin.
 """
 
@@ -61,7 +62,7 @@ def read(folder: Path, rank: int = 0) -> np.ndarray:
     numbers = np.fromfile(trace_file(folder, rank), dtype="<i8")
     standing: list[int] = []
     for at in _starts(numbers):
-        while standing and numbers[standing[-1] + 1] >= numbers[at + 1]:
+        while standing and (numbers[standing[-1] : standing[-1] + 2] >= numbers[at : at + 2]).all():
             standing.pop()  # undone by going back to an older checkpoint
         standing.append(at)
     parts = [np.empty(0, TRAINED)]

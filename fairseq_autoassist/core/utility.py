@@ -51,7 +51,8 @@ def band_at(share: float, moving: float, end: Band) -> Band:
     """The band when a share of the run is over.
 
     It begins at what is easy, and has moved to where it ends when ``moving`` is over: until then
-    the lower end grows from 0, the upper one from 1 towards 2, never above where it ends.
+    the lower end grows from 0, the upper one from 1 towards 2, never above where it ends. It is
+    never empty while the lower end is to be at most 2.
 
     Args:
         share: of the run, in [0, 1]

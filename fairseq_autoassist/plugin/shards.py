@@ -99,7 +99,7 @@ class Shards:
         if len(states) == ranks.world_size:
             mine = states[ranks.rank]
             self._states, self._last = mine["shards"], mine["last"]
-            return {"offset": offset, "length": length}
+            return _whole_updates(offset, length, length - offset, update_freq)
         logger.info(
             f"AutoAssist: going on over {ranks.world_size} ranks, saved by {len(states)}: the pass "
             "is finished with no pair repeated or left out, each Assistant starts from their mean, "
@@ -111,8 +111,13 @@ class Shards:
             for shard in states[0]["shards"]
         }
         left = (length - offset) * len(states) / ranks.world_size
-        updates = max(1, round(left / update_freq))
-        return {"offset": offset, "length": offset + updates * update_freq if length else 0}
+        return _whole_updates(offset, length, left, update_freq)
+
+
+def _whole_updates(offset: int, length: int, left: float, update_freq: int) -> dict[str, int]:
+    """The epoch with what is left of it in whole updates: --update-freq may be another now."""
+    updates = max(1, round(left / update_freq))
+    return {"offset": offset, "length": offset + updates * update_freq if length else 0}
 
 
 def _strategy_state(shard: dict[str, Any]) -> dict[str, Any]:

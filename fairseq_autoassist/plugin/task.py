@@ -53,7 +53,6 @@ class TranslationAutoAssistTask(TranslationTask):
         super().__init__(cfg, src_dict, tgt_dict)
         self.autoassist = autoassist_config(cfg)
         self.strategy = strategy_class(self.autoassist.strategy)
-        self.strategy.check(self.autoassist)
         self._iterator: AutoAssistEpochIterator | None = None
         self._shards = Shards()
         self._mailbox = LossMailbox(self._post)
@@ -89,6 +88,7 @@ class TranslationAutoAssistTask(TranslationTask):
             return self._iterator
         if self._iterator is not None:
             self._iterator.park()
+        self.strategy.check(self.autoassist)  # not before: a model is read without what it followed
         end_cleanly_on_sigterm()
         self._mailbox = LossMailbox(self._post)
         self._iterator = self._training_iterator(dataset, **kwargs)

@@ -199,6 +199,19 @@ def test_the_band_moves_from_easy_to_hard(share, moving, end, expected):
     assert band_at(share, moving, end) == pytest.approx(expected)
 
 
+def test_a_band_that_would_be_empty_on_its_way_is_refused():
+    for lower in (2.0, 3.0):
+        ends = {"lower": lower, "upper": 0.0, "band": 0.5}
+        if lower > 2.0:
+            with pytest.raises(ConfigError, match="--autoassist-lower is 3.0, expected at most 2"):
+                AutoAssistConfig(**ends)
+            continue
+        AutoAssistConfig(**ends)
+        for share in np.linspace(0.0, 1.0, 41):
+            band = band_at(share, 0.5, Band(lower))
+            assert band.lower < band.upper
+
+
 def test_labels_are_those_inside_the_band():
     losses = np.array([0.9, 1.0, 1.1, 2.9, 3.0, 3.1]) * 2.0
     labelled = labels(losses, 2.0, Band(1.0, 3.0))

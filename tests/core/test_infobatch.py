@@ -47,6 +47,22 @@ def test_the_expected_weighted_sum_is_the_plain_sum():
     assert abs(np.mean(sums) - values.sum()) < 5 * error
 
 
+def test_the_mean_stands_while_the_pass_lasts():
+    strategy = infobatch()
+    strategy.at(Moment(9.0, 1.0, 0.1))
+    before = strategy.keep_probability(IDS[200:])
+    # what is trained on in the pass itself falls far below the mean, and would take it along
+    strategy.observe(Report(IDS[:200], losses_of(IDS[:200]) / 9, np.ones(200, bool)))
+    strategy.at(Moment(12.0, 1.9, 0.1))
+    saved = strategy.state_dict()
+    resumed = infobatch()
+    resumed.load_state_dict(saved)
+    for one in (strategy, resumed):
+        np.testing.assert_array_equal(one.keep_probability(IDS[200:]), before)
+    strategy.at(Moment(13.0, 2.0, 0.1))
+    assert (strategy.keep_probability(IDS[200:]) == 1.0).sum() > (before == 1.0).sum()
+
+
 def test_pairs_that_were_not_seen_yet_are_kept():
     strategy = infobatch(known=IDS[:100])
     probability = strategy.keep_probability(IDS)

@@ -94,6 +94,22 @@ def test_updates_in_which_nothing_was_considered_are_no_share(tmp_path):
     assert updates.tolist() == [10, 20, 30] and rates.tolist() == [1.0, 0.8, 0.5]
 
 
+def test_rates_of_a_large_corpus_are_not_the_rounding_of_the_log(tmp_path):
+    """fairseq prints six digits: at 200 million pairs a step of the log is a thousand of them."""
+    lines = [
+        line(update, f"{2e8 + 1000 * update:g}", f"{0.6 * (2e8 + 1000 * update):g}")
+        for update in range(10, 4000, 10)
+    ]
+    _, rates = recorded_keep_rate(write(tmp_path / "log", lines))
+    assert len(rates) > 2 and np.abs(rates - 0.6).max() < 0.002
+
+
+def test_a_time_in_which_nothing_was_kept_comes_to_an_end(tmp_path):
+    lines = [LINES[0], line(20, 2000, 1000), line(30, 3000, 2000)]
+    _, rates = recorded_keep_rate(write(tmp_path / "log", lines))
+    assert rates.tolist() == [1.0, 0.01, 1.0]
+
+
 @pytest.mark.parametrize(
     "lines",
     [

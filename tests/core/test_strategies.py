@@ -8,6 +8,7 @@ import pytest
 from fairseq_autoassist.config import PAPERS_RULE, AutoAssistConfig
 from fairseq_autoassist.core.elastic import redistribute
 from fairseq_autoassist.core.exchange import NoFeatures
+from fairseq_autoassist.core.guard import CLEAN_REPORTS
 from fairseq_autoassist.core.planner import Planner
 from fairseq_autoassist.core.strategies import STRATEGIES, Corpus, Report, build_strategy
 from tests.support.planning import make_sizes
@@ -159,11 +160,20 @@ def test_losses_that_are_not_finite_are_not_learned_from(case, bad):
     clean.observe(Report(IDS[1:3], mixed[1:3], np.ones(2, bool)))
     assert np.isfinite(strategy.keep_probability(IDS)).all()
     assert np.isfinite(list(strategy.metrics().values())).all()
-    kept_anyway = (strategy.keep_probability(IDS) == 1.0).all()  # autoassist is on its guard
-    if not kept_anyway:
+    if not strategy.needs_losses:
         np.testing.assert_array_equal(strategy.keep_probability(IDS), clean.keep_probability(IDS))
-    else:
-        assert CASES[case]["strategy"] in ("autoassist", "uniform")
+        return
+    assert [news.bad for news in strategy.news()] == [True]  # said once, and it counts as a failure
+    for one in (clean, strategy):
+        teach(one, CLEAN_REPORTS - 1)
+    assert (strategy.keep_probability(IDS) == 1.0).all()
+    resumed = strategy_of(case)
+    resumed.load_state_dict(strategy.state_dict())
+    for one in (clean, strategy, resumed):
+        at(one, 0.4)
+        teach(one, 1, seed=9)
+    for one in (strategy, resumed):
+        np.testing.assert_array_equal(one.keep_probability(IDS), clean.keep_probability(IDS))
 
 
 @every_case

@@ -52,6 +52,14 @@ def test_a_block_that_a_kill_cut_short_is_left_out_and_written_over(tmp_path, cu
     assert found(tmp_path) == [(1, 0, 1), (1, 0, 2), (2, 1, 3), (2, 1, 4)]
 
 
+def test_a_count_of_batches_that_began_anew_undoes_nothing(tmp_path):
+    """--reset-dataloader: the stream starts again, the updates go on."""
+    write(tmp_path, (1, 0, [1]), (2, 1, [2]), (3, 2, [3]))
+    write(tmp_path, (4, 0, [4]), (5, 1, [5]))
+    write(tmp_path, (5, 1, [6]))  # resumed from a checkpoint at update 4
+    assert found(tmp_path) == [(1, 0, 1), (2, 1, 2), (3, 2, 3), (4, 0, 4), (5, 1, 6)]
+
+
 def test_nothing_trained_on_is_an_empty_trace_and_none_is_said_to_be_missing(tmp_path):
     write(tmp_path)
     assert len(read(tmp_path)) == 0 and read(tmp_path).dtype == TRAINED

@@ -4,6 +4,9 @@ A pair may be trained on once its difficulty, as a share of all pairs that are e
 the competence of the model, which grows as the square root of time (eq. 7 with p = 2):
 
     c(t) = min(1, sqrt(t (1 - c_0^2) / T + c_0^2))
+
+t is counted in updates, as there; where a run ends by --max-epoch alone, T is a number of passes,
+and the early ones, of few pairs, are short: c then grows more slowly.
 """
 
 from __future__ import annotations

@@ -2,18 +2,20 @@
 
 A pair whose last known loss is below the mean is dropped with probability r, and counts 1 / (1 - r)
 times where it is kept (eq. 4 and 6 of the paper), so that the expected gradient is that of the full
-data. The last share 1 - delta of the run is trained on everything.
+data. The mean is that of all remembered losses when the pass began, as in the paper: a mean that
+moved with the falling losses of the pass itself would drop fewer and fewer. The last share
+1 - delta of the run is trained on everything.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from ...config import AutoAssistConfig, flag
-from ..memory import LossMemory
-from .base import Corpus
+from .base import Corpus, Moment
 from .remembering import Remembering
 
 
@@ -25,6 +27,13 @@ class InfoBatch(Remembering):
     def __init__(self, config: AutoAssistConfig, corpus: Corpus) -> None:
         super().__init__(config, corpus)
         self._below = 0.0
+        self._mean, self._pass = math.nan, -1  # NaN: no loss was known when the pass began
+
+    def at(self, moment: Moment) -> None:
+        """Take the time, and the mean with it when a pass begins."""
+        super().at(moment)
+        if int(moment.passes) != self._pass:
+            self._mean, self._pass = self.memory.mean, int(moment.passes)
 
     @classmethod
     def needs_end(cls, config: AutoAssistConfig) -> str:
@@ -33,11 +42,16 @@ class InfoBatch(Remembering):
         return f"{flag('infobatch-anneal')} {anneal}" if anneal else ""
 
     @property
+    def mean(self) -> float:
+        """Mean of the losses known when the pass began (nats/token), or of those known since."""
+        return self.memory.mean if math.isnan(self._mean) else self._mean
+
+    @property
     def pruning(self) -> bool:
         """Whether anything is dropped now."""
         anneal = self.config.infobatch_anneal
         ending = anneal > 0 and self.moment.share >= 1.0 - anneal
-        return self.memory.known > 0 and not self.stopped and not ending
+        return self.memory.known > 0 and self.chooses and not ending
 
     @property
     def uniform_share(self) -> float:
@@ -49,7 +63,7 @@ class InfoBatch(Remembering):
         if not self.pruning:
             self._below = 0.0
             return np.ones(len(ids), dtype=np.float32)
-        below = self.memory.of(ids) < self.memory.mean  # False for NaN
+        below = self.memory.of(ids) < self.mean  # False for NaN
         self._below = float(below.mean())
         return np.where(below, 1.0 - self.config.infobatch_ratio, 1.0).astype(np.float32)
 
@@ -58,13 +72,13 @@ class InfoBatch(Remembering):
         return 1.0 / probability if self.pruning else None
 
     def metrics(self) -> dict[str, float]:
-        """Mean of the remembered losses (nats/token), and share of pairs below it."""
-        mean = self.memory.mean if self.memory.known else 0.0
-        return {"mean_loss": mean, "below_mean": self._below}
+        """The mean (nats/token; 0: no loss is known), and share of pairs below it."""
+        return {"mean_loss": self.mean if self.memory.known else 0.0, "below_mean": self._below}
 
     def state_dict(self) -> dict[str, Any]:
-        """The remembered losses."""
-        return {"memory": self.memory.state_dict(), "below": self._below}
+        """The remembered losses, and their mean when the pass began."""
+        mine = {"below": self._below, "mean": self._mean, "pass": self._pass}
+        return {**super().state_dict(), **mine}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over a saved state.
@@ -72,15 +86,14 @@ class InfoBatch(Remembering):
         Raises:
             ValueError: it remembers another number of pairs
         """
-        self.memory.load_state_dict(state["memory"])
-        self._below = float(state["below"])
-
-    @classmethod
-    def on_other_data(cls, newest: dict[str, Any], here: dict[str, Any] | None) -> dict[str, Any]:
-        """All that is known is about single pairs."""
-        return here or {"memory": None, "below": 0.0}
+        super().load_state_dict(state)
+        self._below = float(state.get("below", 0.0))
+        self._mean = float(state.get("mean", math.nan))
+        self._pass = int(state.get("pass", -1))
 
     @classmethod
     def merge(cls, states: list[dict[str, Any]]) -> dict[str, Any]:
-        """What any rank remembers."""
-        return {"memory": LossMemory.merge([s["memory"] for s in states]), "below": 0.0}
+        """What any rank remembers; the pass goes on with the mean of their means."""
+        means = [state["mean"] for state in states if not math.isnan(state.get("mean", math.nan))]
+        mean = float(np.mean(means)) if means else math.nan
+        return {**super().merge(states), "mean": mean, "pass": states[0].get("pass", -1)}

@@ -61,7 +61,7 @@ def recorded_keep_rate(path: str) -> tuple[np.ndarray, np.ndarray]:
 
     Returns:
         updates at which the run was logged, ascending, shape (n,), and the share kept between each
-        and the one before it, in [0, 1], shape (n,)
+        and the one before it, in [0.01, 1] (0 would never end), shape (n,)
 
     Raises:
         ConfigError: the file cannot be read, or holds no such record
@@ -78,7 +78,7 @@ def recorded_keep_rate(path: str) -> tuple[np.ndarray, np.ndarray]:
             points[float(record["num_updates"])] = point
     updates = np.array(sorted(points))
     considered, kept = np.array([points[update] for update in updates]).T
-    moved = np.flatnonzero(np.diff(considered) > 0) + 1
+    moved = _far_enough_apart(considered)
     if not len(moved):
         raise ConfigError(
             f"{flag('keep-from')} {path} has no line with num_updates, aa_considered and aa_kept, "
@@ -87,7 +87,23 @@ def recorded_keep_rate(path: str) -> tuple[np.ndarray, np.ndarray]:
         )
     before = np.concatenate([[0], moved[:-1]])
     rates = (kept[moved] - kept[before]) / (considered[moved] - considered[before])
-    return updates[moved], np.clip(rates, 0.0, 1.0)
+    return updates[moved], np.clip(rates, 0.01, 1.0)
+
+
+def _far_enough_apart(considered: np.ndarray) -> np.ndarray:
+    """Which points to take rates between: the log prints six digits, so that above a million the
+    difference of two neighbours may be all rounding. Ascending indices above 0; none moved: none.
+    """
+    chosen, last = [], 0
+    for i in range(1, len(considered)):
+        digits = max(0, int(np.log10(max(considered[i], 1.0))) - 5)
+        if considered[i] - considered[last] >= (1000 * 10**digits if digits else 1):
+            chosen.append(i)
+            last = i
+    end = int(np.argmax(considered))
+    if not chosen and considered[end] > 0:
+        chosen = [end]
+    return np.array(chosen, dtype=np.int64)
 
 
 def _record(line: str) -> dict[str, str]:

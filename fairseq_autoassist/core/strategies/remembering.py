@@ -2,23 +2,66 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ...config import AutoAssistConfig
+from ..guard import Guard
 from ..memory import LossMemory
 from .base import Corpus, Report, Strategy
 
 
 class Remembering(Strategy):
-    """Remembers the last finite loss of every pair (`memory`), and keeps every pair."""
+    """Remembers the last finite loss of every pair (`memory`), and keeps every pair.
+
+    After a loss that was not finite it does so until many reports in a row were clean (`guard`).
+    """
 
     needs_losses = True
 
     def __init__(self, config: AutoAssistConfig, corpus: Corpus) -> None:
         super().__init__(config, corpus)
         self.memory = LossMemory(corpus.pairs)
+        self.guard = Guard(0)
+
+    @property
+    def chooses(self) -> bool:
+        """Whether choosing is allowed now."""
+        return self.guard.allows and not self.stopped
 
     def observe(self, report: Report) -> None:
         """Remember finite losses."""
         finite = np.isfinite(report.losses)
+        news = self.guard.check_losses(int(len(finite) - finite.sum()))
+        if news:
+            self._news.append(news)
         self.memory.record(report.ids[finite], report.losses[finite])
+
+    def state_dict(self) -> dict[str, Any]:
+        """The remembered losses, and what is left of a time without choosing."""
+        return {"memory": self.memory.state_dict(), "guard": self.guard.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over a saved state.
+
+        Raises:
+            ValueError: it remembers another number of pairs
+        """
+        self.memory.load_state_dict(state["memory"])
+        self.guard.load_state_dict(state.get("guard", {}))  # none in older checkpoints
+
+    @classmethod
+    def on_other_data(cls, newest: dict[str, Any], here: dict[str, Any] | None) -> dict[str, Any]:
+        """What is known of single pairs is of those there; the time without choosing goes on."""
+        known = {"memory": None} if here is None else here
+        return {**known, "guard": newest.get("guard", {})}
+
+    @classmethod
+    def merge(cls, states: list[dict[str, Any]]) -> dict[str, Any]:
+        """What any rank remembers."""
+        guards = [state["guard"] for state in states if state.get("guard")]
+        return {
+            "memory": LossMemory.merge([state["memory"] for state in states]),
+            "guard": Guard.merge(guards) if guards else {},
+        }

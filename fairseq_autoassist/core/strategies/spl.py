@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from ...config import AutoAssistConfig
-from ..memory import LossMemory
 from .base import Corpus
 from .remembering import Remembering
 
@@ -31,7 +30,7 @@ class SelfPaced(Remembering):
     @property
     def pace(self) -> float:
         """Share of the data that is trained on now, in (0, 1]."""
-        if self.stopped:
+        if not self.chooses:
             return 1.0
         start, passes = self.config.spl_start, self.config.spl_passes
         return min(1.0, start + (1.0 - start) * self.moment.passes / passes) if passes else 1.0
@@ -59,11 +58,7 @@ class SelfPaced(Remembering):
 
     def state_dict(self) -> dict[str, Any]:
         """The remembered losses, and the loss up to which pairs are kept."""
-        return {
-            "memory": self.memory.state_dict(),
-            "threshold": self._threshold,
-            "age": self._age,
-        }
+        return {**super().state_dict(), "threshold": self._threshold, "age": self._age}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over a saved state.
@@ -71,16 +66,15 @@ class SelfPaced(Remembering):
         Raises:
             ValueError: it remembers another number of pairs
         """
-        self.memory.load_state_dict(state["memory"])
+        super().load_state_dict(state)
         self._threshold, self._age = float(state["threshold"]), int(state["age"])
 
     @classmethod
     def on_other_data(cls, newest: dict[str, Any], here: dict[str, Any] | None) -> dict[str, Any]:
-        """All that is known is about single pairs."""
-        return here or {"memory": None, "threshold": float("nan"), "age": 0}
+        """As for its kind; the threshold is taken anew where nothing is known."""
+        return {"threshold": float("nan"), "age": 0, **super().on_other_data(newest, here)}
 
     @classmethod
     def merge(cls, states: list[dict[str, Any]]) -> dict[str, Any]:
         """What any rank remembers; the threshold is taken anew."""
-        memory = LossMemory.merge([state["memory"] for state in states])
-        return {"memory": memory, "threshold": float("nan"), "age": 0}
+        return {**super().merge(states), "threshold": float("nan"), "age": 0}
