@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .batching import KEPT
+from .clock import update_reached
 from .plan import Totals, restore_batches
 from .sampler import over_other_ranks
 from .strategies import strategy_class
@@ -31,6 +32,7 @@ def redistribute(
     planners = [state["planner"] for state in saved]
     trained = max(state["trained"] for state in saved)
     loose = np.concatenate([_untrained(state) for state in saved])
+    reached = [found for found in map(update_reached, saved) if found is not None]
     planner = {
         "stream": over_other_ranks([p["stream"] for p in planners], rank, world_size),
         "strategy": strategy_class(strategy).merge([p["strategy"] for p in planners]),
@@ -39,6 +41,8 @@ def redistribute(
         "ready": [],
         "in_flight": [],
         "reports": {},
+        "updates": {},
+        "clock": [trained, max(reached)] if len(reached) == len(saved) else None,
         "next_number": trained,
         "learned": trained,
         "totals": share_totals([p["totals"] for p in planners], rank, world_size),

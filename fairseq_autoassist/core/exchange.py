@@ -6,6 +6,7 @@ Both variants hand out the same batches, bit for bit. `Exchange` plans inline; `
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 from collections import deque
@@ -13,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import FeatureError
 from .plan import PlannedBatch, PlanSpec, restore_batches
 from .planner import Planner
 
@@ -66,12 +66,13 @@ class Exchange:
         finally:
             self.waited += time.perf_counter() - started
 
-    def report(self, number: int, losses: np.ndarray | None) -> None:
+    def report(self, number: int, losses: np.ndarray | None, update: float | None = None) -> None:
         """Losses of a micro-batch that was trained on, in order of micro-batches.
 
         Args:
             number: of the micro-batch
             losses: nats per target token, float32, in the order of its pairs; None: there are none
+            update: that it was trained in, counted from 0; None: not known
 
         Raises:
             ValueError: a report was left out or came twice
@@ -79,10 +80,14 @@ class Exchange:
         if number != self.trained:
             raise ValueError(f"report of micro-batch {number}, expected {self.trained}")
         self.trained += 1
-        self._report(number, losses)
+        self._report(number, losses, update)
 
     def state_dict(self) -> dict[str, Any]:
-        """What to go on from, given that all micro-batches reported so far were trained on."""
+        """What to go on from, given that all micro-batches reported so far were trained on.
+
+        As many more are planned first as the reports allow: what the strategy has learned by then
+        depends on the reports alone, not on how far the planner happened to be.
+        """
         return {"trained": self.trained, "planner": self._planner_state()}
 
     def close(self) -> None:
@@ -97,30 +102,19 @@ class Exchange:
 
     def _next(self) -> PlannedBatch:
         with self._lock:
+            if self._again:  # planned meanwhile, for a state
+                return self._again.popleft()
             return self._planner.plan()
 
-    def _report(self, number: int, losses: np.ndarray | None) -> None:
+    def _report(self, number: int, losses: np.ndarray | None, update: float | None) -> None:
         with self._lock:
-            self._planner.receive(number, losses)
+            self._planner.receive(number, losses, update)
 
     def _planner_state(self) -> dict[str, Any]:
         with self._lock:
+            while self._planner.can_plan:
+                self._again.append(self._planner.plan())
             return self._planner.state_dict()
-
-
-class NoFeatures:
-    """Stands for features that may be what failed: a planner without its Assistant needs none."""
-
-    def __init__(self, dimensions: int) -> None:
-        self.rows, self.dimensions = 0, dimensions
-
-    def gather(self, ids: np.ndarray) -> Any:
-        """Not to be had."""
-        raise FeatureError("the features are not read any more")
-
-    def scores(self, ids: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """Not to be had."""
-        raise FeatureError("the features are not read any more")
 
 
 class History:
@@ -132,15 +126,15 @@ class History:
     def __init__(self, planner_state: dict[str, Any] | None) -> None:
         self._state = planner_state
         self._delivered: list[PlannedBatch] = []
-        self._reports: dict[int, np.ndarray | None] = {}
+        self._reports: dict[int, tuple[np.ndarray | None, float | None]] = {}
 
     def delivered(self, batch: PlannedBatch) -> None:
         """Remember a batch that was planned since."""
         self._delivered.append(batch)
 
-    def reported(self, number: int, losses: np.ndarray | None) -> None:
+    def reported(self, number: int, losses: np.ndarray | None, update: float | None) -> None:
         """Remember a report given since."""
-        self._reports[number] = losses
+        self._reports[number] = losses, update
 
     def known(self, planner_state: dict[str, Any]) -> None:
         """A newer state: what it holds already need not be remembered."""
@@ -151,11 +145,10 @@ class History:
 
     def successor(self, spec: PlanSpec) -> Planner:
         """A planner that goes on where the lost one was, without shrinking or learning."""
-        planner = Planner(spec, NoFeatures(spec.dimensions))
+        planner = Planner(dataclasses.replace(spec, abandoned=True))
         if self._state is not None:
             planner.load_state_dict(self._state)
-        planner.abandon_assistant()
         planner.catch_up(self._delivered)
-        for number, losses in self._reports.items():
-            planner.receive(number, losses)
+        for number, (losses, update) in self._reports.items():
+            planner.receive(number, losses, update)
         return planner

@@ -256,3 +256,18 @@ def _map_file(path: Path, count: int, dtype: type, data_bin: str | None) -> np.n
 
 def _rebuild(folder: Path, data_bin: str | None) -> str:
     return f"build the features again with: {mending_command(folder, data_bin)} --force"
+
+
+class NoFeatures:
+    """Stands for features that may be what failed: a planner without its Assistant needs none."""
+
+    def __init__(self, dimensions: int) -> None:
+        self.rows, self.dimensions = 0, dimensions
+
+    def gather(self, ids: np.ndarray) -> sp.csr_array:
+        """Not to be had."""
+        raise FeatureError("the features are not read any more")
+
+    def scores(self, ids: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Not to be had."""
+        raise FeatureError("the features are not read any more")

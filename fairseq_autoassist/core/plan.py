@@ -47,9 +47,11 @@ class PlanSpec:
         features_hash: of their values; a state learned on others cannot go on
         strategy_state: what the strategy knows at the start (of another shard, say)
         update_freq: micro-batches to an update
-        batches_before: micro-batches of the run that other streams (of other shards) made
+        updates_before: updates of the run before this stream began
         max_update, max_passes: where the run ends, in updates and in passes over these pairs; 0:
             not by that
+        passes_before: of these, done before this stream began
+        abandoned: the Assistant failed before: neither shrink nor learn
     """
 
     config: AutoAssistConfig
@@ -67,9 +69,11 @@ class PlanSpec:
     features_hash: str = ""
     strategy_state: dict[str, Any] | None = None
     update_freq: int = 1
-    batches_before: int = 0
+    updates_before: float = 0.0
     max_update: int = 0
     max_passes: float = 0.0
+    passes_before: float = 0.0
+    abandoned: bool = False
 
     def __getstate__(self) -> dict[str, Any]:
         """Small, because sender and worker hold it several times over while it travels."""

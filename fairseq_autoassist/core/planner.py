@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from .batching import KEPT, Buckets, compact, length_buckets, pair_tokens
-from .features import Features, FeatureSource
+from .clock import Clock
+from .features import Features, FeatureSource, NoFeatures
 from .plan import PlannedBatch, PlanSpec, Totals, restore_batches
 from .sampler import Stream
 from .strategies import Corpus, Moment, Report, build_strategy
@@ -35,11 +36,14 @@ class Planner:
     def __init__(self, spec: PlanSpec, features: FeatureSource | None = None) -> None:
         self.lag = spec.lag
         if features is None and spec.features is not None:
-            features = Features.open(spec.features)
+            features = (
+                NoFeatures(spec.dimensions) if spec.abandoned else Features.open(spec.features)
+            )
         corpus = Corpus(spec.source_sizes, spec.target_sizes, features)
         self.strategy = build_strategy(spec.config, corpus)
-        self._update_freq, self._batches_before = spec.update_freq, spec.batches_before
+        self._clock = Clock(spec.update_freq, spec.updates_before)
         self._max_update, self._max_passes = spec.max_update, spec.max_passes
+        self._passes_before = spec.passes_before
         if spec.strategy_state is not None:
             self.strategy.load_state_dict(spec.strategy_state)
         pairs = len(spec.source_sizes)
@@ -60,9 +64,12 @@ class Planner:
         self._learned = 0  # reports 0 .. learned - 1 are learned from
         self._in_flight: dict[int, PlannedBatch] = {}
         self._reports: dict[int, np.ndarray | None] = {}
+        self._updates: dict[int, float] = {}  # in which these were trained on, where it is known
         self._totals = Totals()
         self._keep_rate = 1.0
         self._learning = True
+        if spec.abandoned:
+            self.abandon_assistant()
 
     @property
     def can_plan(self) -> bool:
@@ -70,14 +77,17 @@ class Planner:
         due = range(self._learned, self._next_number - self.lag + 1)
         return all(number in self._reports for number in due)
 
-    def receive(self, number: int, losses: np.ndarray | None) -> None:
+    def receive(self, number: int, losses: np.ndarray | None, update: float | None = None) -> None:
         """Take the losses of a micro-batch; learned from when it is their turn.
 
         Args:
             number: of the micro-batch
             losses: nats per target token, float32, in the order of its pairs; None: there are none
+            update: that it was trained in, counted from 0; None: not known
         """
         self._reports[number] = losses
+        if update is not None:
+            self._updates[number] = update
 
     def plan(self) -> PlannedBatch:
         """The next micro-batch.
@@ -157,6 +167,8 @@ class Planner:
             "ready": list(self._ready),
             "in_flight": [vars(batch) for batch in self._in_flight.values()],
             "reports": dict(self._reports),
+            "updates": dict(self._updates),
+            "clock": self._clock.state_dict(),
             "next_number": self._next_number,
             "learned": self._learned,
             "totals": list(self._totals),
@@ -178,6 +190,9 @@ class Planner:
         batches = restore_batches(state["in_flight"])
         self._in_flight = {batch.number: batch for batch in batches}
         self._reports = dict(state["reports"])
+        self._updates = dict(state.get("updates", {}))
+        if state.get("clock") is not None:  # there is none in older checkpoints
+            self._clock.load_state_dict(state["clock"])
         self._next_number, self._learned = state["next_number"], state["learned"]
         self._totals = Totals(*state["totals"])
         self._keep_rate = state["keep_rate"]
@@ -185,6 +200,7 @@ class Planner:
     def _learn(self, last: int) -> None:
         for number in range(self._learned, last + 1):
             losses = self._reports.pop(number)
+            self._clock.tick(number, self._updates.pop(number, None))
             pairs = self._in_flight.pop(number).pairs
             if self._learning and losses is not None:
                 self.strategy.observe(Report(pairs["id"], losses, pairs["uniform"]))
@@ -208,12 +224,12 @@ class Planner:
             self._ready.extend(self.buckets.end_of_pass())
 
     def _moment(self) -> Moment:
-        update = (self._batches_before + self._next_number) / self._update_freq
+        update = self._clock.at(self._next_number)
         passes, share = self.stream.passes, 0.0
         if self._max_update:
             share = update / self._max_update
         if self._max_passes:
-            share = max(share, passes / self._max_passes)
+            share = max(share, (self._passes_before + passes) / self._max_passes)
         return Moment(update, passes, min(share, 1.0))
 
     def _take_until(self, position: tuple[int, int]) -> np.ndarray:

@@ -74,15 +74,15 @@ class ProcessExchange(Exchange):
         with self._lock:
             return self._fallback.plan()
 
-    def _report(self, number: int, losses: np.ndarray | None) -> None:
+    def _report(self, number: int, losses: np.ndarray | None, update: float | None) -> None:
         if self._fallback is None and self._worker.lost is not None:
             self._fail(self._worker.lost)
         with self._lock:
             if self._fallback is not None:
-                self._fallback.receive(number, losses)
+                self._fallback.receive(number, losses, update)
                 return
-            self._history.reported(number, losses)
-        self._worker.send(("report", number, losses))
+            self._history.reported(number, losses, update)
+        self._worker.send(("report", number, losses, update))
 
     def _planner_state(self) -> dict[str, Any]:
         if self._fallback is None:

@@ -43,8 +43,10 @@ def serve(connection: Connection) -> None:
 
 def _handle(message: tuple, planner: Planner, connection: Connection) -> None:
     if message[0] == "report":
-        planner.receive(message[1], message[2])
+        planner.receive(*message[1:])
     else:
+        while planner.can_plan:  # see `Exchange.state_dict`
+            connection.send(("batch", planner.plan()))
         connection.send(("state", planner.state_dict()))
 
 

@@ -58,6 +58,7 @@ class AutoAssistEpochIterator(EpochBatchIterating):
         shards: states of the streams of all data-bins
         ranks: the data-parallel group
         flush: makes sure that all losses of finished updates are reported
+        passes_an_epoch: over the data of each data-bin, about
     """
 
     def __init__(
@@ -69,13 +70,15 @@ class AutoAssistEpochIterator(EpochBatchIterating):
         shards: Shards,
         ranks: Ranks,
         flush: Callable[[], None],
+        passes_an_epoch: float = 1.0,
     ) -> None:
         self.dataset = dataset
         self.spec = spec
         self.epoch = max(epoch, 1)
         self.loader_settings, self.shards, self.ranks = loader, shards, ranks
         self.shuffle = True
-        self._flush = flush
+        self._flush, self._passes_an_epoch = flush, passes_an_epoch
+        self._epochs_before = 0  # of the run, trained without this plugin
         self._delivered: dict[int, PlannedBatch] = {}  # handed to the loader, not yet trained on
         self._recent: dict[int, PlannedBatch] = {}  # of the last update
         self._exchange: Exchange | None = None
@@ -174,6 +177,7 @@ class AutoAssistEpochIterator(EpochBatchIterating):
         self.epoch = state_dict["epoch"]
         mine = state_dict.get("autoassist")
         if mine is None:
+            self._epochs_before = self.epoch - 1
             logger.warning(
                 "the checkpoint has no AutoAssist state: the model goes on, the Assistant starts "
                 "untrained, and the stream with a new pass"
@@ -219,6 +223,7 @@ class AutoAssistEpochIterator(EpochBatchIterating):
         """Remember where this stream stands, for when its data-bin comes up again, and end it."""
         if self._exchange is not None:
             self._own_state()
+            self.shards.failed |= self._exchange.failure is not None
             self._exchange.close()
             self._exchange = None
 
@@ -232,10 +237,16 @@ class AutoAssistEpochIterator(EpochBatchIterating):
     def _open(self) -> None:
         if self._exchange is not None:
             return
-        kind = Exchange if self.spec.config.inline else ProcessExchange
+        failed = self.shards.failed
+        kind = Exchange if self.spec.config.inline or failed else ProcessExchange
         state, self._progress, strategy = self.shards.here(self.spec.config.strategy)
-        before = self.shards.trained_elsewhere
-        spec = dataclasses.replace(self.spec, strategy_state=strategy, batches_before=before)
+        spec = dataclasses.replace(
+            self.spec,
+            strategy_state=strategy,
+            updates_before=self.shards.updates_before(self.spec.update_freq),
+            passes_before=self._epochs_before * self._passes_an_epoch,
+            abandoned=failed,
+        )
         self._exchange = kind(spec, state)
 
     def _next_batch(self) -> PlannedBatch:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from ..core.clock import update_reached
 from ..core.elastic import redistribute, share_totals
 from ..core.epochs import Progress
 from ..core.plan import PlanSpec, Totals
@@ -26,6 +27,7 @@ class Shards:
         self.current = 0
         self._states: dict[int, dict[str, Any]] = {}  # by shard: state of the exchange, progress
         self._last = 0  # the shard whose strategy state is the newest
+        self.failed = False  # the Assistant, in any of them: it is not started again
 
     @property
     def elsewhere(self) -> Totals:
@@ -43,6 +45,13 @@ class Shards:
         others = (s for shard, s in self._states.items() if shard != self.current)
         return sum(state["exchange"]["trained"] for state in others)
 
+    def updates_before(self, update_freq: int) -> float:
+        """Updates of the run so far, for a stream that has no count of its own."""
+        reached = None
+        if self._last in self._states:
+            reached = update_reached(self._states[self._last]["exchange"])
+        return self.trained_elsewhere / update_freq if reached is None else reached
+
     def here(
         self, strategy_name: str
     ) -> tuple[dict[str, Any] | None, Progress | None, dict[str, Any] | None]:
@@ -58,6 +67,9 @@ class Shards:
             return None, None, strategy
         exchange = state["exchange"]
         planner = {**exchange["planner"], "strategy": strategy}
+        if self._last != self.current:  # its own clock stood still meanwhile
+            reached = update_reached(self._states[self._last]["exchange"])
+            planner["clock"] = None if reached is None else [exchange["trained"], reached]
         progress = None if state["progress"] is None else Progress.restored(state["progress"])
         return {**exchange, "planner": planner}, progress, strategy
 

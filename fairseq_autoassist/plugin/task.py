@@ -10,6 +10,7 @@ import torch
 from fairseq.distributed import utils as distributed_utils
 from fairseq.tasks import register_task
 from fairseq.tasks.translation import TranslationTask
+from fairseq.utils import split_paths
 
 from ..core.batching import BatchLimits
 from ..core.plan import PlannedBatch, PlanSpec
@@ -57,6 +58,8 @@ class TranslationAutoAssistTask(TranslationTask):
         self._shards = Shards()
         self._mailbox = LossMailbox(self._post)
         self._failure_said = False
+        self._update = 0  # that is being trained
+        self._update_of: dict[int, int] = {}  # by micro-batch, until its losses are reported
         self._trace: TraceWriter | None = None
 
     # -- set-up -----------------------------------------------------------------------------------
@@ -90,7 +93,7 @@ class TranslationAutoAssistTask(TranslationTask):
             self._iterator.park()
         self.strategy.check(self.autoassist)  # not before: a model is read without what it followed
         end_cleanly_on_sigterm()
-        self._mailbox = LossMailbox(self._post)
+        self._mailbox, self._update_of = LossMailbox(self._post), {}
         self._iterator = self._training_iterator(dataset, **kwargs)
         return self._iterator
 
@@ -141,7 +144,10 @@ class TranslationAutoAssistTask(TranslationTask):
         if self.autoassist.trace and self._trace is None:
             self._trace = TraceWriter(self.autoassist.trace, shard_id)
         flush = self._mailbox.flush
-        return AutoAssistEpochIterator(dataset, spec, epoch, loader, self._shards, ranks, flush)
+        share = 1.0 / len(split_paths(self.cfg.data))
+        return AutoAssistEpochIterator(
+            dataset, spec, epoch, loader, self._shards, ranks, flush, passes_an_epoch=share
+        )
 
     def _eligible(
         self, dataset: Any, max_positions: Any, ignore_invalid_inputs: bool, ranks: int
@@ -176,7 +182,10 @@ class TranslationAutoAssistTask(TranslationTask):
         """fairseq's step; makes sure that every planned micro-batch is reported exactly once."""
         self._mailbox.flush(wait=False)
         number = sample[PLAN]["number"] if PLAN in sample else None
+        self._update = update_num
         self._skip_dropped(number)
+        if number is not None and number > self._mailbox.last:
+            self._update_of[number] = update_num
         try:
             loss, sample_size, log = super().train_step(
                 sample, model, criterion, optimizer, update_num, ignore_grad, **kwargs
@@ -219,7 +228,8 @@ class TranslationAutoAssistTask(TranslationTask):
 
     def _post(self, number: int, losses: np.ndarray | None) -> None:
         assert self._iterator is not None
-        self._iterator.exchange.report(number, losses)
+        update = self._update_of.pop(number, self._update)
+        self._iterator.exchange.report(number, losses, update)
 
     def _skip_dropped(self, number: int | None) -> None:
         """Report what fairseq dropped: out of memory in a micro-batch ends its whole update."""

@@ -103,6 +103,36 @@ def test_goes_on_from_a_state(features, opened, kind, other):
     assert ids_of(train(second, 50, ahead=3)) == reference[70:]
 
 
+def test_what_was_learned_by_a_state_depends_on_the_reports_alone(features, opened):
+    """It may go on with another data-bin, where nothing makes up for a planner that was behind."""
+    states, following = [], []
+    for kind, ahead in ((Exchange, 0), (ProcessExchange, 0), (Exchange, 7)):
+        exchange = opened(kind, spec_of(features))
+        taken = [exchange.next_batch() for _ in range(ahead)]
+        for _ in range(60):
+            taken.append(exchange.next_batch())
+            batch = taken.pop(0)
+            exchange.report(batch.number, np.float32(1.0 + batch.ids % 2))
+        states.append(exchange.state_dict()["planner"])
+        taken += [exchange.next_batch() for _ in range(10 - ahead)]  # planned for the state
+        following.append(ids_of(taken))
+    assert following[1] == following[0] == following[2]
+    for state in states:
+        assert (state["next_number"], state["learned"]) == (70, 60)
+        np.testing.assert_equal(state["strategy"], states[0]["strategy"])
+        assert state["stream"] == states[0]["stream"]
+
+
+def test_a_file_of_the_working_folder_is_not_taken_for_pythons_own(
+    features, opened, tmp_path, monkeypatch
+):
+    (tmp_path / "tokenize.py").write_text("raise RuntimeError('this is no tokenizer of Python')")
+    monkeypatch.chdir(tmp_path)
+    exchange = opened(ProcessExchange, spec_of(features))
+    train(exchange, 20)
+    assert exchange.failure is None and exchange.pid is not None
+
+
 def test_reports_must_come_in_order(features, opened):
     exchange = opened(Exchange, spec_of(features))
     exchange.next_batch()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from fairseq.data import data_utils
+from fairseq.data.iterators import CountingIterator, GroupedIterator
 from fairseq.dataclass.utils import gen_parser_from_dataclass
 
 from fairseq_autoassist.config import AutoAssistConfig, flag
@@ -31,6 +32,7 @@ from fairseq_autoassist.plugin.config import TranslationAutoAssistConfig
 from fairseq_autoassist.plugin.dataset import rows_to_positions
 from fairseq_autoassist.plugin.iterator import prefetched_batches
 from fairseq_autoassist.plugin.losses import LossMailbox
+from fairseq_autoassist.plugin.shards import _whole_updates
 from fairseq_autoassist.tfidf.binarized import BinarizedSide
 from tests.support.corpus import multi30k_data_bin
 from tests.support.planning import make_spec
@@ -247,6 +249,19 @@ def test_an_epoch_follows_the_keep_rate():
     assert whole == 1000
     assert epoch_length(spec, progress._replace(keep_rate=0.4), 1) == 400
     assert epoch_length(spec, progress._replace(keep_rate=0.0001), 8) == 8
+
+
+@pytest.mark.parametrize("update_freq", [1, 2, 3, 4])
+@pytest.mark.parametrize("offset, length", [(3, 10), (6, 10), (9, 10), (0, 10), (4, 5)])
+def test_a_resumed_epoch_is_whole_updates_of_another_update_freq(offset, length, update_freq):
+    """fairseq groups what is left, and never finishes an epoch that does not divide."""
+    begun = _whole_updates(offset, length, length - offset, update_freq)
+    batches = CountingIterator(iter(range(begun["offset"], 99)), begun["offset"], begun["length"])
+    groups = list(GroupedIterator(batches, update_freq))
+    assert groups and {len(group) for group in groups} == {update_freq}
+    assert not batches.has_next() and abs(batches.n - length) < update_freq
+    if (length - offset) % update_freq == 0:
+        assert begun == {"offset": offset, "length": length}
 
 
 def test_fairseqs_own_iterator_can_go_on_from_our_position():

@@ -1,5 +1,7 @@
 """Strategies on fairseq's side: checkpoints, several data-bins, runs without an end."""
 
+import contextlib
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,6 +20,7 @@ from fairseq_autoassist.plugin.checkpoints import (
     to_checkpoint,
 )
 from fairseq_autoassist.plugin.data import passes_of_run, refuse_endless
+from fairseq_autoassist.plugin.iterator import AutoAssistEpochIterator, Loader
 from fairseq_autoassist.plugin.ranks import Ranks
 from fairseq_autoassist.plugin.shards import Shards
 from tests.support.planning import make_spec
@@ -26,6 +29,7 @@ from tests.support.strategies import (
     PAIRS,
     RareFeatures,
     config_of,
+    losses_of,
     planner_of,
     spec_of,
     train,
@@ -179,3 +183,26 @@ def test_updates_are_counted_over_data_bins_also_on_other_ranks():
         ranks = Ranks(0, world_size)
         shards.load({**header, "shard": 1}, spec, ranks, 1)
         assert shards.trained_elsewhere == 30
+
+
+def test_an_assistant_that_failed_is_not_started_again_with_the_next_data_bin():
+    shards, loader = Shards(), Loader(0, 0, (1,))
+    spec = dataclasses.replace(spec_of("autoassist"), features="gone", dimensions=20)
+
+    def iterator(shard):
+        shards.current = shard
+        made = AutoAssistEpochIterator(None, spec, 1, loader, shards, Ranks(0, 1), lambda: None)
+        made._open()
+        return made
+
+    first = iterator(0)  # no features: its process fails
+    with contextlib.closing(first.exchange):
+        batch = first.exchange.next_batch()
+        assert first.exchange.failure is not None
+        first.exchange.report(batch.number, None, 0)
+        first.park()
+    second = iterator(1)
+    for update in range(1, 60):
+        batch = second.exchange.next_batch()
+        second.exchange.report(batch.number, losses_of(batch.ids), update)
+    assert batch.keep_rate == 1.0 and second.exchange.failure is None

@@ -1,0 +1,52 @@
+"""In which update a micro-batch that is planned now will be trained on.
+
+The trainer counts updates. Its count goes on where that of the stream begins anew (a checkpoint of
+another task, --reset-dataloader), stands still while an update is skipped (an overflow), and
+depends on --update-freq, which may differ by epoch and change with a restart.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Clock:
+    """Reckons on from the last update known from a report.
+
+    Args:
+        update_freq: micro-batches to an update from here on
+        update: number of the update that micro-batch 0 is for, counted from 0
+    """
+
+    def __init__(self, update_freq: int, update: float = 0.0) -> None:
+        self._update_freq = update_freq
+        self._batch, self._update = 0, update
+
+    def tick(self, batch: int, update: float | None) -> None:
+        """Take the update that a micro-batch was trained in; None: it is not known."""
+        if update is not None and update != self._update:  # the first batch of another update
+            self._batch, self._update = batch, update
+
+    def at(self, batch: int) -> float:
+        """The update that a micro-batch is for (a fraction within --update-freq)."""
+        return self._update + (batch - self._batch) / self._update_freq
+
+    def state_dict(self) -> list[Any]:
+        """The micro-batch and the update to reckon on from."""
+        return [self._batch, self._update]
+
+    def load_state_dict(self, state: list[Any]) -> None:
+        """Take over a saved state."""
+        self._batch, self._update = state
+
+
+def update_reached(exchange: dict[str, Any]) -> float | None:
+    """Updates done in a run, by the state of an exchange between two of them; None: not known.
+
+    Exact while the Assistant lives, since that state has learned from every report.
+    """
+    clock = exchange["planner"].get("clock")  # none in older checkpoints
+    if clock is None:
+        return None
+    batch, update = clock
+    return update + (exchange["trained"] > batch)

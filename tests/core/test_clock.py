@@ -1,0 +1,108 @@
+"""Which update is planned for: the trainer's count, whatever the stream's own."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from fairseq_autoassist.core.clock import Clock, update_reached
+from fairseq_autoassist.core.elastic import redistribute
+from fairseq_autoassist.core.exchange import Exchange
+from fairseq_autoassist.core.planner import Planner
+from tests.support.planning import make_spec
+from tests.support.strategies import RareFeatures, losses_of
+
+LAG = 5
+
+
+def run(exchange, batches, update_freq=1, first=0):
+    """Train on micro-batches, a number of them to an update, counted from ``first``."""
+    moments = []
+    for k in range(batches):
+        batch = exchange.next_batch()
+        update = first + k // update_freq
+        exchange.report(batch.number, losses_of(batch.ids), update)
+        moments.append(exchange._planner.strategy.moment)
+    return moments
+
+
+def spec_of(**changes):
+    return dataclasses.replace(make_spec(400, lag=LAG), **changes)
+
+
+@pytest.mark.parametrize("update_freq", [1, 3])
+def test_a_plain_run_is_reckoned_exactly(update_freq):
+    clock = Clock(update_freq)
+    for k in range(60):
+        assert clock.at(k) == pytest.approx(k / update_freq)
+        if k >= LAG:
+            clock.tick(k - LAG, (k - LAG) // update_freq)
+    assert Clock(4, 7.0).at(2) == 7.5
+    clock.tick(99, None)  # not known: as before
+    assert clock.at(60) == pytest.approx(60 / update_freq)
+
+
+def test_updates_that_were_skipped_do_not_count():
+    clock = Clock(2)
+    for k in range(20):
+        clock.tick(k, k // 4)  # every other update overflowed
+    assert clock.at(20) == pytest.approx(4 + 4 / 2)
+    clock.tick(20, 5)
+    assert clock.at(20) == 5
+
+
+def test_a_run_that_began_without_the_plugin_ends_where_it_ends():
+    """A checkpoint of fairseq's own task at update 5,000 of 5,100."""
+    exchange = Exchange(spec_of(max_update=5100))
+    moments = run(exchange, 100, first=5000)
+    assert [m.update for m in moments[LAG + 1 :]] == list(range(5000 + LAG + 1, 5100))
+    assert moments[-1].share == pytest.approx(5099 / 5100)
+    # and by --max-epoch: five of ten passes were done before
+    planner = Planner(spec_of(max_passes=10.0, passes_before=5.0))
+    while planner.stream.passes < 5.0:
+        planner.receive(planner.plan().number, None)
+    assert planner.strategy.moment.share == pytest.approx(1.0, abs=0.05)
+
+
+@pytest.mark.parametrize("world_size, update_freq", [(1, 4), (8, 1)])
+def test_other_ranks_and_micro_batches_to_an_update_go_on_from_the_same_update(
+    world_size, update_freq
+):
+    states = []
+    for rank in range(4):
+        spec = dataclasses.replace(make_spec(400, rank=rank, world_size=4, lag=LAG), max_update=90)
+        exchange = Exchange(spec)
+        run(exchange, 60)
+        states.append(exchange.state_dict())
+    assert [update_reached(state) for state in states] == [60] * 4
+    spec = make_spec(400, rank=0, world_size=world_size, lag=LAG)
+    spec = dataclasses.replace(spec, max_update=90, update_freq=update_freq)
+    exchange = Exchange(spec, redistribute(states, "uniform", 0, world_size))
+    moments = run(exchange, 20 * update_freq, update_freq, first=60)
+    assert moments[0].update == 60 and moments[0].share == pytest.approx(60 / 90)
+    assert moments[-1].update == pytest.approx(80 - 1 / update_freq)
+
+
+def test_a_resumed_run_reckons_as_one_that_was_not_interrupted():
+    spec = spec_of(update_freq=2, max_update=500)
+    whole, first = Exchange(spec), Exchange(spec)
+    expected = run(whole, 60, 2, first=100)
+    run(first, 34, 2, first=100)
+    second = Exchange(spec, first.state_dict())
+    found = run(second, 26, 2, first=117)
+    assert [m.update for m in found][LAG:] == [m.update for m in expected[34:]][LAG:]
+
+
+def test_a_state_from_before_there_was_a_clock_still_counts_micro_batches():
+    exchange = Exchange(spec_of())
+    run(exchange, 40)
+    state = exchange.state_dict()
+    for name in ("clock", "updates"):
+        del state["planner"][name]
+    assert update_reached(state) is None
+    planner = Planner(spec_of(updates_before=10.0), RareFeatures())
+    planner.load_state_dict(state["planner"])
+    planner.receive(40, None)
+    planner.plan()
+    assert planner.strategy.moment.update == 10.0 + state["planner"]["next_number"]
