@@ -139,6 +139,17 @@ def test_stock_goes_on_as_plugin_and_back(tmp_path, monkeypatch):
     assert starts == [0, 10, 25, 40]  # the optimizer went on each time
 
 
+def test_time_is_the_trainers_in_a_run_that_began_without_the_plugin(tmp_path):
+    save = ["--disable-validation", "--no-epoch-checkpoints", "--log-interval", 1]
+    train(data_bin(), tmp_path, *STOCK, *save, "--max-update", 10).ok()
+    easy = ["--autoassist-strategy", "competence", "--autoassist-competence-by", "length"]
+    easy += ["--autoassist-competence-start", 0.1, "--autoassist-competence-updates", 100]
+    result = train(data_bin(), tmp_path, *PLUGIN, *easy, *save, "--max-update", 60).ok()
+    # c(t) = sqrt(t (1 - c_0^2) / T + c_0^2), at the update that is being trained: the 60th
+    last = float(result.updates[-1]["aa_competence"])
+    assert last == pytest.approx((0.59 * 0.99 + 0.01) ** 0.5, abs=2e-3)
+
+
 def test_shrinking_off_is_fairseqs_own_training(tmp_path):
     """The same batches give the same losses: the plugin changes nothing but the batches.
 
