@@ -12,9 +12,10 @@ from fairseq.tasks import register_task
 from fairseq.tasks.translation import TranslationTask
 from fairseq.utils import split_paths
 
+from ..config import flag
 from ..core.batching import BatchLimits
 from ..core.plan import PlannedBatch, PlanSpec
-from ..core.strategies import strategy_class
+from ..core.strategies import strategy_class, without_effect
 from ..core.trace import TraceWriter
 from ..errors import AssistantFailure, ConfigError
 from . import metrics
@@ -57,7 +58,7 @@ class TranslationAutoAssistTask(TranslationTask):
         self._iterator: AutoAssistEpochIterator | None = None
         self._shards = Shards()
         self._mailbox = LossMailbox(self._post)
-        self._failure_said = False
+        self._failure_said = self._idle_said = False
         self._update = 0  # that is being trained
         self._update_of: dict[int, int] = {}  # by micro-batch, until its losses are reported
         self._trace: TraceWriter | None = None
@@ -91,11 +92,20 @@ class TranslationAutoAssistTask(TranslationTask):
             return self._iterator
         if self._iterator is not None:
             self._iterator.park()
-        self.strategy.check(self.autoassist)  # not before: a model is read without what it followed
+        self._check_settings()
         end_cleanly_on_sigterm()
         self._mailbox, self._update_of = LossMailbox(self._post), {}
         self._iterator = self._training_iterator(dataset, **kwargs)
         return self._iterator
+
+    def _check_settings(self) -> None:
+        """Not before training: a model is read without the run that it followed, say."""
+        self.strategy.check(self.autoassist)
+        idle = without_effect(self.autoassist)
+        if idle and not self._idle_said:
+            self._idle_said = True
+            kind = f"{flag('strategy')} {self.autoassist.strategy}"
+            logger.warning(f"AutoAssist: {', '.join(idle)} has no effect with {kind}")
 
     def _training_iterator(
         self,

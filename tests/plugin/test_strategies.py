@@ -2,16 +2,17 @@
 
 import contextlib
 import dataclasses
+from collections import Counter
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from fairseq_autoassist.config import flag
+from fairseq_autoassist.config import AutoAssistConfig, flag
 from fairseq_autoassist.core.elastic import redistribute
 from fairseq_autoassist.core.planner import Planner
-from fairseq_autoassist.core.strategies import STRATEGIES
+from fairseq_autoassist.core.strategies import STRATEGIES, without_effect
 from fairseq_autoassist.errors import AutoAssistError, ConfigError
 from fairseq_autoassist.plugin.checkpoints import (
     check_state,
@@ -110,6 +111,20 @@ def test_a_run_without_an_end_is_refused_where_it_matters(case):
     assert str(error.value).startswith(needs)
     fields = {flag(field): value for field, value in vars(config).items()}
     assert f"{fields[name]:g}" == f"{float(value):g}"  # a flag that exists, and its value
+
+
+def test_every_setting_is_read_by_all_or_named_by_one():
+    named = [name for kind in STRATEGIES.values() for name in kind.settings]
+    fields = {field.name for field in dataclasses.fields(AutoAssistConfig)}
+    common = {"strategy", "trace", "features", "inline", "timeout", "on_failure"}
+    assert Counter(named) == Counter(fields - common)
+
+
+def test_settings_without_effect_are_found():
+    config = AutoAssistConfig(strategy="random", keep=0.5, anneal=0.3, timeout=9.0, spl_start=0.5)
+    found = ["--autoassist-anneal 0.3", "--autoassist-spl-start 0.5"]
+    assert without_effect(config) == found
+    assert not any(without_effect(config_of(case)) for case in CASES)
 
 
 def test_passes_of_a_run_are_those_over_each_data_bin():

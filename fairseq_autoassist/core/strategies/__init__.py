@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from ...config import AutoAssistConfig, flag
 from ...errors import ConfigError
 from .autoassist import AutoAssist
@@ -34,6 +36,17 @@ def strategy_class(name: str) -> type[Strategy]:
     return STRATEGIES[name]
 
 
+def without_effect(config: AutoAssistConfig) -> list[str]:
+    """Flags, with their values, that another strategy than the one named would read."""
+    mine = strategy_class(config.strategy).settings
+    others = {name for kind in STRATEGIES.values() for name in kind.settings if name not in mine}
+    return [
+        f"{flag(field.name)} {getattr(config, field.name)}"
+        for field in dataclasses.fields(config)
+        if field.name in others and getattr(config, field.name) != field.default
+    ]
+
+
 def build_strategy(config: AutoAssistConfig, corpus: Corpus) -> Strategy:
     """The strategy that ``config`` names, for ``corpus``."""
     return strategy_class(config.strategy)(config, corpus)
@@ -47,4 +60,5 @@ __all__ = [
     "Strategy",
     "build_strategy",
     "strategy_class",
+    "without_effect",
 ]

@@ -37,6 +37,11 @@ class AutoAssist(Strategy):
     """
 
     needs_losses = True
+    settings = (
+        *("eta", "weight_decay", "intercept", "threshold_decay", "threshold_from", "gamma_decay"),
+        *("gamma_max", "floor", "warmup_updates", "anneal", "weights", "weight_clip"),
+        *("extra_features", "lower", "upper", "band", "guard_pairs"),
+    )
     metric_names = ("T", "gamma", "acc", "majority", "ess")
 
     def __init__(self, config: AutoAssistConfig, corpus: Corpus) -> None:

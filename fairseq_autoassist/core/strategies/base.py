@@ -69,6 +69,8 @@ class Strategy:
 
     #: whether `observe` needs the losses of every batch (then the criterion must report them)
     needs_losses = False
+    #: fields of the config that it alone reads
+    settings: tuple[str, ...] = ()
     #: what `metrics` gives; logged as ``aa_<name>``
     metric_names: tuple[str, ...] = ()
 

@@ -29,6 +29,7 @@ class Competence(Strategy):
     -sum_k log p(w_k) over its tokens, with the frequencies of the training data.
     """
 
+    settings = ("competence_by", "competence_start", "competence_updates")
     metric_names = ("competence",)
 
     def __init__(self, config: AutoAssistConfig, corpus: Corpus) -> None:

@@ -22,6 +22,7 @@ from .remembering import Remembering
 class InfoBatch(Remembering):
     """Drops a share of the pairs below the mean of the remembered losses, and rescales the rest."""
 
+    settings = ("infobatch_ratio", "infobatch_anneal")
     metric_names = ("mean_loss", "below_mean")
 
     def __init__(self, config: AutoAssistConfig, corpus: Corpus) -> None:

@@ -26,6 +26,8 @@ class Random(Strategy):
         ConfigError: the recorded run cannot be read
     """
 
+    settings = ("keep", "keep_from")
+
     def __init__(self, config: AutoAssistConfig, corpus: Corpus) -> None:
         super().__init__(config, corpus)
         self._recorded = recorded_keep_rate(config.keep_from) if config.keep_from else None

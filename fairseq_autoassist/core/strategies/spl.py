@@ -21,6 +21,7 @@ _REFRESH = 8
 class SelfPaced(Remembering):
     """Keeps the pairs whose last known loss is among the lowest; of unknown ones a share."""
 
+    settings = ("spl_start", "spl_passes")
     metric_names = ("pace",)
 
     def __init__(self, config: AutoAssistConfig, corpus: Corpus) -> None:
