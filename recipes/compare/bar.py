@@ -25,9 +25,10 @@ class Answer:
     section: Section
     cell: Cell
     tokens: float  # ratio to the baseline
-    wall: float | None
+    wall: float | None  # None also where runs shared a GPU: their times say how busy it was
     bleu: Estimate | None  # difference to the baseline
     random: Estimate | None  # difference to random at the same budget
+    random_tokens: float | None = None  # ratio to random's at the same budget
 
     @property
     def non_inferior(self) -> bool | None:
@@ -55,14 +56,16 @@ def answers(section: Section) -> list[Answer]:
         if cell is base:
             continue
         control = section.control(cell)
+        shared = any(r.condition.shared for r in (*cell.records, *base.records))
         found.append(
             Answer(
                 section,
                 cell,
                 ratio(cell, base, "tokens"),
-                time_ratio(cell, base),
+                None if shared else time_ratio(cell, base),
                 difference(cell, base),
                 difference(cell, control) if control else None,
+                ratio(cell, control, "tokens") if control else None,
             )
         )
     return found
@@ -84,14 +87,16 @@ def judged(found: Sequence[Answer]) -> Answer | None:
 def judge(sections: Sequence[Section], arm: str, architecture: str) -> list[tuple[str, Answer]]:
     """Return (corpus, answer) of an arm on each corpus of the bar that has records of it.
 
-    Of several sections of a corpus (other lengths, other devices) the one with the most runs
-    counts. Raises UserError where no record is of this arm and architecture.
+    Of several sections of a corpus the longest counts, where plain training is nearest to its
+    plateau; of several of one length (other devices) the one with the most runs. Raises UserError
+    where no record is of this arm and architecture.
     """
-    of_arm: dict[str, list[tuple[int, Answer]]] = {}
+    of_arm: dict[str, list[tuple[tuple[int, int], Answer]]] = {}
     for section in sections:
         answer = judged([a for a in answers(section) if a.cell.arm == arm])
         if answer and section.architecture == architecture:
-            of_arm.setdefault(section.corpus, []).append((len(section.records), answer))
+            rank = section.updates, len(section.records)
+            of_arm.setdefault(section.corpus, []).append((rank, answer))
     arms = sorted({c.arm for s in sections for c in s.cells if s.architecture == architecture})
     if not of_arm and arm not in arms:
         raise UserError(

@@ -106,7 +106,8 @@ class Kept:
     def labels(self, path: Path, passes: float) -> dict[str, dict[str, float]]:
         """By label: its pairs, how often one was trained on, and how often one was considered.
 
-        Every pair is considered once a pass, so the last is `passes` times the pairs.
+        Every pair is considered once a pass, so the last is `passes` times the pairs; some of
+        those kept still waited in buckets when the run ended.
         """
         labels = np.array(list(read_lines(path)))
         counts = self.counts()

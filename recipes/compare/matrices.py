@@ -92,13 +92,17 @@ MATRICES: dict[str, Callable[[], list[Run]]] = {
     ),
     "labels": lambda: _grid(["noisy"], ["transformer"], _ALL, [1.0], [1]),
     "architectures": lambda: _grid(
-        ["multi30k"], ["lstm", "fconv", "wide"], ["uniform", "random", "paper"], [1.0, 0.7], [1]
+        ["multi30k"],
+        ["lstm", "fconv", "wide"],
+        ["uniform", "random", "paper", "easy"],
+        [1.0, 0.7],
+        [1],
     ),
     # where there is a GPU; the rest of the machine is the limit, so many runs go side by side
     "gpu": lambda: _grid(
-        ["multi30k", "tatoeba", "msdocs"],
+        ["multi30k", "tatoeba", "msdocs", "noisy"],
         ["transformer"],
-        ["uniform", "random", "paper", "easy", "infobatch"],
+        ["uniform", "random", "paper", "easy", "spl", "infobatch"],
         [1.0, 0.7],
         [1, 2, 3, 4, 5],
     ),

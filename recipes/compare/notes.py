@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from recipes.compare.records import Record
 from recipes.compare.sections import CONTROL, Cell, Section
 from recipes.compare.statistics import commonest, comparable, mean_curve
 
-EVEN = 0.02  # two token counts further apart than this are not "equal tokens"
+EVEN = 0.005  # two token counts further apart than this are not "equal tokens"
 
 
 def notes(section: Section) -> list[str]:
     """Return the remarks of a section, one sentence each."""
     base = section.baseline
-    found = _provenance(section)
+    found = _provenance(section) + _common_flags(section)
     if base is None:
         found.append("no run of uniform 1.00: no ratios, no differences to it, no bar")
     single = [cell.name for cell in section.cells if len(cell.records) == 1]
@@ -27,7 +28,7 @@ def notes(section: Section) -> list[str]:
             if control.arm != CONTROL:
                 found.append(f"random to {cell.name} is {control.name}, at its keep rates")
             found += _seeds(cell, control) + _tokens(cell, control)
-        found += _marks(cell)
+        found += _marks(cell) + _flags(cell)
     alone = [
         c.name
         for c in section.cells
@@ -87,6 +88,32 @@ def _tokens(cell: Cell, control: Cell) -> list[str]:
     if abs(apart) <= EVEN:
         return []
     return [f"not at equal tokens: {cell.name} trained on {apart:+.1%} of {control.name}'s"]
+
+
+def _words(record: Record, own: bool) -> tuple[str, ...]:
+    """Flags that must be alike: without the seed, of the arm or of all else."""
+    found, flag = [], ""
+    for word in record.flags:
+        flag = word if word.startswith("--") else flag
+        if flag != "--seed" and flag.startswith("--autoassist-") == own:
+            found.append(word)
+    return tuple(found)
+
+
+def _flags(cell: Cell) -> list[str]:
+    kinds = sorted({" ".join(_words(r, own=True)) or "none" for r in cell.records})
+    several = f"{cell.name} is of runs with different flags: " + "; ".join(kinds)
+    return [several] if len(kinds) > 1 else []
+
+
+def _common_flags(section: Section) -> list[str]:
+    """What does not depend on the arm, but for the length of the run, is the same in all."""
+    first: dict[float, Record] = {}
+    for record in section.records:
+        other = first.setdefault(record.budget, record)
+        if _words(record, own=False) != _words(other, own=False):
+            return [f"{record.run} and {other.run} differ in more than the arm: see their flags"]
+    return []
 
 
 def _marks(cell: Cell) -> list[str]:

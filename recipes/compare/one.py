@@ -96,7 +96,7 @@ def strip(checkpoint: Path, target: Path) -> None:
 
 def execute(run: Run, out: Path, corpora: Path, cpu: bool) -> None:
     """Do what is not done yet of a run."""
-    from recipes.compare.record import write_record  # late: needs what training needs
+    from recipes.compare.record import note_session, write_record  # late: they need torch
 
     folder, corpus = out / "runs" / run.id, corpora / run.corpus
     key = settings_key(run, corpus)
@@ -104,6 +104,7 @@ def execute(run: Run, out: Path, corpora: Path, cpu: bool) -> None:
         make_room(folder, key)
         if finished(run, out, corpora):
             return
+        note_session(folder, cpu)
         train(run, corpus / "data-bin", folder, cpu)
         gc.collect()  # the trainer holds the model and its optimizer in a cycle
         marks = saved_marks(folder / "marks")

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from fairseq_autoassist.core import trace
-from preprocess.text import whole_files
+from preprocess.text import read_lines, whole_files
 from recipes.common import fairseq_log
 from recipes.common.data import ROOT
 from recipes.common.fairseq_log import NATS_PER_BIT, Log
+from recipes.compare import settings
 from recipes.compare.kept import Kept, load_pairs
 from recipes.compare.matrices import Run
 from recipes.compare.train import model_words
@@ -25,6 +26,7 @@ from recipes.compare.train import model_words
 # variables that change how fast the same run is; a library put in front counts by its name
 TUNING = ("GLIBC_TUNABLES", "LD_PRELOAD", "MALLOC_", "MKL_", "ONEDNN_", "TCMALLOC_")
 COMMIT, JOBS = "AUTOASSIST_COMMIT", "AUTOASSIST_JOBS"  # what the runner tells its runs
+SESSIONS = "sessions"  # in the run's folder: a line a process that trained it
 # ours -> the plugin's metric; those a strategy does not have are left out
 _CURVE = {
     "T": "aa_T",
@@ -129,6 +131,34 @@ def training(log: Log, kept: Kept, end: dict[str, float]) -> dict[str, float]:
     }
 
 
+def note_session(folder: Path, cpu: bool) -> None:
+    """Write down under what a process trains the run: one that goes on may be another machine."""
+    import torch
+
+    words = [commit(), device_name(cpu), f"{torch.get_num_threads()} threads"]
+    words += [f"{os.environ.get(JOBS, '1')} jobs", *(f"{k}={v}" for k, v in tuning().items())]
+    with open(folder / SESSIONS, "a", encoding="utf-8") as stream:
+        stream.write(", ".join(words) + "\n")
+
+
+def resumed(folder: Path) -> str:
+    """All conditions and commits a run was trained under, where there are several; else ""."""
+    path = folder / SESSIONS
+    found = list(dict.fromkeys(read_lines(path))) if path.is_file() else []
+    return "; ".join(found) if len(found) > 1 else ""
+
+
+def decoding(corpus: Path) -> dict[str, Any]:
+    """How marks are measured, and on what data."""
+    account = json.loads("\n".join(read_lines(corpus / "pairs.json")))
+    return {
+        "beam": settings.BEAM,
+        "lenpen": settings.LENPEN,
+        "max_len": [settings.MAX_LEN_A, settings.MAX_LEN_B],
+        "sha256": account["sha256"],
+    }
+
+
 def write_record(
     run: Run,
     folder: Path,
@@ -159,13 +189,14 @@ def write_record(
         "budget": run.budget,
         "seed": run.seed,
         "updates": run.updates,
-        "settings": {"key": key, "flags": model_words(run)},
+        "settings": {"key": key, "flags": model_words(run), **decoding(corpus)},
         "versions": versions(),
         "commit": commit(),
         "device": device_name(cpu),
         "threads": torch.get_num_threads(),
         "jobs": int(os.environ.get(JOBS, "1")),
         "tuning": tuning(),
+        "resumed": resumed(folder),
         "train": cost,
         "signatures": signatures,
         "marks": marks,

@@ -24,10 +24,18 @@ class Condition(NamedTuple):
     threads: int
     jobs: int
     tuning: str = ""  # variables of the environment, `NAME=value ...`
+    resumed: str = ""  # where it went on under another condition: these, and no other run's
+
+    @property
+    def shared(self) -> bool:
+        """Whether runs side by side shared a GPU: each then is as fast as the others let it be."""
+        return self.jobs > 1 and self.device.startswith("NVIDIA")
 
     def __str__(self) -> str:
         tuning = [self.tuning] if self.tuning else []
-        return ", ".join([self.device, f"{self.threads} threads", f"{self.jobs} jobs", *tuning])
+        resumed = [f"resumed ({self.resumed})"] if self.resumed else []
+        words = [self.device, f"{self.threads} threads", f"{self.jobs} jobs", *tuning, *resumed]
+        return ", ".join(words)
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,8 @@ class Record:
     hypotheses: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     tuning: Mapping[str, str] = field(default_factory=dict)
+    resumed: str = ""
+    flags: tuple[str, ...] = ()  # of fairseq-train, those that name no path
     curve: list[Values] = field(default_factory=list)
     drift: list[Values] = field(default_factory=list)
     drift_all: Values = field(default_factory=dict)
@@ -62,7 +72,7 @@ class Record:
     @property
     def condition(self) -> Condition:
         tuning = " ".join(f"{name}={self.tuning[name]}" for name in sorted(self.tuning))
-        return Condition(self.device, self.threads, self.jobs, tuning)
+        return Condition(self.device, self.threads, self.jobs, tuning, self.resumed)
 
     @property
     def end(self) -> Values:
@@ -105,6 +115,13 @@ def _strings(raw: Mapping[str, object], key: str, where: str) -> dict[str, str]:
     return {str(name): str(text) for name, text in value.items()}
 
 
+def _flags(settings: object, where: str) -> tuple[str, ...]:
+    flags = settings.get("flags", []) if isinstance(settings, dict) else []
+    if not isinstance(flags, list):
+        raise _wrong(where, "settings.flags", flags, "a list")
+    return tuple(map(str, flags))
+
+
 def parse(raw: object, folder: Path | None, where: str, runs: Path | None = None) -> Record:
     """Check one JSON object and return the record; `folder` or `runs`/RUN is the run's own.
 
@@ -142,6 +159,8 @@ def parse(raw: object, folder: Path | None, where: str, runs: Path | None = None
         hypotheses=str(raw.get("hypotheses") or ""),
         versions=_strings(raw, "versions", where),
         tuning=_strings(raw, "tuning", where),
+        resumed=str(raw.get("resumed") or ""),
+        flags=_flags(raw.get("settings"), where),
         curve=_rows(raw, "curve", ("update",), where),
         drift=_rows(raw, "drift", ("update", "length", "rarity"), where),
         drift_all=_values(raw.get("drift_all") or {}, (), where, "drift_all"),

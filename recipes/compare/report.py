@@ -23,12 +23,16 @@ budget. "x" is a ratio to uniform 1.00, plain training over the full budget. Int
 intervals over seeds, of differences paired by seed. Non-inferior: the interval of the difference
 to uniform 1.00 lies above -0.3 BLEU. Losses are in nats per token, not smoothed; "slice" is held
 out of training. Times are compared only between runs on one device with the same threads, jobs side
-by side and tuning of the environment."""
+by side and tuning of the environment; those of runs that shared a GPU depend on how many others
+there were, and no verdict rests on them."""
 REACHING = """Tokens and time until the mean curve over seeds, smoothed to be rising and straight
 between marks, reaches the final BLEU of uniform 1.00; ratios to its whole run."""
+BY_TOKENS = """BLEU of the mean curve over seeds, straight between marks, at millions of target
+tokens trained on: those of the marks of uniform 1.00. Schedules that end earlier are ahead here."""
 BAR = """Saves: non-inferior with at most 0.70 of the tokens and 0.75 of the wall time. Better than
 random: the interval of the difference at the same budget lies above 0. "-": the records do not say
-(one seed, no such run, or none under the same conditions)."""
+(one seed, no such run, none under the same conditions, or times of runs that shared a GPU).
+"Tokens to random": budgets are equal in updates, and random's batches are a little emptier."""
 
 
 def _joined(values: Sequence[str]) -> str:
@@ -66,12 +70,14 @@ def section_parts(section: Section, corpora: Path | None, out: Path) -> list[str
     files, unlisted = examples.write(section, corpora, out)
     words = (
         f"sacreBLEU's paired bootstrap ({SAMPLES} resamples) of the test set, each seed by itself: "
-        f"two seeds are no two test sets. Better, worse: seeds with p < {tables.ALPHA}."
+        f"two seeds are no two test sets. p is one-sided; better, worse: seeds with p < "
+        f"{tables.ALPHA}, two-sided {2 * tables.ALPHA:g}."
     )
     parts = [f"## {section.title}"]
     parts += part("Cost", tables.costs(section))
     parts += part("Quality", tables.quality(section))
     parts += part("To the baseline's final BLEU", tables.reaching(section), REACHING)
+    parts += part("BLEU by tokens", tables.by_tokens(section), BY_TOKENS)
     parts += part("Paired bootstrap", tables.significance(tests) if tests else "", words)
     parts += part(
         "Drift", tables.drift(section), "What was trained on, in units of all training pairs' mean."

@@ -9,13 +9,21 @@ import numpy as np
 from tabulate import tabulate  # type: ignore[import-untyped]
 
 from recipes.compare.bar import CORPORA, Answer, answers, verdict
-from recipes.compare.records import Values
-from recipes.compare.sections import Cell, Section
+from recipes.compare.records import Record
+from recipes.compare.sections import BASELINE, Cell, Section
 from recipes.compare.significance import Tests
-from recipes.compare.statistics import Estimate, comparable, difference, end, ratio, reach
+from recipes.compare.statistics import (
+    Estimate,
+    comparable,
+    difference,
+    end,
+    mean_curve,
+    ratio,
+    reach,
+)
 from recipes.compare.statistics import time_ratio as of_time
 
-ALPHA = 0.05  # level at which the bootstrap counts a run as better or worse
+ALPHA = 0.025  # one-sided level at which the bootstrap counts a run as better or worse
 
 
 def number(value: float | None, digits: int = 2) -> str:
@@ -86,12 +94,16 @@ def quality(section: Section) -> str:
         row += [interval(difference(cell, base), "+") if base and cell is not base else "-"]
         row += [yes(answer.non_inferior) if answer else "-"]
         row += [interval(difference(cell, control), "+") if control else "-"]
+        short = section.cell(BASELINE, cell.budget)
+        plain = short if short not in (base, cell) else None
+        row += [interval(difference(cell, plain), "+") if plain else "-"]
         for key, digits in (("valid_BLEU", 2), ("chrF2", 2), ("valid_loss", 3), ("slice_loss", 3)):
             value = end(cell, key)
             row += [number(value.mean if value else None, digits)]
         rows.append(row)
     headers = ["arm", "budget", "seeds", "BLEU [95%]", "to uniform 1.00", "non-inf."]
-    headers += ["to random, same budget", "valid BLEU", "chrF2", "valid loss", "slice loss"]
+    headers += ["to random, same budget", "to uniform, same budget"]
+    headers += ["valid BLEU", "chrF2", "valid loss", "slice loss"]
     return table(rows, headers)
 
 
@@ -113,6 +125,22 @@ def reaching(section: Section) -> str:
     return table(rows, headers)
 
 
+def by_tokens(section: Section) -> str:
+    """BLEU at the token counts of the baseline's marks, each cell as far as it went."""
+    base = section.baseline
+    if base is None:
+        return ""
+    grid = mean_curve([r.marks for r in base.records], ["tokens", "BLEU"])["tokens"]
+    rows = []
+    for cell in section.cells:
+        curve = mean_curve([r.marks for r in cell.records], ["tokens", "BLEU"])
+        if len(curve["tokens"]):
+            at = np.interp(grid, curve["tokens"], curve["BLEU"], left=np.nan, right=np.nan)
+            shown = [number(float(v) if np.isfinite(v) else None) for v in at]
+            rows.append([cell.arm, number(cell.budget), *shown])
+    return table(rows, ["arm", "budget", *(f"{tokens / 1e6:.2f}M" for tokens in grid)])
+
+
 def significance(tests: Tests) -> str:
     """The paired bootstrap of every seed, and how many seeds are better or worse."""
     rows = []
@@ -128,7 +156,7 @@ def bar(sections: Sequence[Section]) -> str:
     """The bar's figures of every cell that has a baseline to be held against."""
     found = [answer for section in sections for answer in answers(section)]
     headers = ["corpus, architecture", "arm", "budget", "tokens x", "wall x", "BLEU to uniform"]
-    headers += ["non-inf.", "saves", "BLEU to random", "better than random"]
+    headers += ["non-inf.", "saves", "BLEU to random", "tokens to random", "better than random"]
     return table([[_section(a.section), *_answer(a)] for a in found], headers) if found else ""
 
 
@@ -140,7 +168,8 @@ def _section(section: Section) -> str:
 def _answer(answer: Answer) -> list[str]:
     row = [answer.cell.arm, number(answer.cell.budget), number(answer.tokens), number(answer.wall)]
     row += [interval(answer.bleu, "+"), yes(answer.non_inferior), yes(answer.saves)]
-    return [*row, interval(answer.random, "+"), yes(answer.over_random)]
+    row += [interval(answer.random, "+"), number(answer.random_tokens, 3)]
+    return [*row, yes(answer.over_random)]
 
 
 def judgement(found: Sequence[tuple[str, Answer]], arm: str) -> str:
@@ -196,12 +225,22 @@ def labels(section: Section) -> str:
     rows = []
     for name in names:
         found = [r.labels[name] for c in cells for r in c.records if name in r.labels]
-        shares = [number(_kept([r.labels.get(name, {}) for r in c.records]), 3) for c in cells]
+        shares = [number(_kept(name, c.records), 3) for c in cells]
         rows.append([name, f"{found[0]['pairs']:,.0f}", *shares])
     return table(rows, ["label", "pairs", *(cell.name for cell in cells)])
 
 
-def _kept(counts: Sequence[Values]) -> float | None:
-    """Trained on over considered, over all seeds."""
-    considered = sum(count.get("considered", 0.0) for count in counts)
-    return sum(count.get("trained", 0.0) for count in counts) / considered if considered else None
+def _kept(label: str, records: Sequence[Record]) -> float | None:
+    """Trained on over considered, over all seeds.
+
+    What is considered counts pairs that were kept and still wait in buckets at the end: only as
+    large a share of it counts as that of all kept pairs which were trained on.
+    """
+    trained = considered = 0.0
+    for record in records:
+        count, train = record.labels.get(label, {}), record.train
+        kept = train.get("keep", 1.0) * train.get("considered", 0.0)
+        done = min(1.0, train.get("pairs", kept) / kept) if kept else 1.0
+        trained += count.get("trained", 0.0)
+        considered += done * count.get("considered", 0.0)
+    return trained / considered if considered else None

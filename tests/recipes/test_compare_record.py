@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
-from recipes.compare.record import tuning
+from recipes.compare.record import note_session, resumed, tuning
 
 
 def test_tuning_names_what_changes_speed_and_no_path(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,3 +23,17 @@ def test_tuning_names_what_changes_speed_and_no_path(monkeypatch: pytest.MonkeyP
         "LD_PRELOAD": "liba.so:libb.so:libc.so",
         "MALLOC_TRIM_THRESHOLD_": "8000000000",
     }
+
+
+def test_a_run_that_went_on_elsewhere_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AUTOASSIST_COMMIT", "aaaaaaa")
+    assert resumed(tmp_path) == ""
+    for _ in range(2):  # interrupted, and went on under the same
+        note_session(tmp_path, cpu=True)
+    assert resumed(tmp_path) == ""
+    monkeypatch.setenv("AUTOASSIST_JOBS", "7")
+    note_session(tmp_path, cpu=True)
+    first, second = resumed(tmp_path).split("; ")
+    assert first.startswith("aaaaaaa, ") and "7 jobs" in second and "7 jobs" not in first

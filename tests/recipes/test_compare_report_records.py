@@ -151,3 +151,21 @@ def test_notes_say_what_is_missing_or_mixed() -> None:
     ):
         assert expected in found
     assert notes(grouped(record("paper"))[0])[0].startswith("no run of uniform 1.00")
+
+
+def test_notes_say_where_settings_differ() -> None:
+    def with_flags(arm: str, seed: int, *words: str) -> dict[str, Any]:
+        return record(arm, seed=seed, settings={"flags": ["--seed", str(seed), *words]})
+
+    lr = ["--lr", "1"]
+    same = [with_flags("paper", s, *lr, "--autoassist-floor", "0") for s in (1, 2)]
+    plain = [with_flags(arm, s, *lr) for arm in ("uniform", "random") for s in (1, 2)]
+    assert notes(grouped(*same, *plain)[0]) == []
+    other = with_flags("paper", 3, *lr, "--autoassist-floor", "0.5")
+    assert (
+        "paper 1.00 is of runs with different flags: --autoassist-floor 0; --autoassist-floor 0.5"
+        in notes(grouped(*same, other, *plain)[0])
+    )
+    slower = with_flags("uniform", 3, "--lr", "2")
+    (found,) = [n for n in notes(grouped(*same, *plain, slower)[0]) if "more than the arm" in n]
+    assert slower["run"] in found

@@ -211,6 +211,24 @@ def test_the_bar_does_not_guess() -> None:
     assert answers(grouped(record("paper"))[0]) == []
 
 
+def test_times_of_runs_that_shared_a_gpu_give_no_verdict() -> None:
+    shared = [{**r, "device": "NVIDIA X", "jobs": 18} for r in bar_records("multi30k", 0.5)]
+    answer = answers(grouped(*shared)[0])[1]
+    assert (answer.wall, answer.non_inferior, answer.saves) == (None, True, None)
+    alone = [{**r, "jobs": 1} for r in shared]
+    assert answers(grouped(*alone)[0])[1].saves is True
+
+
+def test_the_longest_runs_are_judged() -> None:
+    def doubled(made: dict[str, Any]) -> dict[str, Any]:
+        marks = [{**mark, "update": 2 * mark["update"]} for mark in made["marks"]]
+        return {**made, "updates": 2 * made["updates"], "marks": marks}
+
+    longer = [doubled(r) for r in bar_records("multi30k", -1.0) if r["seed"] < 3]
+    ((_, answer),) = judge(grouped(*bar_records("multi30k", 0.1), *longer), "paper", "transformer")
+    assert answer.section.updates == 2000 and answer.non_inferior is False
+
+
 def test_the_budget_that_is_judged() -> None:
     def arm(name: str, budget: float, bleu: float) -> list[dict[str, Any]]:
         return [record(name, (20, bleu + 0.05 * seed), budget, seed) for seed in (1, 2, 3)]
