@@ -18,8 +18,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for the helpers of the tests
 
+from fairseq_autoassist.tfidf.cli import main as build_features
 from tests.support.corpus import make_data_bin, multi30k_pairs, session_folder
-from tests.support.training import PLUGIN, STOCK, Process, Run, build_features
+from tests.support.training import PLUGIN, STOCK, Process, Run
 
 SKIPPED = 100  # updates: libraries and allocator warm up, the Assistant's process starts
 INTERVAL = 10

@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 from preprocess.spm import load
-from preprocess.text import UserError, staging, whole_files
+from preprocess.text import UserError, held, staging, whole_files
 
 
 def write_dictionary(model: Path, path: Path) -> int:
@@ -95,27 +95,34 @@ def check(options: argparse.Namespace) -> None:
         )
 
 
-def run_to_its_end(command: list[str]) -> int:
-    """Run a command; return its status. Its own workers end with it, however this is left."""
-    process = subprocess.Popen(command, start_new_session=True)
-    try:
-        return process.wait()
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)  # all it makes lies in the staging folder
-            process.wait()
+def run_to_its_end(command: list[str], folder: Path) -> int:
+    """Run a command that works in a folder; return its status.
+
+    Its own workers end with it, however this is left. Only a SIGKILL to this process leaves them
+    alone: they then keep the folder locked.
+    """
+    with held(folder) as lock:
+        process = subprocess.Popen(command, start_new_session=True, pass_fds=[lock])
+        try:
+            return process.wait()
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)  # all it makes lies in the folder
+                process.wait()
 
 
-def exit_on_sigterm() -> None:
-    """Let SIGTERM unwind the stack as Ctrl-C does, so that nothing half-made stays."""
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+def exit_on_signals() -> None:
+    """Let SIGTERM and SIGHUP unwind the stack as Ctrl-C does, so that nothing half-made stays."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup asks for that
+            signal.signal(number, lambda number, frame: sys.exit(128 + number))
 
 
 def move_whole(made: Path, destination: Path, old: Path) -> None:
     """Put what was made in the place of what is there, which goes to `old`."""
-    if destination.exists():
-        os.replace(destination, old)
     try:
+        if destination.exists():
+            os.replace(destination, old)
         os.replace(made, destination)
     except BaseException:
         if old.exists() and not destination.exists():
@@ -132,7 +139,7 @@ def binarize(options: argparse.Namespace) -> None:
         write_dictionary(options.source_model, folder / "source.txt")
         if options.target_model is not None:
             write_dictionary(options.target_model, folder / "target.txt")
-        status = run_to_its_end(preprocess_command(options, folder))
+        status = run_to_its_end(preprocess_command(options, folder), folder)
         if status != 0:
             raise UserError(f"fairseq-preprocess failed with status {status}; its words are above")
         move_whole(folder / "data-bin", destination, folder / "old")
@@ -154,5 +161,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    exit_on_sigterm()
+    exit_on_signals()
     main()

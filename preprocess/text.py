@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import os
 import shutil
@@ -83,12 +84,35 @@ def whole_files(*paths: Path) -> Iterator[list[IO[str]]]:
 
 
 @contextmanager
+def held(folder: Path, kind: int = fcntl.LOCK_SH) -> Iterator[int]:
+    """Lock a folder; gives a file descriptor that passes the lock on to a process.
+
+    Raises:
+        UserError: another process works in it
+    """
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(number, kind | fcntl.LOCK_NB)
+        yield number
+    except BlockingIOError as error:
+        raise UserError(
+            f"another process still works in {folder} (of an earlier call that was killed?); "
+            f"expected none: wait for it or end it (`fuser {folder}` names it), then run this again"
+        ) from error
+    finally:
+        os.close(number)
+
+
+@contextmanager
 def staging(folder: Path) -> Iterator[Path]:
     """An empty folder to make something in; it is gone afterwards.
 
-    Its name is fixed, so that the next call clears away what a killed one left.
+    Its name is fixed, so that the next call clears away what a killed one left; UserError where a
+    process that call had started still works in it (see `held`).
     """
-    shutil.rmtree(folder, ignore_errors=True)
+    if folder.is_dir():
+        with held(folder, fcntl.LOCK_EX):
+            shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     try:
         yield folder

@@ -1,11 +1,16 @@
 """For every test: no Assistant outlives it."""
 
+import ctypes
 import os
 import signal
 
 import pytest
 
 from tests.support.processes import alive, wait_for, workers
+
+# What outlives its parent becomes a child of the tests, not of process 1: `no_orphans` sees it.
+_PR_SET_CHILD_SUBREAPER = 36
+ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 # A shell that runs the tests in the background lets them ignore Ctrl-C, and so would every process
 # that they start; some tests are about Ctrl-C.

@@ -110,8 +110,9 @@ main() {
         "remove it with 'rm -rf $venv', or name the other one with PYTHON=..."
     rm -f "$stamp"
   fi
-  # without pip it was interrupted while it was made
-  "$venv/bin/python" -m pip --version >/dev/null 2>&1 || "$python" -m venv --clear "$venv"
+  # without pip it was interrupted while it was made, or made by a tool that leaves it out
+  "$venv/bin/python" -m pip --version >/dev/null 2>&1 ||
+    "$venv/bin/python" -m ensurepip >/dev/null 2>&1 || "$python" -m venv --clear "$venv"
   install_torch "$python"
   say "build tools"
   pip_install -c "$venv/torch-constraint.txt" -r "$root/requirements/build.txt"

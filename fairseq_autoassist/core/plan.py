@@ -47,7 +47,8 @@ class PlanSpec:
         features_hash: of their values; a state learned on others cannot go on
         strategy_state: what the strategy knows at the start (of another shard, say)
         update_freq: micro-batches to an update
-        updates_before: updates of the run before this stream began
+        updates_before: updates of the run before this stream began; infinity: the first report
+            will tell, and until then the run is taken to be at its end, where nothing is skipped
         max_update, max_passes: where the run ends, in updates and in passes over these pairs; 0:
             not by that
         passes_before: of these, done before this stream began

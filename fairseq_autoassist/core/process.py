@@ -27,6 +27,11 @@ from .planner import Planner
 # To start: imports, opening features, the first permutation of a large corpus.
 _START_SECONDS = 120.0
 _POLL_SECONDS = 0.2
+# Not -m: with that a tokenize.py in the working folder would stand in for Python's own.
+_PROGRAM = (
+    "import sys; sys.path[:] = [folder for folder in sys.path if folder]; "
+    f"from {__package__}.worker import main; main()"
+)
 
 
 class ProcessExchange(Exchange):
@@ -141,7 +146,7 @@ class _Worker:
         package_parent = str(Path(__file__).resolve().parents[2])
         path = os.pathsep.join(p for p in (package_parent, os.environ.get("PYTHONPATH")) if p)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", f"{__package__}.worker", str(its.fileno())],
+            [sys.executable, "-c", _PROGRAM, str(its.fileno())],
             pass_fds=[its.fileno()],
             stdin=subprocess.DEVNULL,
             # One thread: it must not take the Boss's cores. And the temporaries of a new pass go
@@ -149,8 +154,6 @@ class _Worker:
             env={
                 **os.environ,
                 "PYTHONPATH": path,
-                # a tokenize.py in the working folder must not stand in for Python's own
-                "PYTHONSAFEPATH": "1",
                 "OMP_NUM_THREADS": "1",
                 "MALLOC_MMAP_THRESHOLD_": str(3 << 19),
                 "MALLOC_TRIM_THRESHOLD_": str(3 << 19),

@@ -78,7 +78,6 @@ class AutoAssistEpochIterator(EpochBatchIterating):
         self.loader_settings, self.shards, self.ranks = loader, shards, ranks
         self.shuffle = True
         self._flush, self._passes_an_epoch = flush, passes_an_epoch
-        self._epochs_before = 0  # of the run, trained without this plugin
         self._delivered: dict[int, PlannedBatch] = {}  # handed to the loader, not yet trained on
         self._recent: dict[int, PlannedBatch] = {}  # of the last update
         self._exchange: Exchange | None = None
@@ -177,7 +176,7 @@ class AutoAssistEpochIterator(EpochBatchIterating):
         self.epoch = state_dict["epoch"]
         mine = state_dict.get("autoassist")
         if mine is None:
-            self._epochs_before = self.epoch - 1
+            self.shards.epochs_before, self.shards.began_elsewhere = self.epoch - 1, True
             logger.warning(
                 "the checkpoint has no AutoAssist state: the model goes on, the Assistant starts "
                 "untrained, and the stream with a new pass"
@@ -244,7 +243,7 @@ class AutoAssistEpochIterator(EpochBatchIterating):
             self.spec,
             strategy_state=strategy,
             updates_before=self.shards.updates_before(self.spec.update_freq),
-            passes_before=self._epochs_before * self._passes_an_epoch,
+            passes_before=self.shards.epochs_before * self._passes_an_epoch,
             abandoned=failed,
         )
         self._exchange = kind(spec, state)

@@ -7,6 +7,7 @@ ranks. A run with a single data-bin is a run with one shard.
 from __future__ import annotations
 
 import logging
+import math
 from typing import Any
 
 from ..core.clock import update_reached
@@ -28,6 +29,8 @@ class Shards:
         self._states: dict[int, dict[str, Any]] = {}  # by shard: state of the exchange, progress
         self._last = 0  # the shard whose strategy state is the newest
         self.failed = False  # the Assistant, in any of them: it is not started again
+        self.epochs_before = 0  # of the run, trained without this plugin
+        self.began_elsewhere = False  # with a checkpoint that says nothing of updates done
 
     @property
     def elsewhere(self) -> Totals:
@@ -46,10 +49,13 @@ class Shards:
         return sum(state["exchange"]["trained"] for state in others)
 
     def updates_before(self, update_freq: int) -> float:
-        """Updates of the run so far, for a stream that has no count of its own."""
-        reached = None
-        if self._last in self._states:
-            reached = update_reached(self._states[self._last]["exchange"])
+        """Updates of the run so far, for a stream that has no count of its own.
+
+        Infinity where the first report will tell: nothing is skipped until then.
+        """
+        if self._last not in self._states:
+            return math.inf if self.began_elsewhere else 0.0
+        reached = update_reached(self._states[self._last]["exchange"])
         return self.trained_elsewhere / update_freq if reached is None else reached
 
     def here(
@@ -92,7 +98,8 @@ class Shards:
             ranks: `own` of every rank
         """
         header = state_header(spec)
-        return {**header, "shard": self.current, "offset": offset, "length": length, "ranks": ranks}
+        epoch = {"shard": self.current, "offset": offset, "length": length}
+        return {**header, **epoch, "epochs before": self.epochs_before, "ranks": ranks}
 
     def load(
         self, saved: dict[str, Any], spec: PlanSpec, ranks: Ranks, update_freq: int
@@ -106,6 +113,7 @@ class Shards:
             AutoAssistError: it is of another run; the message says in what
         """
         check_state(saved, spec, same_data=saved["shard"] == self.current)
+        self.epochs_before = saved.get("epochs before", 0)
         states = [from_checkpoint(state) for state in saved["ranks"]]
         offset, length = saved["offset"], saved["length"]
         if len(states) == ranks.world_size:
@@ -127,9 +135,15 @@ class Shards:
 
 
 def _whole_updates(offset: int, length: int, left: float, update_freq: int) -> dict[str, int]:
-    """The epoch with what is left of it in whole updates: --update-freq may be another now."""
+    """The epoch with what is left of it in whole updates: --update-freq may be another now.
+
+    fairseq groups micro-batches from the start of the epoch, so that is whole updates too.
+    """
+    if not length:
+        return {"offset": offset, "length": 0}
     updates = max(1, round(left / update_freq))
-    return {"offset": offset, "length": offset + updates * update_freq if length else 0}
+    begun = math.ceil(offset / update_freq)
+    return {"offset": begun * update_freq, "length": (begun + updates) * update_freq}
 
 
 def _strategy_state(shard: dict[str, Any]) -> dict[str, Any]:

@@ -104,7 +104,9 @@ def execute(run: Run, out: Path, corpora: Path, cpu: bool) -> None:
         make_room(folder, key)
         if finished(run, out, corpora):
             return
-        note_session(folder, cpu)
+        marks = saved_marks(folder / "marks")
+        if run.updates not in marks:
+            note_session(folder, cpu, begin=not marks)
         train(run, corpus / "data-bin", folder, cpu)
         gc.collect()  # the trainer holds the model and its optimizer in a cycle
         marks = saved_marks(folder / "marks")

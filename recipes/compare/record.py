@@ -131,13 +131,13 @@ def training(log: Log, kept: Kept, end: dict[str, float]) -> dict[str, float]:
     }
 
 
-def note_session(folder: Path, cpu: bool) -> None:
+def note_session(folder: Path, cpu: bool, begin: bool) -> None:
     """Write down under what a process trains the run: one that goes on may be another machine."""
     import torch
 
     words = [commit(), device_name(cpu), f"{torch.get_num_threads()} threads"]
     words += [f"{os.environ.get(JOBS, '1')} jobs", *(f"{k}={v}" for k, v in tuning().items())]
-    with open(folder / SESSIONS, "a", encoding="utf-8") as stream:
+    with open(folder / SESSIONS, "w" if begin else "a", encoding="utf-8") as stream:
         stream.write(", ".join(words) + "\n")
 
 

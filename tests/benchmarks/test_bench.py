@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -45,3 +46,10 @@ def test_an_unknown_benchmark_is_refused(tmp_path):
     done = bench(tmp_path / "bench.json", "speed")
     assert done.returncode == 2 and "there are: build" in done.stderr
     assert not (tmp_path / "bench.json").exists()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda p: p.stem)
+def test_every_benchmark_finds_what_it_imports(path):
+    """Those for a GPU are not run here."""
+    spec = importlib.util.spec_from_file_location(f"benchmarks.{path.stem}", path)
+    spec.loader.exec_module(importlib.util.module_from_spec(spec))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import pytest
 
@@ -63,6 +64,19 @@ def test_a_run_that_began_without_the_plugin_ends_where_it_ends():
     while planner.stream.passes < 5.0:
         planner.receive(planner.plan().number, None)
     assert planner.strategy.moment.share == pytest.approx(1.0, abs=0.05)
+
+
+def test_nothing_is_skipped_while_the_update_is_not_known():
+    """At first nothing tells that the checkpoint of another task is at update 5,000."""
+    spec = make_spec(400, lag=LAG, strategy="competence", competence_by="length", chunk=50)
+    config = dataclasses.replace(spec.config, competence_start=0.1, competence_updates=6000)
+    exchange = Exchange(dataclasses.replace(spec, config=config, updates_before=math.inf))
+    run(exchange, LAG + 1, first=5000)
+    totals = exchange._planner._totals
+    assert totals.kept == totals.considered > 0
+    batch = exchange.next_batch()
+    expected = math.sqrt((5000 + LAG + 1) / 6000 * (1 - 0.01) + 0.01)
+    assert batch.metrics["competence"] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("world_size, update_freq", [(1, 4), (8, 1)])

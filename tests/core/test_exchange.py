@@ -17,7 +17,7 @@ from fairseq_autoassist.core.process import ProcessExchange
 from fairseq_autoassist.core.worker import SNAPSHOT_EVERY
 from fairseq_autoassist.errors import AssistantFailure
 from fairseq_autoassist.tfidf.cli import main as build_features
-from tests.support.corpus import write_data_bin
+from tests.support.corpus import ROOT, write_data_bin
 from tests.support.planning import make_spec
 from tests.support.processes import alive, wait_for
 
@@ -170,6 +170,22 @@ def test_a_failed_worker_loses_no_pair(features, opened, before, how):
     assert resumed.next_batch().number == exchange.trained
 
 
+def test_a_failed_worker_takes_no_pair_along_and_none_comes_twice(features, opened):
+    exchange = opened(ProcessExchange, spec_of(features, strategy="uniform"))
+    done = train(exchange, SNAPSHOT_EVERY + 20, ahead=0)
+    os.kill(exchange.pid, signal.SIGKILL)
+    done += train_on(exchange, 200)
+    assert exchange.failure
+    planner = exchange.state_dict()["planner"]
+    waiting = [b["pairs"] for b in planner["in_flight"] if b["number"] >= exchange.trained]
+    held = [*planner["ready"], *waiting, planner["buckets"]["pairs"]]
+    times = Counter(i for ids in ids_of(done) for i in ids)
+    times.update(i for part in held for i in part["id"].tolist())
+    whole = planner["stream"]["position"][0]
+    assert whole > 2 and set(times) == set(range(PAIRS))
+    assert set(times.values()) <= {whole, whole + 1}
+
+
 def train_on(exchange, batches):
     out = []
     for _ in range(batches):
@@ -204,7 +220,7 @@ def test_the_worker_ends_with_its_parent(features):
         "time.sleep(60)\n"
     )
     parent = subprocess.Popen(
-        [sys.executable, "-c", program, features], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", program, features], stdout=subprocess.PIPE, text=True, cwd=ROOT
     )
     try:
         pid = int(parent.stdout.readline())

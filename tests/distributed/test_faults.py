@@ -13,6 +13,8 @@ from tests.support.training import PLUGIN, SHRINK, copy_data_bin, data_bin, find
 
 pytestmark = pytest.mark.timeout(200)
 QUIET = ["--disable-validation", "--no-save"]
+# fairseq saves checkpoint_last.pt at the end of every epoch too, otherwise
+NO_EPOCHS = ["--no-epoch-checkpoints", "--save-interval", 1000]
 FOREVER = ["--max-update", 1_000_000]
 
 
@@ -31,7 +33,7 @@ def all_end(processes, seconds=30):
 
 
 def test_a_killed_rank_ends_all_ranks_and_the_last_checkpoint_resumes(tmp_path):
-    words = [*PLUGIN, *SHRINK, "--disable-validation", "--save-interval-updates", 20]
+    words = [*PLUGIN, *SHRINK, "--disable-validation", "--save-interval-updates", 20, *NO_EPOCHS]
     with start_ranks(2, data_bin(), tmp_path, *words, *FOREVER) as processes:
         trained(processes, 45)
         processes[1].signal(signal.SIGKILL)
@@ -39,7 +41,8 @@ def test_a_killed_rank_ends_all_ranks_and_the_last_checkpoint_resumes(tmp_path):
     assert all(run.status != 0 for run in runs)
     assert "Error" in runs[0].output  # torch's own word that its peer is gone
     resumed = train_ranks(2, data_bin(), tmp_path, *words, "--max-update", 70)
-    assert resumed[0].batches[0]["update"] % 20 == 0
+    first = resumed[0].batches[0]["update"]
+    assert first >= 40 and first % 20 == 0
 
 
 def test_a_killed_assistant_stops_nobody(tmp_path):
@@ -95,7 +98,7 @@ def test_sigterm_to_all_leaves_nothing_and_resumes(tmp_path):
 
 @pytest.mark.slow
 def test_a_disk_that_is_full_while_saving(tmp_path):
-    words = [*PLUGIN, *SHRINK, "--disable-validation", "--save-interval-updates", 40]
+    words = [*PLUGIN, *SHRINK, "--disable-validation", "--save-interval-updates", 40, *NO_EPOCHS]
     with start_ranks(2, data_bin(), tmp_path, *words, *FOREVER) as processes:
         trained(processes, 41)  # the first checkpoint is written
         for process in processes:
@@ -104,4 +107,5 @@ def test_a_disk_that_is_full_while_saving(tmp_path):
         runs = all_end(processes, 60)
     assert all(run.status != 0 for run in runs)
     resumed = train_ranks(2, data_bin(), tmp_path, *words, "--max-update", 90)
-    assert resumed[0].batches[0]["update"] % 40 == 0
+    first = resumed[0].batches[0]["update"]
+    assert first >= 40 and first % 40 == 0

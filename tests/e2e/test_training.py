@@ -15,6 +15,7 @@ from tests.support.training import (
     copy_data_bin,
     data_bin,
     find,
+    one_after_another,
     run,
     train,
 )
@@ -33,6 +34,7 @@ def reference(tmp_path_factory):
     words = [*PLUGIN, *SHRINK, "--max-update", 70, *QUIET]
     result = train(data_bin(), tmp_path_factory.mktemp("reference"), *words).ok()
     assert float(result.updates[-1]["aa_saved"]) > 0.05  # it did shrink
+    assert one_after_another(result)
     return result
 
 
@@ -49,8 +51,17 @@ def reference(tmp_path_factory):
 def test_same_batches_and_losses_inline_and_with_any_loader(reference, tmp_path, extra):
     assert lag_for(19, 1) == 32  # these loaders share the smallest lag
     other = train(data_bin(), tmp_path, *PLUGIN, *SHRINK, "--max-update", 70, *QUIET, *extra).ok()
-    assert other.ids() == reference.ids()
+    assert other.ids() == reference.ids() and one_after_another(other)
     assert other.losses() == reference.losses()
+
+
+def test_a_loader_that_needs_a_longer_lag_gets_it(tmp_path):
+    far = ["--num-workers", 1, "--data-buffer-size", 20, "--update-freq", 8, "--max-update", 9]
+    runs = [
+        train(data_bin(), tmp_path, *PLUGIN, *SHRINK, *QUIET, *far, *more).ok()
+        for more in ([], ["--autoassist-inline"])  # a lag of 32 would be an error inline
+    ]
+    assert runs[0].ids() == runs[1].ids() and all(map(one_after_another, runs))
 
 
 def test_the_seed_changes_the_batches(reference, tmp_path):
@@ -119,6 +130,7 @@ def test_resumes_from_the_end_of_an_epoch_and_with_update_freq(tmp_path):
 def test_uniform_trains_on_every_pair_once_per_pass(tmp_path):
     words = [*PLUGIN, "--autoassist-strategy", "uniform", *QUIET, "--max-epoch", 3]
     result = train(data_bin(), tmp_path, *words).ok()
+    assert one_after_another(result)  # over the ends of epochs
     counts = np.bincount(flat(result.ids()), minlength=400)
     passes = float(result.updates[-1]["aa_pass"])
     assert counts.max() <= np.ceil(passes) and counts.min() >= np.floor(passes) - 1

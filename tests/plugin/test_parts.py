@@ -30,7 +30,7 @@ from fairseq_autoassist.plugin.checkpoints import (
 )
 from fairseq_autoassist.plugin.config import TranslationAutoAssistConfig
 from fairseq_autoassist.plugin.dataset import rows_to_positions
-from fairseq_autoassist.plugin.iterator import prefetched_batches
+from fairseq_autoassist.plugin.iterator import Loader, prefetched_batches
 from fairseq_autoassist.plugin.losses import LossMailbox
 from fairseq_autoassist.plugin.shards import _whole_updates
 from fairseq_autoassist.tfidf.binarized import BinarizedSide
@@ -226,6 +226,14 @@ def padding(batches, source, target):
     return padded / sum(int(source[b].sum() + target[b].sum()) for b in batches)
 
 
+def test_a_loader_that_reads_far_ahead_gets_a_lag_that_lasts():
+    """Two updates are under way while an overflow is seen, and the loader holds its own beside."""
+    assert Loader(0, 0, (1,)).lag == 32
+    for workers, buffer, update_freq in ((16, 20, (4,)), (0, 20, (1, 16)), (1, 20, (8, 2))):
+        held = prefetched_batches(workers, buffer) + 2 * max(update_freq)
+        assert Loader(workers, buffer, update_freq).lag > held > 32
+
+
 def test_an_epoch_is_about_one_pass(multi30k_sizes):
     source, target = multi30k_sizes
     spec = make_spec_of(source, target, LIMITS)
@@ -252,15 +260,18 @@ def test_an_epoch_follows_the_keep_rate():
 
 
 @pytest.mark.parametrize("update_freq", [1, 2, 3, 4])
-@pytest.mark.parametrize("offset, length", [(3, 10), (6, 10), (9, 10), (0, 10), (4, 5)])
-def test_a_resumed_epoch_is_whole_updates_of_another_update_freq(offset, length, update_freq):
+@pytest.mark.parametrize("offset, length", [(3, 10), (6, 10), (9, 10), (0, 10), (4, 5), (10, 30)])
+@pytest.mark.parametrize("skip", [False, True])
+def test_a_resumed_epoch_is_whole_updates_of_another_update_freq(offset, length, update_freq, skip):
     """fairseq groups what is left, and never finishes an epoch that does not divide."""
     begun = _whole_updates(offset, length, length - offset, update_freq)
     batches = CountingIterator(iter(range(begun["offset"], 99)), begun["offset"], begun["length"])
-    groups = list(GroupedIterator(batches, update_freq))
+    groups = list(GroupedIterator(batches, update_freq, skip_remainder_batch=skip))
     assert groups and {len(group) for group in groups} == {update_freq}
-    assert not batches.has_next() and abs(batches.n - length) < update_freq
-    if (length - offset) % update_freq == 0:
+    assert not batches.has_next()
+    left = begun["length"] - begun["offset"]
+    assert left == len(groups) * update_freq and abs(left - (length - offset)) < update_freq
+    if offset % update_freq == length % update_freq == 0:
         assert begun == {"offset": offset, "length": length}
 
 

@@ -200,6 +200,34 @@ def test_updates_are_counted_over_data_bins_also_on_other_ranks():
         assert shards.trained_elsewhere == 30
 
 
+def test_epochs_before_the_plugin_outlast_data_bins_and_checkpoints():
+    loader, spec = Loader(0, 0, (1,)), dataclasses.replace(spec_of("uniform"), max_passes=5.0)
+
+    def opened(shards, shard):
+        shards.current = shard
+        words = (None, spec, 1, loader, shards, Ranks(0, 1), lambda: None)
+        return AutoAssistEpochIterator(*words, passes_an_epoch=0.5)
+
+    shards = Shards()
+    first = opened(shards, 0)
+    first.load_state_dict({"epoch": 6})  # of fairseq's own task: five of ten epochs are over
+    saved, passes = None, []
+    for shard in (0, 1):
+        iterator = first if shard == 0 else opened(shards, 1)
+        iterator._open()
+        with contextlib.closing(iterator.exchange):
+            passes.append(iterator.exchange.spec.passes_before)
+            iterator.exchange.report(iterator.exchange.next_batch().number, None, 700 + shard)
+            saved = shards.saved(spec, 1, 9, [shards.own(iterator.exchange.state_dict(), None)])
+            iterator.park()
+    again = Shards()
+    resumed = opened(again, 1)
+    resumed.load_state_dict({"epoch": 7, "autoassist": saved})
+    with contextlib.closing(resumed.exchange):
+        passes.append(resumed.exchange.spec.passes_before)
+    assert passes == [2.5, 2.5, 2.5]
+
+
 def test_an_assistant_that_failed_is_not_started_again_with_the_next_data_bin():
     shards, loader = Shards(), Loader(0, 0, (1,))
     spec = dataclasses.replace(spec_of("autoassist"), features="gone", dimensions=20)

@@ -30,10 +30,12 @@ def test_a_run_that_went_on_elsewhere_says_so(
 ) -> None:
     monkeypatch.setenv("AUTOASSIST_COMMIT", "aaaaaaa")
     assert resumed(tmp_path) == ""
-    for _ in range(2):  # interrupted, and went on under the same
-        note_session(tmp_path, cpu=True)
+    for begin in (True, False):  # interrupted, and went on under the same
+        note_session(tmp_path, cpu=True, begin=begin)
     assert resumed(tmp_path) == ""
     monkeypatch.setenv("AUTOASSIST_JOBS", "7")
-    note_session(tmp_path, cpu=True)
+    note_session(tmp_path, cpu=True, begin=False)
     first, second = resumed(tmp_path).split("; ")
     assert first.startswith("aaaaaaa, ") and "7 jobs" in second and "7 jobs" not in first
+    note_session(tmp_path, cpu=True, begin=True)  # from nothing again
+    assert resumed(tmp_path) == ""

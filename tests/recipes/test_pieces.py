@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from preprocess import binarize, spm
-from preprocess.text import read_lines
+from preprocess.text import held, read_lines, staging
 from recipes.common.data import MULTI30K, ROOT, local_folder
 from tests.support.processes import alive, children, wait_for
 
@@ -136,6 +136,26 @@ def test_sigterm_takes_fairseq_preprocess_along(corpus: Path, tmp_path: Path) ->
             process.kill()
     wait_for(lambda: not any(alive(pid) for pid in mine), 10, "their end")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["enc.de", "enc.en"]
+
+
+def test_a_folder_that_a_process_still_writes_in_is_not_taken_from_it(tmp_path: Path) -> None:
+    folder = tmp_path / ".bin.binarize"
+    folder.mkdir()
+    (folder / "half").write_text("")
+    with held(folder) as lock:
+        command = [sys.executable, "-c", "input()"]
+        orphan = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=[lock])
+    try:
+        with pytest.raises(SystemExit, match="another process still works in .*bin.binarize"):
+            with staging(folder):
+                pass
+        assert (folder / "half").exists()
+    finally:
+        orphan.kill()
+        orphan.wait(10)
+    with staging(folder) as made:
+        assert list(made.iterdir()) == []
+    assert not folder.exists()
 
 
 def test_a_failed_fairseq_preprocess_leaves_nothing(

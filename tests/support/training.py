@@ -293,6 +293,12 @@ def _record(path: str) -> None:
     FairseqTask.train_step = train_step
 
 
+def one_after_another(run: Run) -> bool:
+    """Whether every planned micro-batch was trained on, in order, and no dummy among them."""
+    numbers = [batch["number"] for batch in run.batches]
+    return numbers == list(range(len(numbers)))
+
+
 def find(run: Run, text: str) -> str | None:
     """The first line of a run's output that holds a text."""
     return next((line for line in run.output.splitlines() if text in line), None)
