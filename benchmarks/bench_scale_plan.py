@@ -18,12 +18,10 @@ from fairseq_autoassist.core.planner import Planner
 
 from .bench_scale_data import VirtualFeatures, lengths
 from .measure import Result, at_most, core_clock, informative
-from .ranks_child import make_spec
+from .ranks_child import RANDOM_LOSSES, make_spec
 
 PASS_TARGET = 30.0  # seconds
 _CONFIG = AutoAssistConfig()
-# of made-up losses the Assistant learns too little for the guard, which would stop all skipping
-_UNGUARDED = AutoAssistConfig(guard_pairs=0)
 _WARM_UP = 4000  # micro-batches, at most, learned from before anything is timed
 _REPEATS = 3
 _PART = 1 << 16
@@ -74,7 +72,9 @@ def by_size(sizes: tuple[int, ...]) -> list[Result]:
     """What a pair costs in corpora of several sizes, with virtual features: score to batch."""
     results, costs = [], []
     for pairs in sizes:
-        features, spec = VirtualFeatures(pairs), make_spec(None, lengths(pairs), config=_UNGUARDED)
+        # not _CONFIG: of these losses the Assistant learns too little for the guard
+        features = VirtualFeatures(pairs)
+        spec = make_spec(None, lengths(pairs), config=RANDOM_LOSSES)
         began = core_clock()
         planner = Planner(spec, features)
         starting = core_clock() - began

@@ -13,8 +13,8 @@ from fairseq_autoassist.core.manifest import FORMAT_VERSION
 from fairseq_autoassist.tfidf.cli import main as build_features
 from tests.support.corpus import make_data_bin, multi30k_pairs
 from tests.support.processes import alive, children, wait_for, workers
+from tests.support.recording import OOM_EVERY
 from tests.support.training import (
-    OOM_EVERY,
     PAPER,
     PLUGIN,
     SHRINK,

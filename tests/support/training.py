@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import itertools
 import json
 import multiprocessing
 import os
 import shutil
 import signal
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +20,9 @@ from typing import Iterator, Sequence
 
 from tests.support.corpus import ROOT, multi30k_data_bin, session_folder
 from tests.support.processes import children
+from tests.support.recording import run_in_child
 
 TIMEOUT = 120.0
-OOM_EVERY = "AUTOASSIST_TEST_OOM_EVERY"  # every so many-th training step runs out of memory
 USER_DIR = str(ROOT / "fairseq_autoassist")
 PLUGIN = [
     *["--user-dir", USER_DIR, "--task", "translation_autoassist"],
@@ -145,7 +143,7 @@ class Process:
         words = [str(word) for word in arguments]
         context = _server() if "--cpu" in words or not _has_gpu() else gpu_context()
         self._process = context.Process(
-            target=_child, args=(program, words, str(self.folder), record, dict(os.environ))
+            target=run_in_child, args=(program, words, str(self.folder), record, dict(os.environ))
         )
         self._process.start()
         self.pid = self._process.pid
@@ -226,71 +224,6 @@ def _has_gpu() -> bool:
     import torch
 
     return torch.cuda.is_available()
-
-
-def _child(program: str, words: list[str], folder: str, record: bool, environ: dict) -> None:
-    import importlib
-
-    os.environ.clear()  # the server that it was forked from began under another test's environment
-    os.environ.update(environ)
-
-    if "fairseq" not in sys.modules:  # not forked: leave importing the plugin to --user-dir
-        for name in [name for name in sys.modules if name.startswith("fairseq_autoassist")]:
-            del sys.modules[name]
-    os.environ["OMP_NUM_THREADS"] = "1"
-    import torch
-
-    torch.set_num_threads(1)
-    descriptor = os.open(os.path.join(folder, "output"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    for stream in (1, 2):
-        os.dup2(descriptor, stream)
-    sys.stdout = os.fdopen(1, "w", buffering=1)
-    sys.stderr = os.fdopen(2, "w", buffering=1)
-    import logging
-
-    module = importlib.import_module(program)  # sets logging up, unless the server has done it
-    for handler in logging.getLogger().handlers:
-        handler.setStream(sys.stdout)
-    if "pytorch_ddp" in words:
-        _ddp_on_cpu()
-    if record:
-        _record(os.path.join(folder, "batches.jsonl"))
-    if record and "--cpu" not in words and torch.cuda.is_available():
-        os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
-        torch.use_deterministic_algorithms(True, warn_only=True)
-    sys.argv = [program, *words]
-    module.cli_main()
-
-
-def _ddp_on_cpu() -> None:
-    """Let --ddp-backend pytorch_ddp run on CPU: fairseq names a GPU to it, whatever there is."""
-    from fairseq.models import distributed_fairseq_model as module
-
-    original = module.DistributedDataParallel
-    cpu = {"device_ids": None, "output_device": None}
-    module.DistributedDataParallel = lambda *words, **named: original(*words, **{**named, **cpu})
-
-
-def _record(path: str) -> None:
-    """Write down every training step: what the Boss was really trained on."""
-    from fairseq.tasks.fairseq_task import FairseqTask
-
-    original, steps = FairseqTask.train_step, itertools.count(1)
-    starve_every = int(os.environ.get(OOM_EVERY, 0))
-
-    @functools.wraps(original)
-    def train_step(self, sample, model, criterion, optimizer, update_num, *rest, **named):
-        if starve_every and next(steps) % starve_every == 0:
-            raise RuntimeError("out of memory, as torch would say it")
-        result = original(self, sample, model, criterion, optimizer, update_num, *rest, **named)
-        ids = sample["id"].tolist()
-        number = sample.get("autoassist", {}).get("number")  # None under fairseq's own task
-        line = {"number": number, "update": update_num, "ids": ids, "loss": float(result[0])}
-        with open(path, "a") as file:
-            file.write(json.dumps(line) + "\n")
-        return result
-
-    FairseqTask.train_step = train_step
 
 
 def one_after_another(run: Run) -> bool:

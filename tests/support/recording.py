@@ -1,0 +1,86 @@
+"""Inside the process of a run: fairseq's own command-line entry, with its training steps recorded.
+
+fairseq and torch are imported late: the process may have been forked with them, or not.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import itertools
+import json
+import logging
+import os
+import sys
+
+OOM_EVERY = "AUTOASSIST_TEST_OOM_EVERY"  # every so many-th training step runs out of memory
+
+
+def run_in_child(program: str, words: list[str], folder: str, record: bool, environ: dict) -> None:
+    """Run one of fairseq's command-line entries, output and micro-batches going to a folder.
+
+    Args:
+        program: its module
+        words: its arguments
+        folder: gets `output` and, with ``record``, `batches.jsonl`
+        record: write every training step down, and make a GPU repeat itself bit for bit
+        environ: of the test
+    """
+    os.environ.clear()  # the server that it was forked from began under another test's environment
+    os.environ.update(environ)
+
+    if "fairseq" not in sys.modules:  # not forked: leave importing the plugin to --user-dir
+        for name in [name for name in sys.modules if name.startswith("fairseq_autoassist")]:
+            del sys.modules[name]
+    os.environ["OMP_NUM_THREADS"] = "1"
+    import torch
+
+    torch.set_num_threads(1)
+    descriptor = os.open(os.path.join(folder, "output"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for stream in (1, 2):
+        os.dup2(descriptor, stream)
+    sys.stdout = os.fdopen(1, "w", buffering=1)
+    sys.stderr = os.fdopen(2, "w", buffering=1)
+    module = importlib.import_module(program)  # sets logging up, unless the server has done it
+    for handler in logging.getLogger().handlers:
+        handler.setStream(sys.stdout)
+    if "pytorch_ddp" in words:
+        _ddp_on_cpu()
+    if record:
+        _record(os.path.join(folder, "batches.jsonl"))
+    if record and "--cpu" not in words and torch.cuda.is_available():
+        os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    sys.argv = [program, *words]
+    module.cli_main()
+
+
+def _ddp_on_cpu() -> None:
+    """Let --ddp-backend pytorch_ddp run on CPU: fairseq names a GPU to it, whatever there is."""
+    from fairseq.models import distributed_fairseq_model as module
+
+    original = module.DistributedDataParallel
+    cpu = {"device_ids": None, "output_device": None}
+    module.DistributedDataParallel = lambda *words, **named: original(*words, **{**named, **cpu})
+
+
+def _record(path: str) -> None:
+    """Write down every training step: what the Boss was really trained on."""
+    from fairseq.tasks.fairseq_task import FairseqTask
+
+    original, steps = FairseqTask.train_step, itertools.count(1)
+    starve_every = int(os.environ.get(OOM_EVERY, 0))
+
+    @functools.wraps(original)
+    def train_step(self, sample, model, criterion, optimizer, update_num, *rest, **named):
+        if starve_every and next(steps) % starve_every == 0:
+            raise RuntimeError("out of memory, as torch would say it")
+        result = original(self, sample, model, criterion, optimizer, update_num, *rest, **named)
+        ids = sample["id"].tolist()
+        number = sample.get("autoassist", {}).get("number")  # None under fairseq's own task
+        line = {"number": number, "update": update_num, "ids": ids, "loss": float(result[0])}
+        with open(path, "a") as file:
+            file.write(json.dumps(line) + "\n")
+        return result
+
+    FairseqTask.train_step = train_step
