@@ -22,7 +22,7 @@ def redistribute(
 ) -> dict[str, Any]:
     """State of one rank's exchange that goes on from those of another number of ranks.
 
-    The reports that no Assistant had learned from yet (at most ``lag`` a rank) are dropped.
+    Reports that were not learned from yet (see `reports_waiting`) are dropped.
 
     Args:
         saved: `Exchange.state_dict` of every rank, by rank
@@ -49,6 +49,12 @@ def redistribute(
         "keep_rate": float(np.mean([p["keep_rate"] for p in planners])),
     }
     return {"trained": trained, "planner": planner}
+
+
+def reports_waiting(state: dict[str, Any]) -> int:
+    """Reports in a rank's state that were not learned from: none, unless its Assistant had failed
+    or the state was saved before states were taken at a point where all of them are."""
+    return len(state["planner"]["reports"])
 
 
 def _untrained(state: dict[str, Any]) -> np.ndarray:

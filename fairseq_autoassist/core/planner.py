@@ -67,9 +67,9 @@ class Planner:
         self._updates: dict[int, float] = {}  # in which these were trained on, where it is known
         self._totals = Totals()
         self._keep_rate = 1.0
-        self._learning = True
+        self._learning = not spec.abandoned
         if spec.abandoned:
-            self.abandon_assistant()
+            self.strategy.stop_shrinking()
 
     @property
     def can_plan(self) -> bool:
@@ -124,11 +124,6 @@ class Planner:
         self._in_flight[batch.number] = batch
         self._next_number += 1
         return batch
-
-    def abandon_assistant(self) -> None:
-        """Neither shrink nor learn any more."""
-        self.strategy.stop_shrinking()
-        self._learning = False
 
     def catch_up(self, delivered: list[PlannedBatch]) -> None:
         """Go on after batches that another planner made from this planner's state.

@@ -16,13 +16,15 @@ class LossMailbox:
     steps, because fairseq itself waits for the gradient norm: `flush` costs nothing from there on.
 
     Args:
-        post: called with (number of the micro-batch, losses in the order of its pairs or None)
+        post: called with (number of the micro-batch, losses in the order of its pairs or None,
+            update that it was trained in)
     """
 
-    def __init__(self, post: Callable[[int, np.ndarray | None], None]) -> None:
+    def __init__(self, post: Callable[[int, np.ndarray | None, int], None]) -> None:
         self._post = post
-        self._pending: deque[tuple[int, torch.Tensor, Any, np.ndarray]] = deque()
+        self._pending: deque[tuple[int, int, torch.Tensor, Any, np.ndarray]] = deque()
         self.last = -1  # number of the last micro-batch put in
+        self.update = 0  # that what is put in now is part of, counted from 0
 
     def put(self, number: int, losses: torch.Tensor, order: np.ndarray) -> None:
         """Take the losses of a micro-batch; those of a batch that is run again are ignored.
@@ -43,19 +45,19 @@ class LossMailbox:
             event = torch.cuda.Event()
             event.record()
             losses = host
-        self._pending.append((number, losses, event, order))
+        self._pending.append((number, self.update, losses, event, order))
 
     def skip(self, number: int) -> None:
         """A micro-batch that gave no losses (it ran out of memory, say)."""
         if number > self.last:
             self.flush()
             self.last = number
-            self._post(number, None)
+            self._post(number, None, self.update)
 
     def flush(self, wait: bool = True) -> None:
         """Post what was put in: all of it, or without ``wait`` as much as has come."""
         while self._pending:
-            number, losses, event, order = self._pending[0]
+            number, update, losses, event, order = self._pending[0]
             if event is not None:
                 if not wait and not event.query():
                     return
@@ -63,4 +65,4 @@ class LossMailbox:
             self._pending.popleft()
             ordered = np.empty(len(order), dtype=np.float32)
             ordered[order] = losses.numpy()
-            self._post(number, ordered)
+            self._post(number, ordered, update)

@@ -11,7 +11,7 @@ import math
 from typing import Any
 
 from ..core.clock import update_reached
-from ..core.elastic import redistribute, share_totals
+from ..core.elastic import redistribute, reports_waiting, share_totals
 from ..core.epochs import Progress
 from ..core.plan import PlanSpec, Totals
 from ..core.strategies import strategy_class
@@ -120,10 +120,11 @@ class Shards:
             mine = states[ranks.rank]
             self._states, self._last = mine["shards"], mine["last"]
             return _whole_updates(offset, length, length - offset, update_freq)
+        lost = sum(reports_waiting(s["exchange"]) for st in states for s in st["shards"].values())
         logger.info(
             f"AutoAssist: going on over {ranks.world_size} ranks, saved by {len(states)}: the pass "
             "is finished with no pair repeated or left out, each Assistant starts from their mean, "
-            f"at most {spec.lag * len(states)} reports are not learned from"
+            f"{lost} reports are not learned from"
         )
         self._last = states[0]["last"]
         self._states = {

@@ -59,8 +59,6 @@ class TranslationAutoAssistTask(TranslationTask):
         self._shards = Shards()
         self._mailbox = LossMailbox(self._post)
         self._failure_said = self._idle_said = False
-        self._update = 0  # that is being trained
-        self._update_of: dict[int, int] = {}  # by micro-batch, until its losses are reported
         self._trace: TraceWriter | None = None
 
     # -- set-up -----------------------------------------------------------------------------------
@@ -94,7 +92,7 @@ class TranslationAutoAssistTask(TranslationTask):
             self._iterator.park()
         self._check_settings()
         end_cleanly_on_sigterm()
-        self._mailbox, self._update_of = LossMailbox(self._post), {}
+        self._mailbox = LossMailbox(self._post)
         self._iterator = self._training_iterator(dataset, **kwargs)
         return self._iterator
 
@@ -192,10 +190,8 @@ class TranslationAutoAssistTask(TranslationTask):
         """fairseq's step; makes sure that every planned micro-batch is reported exactly once."""
         self._mailbox.flush(wait=False)
         number = sample[PLAN]["number"] if PLAN in sample else None
-        self._update = update_num
+        self._mailbox.update = update_num
         self._skip_dropped(number)
-        if number is not None and number > self._mailbox.last:
-            self._update_of[number] = update_num
         try:
             loss, sample_size, log = super().train_step(
                 sample, model, criterion, optimizer, update_num, ignore_grad, **kwargs
@@ -236,9 +232,8 @@ class TranslationAutoAssistTask(TranslationTask):
 
     # -- inside -----------------------------------------------------------------------------------
 
-    def _post(self, number: int, losses: np.ndarray | None) -> None:
+    def _post(self, number: int, losses: np.ndarray | None, update: int) -> None:
         assert self._iterator is not None
-        update = self._update_of.pop(number, self._update)
         self._iterator.exchange.report(number, losses, update)
 
     def _skip_dropped(self, number: int | None) -> None:

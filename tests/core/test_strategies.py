@@ -1,5 +1,6 @@
 """What every strategy has to hold, under every setting: the contract of `Strategy`."""
 
+import dataclasses
 from collections import Counter
 
 import numpy as np
@@ -238,9 +239,9 @@ def test_a_lost_planner_loses_no_pair(case, snapshot, more):
     state, passes_before = planner.state_dict(), planner.stream.passes
     kept_before = [*state["ready"], state["buckets"]["pairs"]]
     delivered = train(planner, more)
-    successor = Planner(spec_of(case), NoFeatures(RareFeatures().dimensions))
+    spec = dataclasses.replace(spec_of(case), abandoned=True)
+    successor = Planner(spec, NoFeatures(RareFeatures().dimensions))
     successor.load_state_dict(state)
-    successor.abandon_assistant()
     successor.catch_up(delivered)
     for batch in delivered:
         successor.receive(batch.number, None)

@@ -153,7 +153,9 @@ class Step:
         words = Dictionary()
         assert words.pad() == PAD
         self.task = TranslationAutoAssistTask(TranslationAutoAssistConfig(), words, words)
-        self.task._mailbox = LossMailbox(self.posted.__setitem__)
+        self.task._mailbox = LossMailbox(
+            lambda number, losses, _: self.posted.update({number: losses})
+        )
         self.criterion = AutoAssistLabelSmoothedCrossEntropy(self.task, False, 0.1)
         self.model = Model().to(device, dtype)
         self.device, self.dtype = device, dtype

@@ -47,7 +47,8 @@ def posted():
 
 @pytest.fixture
 def mailbox(posted):
-    return LossMailbox(lambda number, losses: posted.append((number, losses)))
+    """Gives up losses; the update beside them is looked at in a test of its own."""
+    return LossMailbox(lambda number, losses, update: posted.append((number, losses)))
 
 
 def test_losses_are_posted_in_the_order_of_the_plan(mailbox, posted):
@@ -73,6 +74,18 @@ def test_a_batch_without_losses_is_reported_as_such_and_in_turn(mailbox, posted)
     assert [(n, losses is None) for n, losses in posted] == [(0, False), (1, True)]
 
 
+def test_losses_are_of_the_update_they_were_put_in_in():
+    posted = []
+    mailbox = LossMailbox(lambda number, losses, update: posted.append((number, update)))
+    mailbox.update = 7
+    mailbox.put(0, torch.ones(1), np.array([0]))
+    mailbox.put(1, torch.ones(1), np.array([0]))
+    mailbox.update = 8  # and only then the copies have come
+    mailbox.put(2, torch.ones(1), np.array([0]))
+    mailbox.skip(3)
+    assert posted == [(0, 7), (1, 7), (2, 8), (3, 8)]
+
+
 def test_losses_that_have_not_come_yet_are_not_waited_for(mailbox, posted):
     class Event:
         """Stands for a copy that is under way: there is no GPU here."""
@@ -86,9 +99,9 @@ def test_losses_that_have_not_come_yet_are_not_waited_for(mailbox, posted):
             self.done = True
 
     mailbox.put(0, torch.tensor([1.0]), np.array([0]))
-    number, losses, _, order = mailbox._pending.pop()
+    number, update, losses, _, order = mailbox._pending.pop()
     event = Event()
-    mailbox._pending.append((number, losses, event, order))
+    mailbox._pending.append((number, update, losses, event, order))
     mailbox.flush(wait=False)
     assert posted == []
     mailbox.flush()
