@@ -68,6 +68,7 @@ ARMS = {
     "band": Arm((*_above("0.3"), "--autoassist-band", "0.6", "--autoassist-anneal", "0.25")),
     "easy-first": Arm((*_above("0.3"), "--autoassist-band", "0.5", "--autoassist-anneal", "0.5")),
     "easy": Arm(_EASY),  # the plugin's defaults
+    "easy-sharp": Arm(_band("0.3", "1.25", "0.1")),
     "easy-loss": Arm((*_EASY, "--autoassist-anneal", "0.2", *_MORE)),
     "spl": Arm(_strategy("spl")),
     "infobatch": Arm(_strategy("infobatch")),

@@ -3,36 +3,48 @@
 from __future__ import annotations
 
 import itertools
+import re
 from dataclasses import dataclass, replace
 from typing import Callable, Collection, Sequence
 
 from preprocess.text import UserError
 from recipes.compare.arms import ARMS
 from recipes.compare.corpora import CORPORA
-from recipes.compare.settings import ARCHITECTURES, TRAINING, training_of
+from recipes.compare.settings import ARCHITECTURES, TRAINING, Training, training_of
+
+RUN_ID = re.compile(
+    r"([^.]+)\.([^.]+)\.([^.]+)\.b(0*[1-9][0-9]*)\.s([0-9]+)(?:\.u([1-9][0-9]*))?", re.ASCII
+)
 
 
 @dataclass(frozen=True)
 class Run:
-    """A corpus, an architecture, an arm, a budget (share of the full number of updates), a seed."""
+    """A corpus, an architecture, an arm, a budget (share of the full number of updates), a seed,
+    and that full number where it is another than that of `settings`."""
 
     corpus: str
     architecture: str
     arm: str
     budget: float
     seed: int
+    full: int | None = None
 
     @property
     def id(self) -> str:
-        """`multi30k.transformer.paper.b070.s1`: also the name of its folder."""
-        percent = round(100 * self.budget)
-        return f"{self.corpus}.{self.architecture}.{self.arm}.b{percent:03d}.s{self.seed}"
+        """`multi30k.transformer.paper.b070.s1`, with `.u3600` behind it for another full number of
+        updates: also the name of its folder."""
+        percent, full = round(100 * self.budget), f".u{self.full}" if self.full else ""
+        return f"{self.corpus}.{self.architecture}.{self.arm}.b{percent:03d}.s{self.seed}{full}"
+
+    @property
+    def training(self) -> Training:
+        """How the model is trained when the budget is 1."""
+        return training_of(self.architecture, self.corpus, self.full)
 
     @property
     def updates(self) -> int:
         """Updates of this run, to which its learning rate falls to 0."""
-        full = training_of(self.architecture, self.corpus).updates
-        return max(1, round(full * self.budget))
+        return max(1, round(self.training.updates * self.budget))
 
     @property
     def followed(self) -> Run | None:
@@ -43,18 +55,18 @@ class Run:
 
 def run_of(name: str) -> Run:
     """The run of an id; one that names nothing known is refused."""
-    parts = name.split(".")
-    tables: tuple[Collection[str], ...] = (CORPORA, ARCHITECTURES, ARMS)
-    known = len(parts) == 5 and all(part in table for part, table in zip(parts, tables))
-    if known and parts[3][:1] == "b" and parts[4][:1] == "s":
-        budget, seed = parts[3][1:], parts[4][1:]
-        if budget.isdigit() and seed.isdigit() and 0 < int(budget):
-            run = Run(parts[0], parts[1], parts[2], int(budget) / 100, int(seed))
-            table = TRAINING[run.architecture]
-            if run.corpus in table or "" in table:
-                return run
+    found = RUN_ID.fullmatch(name)
+    if found:
+        corpus, architecture, arm, budget, seed, full = found.groups()
+        tables: tuple[Collection[str], ...] = (CORPORA, ARCHITECTURES, ARMS)
+        known = all(part in table for part, table in zip((corpus, architecture, arm), tables))
+        trained = TRAINING[architecture] if known else {}
+        if corpus in trained or "" in trained:
+            length = int(full) if full else None
+            return Run(corpus, architecture, arm, int(budget) / 100, int(seed), length)
     raise UserError(
-        f"found no run {name!r}; expected CORPUS.ARCHITECTURE.ARM.bPERCENT.sSEED of "
+        f"found no run {name!r}; expected CORPUS.ARCHITECTURE.ARM.bPERCENT.sSEED, and .uUPDATES "
+        f"behind it for another length, of "
         f"{'/'.join(CORPORA)}, {'/'.join(ARCHITECTURES)}, {'/'.join(ARMS)}"
     )
 

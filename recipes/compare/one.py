@@ -39,7 +39,7 @@ def settings_key(run: Run, corpus: Path) -> str:
             f"{corpus} is no prepared corpus; expected pairs.json and data-bin with features; "
             f"run `python -m recipes.compare.prepare {run.corpus} --out {corpus.parent}`"
         )
-    marks = settings.marks_of(settings.training_of(run.architecture, run.corpus), run.updates)
+    marks = settings.marks_of(run.training, run.updates)
     measured = [settings.MEASURE_VERSION, settings.BEAM, settings.LENPEN, marks]
     measured += [settings.MAX_LEN_A, settings.MAX_LEN_B]
     followed = run.followed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 LOG_POINTS = 200  # reports of a full budget in the log
 BEAM, LENPEN = 5, 1.0
@@ -80,10 +80,14 @@ TRAINING = {
 }
 
 
-def training_of(architecture: str, corpus: str) -> Training:
-    """The settings of a model on a corpus."""
+def training_of(architecture: str, corpus: str, updates: int | None = None) -> Training:
+    """The settings of a model on a corpus; another length has as much less or more of a warm-up."""
     table = TRAINING[architecture]
-    return table[corpus] if corpus in table else table[""]
+    training = table[corpus] if corpus in table else table[""]
+    if updates is None:
+        return training
+    warmup = max(1, round(training.warmup * updates / training.updates))
+    return replace(training, updates=updates, warmup=warmup)
 
 
 def marks_of(training: Training, updates: int) -> list[int]:

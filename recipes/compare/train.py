@@ -21,7 +21,6 @@ from recipes.compare.settings import (
     LOG_POINTS,
     SMOOTHING,
     marks_of,
-    training_of,
 )
 from recipes.multi30k.prepare import LANGS
 
@@ -30,7 +29,7 @@ USER_DIR = ROOT / "fairseq_autoassist"
 
 def model_words(run: Run) -> list[str]:
     """fairseq-train's flags of a run that name no path: what the run is."""
-    training = training_of(run.architecture, run.corpus)
+    training = run.training
     share = run.updates / training.updates
     warmup = max(1, round(training.warmup * share))
     words = ["--task", "translation_autoassist", "--source-lang", LANGS[0]]
@@ -46,7 +45,7 @@ def model_words(run: Run) -> list[str]:
 
 def other_words(run: Run, data_bin: Path, folder: Path, restore: Path | None) -> list[str]:
     """The flags that say where things are; none changes what is trained."""
-    full = training_of(run.architecture, run.corpus).updates
+    full = run.training.updates
     words = [str(data_bin.resolve()), "--user-dir", str(USER_DIR), "--num-workers", "0"]
     words += ["--save-dir", str((folder / "marks").resolve()), "--disable-validation"]
     words += ["--save-interval-updates", "1", "--distributed-world-size", "1"]
@@ -151,7 +150,7 @@ def train(run: Run, data_bin: Path, folder: Path, cpu: bool) -> None:
     from fairseq import checkpoint_utils
     from fairseq_cli import train as fairseq_train
 
-    updates = marks_of(training_of(run.architecture, run.corpus), run.updates)
+    updates = marks_of(run.training, run.updates)
     (folder / "marks").mkdir(parents=True, exist_ok=True)
     marks = Marks(folder / "marks", updates)
     restore = marks.latest()

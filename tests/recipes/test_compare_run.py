@@ -18,7 +18,6 @@ from fairseq_autoassist.core import trace
 from preprocess.spm import decode
 from preprocess.text import read_lines
 from recipes.common.score import hypotheses
-from recipes.compare.matrices import runs_of
 from recipes.compare.measure import generate_words
 from recipes.compare.settings import GENERATE_TOKENS
 from tests.support import compare, training
@@ -174,18 +173,6 @@ def test_scores_are_those_of_fairseqs_and_sacrebleus_own_commands(
         losses = [line for line in output.splitlines() if f'"{subset}_nll_loss"' in line]
         bits = float(json.loads(losses[-1][losses[-1].index("{") :])[f"{subset}_nll_loss"])
         assert end[f"{subset}_loss"] == pytest.approx(bits * np.log(2), abs=1e-3)
-
-
-def test_unknown_names_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match="found no matrix 'all'; expected one of smoke,"):
-        runs_of(["all"])
-    with pytest.raises(SystemExit, match="found no run 'multi30k.tiny.nobody.b100.s1'"):
-        runs_of(["multi30k.tiny.nobody.b100.s1"])
-
-
-def test_a_run_comes_after_the_one_it_follows() -> None:
-    names = [run.id for run in runs_of(["multi30k.tiny.follow-paper.b070.s2"])]
-    assert names == ["multi30k.tiny.paper.b070.s2", "multi30k.tiny.follow-paper.b070.s2"]
 
 
 def test_an_unprepared_corpus_is_refused(tmp_path: Path) -> None:
