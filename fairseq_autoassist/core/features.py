@@ -84,34 +84,34 @@ class Features:
     """
 
     def __init__(
-        self, folder: Path, manifest: Manifest, blocks: list[sp.csr_array], data_bin: str | None
+        self, folder: Path, manifest: Manifest, blocks: list[sp.csr_array], command: str
     ) -> None:
         self.folder = folder
         self.manifest = manifest
         self._blocks = blocks
         self._ends = np.cumsum(manifest.blocks, dtype=np.int64)
-        self._data_bin = data_bin
+        self._command = command
         self._rarity: np.ndarray | None = None
 
     @classmethod
-    def open(cls, folder: PathLike, data_bin: str | None = None) -> Features:
+    def open(cls, folder: PathLike, command: str | None = None) -> Features:
         """Map the features in ``folder``, in time that does not depend on their number.
 
         Args:
             folder: see ``feature_folder``.
-            data_bin: named in error messages' mending command (``a:b`` for shards); by default
-                read off the folder.
+            command: that mends them, for error messages; None: read off the path.
 
         Raises:
             FeatureError: features missing, of another format version, unreadable or truncated.
         """
         folder = Path(folder)
-        manifest = Manifest.load(folder, data_bin)
-        blocks = [_map_block(folder, manifest, b, data_bin) for b in range(len(manifest.blocks))]
-        return cls(folder, manifest, blocks, data_bin)
+        command = command or mending_command(folder)
+        manifest = Manifest.load(folder, command)
+        blocks = [_map_block(folder, manifest, b, command) for b in range(len(manifest.blocks))]
+        return cls(folder, manifest, blocks, command)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return Features.open, (self.folder, self._data_bin)
+        return Features.open, (self.folder, self._command)
 
     @property
     def rows(self) -> int:
@@ -137,7 +137,7 @@ class Features:
         """
         if self._rarity is None:
             path = self.folder / RARITY_NAME
-            self._rarity = _map_file(path, self.rows, np.float32, self._data_bin)
+            self._rarity = _map_file(path, self.rows, np.float32, self._command)
         return self._rarity
 
     def check(self, expected: Fingerprint) -> None:
@@ -146,7 +146,7 @@ class Features:
         if differences:
             raise FeatureError(
                 f"features in {self.folder} were made of other data than is loaded ({differences});"
-                f" build them again with: {mending_command(self.folder, self._data_bin)}"
+                f" build them again with: {self._command}"
             )
 
     def gather(self, ids: np.ndarray) -> sp.csr_array:
@@ -221,32 +221,32 @@ class Features:
             yield self._blocks[b], ids[positions] - start, positions
 
 
-def _map_block(folder: Path, manifest: Manifest, b: int, data_bin: str | None) -> sp.csr_array:
+def _map_block(folder: Path, manifest: Manifest, b: int, command: str) -> sp.csr_array:
     """CSR view of the mapped files of block ``b``; nothing is copied."""
     rows, nonzeros = manifest.blocks[b], manifest.block_nonzeros[b]
     counts, dtypes = (rows + 1, nonzeros, nonzeros), (np.int32, np.int32, np.float32)
     indptr, indices, data = (
-        _map_file(path, count, dtype, data_bin)
+        _map_file(path, count, dtype, command)
         for path, count, dtype in zip(block_files(folder, b), counts, dtypes)
     )
     if indptr[0] != 0 or indptr[-1] != nonzeros:
         raise FeatureError(
             f"{block_files(folder, b).indptr} is damaged: offsets {indptr[0]} to {indptr[-1]}, "
-            f"expected 0 to {nonzeros}; {_rebuild(folder, data_bin)}"
+            f"expected 0 to {nonzeros}; {_rebuild(command)}"
         )
     return sp.csr_array((data, indices, indptr), shape=(rows, manifest.dimensions), copy=False)
 
 
-def _map_file(path: Path, count: int, dtype: type, data_bin: str | None) -> np.ndarray:
+def _map_file(path: Path, count: int, dtype: type, command: str) -> np.ndarray:
     wanted = count * np.dtype(dtype).itemsize
     try:
         found = path.stat().st_size
     except OSError as error:
-        raise FeatureError(f"{path} is missing; {_rebuild(path.parent, data_bin)}") from error
+        raise FeatureError(f"{path} is missing; {_rebuild(command)}") from error
     if found != wanted:
         raise FeatureError(
             f"{path} is {'truncated' if found < wanted else 'too long'}: found {found} bytes, "
-            f"expected {wanted}; {_rebuild(path.parent, data_bin)}"
+            f"expected {wanted}; {_rebuild(command)}"
         )
     if not count:
         return np.empty(0, dtype=dtype)  # an empty file cannot be mapped
@@ -254,8 +254,8 @@ def _map_file(path: Path, count: int, dtype: type, data_bin: str | None) -> np.n
     return np.asarray(np.memmap(path, dtype=little, mode="r", shape=(count,)))
 
 
-def _rebuild(folder: Path, data_bin: str | None) -> str:
-    return f"build the features again with: {mending_command(folder, data_bin)} --force"
+def _rebuild(command: str) -> str:
+    return f"build the features again with: {command} --force"
 
 
 class NoFeatures:

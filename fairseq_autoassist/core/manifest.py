@@ -81,15 +81,19 @@ class Manifest:
         (Path(folder) / MANIFEST_NAME).write_text(text + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: PathLike, data_bin: str | None = None) -> Manifest:
+    def load(cls, folder: PathLike, command: str | None = None) -> Manifest:
         """Read ``folder/manifest.json``.
+
+        Args:
+            folder: of the features
+            command: that mends it, for error messages; None: read off the path
 
         Raises:
             FeatureError: no such folder or file, unreadable JSON, another format version, or
-                fields missing or inconsistent. ``data_bin`` is named in the mending command.
+                fields missing or inconsistent.
         """
         path = Path(folder) / MANIFEST_NAME
-        mend = f"build them with: {mending_command(folder, data_bin)}"
+        mend = f"build them with: {command or mending_command(folder)}"
         try:
             raw = json.loads(path.read_text(encoding="utf-8"))
         except (FileNotFoundError, NotADirectoryError) as error:
@@ -174,21 +178,38 @@ def feature_folder(
     return base / f"{subset}.{source_lang}-{target_lang}"
 
 
-def mending_command(folder: PathLike, data_bin: str | None = None) -> str:
-    """The ``autoassist-tfidf`` command that builds ``folder``, read off its path."""
+def build_command(
+    data_bin: str,
+    subset: str = "train",
+    languages: tuple[str, str] | None = None,
+    dest: PathLike | None = None,
+) -> str:
+    """The ``autoassist-tfidf`` command that builds the features of a data-bin.
+
+    Args:
+        data_bin: or shards ``a:b``
+        subset: of the data-bin
+        languages: source and target; None: left to the file names
+        dest: None: inside the data-bin
+    """
+    words = ["autoassist-tfidf", data_bin]
+    words += ["--source-lang", languages[0], "--target-lang", languages[1]] if languages else []
+    words += [] if subset == "train" else ["--train-subset", subset]
+    words += [] if dest is None else ["--dest", str(dest)]
+    return " ".join(map(shlex.quote, words))
+
+
+def mending_command(folder: PathLike) -> str:
+    """The ``autoassist-tfidf`` command that builds ``folder``, as far as its path tells."""
     folder = Path(folder)
     by_default = folder.parent.name == FEATURES_FOLDER
-    if data_bin is None:
-        data_bin = str(folder.parent.parent) if by_default else "DATA_BIN"
-    words = ["autoassist-tfidf", shlex.quote(data_bin)]
+    data_bin = str(folder.parent.parent) if by_default else "DATA_BIN"
+    dest = None if by_default else folder.parent
     named = re.fullmatch(r"(.+)\.([^.-]+)-([^.-]+)", folder.name)
-    if named:
-        subset, source, target = named.groups()
-        words += ["--source-lang", source, "--target-lang", target]
-        words += [] if subset == "train" else ["--train-subset", subset]
-    if not by_default:
-        words += ["--dest", shlex.quote(str(folder.parent))]
-    return " ".join(words)
+    if not named:
+        return build_command(data_bin, dest=dest)
+    subset, source, target = named.groups()
+    return build_command(data_bin, subset, (source, target), dest)
 
 
 def package_version() -> str:

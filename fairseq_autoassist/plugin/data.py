@@ -11,6 +11,7 @@ from fairseq import utils
 
 from ..config import flag
 from ..core.features import Features, feature_folder
+from ..core.manifest import MANIFEST_NAME, build_command
 from ..errors import ConfigError, FeatureError
 from ..tfidf.corpus import open_shard
 
@@ -87,12 +88,11 @@ class OpenedFeatures(NamedTuple):
 NONE = OpenedFeatures(None, 0, "")  # for strategies that look at none
 
 
-def open_features(cfg: Any, dataset: Any, epoch: int) -> OpenedFeatures:
+def open_features(cfg: Any, epoch: int) -> OpenedFeatures:
     """The features of the training data, after a check that they fit it.
 
     Args:
         cfg: of the task
-        dataset: the loaded training data
         epoch: decides about the data-bin, when there are several
 
     Raises:
@@ -109,21 +109,41 @@ def open_features(cfg: Any, dataset: Any, epoch: int) -> OpenedFeatures:
             "expected one for each, joined like them"
         )
     folders = [feature_folder(d, cfg.train_subset, *languages) for d in data_bins]
-    if named:  # the folder itself, or what was --dest of autoassist-tfidf
-        inside = [feature_folder("", cfg.train_subset, *languages, root=root) for root in named]
-        folders = [i if i.is_dir() else Path(root) for i, root in zip(inside, named)]
-    opened = [Features.open(folder, cfg.data) for folder in folders]
-    for features in opened:
-        _ = features.rarity  # mapped later, in the worker, where damage would end the shrinking
-    if len({features.manifest.provenance.get("idf") for features in opened}) > 1:
-        raise FeatureError(
-            f"the data-bins of {cfg.data} have features of different document frequencies, "
-            "expected the same, since one Assistant goes through all; build them together with: "
-            f"autoassist-tfidf {cfg.data} --force"
-        )
+    dest = None
+    if named:
+        folders = [_named_folder(Path(root), folder.name) for root, folder in zip(named, folders)]
+    if len(named) == 1:
+        usual = folders[0].name == feature_folder("", cfg.train_subset, *languages).name
+        dest = folders[0].parent if usual else folders[0]
     files = open_shard(Path(data_bins[shard]), Path(data_bins[0]), cfg.train_subset, *languages)
-    opened[shard].check(files.fingerprint())
+    try:
+        opened = _open_all(folders, build_command(cfg.data, cfg.train_subset, languages, dest))
+        opened[shard].check(files.fingerprint())
+    except FeatureError as error:
+        if len(named) > 1:  # the command builds several inside their data-bins
+            raise FeatureError(f"{error}, and leave {flag('features')} out") from error
+        raise
     manifest = opened[shard].manifest
     told = json.dumps([manifest.provenance.get("idf"), manifest.settings], sort_keys=True)
     digest = hashlib.sha256(told.encode()).hexdigest()[:16]
     return OpenedFeatures(str(folders[shard]), manifest.dimensions, digest)
+
+
+def _named_folder(root: Path, name: str) -> Path:
+    """The folder of features in what was --dest of autoassist-tfidf, or ``root`` itself."""
+    inside = root / name
+    itself = root.name == name or (root / MANIFEST_NAME).is_file()
+    return root if itself and not inside.is_dir() else inside
+
+
+def _open_all(folders: list[Path], command: str) -> list[Features]:
+    """Features of data-bins that go together; ``command`` builds them."""
+    opened = [Features.open(folder, command) for folder in folders]
+    for features in opened:
+        _ = features.rarity  # mapped later, in the worker, where damage would end the shrinking
+    if len({features.manifest.provenance.get("idf") for features in opened}) > 1:
+        raise FeatureError(
+            "these data-bins have features of different document frequencies, expected the same, "
+            f"since one Assistant goes through all; build them together with: {command} --force"
+        )
+    return opened

@@ -127,7 +127,7 @@ class TranslationAutoAssistTask(TranslationTask):
         loader = Loader(num_workers, min(data_buffer_size, 20), tuple(self.cfg.update_freq))
         features = NONE
         if self.strategy.needs_features(self.autoassist):
-            features = open_features(self.cfg, dataset, epoch)
+            features = open_features(self.cfg, epoch)
         spec = PlanSpec(
             config=self.autoassist,
             source_sizes=dataset.src_sizes,

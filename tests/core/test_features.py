@@ -25,6 +25,7 @@ from fairseq_autoassist.core.features import (
     fingerprint,
     mending_command,
 )
+from fairseq_autoassist.core.manifest import build_command
 from fairseq_autoassist.errors import AutoAssistError, FeatureError
 from fairseq_autoassist.tfidf.writer import RowWriter
 
@@ -233,8 +234,8 @@ def test_damage_is_named_with_the_mending_command(tmp_path: Path, damage: str) -
 
 
 def test_missing_folder(tmp_path: Path) -> None:
-    with pytest.raises(FeatureError, match="autoassist-tfidf a:b --source-lang en"):
-        Features.open(feature_folder(tmp_path, "train", "en", "de"), data_bin="a:b")
+    with pytest.raises(FeatureError, match="no features found.* with: autoassist-tfidf a:b$"):
+        Features.open(feature_folder(tmp_path, "train", "en", "de"), build_command("a:b"))
 
 
 @pytest.mark.parametrize(
@@ -277,6 +278,8 @@ def test_mending_command_names_what_is_not_default() -> None:
         "autoassist-tfidf 'my bin' --source-lang en --target-lang de --train-subset train2"
     )
     elsewhere = feature_folder("bin", "train", "en", "de", root="feat")
-    assert mending_command(elsewhere, "bin") == (
-        "autoassist-tfidf bin --source-lang en --target-lang de --dest feat"
+    assert mending_command(elsewhere) == (
+        "autoassist-tfidf DATA_BIN --source-lang en --target-lang de --dest feat"
     )
+    dashes = feature_folder("bin", "train", "zh-CN", "en")  # where one language ends is open
+    assert mending_command(dashes) == "autoassist-tfidf bin"

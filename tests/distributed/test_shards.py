@@ -71,4 +71,4 @@ def test_features_of_shards_must_belong_together(shards, tmp_path):
     result = train(data, tmp_path / "ck", *PLUGIN, *LANGUAGES, "--max-update", 2)
     assert result.status != 0
     assert find(result, "different document frequencies")
-    assert find(result, f"autoassist-tfidf {data} --force")
+    assert find(result, f"autoassist-tfidf {data} --source-lang en --target-lang de --force")

@@ -1,0 +1,86 @@
+"""Features named by flags: found where they are, and if not, the command in the error builds them
+there."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+
+from fairseq_autoassist.errors import FeatureError
+from fairseq_autoassist.plugin.data import open_features
+from fairseq_autoassist.tfidf.cli import main as build
+from tests.support.corpus import write_data_bin
+
+NAME = "train.de-en"
+
+
+@pytest.fixture
+def data_bin(tmp_path: Path) -> Path:
+    """A data-bin without features."""
+    return write_data_bin(tmp_path / "bin", 30, vocabulary=50)
+
+
+def task(data: object, features: object = "", languages: tuple[str, str] = ("de", "en")):
+    """The settings that `open_features` reads."""
+    return Namespace(
+        data=str(data),
+        train_subset="train",
+        source_lang=languages[0],
+        target_lang=languages[1],
+        autoassist_features=str(features),
+    )
+
+
+def mended(cfg: Namespace) -> str:
+    """Do what the refusal says; the folder opened after that."""
+    with pytest.raises(FeatureError) as caught:
+        open_features(cfg, 1)
+    words = shlex.split(str(caught.value).rsplit(": ", 1)[1])
+    assert words[0] == "autoassist-tfidf"
+    assert build([*words[1:], "--no-progress"]) == 0
+    return str(open_features(cfg, 1).folder)
+
+
+def test_inside_the_data_bin(data_bin: Path) -> None:
+    assert mended(task(data_bin)) == str(data_bin / "autoassist" / NAME)
+
+
+@pytest.mark.parametrize("named", ["feat", f"feat/{NAME}"])
+def test_in_a_named_folder(data_bin: Path, tmp_path: Path, named: str) -> None:
+    assert mended(task(data_bin, tmp_path / named)) == str(tmp_path / "feat" / NAME)
+
+
+def test_in_a_folder_that_was_renamed(data_bin: Path, tmp_path: Path) -> None:
+    assert build([str(data_bin), "--dest", str(tmp_path), "--no-progress"]) == 0
+    renamed = (tmp_path / NAME).rename(tmp_path / "renamed")
+    assert open_features(task(data_bin, renamed), 1).folder == str(renamed)
+    (renamed / "rarity").unlink()
+    assert mended(task(data_bin, renamed)) == str(renamed / NAME)
+
+
+def test_a_language_with_a_dash(data_bin: Path) -> None:
+    for path in [*data_bin.glob("*.de.*"), *data_bin.glob("*de-*")]:
+        if path.exists():
+            path.rename(path.with_name(path.name.replace("de", "zh-CN")))
+    folder = mended(task(data_bin, languages=("zh-CN", "en")))
+    assert folder == str(data_bin / "autoassist" / "train.zh-CN-en")
+
+
+def test_several_data_bins(data_bin: Path, tmp_path: Path) -> None:
+    second = shutil.copytree(data_bin, tmp_path / "second")
+    both = f"{data_bin}:{second}"
+    assert mended(task(both)) == str(data_bin / "autoassist" / NAME)
+
+
+def test_several_named_folders_are_built_inside_their_data_bins(
+    data_bin: Path, tmp_path: Path
+) -> None:
+    both, named = f"{data_bin}:{data_bin}", f"{tmp_path / 'a'}:{tmp_path / 'b'}"
+    with pytest.raises(FeatureError, match="--target-lang en, and leave --autoassist-features out"):
+        open_features(task(both, named), 1)
+    with pytest.raises(FeatureError, match="names 2 folders for 1 data-bins, expected one for"):
+        open_features(task(data_bin, named), 1)
