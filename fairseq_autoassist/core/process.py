@@ -6,13 +6,14 @@ holds a GPU and threads, and the worker imports numpy and scipy only.
 
 from __future__ import annotations
 
+import math
 import os
 import queue
 import socket
 import subprocess
 import sys
 import threading
-import time
+import weakref
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -27,11 +28,20 @@ from .planner import Planner
 # To start: imports, opening features, the first permutation of a large corpus.
 _START_SECONDS = 120.0
 _POLL_SECONDS = 0.2
-# Not -m: with that a tokenize.py in the working folder would stand in for Python's own.
-_PROGRAM = (
-    "import sys; sys.path[:] = [folder for folder in sys.path if folder]; "
-    f"from {__package__}.worker import main; main()"
-)
+# This very package, whatever else is installed, under the name that pickles of its classes say.
+# Neither the working folder nor the package's own is searched for modules: a tokenize.py there
+# would stand in for Python's.
+_PROGRAM = """
+import importlib, importlib.util, os, sys
+sys.path[:] = [folder for folder in sys.path if folder]
+name, folder = sys.argv[2:]
+init = os.path.join(folder, "__init__.py")
+spec = importlib.util.spec_from_file_location(name, init, submodule_search_locations=[folder])
+sys.modules[name] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(sys.modules[name])
+importlib.import_module(name + ".core.worker").main()
+"""
+_PACKAGE = __name__.rsplit(".", 2)[0]
 
 
 class ProcessExchange(Exchange):
@@ -63,6 +73,7 @@ class ProcessExchange(Exchange):
         self._history = History(planner_state)
         self._answered = False
         self._worker = _Worker(self._history, self._lock)
+        weakref.finalize(self, self._worker.kill)  # nobody tells a task that its run is over
         self._worker.send(("start", self.spec, planner_state))
 
     def _next(self) -> PlannedBatch:
@@ -107,8 +118,8 @@ class ProcessExchange(Exchange):
             _Lost: it died, or gave none in time
         """
         limit = self.spec.config.timeout if self._answered else _START_SECONDS
-        deadline = time.monotonic() + limit
-        while True:
+        # counted in polls: by the clock a run that was stopped (Ctrl-Z) would be late at once
+        for _ in range(math.ceil(limit / _POLL_SECONDS)):
             try:
                 answer = answers.get(timeout=_POLL_SECONDS)
                 self._answered = True
@@ -116,8 +127,7 @@ class ProcessExchange(Exchange):
             except queue.Empty:
                 if self._worker.lost is not None and answers.empty():
                     raise _Lost(self._worker.lost) from None
-                if time.monotonic() > deadline:
-                    raise _Lost(f"gave no answer for {limit:g} s") from None
+        raise _Lost(f"gave no answer for {limit:g} s")
 
     def _fail(self, reason: str) -> None:
         """Give the worker up; the first of the threads to notice builds its successor."""
@@ -143,17 +153,15 @@ class _Worker:
     def __init__(self, history: History, lock: threading.Lock) -> None:
         self._history, self._lock = history, lock
         mine, its = socket.socketpair()
-        package_parent = str(Path(__file__).resolve().parents[2])
-        path = os.pathsep.join(p for p in (package_parent, os.environ.get("PYTHONPATH")) if p)
+        package = str(Path(__file__).resolve().parents[1])
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _PROGRAM, str(its.fileno())],
+            [sys.executable, "-c", _PROGRAM, str(its.fileno()), _PACKAGE, package],
             pass_fds=[its.fileno()],
             stdin=subprocess.DEVNULL,
             # One thread: it must not take the Boss's cores. And the temporaries of a new pass go
             # back to the system at once: kept for reuse they are 10 bytes a pair and rank.
             env={
                 **os.environ,
-                "PYTHONPATH": path,
                 "OMP_NUM_THREADS": "1",
                 "MALLOC_MMAP_THRESHOLD_": str(3 << 19),
                 "MALLOC_TRIM_THRESHOLD_": str(3 << 19),
@@ -161,7 +169,7 @@ class _Worker:
         )
         its.close()
         self._connection = Connection(mine.detach())
-        self.pid = self._process.pid
+        self.pid, self._parent = self._process.pid, os.getpid()
         self.lost: str | None = None
         self._outbox: queue.Queue = queue.Queue()
         self.batches: queue.Queue = queue.Queue()
@@ -175,9 +183,13 @@ class _Worker:
         """Post a message; never blocks."""
         self._outbox.put(message)
 
+    def kill(self) -> None:
+        """End the process, wherever this is called from; its threads see that, and end too."""
+        if os.getpid() == self._parent:  # not from a copy of this in a forked data loader
+            self._process.kill()
+
     def close(self) -> None:
         """End the process; returns when all it had sent is in the history."""
-        self._outbox.put(None)
         self._process.kill()
         self._process.wait()
         self._reader.join()
@@ -202,6 +214,8 @@ class _Worker:
                 self._sort(kind, content)
         except (EOFError, OSError):
             self.lost = f"died ({_cause(self._process)})"
+        finally:
+            self._outbox.put(None)
 
     def _sort(self, kind: str, content: Any) -> None:
         if kind == "state":

@@ -1,6 +1,6 @@
 """The worker process: plans as soon as the reports allow it, and ends with its parent.
 
-Started by process.py, with the number of its end of a socket pair as the only argument.
+Started by process.py, with the number of its end of a socket pair as the first argument.
 """
 
 from __future__ import annotations

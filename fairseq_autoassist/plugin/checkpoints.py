@@ -30,8 +30,9 @@ _RESET = "start a new pass with --reset-dataloader"
 def allow_fairseq_checkpoints() -> None:
     """Let torch >= 2.6 load fairseq's own checkpoints, and ranks broadcast them to one another.
 
-    The narrow way: what fairseq's checkpoints hold besides tensors is a Namespace and omegaconf's
-    containers, plain data all of it. These classes are allowed; the check stays on.
+    The narrow way: what fairseq's checkpoints hold besides tensors is a Namespace, omegaconf's
+    containers and, after --eval-bleu, small numpy arrays: plain data all of it. These classes are
+    allowed; the check stays on.
     """
     if not hasattr(torch.serialization, "add_safe_globals"):
         return
@@ -40,7 +41,17 @@ def allow_fairseq_checkpoints() -> None:
     # how fairseq marks the place of a tensor when it broadcasts an object
     placeholder = getattr(distributed_utils, "_TensorPlaceholder", None)
     plain += [placeholder] if placeholder is not None else []
-    torch.serialization.add_safe_globals(containers + plain)
+    torch.serialization.add_safe_globals(containers + plain + _numbers_of_numpy())
+
+
+def _numbers_of_numpy() -> list[Any]:
+    """What numpy's arrays and scalars of numbers are unpickled with, whichever numpy saved them."""
+    rebuild, scalar = np.ndarray.__reduce__(np.empty(0))[0], np.float64(0).__reduce__()[0]
+    dtypes = [type(np.dtype(kind)) for kind in ("?", "i4", "i8", "f4", "f8")]
+    found: list[Any] = [np.ndarray, np.dtype, *dtypes]
+    for module in ("numpy.core.multiarray", "numpy._core.multiarray"):  # of numpy 1, and of 2
+        found += [(rebuild, f"{module}._reconstruct"), (scalar, f"{module}.scalar")]
+    return found
 
 
 def to_checkpoint(state: Any) -> dict[str, Any]:

@@ -63,9 +63,10 @@ class TranslationAutoAssistTask(TranslationTask):
 
     # -- set-up -----------------------------------------------------------------------------------
 
-    def build_criterion(self, cfg: Any, from_checkpoint: bool = False) -> Any:
+    def build_criterion(self, cfg: Any, *args: Any, **kwargs: Any) -> Any:
         """fairseq's criterion; one that cannot serve the Assistant is refused at once."""
-        criterion = super().build_criterion(cfg, from_checkpoint)
+        # fairseq 0.12.2 has no further argument, 0.12.3 has one
+        criterion = super().build_criterion(cfg, *args, **kwargs)
         if self.strategy.needs_losses and not isinstance(criterion, SentenceLosses):
             name = getattr(cfg, "_name", type(criterion).__name__)
             raise ConfigError(

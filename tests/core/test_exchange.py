@@ -1,10 +1,14 @@
 """The exchange with a process and inline: the same batches; and what happens when it fails."""
 
 import dataclasses
+import gc
 import os
+import pickle
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 
@@ -23,6 +27,7 @@ from tests.support.processes import alive, wait_for
 
 pytestmark = pytest.mark.timeout(60)
 PAIRS = 600
+PACKAGE = ROOT / "fairseq_autoassist"
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +136,37 @@ def test_a_file_of_the_working_folder_is_not_taken_for_pythons_own(
     exchange = opened(ProcessExchange, spec_of(features))
     train(exchange, 20)
     assert exchange.failure is None and exchange.pid is not None
+
+
+def test_nor_is_a_file_beside_the_package(features, tmp_path):
+    beside = tmp_path / "project"
+    shutil.copytree(PACKAGE, beside / PACKAGE.name)
+    (beside / "tokenize.py").write_text("raise RuntimeError('this is no tokenizer of Python')")
+    (tmp_path / "spec").write_bytes(pickle.dumps(spec_of(features)))
+    program = (
+        "import pickle, sys, tokenize; sys.path.insert(0, sys.argv[1])\n"
+        "from fairseq_autoassist.core import process\n"
+        "assert process.__file__.startswith(sys.argv[1])\n"
+        "exchange = process.ProcessExchange(pickle.load(open(sys.argv[2], 'rb')))\n"
+        "exchange.next_batch()\n"
+        "sys.exit(exchange.failure)\n"
+    )
+    words = [sys.executable, "-c", program, str(beside), str(tmp_path / "spec")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_worker_ends_with_its_exchange(features):
+    """Several runs in one process, as of fairseq-hydra-train --multirun: nobody closes the last."""
+    before = threading.active_count()
+    exchange = ProcessExchange(spec_of(features))
+    exchange.next_batch()
+    pid = exchange.pid
+    assert alive(pid) and threading.active_count() == before + 2
+    del exchange
+    gc.collect()
+    wait_for(lambda: not alive(pid), 20.0, "the worker's end")
+    wait_for(lambda: threading.active_count() == before, 20.0, "the end of its threads")
 
 
 def test_reports_must_come_in_order(features, opened):
