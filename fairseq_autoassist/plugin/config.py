@@ -32,6 +32,7 @@ _INTERPOLATED: list[tuple[str, Any, Any]] = [
     ("update_freq", typing.List[int], dataclasses.field(default=II("optimization.update_freq"))),
     ("max_update", int, dataclasses.field(default=II("optimization.max_update"))),
     ("max_epoch", int, dataclasses.field(default=II("optimization.max_epoch"))),
+    ("reset_dataloader", bool, dataclasses.field(default=II("checkpoint.reset_dataloader"))),
 ]
 
 TranslationAutoAssistConfig = dataclasses.make_dataclass(

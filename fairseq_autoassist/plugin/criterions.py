@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Callable
 
 import torch
@@ -11,6 +12,8 @@ from fairseq.criterions.label_smoothed_cross_entropy import (
     LabelSmoothedCrossEntropyCriterion,
     LabelSmoothedCrossEntropyCriterionConfig,
 )
+
+logger = logging.getLogger(__name__)
 
 #: key of a training sample under which the iterator says which micro-batch it is
 PLAN = "autoassist"
@@ -29,6 +32,7 @@ class SentenceLosses:
     training: bool
     padding_idx: int
     _slice: dict[str, torch.Tensor] | None = None
+    _plain_said = False
 
     def forward(self, model: Any, sample: dict[str, Any], reduce: bool = True) -> tuple:
         """As the criterion it extends; logs the loss over the uniform slice besides."""
@@ -47,6 +51,8 @@ class SentenceLosses:
         """
         compute = super().compute_loss  # type: ignore[misc]
         if PLAN not in sample or not self.training:
+            if self.training and not self._plain_said:
+                self._say_if_plain()
             return compute(model, net_output, sample, reduce=reduce)
         recorder = _Recorder(model)
         weight = sample[PLAN].get("weight")
@@ -59,6 +65,15 @@ class SentenceLosses:
         with torch.no_grad():
             self._hand_over(recorder.lprobs.detach(), sample)
         return loss, nll
+
+    def _say_if_plain(self) -> None:
+        """Without --task of this plugin nothing is skipped, and nothing else would tell."""
+        self._plain_said = True
+        if not hasattr(self.task, "receive_losses"):
+            logger.warning(
+                f"AutoAssist: --task {getattr(self.task.cfg, '_name', '')} makes the batches, so "
+                "this is plain training: nothing is skipped; expected --task translation_autoassist"
+            )
 
     def _hand_over(self, lprobs: torch.Tensor, sample: dict[str, Any]) -> None:
         """Log-probabilities (B, T, V) -> sentence losses (B,) in nats per target token."""

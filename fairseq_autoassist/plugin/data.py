@@ -24,8 +24,12 @@ def refuse_empty(cfg: Any) -> None:
     Raises:
         ConfigError: names the empty file and the command that makes another
     """
+    one, other = cfg.source_lang or "*", cfg.target_lang or "*"
     for folder in utils.split_paths(cfg.data):
-        for path in sorted(Path(folder).glob(f"{cfg.train_subset}.*-*.*.bin")):
+        names = [
+            f"{cfg.train_subset}.{pair}.*.bin" for pair in (f"{one}-{other}", f"{other}-{one}")
+        ]
+        for path in sorted(path for name in names for path in Path(folder).glob(name)):
             if path.stat().st_size == 0:
                 raise ConfigError(
                     f"{path} is empty: --train-subset {cfg.train_subset} has 0 pairs, expected at "

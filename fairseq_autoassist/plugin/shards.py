@@ -30,7 +30,7 @@ class Shards:
         self._last = 0  # the shard whose strategy state is the newest
         self.failed = False  # the Assistant, in any of them: it is not started again
         self.epochs_before = 0  # of the run, trained without this plugin
-        self.began_elsewhere = False  # with a checkpoint that says nothing of updates done
+        self.began_elsewhere = False  # with a checkpoint from which no count of updates is taken
 
     @property
     def elsewhere(self) -> Totals:

@@ -149,6 +149,7 @@ class TranslationAutoAssistTask(TranslationTask):
         if num_shards > 1:
             gather_before_saving()
         self._shards.current = shard_of(self.cfg, epoch)
+        self._shards.began_elsewhere |= self.cfg.reset_dataloader
         ranks = Ranks(shard_id, num_shards)
         if self.autoassist.trace and self._trace is None:
             self._trace = TraceWriter(self.autoassist.trace, shard_id)

@@ -113,6 +113,13 @@ def test_a_criterion_that_reports_no_losses(tmp_path):
     assert "autoassist_label_smoothed_cross_entropy" in message
 
 
+def test_without_the_plugins_task_it_says_that_nothing_is_skipped(tmp_path):
+    words = [*PLUGIN[:2], *PLUGIN[4:], "--source-lang", "en", "--target-lang", "de"]
+    result = train(data_bin(), tmp_path, *words, "--max-update", 3, *QUIET).ok()
+    said = [line for line in result.output.splitlines() if "expected --task" in line]
+    assert len(said) == 1 and "--task translation makes the batches" in said[0]
+
+
 def test_an_option_out_of_range(tmp_path):
     message = refused(data_bin(), tmp_path, *PLUGIN, "--autoassist-gamma-max", 1.5)
     assert "--autoassist-gamma-max is 1.5, expected between 0.0 and 1.0" in message

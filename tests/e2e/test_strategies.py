@@ -66,6 +66,17 @@ def test_competence_starts_with_short_sentences(tmp_path):
     assert lengths[late].mean() == pytest.approx(lengths.mean(), rel=0.1)
 
 
+def test_a_new_stream_does_not_begin_the_curriculum_again(tmp_path):
+    """After --reset-dataloader the trainer's updates count, and are not known at once."""
+    words = strategy("competence", "--autoassist-competence-by", "length", "--disable-validation")
+    words += ["--autoassist-competence-updates", 10]
+    train(data_bin(), tmp_path, *words, "--max-update", 20).ok()
+    more = ["--reset-dataloader", "--max-update", 60, "--no-save"]
+    again = train(data_bin(), tmp_path, *words, *more).ok()
+    assert len(again.updates) == 40
+    assert {float(update["aa_keep"]) for update in again.updates} == {1.0}
+
+
 @pytest.mark.parametrize(
     "name, more",
     [("infobatch", []), pytest.param("autoassist", OPTIONS, marks=pytest.mark.slow)],

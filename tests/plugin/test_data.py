@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from fairseq_autoassist.errors import FeatureError
-from fairseq_autoassist.plugin.data import open_features
+from fairseq_autoassist.errors import ConfigError, FeatureError
+from fairseq_autoassist.plugin.data import open_features, refuse_empty
 from fairseq_autoassist.tfidf.cli import main as build
 from tests.support.corpus import write_data_bin
 
@@ -84,3 +84,11 @@ def test_several_named_folders_are_built_inside_their_data_bins(
         open_features(task(both, named), 1)
     with pytest.raises(FeatureError, match="names 2 folders for 1 data-bins, expected one for"):
         open_features(task(data_bin, named), 1)
+
+
+def test_only_the_languages_of_the_run_may_not_be_empty(data_bin: Path) -> None:
+    (data_bin / "train.fr-en.fr.bin").touch()
+    refuse_empty(task(data_bin))
+    for languages in (("fr", "en"), ("en", "fr")):  # fairseq reads either direction from either
+        with pytest.raises(ConfigError, match="fr.bin is empty: .* 0 pairs, expected at least one"):
+            refuse_empty(task(data_bin, languages=languages))
