@@ -80,7 +80,8 @@ def weigh_part(
                 raise FeatureError("the build was given up: its folder is gone")
             # Source and target of a pair are two documents here: each gets its own norm.
             arrays = (chunk.data, chunk.indices, chunk.half_offsets.astype(np.int32))
-            halves = sp.csr_array(arrays, shape=(2 * chunk.rows, len(idf)))
+            # a matrix: to scikit-learn before 1.4 the * of an array is not a product of matrices
+            halves = sp.csr_matrix(arrays, shape=(2 * chunk.rows, len(idf)))
             sums = (halves @ by_column)[::2] + chunk.unknown * surprise[UNKNOWN]
             rarity.write(sums.astype("<f4").data)
             weighed = transformer.transform(halves, copy=False).data

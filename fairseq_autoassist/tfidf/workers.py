@@ -6,6 +6,7 @@ workers of a cluster must see the data-bin and the features' folder under the sa
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import threading
@@ -71,7 +72,8 @@ class Crew:
     ) -> Iterator[tuple[int, Any]]:
         from joblib import Parallel, delayed, parallel_config
 
-        calls = (delayed(_numbered)(n, function, task) for n, task in enumerate(tasks))
+        own = self._name == "loky"
+        calls = (delayed(_numbered)(n, function, task, own) for n, task in enumerate(tasks))
         try:
             with parallel_config(self._name, **self._options):
                 # One task at a time: each is long. Arguments are small: none needs a shared file.
@@ -88,7 +90,11 @@ class Crew:
             raise told from error
 
 
-def _numbered(number: int, function: Callable[..., Any], task: Task) -> tuple[int, Any]:
+def _numbered(
+    number: int, function: Callable[..., Any], task: Task, own_process: bool
+) -> tuple[int, Any]:
+    if own_process:
+        _live_with_parent()
     return number, function(*task)
 
 
@@ -122,6 +128,11 @@ def crew_of(workers: int, backend: str | None, progress: bool) -> Iterator[Crew]
     Raises:
         FeatureError: the backend or its cluster is not to be had.
     """
+    if backend == "multiprocessing":
+        raise FeatureError(
+            "backend 'multiprocessing' forks this process with its threads and may wait for ever; "
+            "expected loky, which starts processes of its own"
+        )
     if backend is None and workers == 1:
         yield Crew(None, "", ("", {}), progress)
         return
@@ -147,9 +158,10 @@ def _loky(stack: ExitStack) -> Prepared:
 
     # joblib would keep the processes for five idle minutes.
     stack.callback(lambda: get_reusable_executor(reuse=True).shutdown(wait=True))
-    return "loky", {"initializer": _live_with_parent}
+    return "loky", {}
 
 
+@functools.lru_cache(maxsize=None)  # once a process; joblib before 1.5 takes no initializer
 def _live_with_parent() -> None:
     """Set up a worker process of this machine, so that it ends when the one that started it does.
 

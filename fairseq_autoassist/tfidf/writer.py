@@ -148,8 +148,9 @@ def _row_ranges(indptr: np.ndarray, chunk_nonzeros: int) -> Iterator[tuple[int, 
     """Consecutive row ranges of at most ``chunk_nonzeros`` non-zeros and as many rows."""
     start, rows = 0, len(indptr) - 1
     while start < rows:
-        reach = int(indptr[start]) + chunk_nonzeros
-        stop = int(np.searchsorted(indptr, reach, side="right")) - 1
+        reach = min(int(indptr[start]) + chunk_nonzeros, int(indptr[-1]))
+        # of the array's own type, or numpy converts all of it for every chunk
+        stop = int(np.searchsorted(indptr, indptr.dtype.type(reach), side="right")) - 1
         stop = max(start + 1, min(stop, start + chunk_nonzeros, rows))
         yield start, stop
         start = stop

@@ -151,6 +151,7 @@ def test_errors_of_workers_are_the_users(bins: list[Path], backend: str, capfd: 
     ("backend", "missing", "said"),
     [
         ("nonesuch", "", "backend 'nonesuch' is not to be had"),
+        ("multiprocessing", "", "backend 'multiprocessing' forks .* expected loky"),
         ("ray", "ray", "'ray' needs ray .*pip install ray"),
         ("dask", "distributed", "'dask' needs dask and distributed .*pip install distributed"),
     ],
