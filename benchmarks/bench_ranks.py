@@ -144,7 +144,8 @@ def _ranks(world_size: int, rows: int, longer: bool) -> list:
     with tempfile.TemporaryDirectory() as name:
         write_features(Path(name), rows)
         np.save(Path(name) / "sizes.npy", np.stack(ranks_child.sizes(rows)))
-        np.save(Path(name) / "eligible.npy", np.flatnonzero(np.arange(rows) % 100))
+        eligible = np.flatnonzero(np.arange(rows) % 100).astype(np.int32)  # as the task has them
+        np.save(Path(name) / "eligible.npy", eligible)
         return ranks_on(name, world_size, longer)
 
 

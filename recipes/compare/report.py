@@ -1,6 +1,6 @@
 """Tables and pictures of many runs, from their records.
 
-python -m recipes.compare.report runs/compare --out recipes/compare/results --bar-arm autoassist
+python -m recipes.compare.report runs/compare --out runs/compare/report --bar-arm easy
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Sequence
 
 from preprocess.text import whole_files
+from recipes.common.data import ROOT
 from recipes.compare import examples, figures, tables
 from recipes.compare.bar import judge
 from recipes.compare.notes import notes
@@ -114,7 +115,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "records", nargs="+", type=Path, help="record.json or .jsonl files, or folders of them"
     )
-    parser.add_argument("--out", type=Path, default=Path("recipes/compare/results"))
+    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "compare" / "report")
     parser.add_argument(
         "--corpora", type=Path, help="folder of recipes.compare.prepare (default: beside runs/)"
     )
