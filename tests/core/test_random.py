@@ -33,6 +33,16 @@ def following(path):
     return build_strategy(AutoAssistConfig(strategy="random", keep_from=str(path)), corpus_of())
 
 
+def test_goes_on_with_the_rates_it_began_with_though_the_log_has_grown(tmp_path):
+    state = following(write(tmp_path / "log", LINES[:2])).state_dict()
+    resumed = following(write(tmp_path / "log", LINES))
+    for saved, share in ((None, 0.5), ({}, 0.5), (state, 0.8)):  # {}: of an older checkpoint
+        if saved is not None:
+            resumed.load_state_dict(saved)
+        resumed.at(Moment(25, 0.0, 0.0))
+        assert resumed.uniform_share == share
+
+
 @pytest.mark.parametrize("keep", [0.2, 0.6])
 def test_keeps_the_share_of_any_pair(keep):
     pairs, passes = 5000, 8

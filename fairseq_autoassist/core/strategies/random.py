@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from ...errors import ConfigError
 from .base import Corpus, Strategy
 
 _NEEDED = {"num_updates", "aa_considered", "aa_kept"}  # in a line of the log
+_RECORDED = ("updates", "rates")  # in a saved state
 
 
 class Random(Strategy):
@@ -56,6 +58,15 @@ class Random(Strategy):
     def keep_probability(self, ids: np.ndarray) -> np.ndarray:
         """The same for all pairs."""
         return np.full(len(ids), self.uniform_share, dtype=np.float32)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The recorded rates: the log may have grown, or be of another run, after a restart."""
+        return {} if self._recorded is None else dict(zip(_RECORDED, self._recorded))
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over a saved state."""
+        if self._recorded is not None and state:  # none in older checkpoints
+            self._recorded = state[_RECORDED[0]], state[_RECORDED[1]]
 
 
 def recorded_keep_rate(path: str) -> tuple[np.ndarray, np.ndarray]:
