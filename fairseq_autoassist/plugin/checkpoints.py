@@ -25,6 +25,7 @@ from ..errors import AutoAssistError
 
 STATE_VERSION = 1
 _RESET = "start a new pass with --reset-dataloader"
+_OF_DATA = {"pairs", "eligible pairs", "tokens"}  # of a header: true of one data-bin only
 
 
 def allow_fairseq_checkpoints() -> None:
@@ -114,6 +115,7 @@ def state_header(spec: PlanSpec) -> dict[str, Any]:
         "batch limits": list(dataclasses.astuple(spec.limits)),
         "pairs": len(spec.source_sizes),
         "eligible pairs": len(spec.source_sizes if spec.eligible is None else spec.eligible),
+        "tokens": [int(np.sum(s, dtype=np.int64)) for s in (spec.source_sizes, spec.target_sizes)],
     }
 
 
@@ -131,7 +133,9 @@ def check_state(saved: dict[str, Any], spec: PlanSpec, same_data: bool = True) -
     """
     for key, expected in state_header(spec).items():
         found = saved.get(key, "none")  # saved before there was such a key
-        if found != expected and (same_data or "pairs" not in key):
+        if found == "none" and key == "tokens":
+            continue
+        if found != expected and (same_data or key not in _OF_DATA):
             raise AutoAssistError(
                 f"the checkpoint's AutoAssist state has {key} {found}, this run has {expected}: "
                 f"it cannot go on from there; {_RESET}"

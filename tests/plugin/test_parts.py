@@ -1,4 +1,4 @@
-"""Adapters one by one: mailbox, rows, checkpoint form, flags, epoch length, padding."""
+"""Adapters one by one: mailbox, rows, flags, epoch length, padding."""
 
 import argparse
 import dataclasses
@@ -11,7 +11,7 @@ from fairseq.data.iterators import CountingIterator, GroupedIterator
 from fairseq.dataclass.utils import gen_parser_from_dataclass
 
 from fairseq_autoassist.config import AutoAssistConfig, flag
-from fairseq_autoassist.core.batching import KEPT, BatchLimits, pair_tokens
+from fairseq_autoassist.core.batching import BatchLimits, pair_tokens
 from fairseq_autoassist.core.epochs import (
     Progress,
     epoch_length,
@@ -21,13 +21,7 @@ from fairseq_autoassist.core.epochs import (
 from fairseq_autoassist.core.exchange import Exchange
 from fairseq_autoassist.core.plan import Totals
 from fairseq_autoassist.core.planner import Planner
-from fairseq_autoassist.errors import AutoAssistError, ConfigError
-from fairseq_autoassist.plugin.checkpoints import (
-    check_state,
-    from_checkpoint,
-    state_header,
-    to_checkpoint,
-)
+from fairseq_autoassist.errors import ConfigError
 from fairseq_autoassist.plugin.config import TranslationAutoAssistConfig
 from fairseq_autoassist.plugin.dataset import rows_to_positions
 from fairseq_autoassist.plugin.iterator import Loader, prefetched_batches
@@ -113,44 +107,6 @@ def test_rows_find_their_positions_even_when_an_id_comes_twice():
     order = rows_to_positions(rows, ids)
     assert ids[order].tolist() == rows.tolist()
     assert sorted(order.tolist()) == [0, 1, 2, 3]
-
-
-def test_checkpoint_form_is_tensors_and_plain_python_and_goes_back(tmp_path):
-    planner = Planner(make_spec(200))
-    for _ in range(9):
-        batch = planner.plan()
-        planner.receive(batch.number, np.ones(len(batch.ids), np.float32))
-    state = planner.state_dict()
-    torch.save(to_checkpoint(state), tmp_path / "state.pt")
-    loaded = from_checkpoint(torch.load(tmp_path / "state.pt", weights_only=True))
-    assert loaded["buckets"]["pairs"].dtype == KEPT
-    resumed = Planner(make_spec(200))
-    resumed.load_state_dict(loaded)
-    for _ in range(5):
-        assert resumed.plan().pairs.tolist() == planner.plan().pairs.tolist()
-
-
-@pytest.mark.parametrize(
-    "change, found",
-    [
-        ({"seed": 2}, "seed 1, this run has 2"),
-        ({"pairs": 300}, "pairs 200, this run has 300"),
-        ({"strategy": "autoassist"}, "strategy uniform, this run has autoassist"),
-        ({"limits": BatchLimits(300, None, 8)}, "batch limits .200, None, 8., this run"),
-        ({"eligible": np.arange(5)}, "eligible pairs 200, this run has 5"),
-    ],
-)
-def test_a_state_of_another_run_is_refused(change, found):
-    saved = state_header(make_spec(200))
-    check_state(saved, make_spec(200))
-    with pytest.raises(AutoAssistError, match=found):
-        check_state(saved, make_spec(**{"pairs": 200, **change}))
-
-
-def test_a_state_of_another_version_is_refused():
-    saved = {**state_header(make_spec(200)), "version": 99}
-    with pytest.raises(AutoAssistError, match="version 99, this run has 1.*--reset-dataloader"):
-        check_state(saved, make_spec(200))
 
 
 def test_every_setting_is_a_flag_with_help_and_the_default_of_the_config():

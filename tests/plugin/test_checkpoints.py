@@ -1,0 +1,79 @@
+"""What stands in a checkpoint: its form, what torch may load, and whose run it is."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from fairseq_autoassist.core.batching import KEPT, BatchLimits
+from fairseq_autoassist.core.planner import Planner
+from fairseq_autoassist.errors import AutoAssistError
+from fairseq_autoassist.plugin.checkpoints import (
+    check_state,
+    from_checkpoint,
+    state_header,
+    to_checkpoint,
+)
+from tests.support.planning import make_sizes, make_spec
+
+
+def test_checkpoint_form_is_tensors_and_plain_python_and_goes_back(tmp_path):
+    planner = Planner(make_spec(200))
+    for _ in range(9):
+        batch = planner.plan()
+        planner.receive(batch.number, np.ones(len(batch.ids), np.float32))
+    state = planner.state_dict()
+    torch.save(to_checkpoint(state), tmp_path / "state.pt")
+    loaded = from_checkpoint(torch.load(tmp_path / "state.pt", weights_only=True))
+    assert loaded["buckets"]["pairs"].dtype == KEPT
+    resumed = Planner(make_spec(200))
+    resumed.load_state_dict(loaded)
+    for _ in range(5):
+        assert resumed.plan().pairs.tolist() == planner.plan().pairs.tolist()
+
+
+@pytest.mark.parametrize(
+    "change, found",
+    [
+        ({"seed": 2}, "seed 1, this run has 2"),
+        ({"pairs": 300}, "pairs 200, this run has 300"),
+        ({"strategy": "autoassist"}, "strategy uniform, this run has autoassist"),
+        ({"limits": BatchLimits(300, None, 8)}, "batch limits .200, None, 8., this run"),
+        ({"eligible": np.arange(5)}, "eligible pairs 200, this run has 5"),
+    ],
+)
+def test_a_state_of_another_run_is_refused(change, found):
+    saved = state_header(make_spec(200))
+    check_state(saved, make_spec(200))
+    with pytest.raises(AutoAssistError, match=found):
+        check_state(saved, make_spec(**{"pairs": 200, **change}))
+
+
+def test_a_state_of_another_version_is_refused():
+    saved = {**state_header(make_spec(200)), "version": 99}
+    with pytest.raises(AutoAssistError, match="version 99, this run has 1.*--reset-dataloader"):
+        check_state(saved, make_spec(200))
+
+
+def test_other_sentences_as_many_as_before_are_refused():
+    spec = make_spec(200)
+    saved = state_header(spec)
+    other = dataclasses.replace(spec, target_sizes=make_sizes(200, seed=1)[1])
+    with pytest.raises(
+        AutoAssistError, match=r"tokens \[\d+, \d+\], this run has \[\d+, \d+\]: it"
+    ):
+        check_state(saved, other)
+    check_state(saved, other, same_data=False)  # of another data-bin of the same run
+    del saved["tokens"]
+    check_state(saved, other)  # saved before tokens were counted
+
+
+def test_torch_loads_what_fairseq_saves_of_numpy(tmp_path):
+    """With --eval-bleu: arrays of counts, and scalars."""
+    saved = {"counts": np.arange(4), "share": np.float64(0.5), "flags": np.zeros((2, 3), bool)}
+    torch.save(saved, tmp_path / "state.pt")
+    loaded = torch.load(tmp_path / "state.pt", weights_only=True)
+    assert loaded.keys() == saved.keys()
+    for key in saved:
+        np.testing.assert_array_equal(loaded[key], saved[key], strict=True)
