@@ -58,7 +58,7 @@ def write_text(prefix: Path, pairs: Pairs) -> Path:
     """Write ``prefix.en`` and ``prefix.de``."""
     for side, lang in enumerate((SOURCE, TARGET)):
         text = "".join(pair[side] + "\n" for pair in pairs)
-        Path(f"{prefix}.{lang}").write_text(text, encoding="utf-8", newline="\n")
+        Path(f"{prefix}.{lang}").write_bytes(text.encode("utf-8"))
     return prefix
 
 
