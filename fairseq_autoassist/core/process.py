@@ -34,14 +34,15 @@ _POLL_SECONDS = 0.2
 _PROGRAM = """
 import importlib, importlib.util, os, sys
 sys.path[:] = [folder for folder in sys.path if folder]
-name, folder = sys.argv[2:]
+module, folder = sys.argv[2:]
+name = module.rsplit(".", 2)[0]
 init = os.path.join(folder, "__init__.py")
 spec = importlib.util.spec_from_file_location(name, init, submodule_search_locations=[folder])
 sys.modules[name] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(sys.modules[name])
-importlib.import_module(name + ".core.worker").main()
+importlib.import_module(module).main()
 """
-_PACKAGE = __name__.rsplit(".", 2)[0]
+_MODULE = f"{__package__}.worker"  # in full, so that ps tells what the process is
 
 
 class ProcessExchange(Exchange):
@@ -155,7 +156,7 @@ class _Worker:
         mine, its = socket.socketpair()
         package = str(Path(__file__).resolve().parents[1])
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _PROGRAM, str(its.fileno()), _PACKAGE, package],
+            [sys.executable, "-c", _PROGRAM, str(its.fileno()), _MODULE, package],
             pass_fds=[its.fileno()],
             stdin=subprocess.DEVNULL,
             # One thread: it must not take the Boss's cores. And the temporaries of a new pass go
