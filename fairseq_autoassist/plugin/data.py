@@ -113,12 +113,11 @@ def open_features(cfg: Any, epoch: int) -> OpenedFeatures:
             "expected one for each, joined like them"
         )
     folders = [feature_folder(d, cfg.train_subset, *languages) for d in data_bins]
-    dest = None
+    dest, name = None, folders[0].name
     if named:
-        folders = [_named_folder(Path(root), folder.name) for root, folder in zip(named, folders)]
+        folders = [_named_folder(Path(root), name) for root in named]
     if len(named) == 1:
-        usual = folders[0].name == feature_folder("", cfg.train_subset, *languages).name
-        dest = folders[0].parent if usual else folders[0]
+        dest = folders[0].parent if folders[0].name == name else folders[0]
     files = open_shard(Path(data_bins[shard]), Path(data_bins[0]), cfg.train_subset, *languages)
     try:
         opened = _open_all(folders, build_command(cfg.data, cfg.train_subset, languages, dest))

@@ -1,0 +1,54 @@
+"""Ctrl-Z and fg: a run that was stopped for longer than its timeout keeps its Assistant."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.support.corpus import ROOT
+from tests.support.processes import alive
+
+pytestmark = pytest.mark.timeout(60)
+TIMEOUT = 1.5  # seconds, of the Assistant
+PROGRAM = f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+from fairseq_autoassist.core.process import ProcessExchange
+from tests.support.planning import make_spec
+exchange = ProcessExchange(make_spec(500, timeout={TIMEOUT}))
+batch = exchange.next_batch()
+print(exchange.pid, flush=True)
+sys.stdin.readline()
+for _ in range(30):
+    exchange.report(batch.number, None)
+    batch = exchange.next_batch()
+sys.exit(exchange.failure)
+"""
+
+
+def test_a_run_that_was_stopped_keeps_its_assistant() -> None:
+    words = [sys.executable, "-c", PROGRAM]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    worker = None
+    with subprocess.Popen(words, text=True, **pipes) as run:
+        try:
+            worker = int(run.stdout.readline())
+            os.kill(worker, signal.SIGSTOP)  # first, so that the run comes to wait for it
+            run.stdin.write("\n")
+            run.stdin.flush()
+            time.sleep(TIMEOUT / 3)
+            os.kill(run.pid, signal.SIGSTOP)
+            time.sleep(2 * TIMEOUT)
+            for pid in (worker, run.pid):
+                os.kill(pid, signal.SIGCONT)
+            said = run.communicate(timeout=30)[1]
+        finally:
+            run.kill()
+            if worker is not None and alive(worker):
+                os.kill(worker, signal.SIGKILL)
+    assert run.returncode == 0, said
