@@ -7,6 +7,7 @@ The command-line flags of the task are made from these fields (``eta`` becomes
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -263,10 +264,10 @@ def _check_range(field: dataclasses.Field, value: Any) -> None:
     low, high = field.metadata["low"], field.metadata["high"]
     if low is None and high is None:
         return
-    # written so that NaN fails as well
-    inside = (low is None or value >= low) and (high is None or value <= high)
+    # written so that NaN fails as well, and infinity where there is no limit above
+    inside = (low is None or value >= low) and (value < math.inf if high is None else value <= high)
     if not inside:
-        expected = f"at least {low}" if high is None else f"between {low} and {high}"
+        expected = f"at least {low}, finite" if high is None else f"between {low} and {high}"
         raise ConfigError(f"{flag(field.name)} is {value}, expected {expected}")
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from .batching import KEPT, Buckets, compact, length_buckets, pair_tokens
 from .clock import Clock
 from .features import Features, FeatureSource, NoFeatures
-from .plan import PlannedBatch, PlanSpec, Totals, restore_batches
+from .plan import News, PlannedBatch, PlanSpec, Totals, restore_batches
 from .sampler import Stream
 from .strategies import Corpus, Moment, Report, build_strategy
 
@@ -23,6 +23,10 @@ from .strategies import Corpus, Moment, Report, build_strategy
 # far ahead of what the Assistant has learned; a large corpus gets the chunk where numpy is fast.
 _CHUNKS_PER_PASS = 64
 _SMALLEST_CHUNK, _LARGEST_CHUNK = 64, 8192
+_STARVED = (
+    "no pair was kept in two passes over this rank's share of the data: keeping some, whichever "
+    "come next, so that training goes on"
+)
 
 
 class Planner:
@@ -39,7 +43,7 @@ class Planner:
             features = (
                 NoFeatures(spec.dimensions) if spec.abandoned else Features.open(spec.features)
             )
-        corpus = Corpus(spec.source_sizes, spec.target_sizes, features)
+        corpus = Corpus(spec.source_sizes, spec.target_sizes, features, spec.eligible)
         self.strategy = build_strategy(spec.config, corpus)
         self._clock = Clock(spec.update_freq, spec.updates_before)
         self._max_update, self._max_passes = spec.max_update, spec.max_passes
@@ -68,6 +72,7 @@ class Planner:
         self._totals = Totals()
         self._keep_rate = 1.0
         self._learning = not spec.abandoned
+        self._said = False  # that no pair was kept
         if spec.abandoned:
             self.strategy.stop_shrinking()
 
@@ -93,7 +98,7 @@ class Planner:
         """The next micro-batch.
 
         Raises:
-            RuntimeError: called before `can_plan`, or no pair at all is kept in two passes
+            RuntimeError: called before `can_plan`
         """
         if not self.can_plan:
             raise RuntimeError(f"micro-batch {self._next_number} planned before its reports came")
@@ -101,12 +106,14 @@ class Planner:
         self.strategy.at(self._moment())
         self._learn(self._next_number - self.lag)
         started, kept = self.stream.position[0], self._totals.kept
+        news: list[News] = []
         while not self._ready:
-            if self.stream.position[0] > started + 2:
-                if self._totals.kept == kept:
-                    raise RuntimeError("no pair is kept in two passes over the data")
-                started, kept = self.stream.position[0], self._totals.kept
-            self._consider()
+            # a small share of a few pairs, and a rare coin or a curriculum's start: training, and
+            # with it time, would stand still
+            starved = self.stream.position[0] > started + 2 and self._totals.kept == kept
+            if starved and not self._said:
+                news, self._said = [News(_STARVED, bad=False)], True
+            self._consider(keep_all=starved)
         pairs = self._ready.popleft()
         self._totals = self._totals._replace(
             batches=self._totals.batches + 1, batched=self._totals.batched + len(pairs)
@@ -119,7 +126,7 @@ class Planner:
             passes=self.stream.passes,
             keep_rate=self._keep_rate,
             metrics=self.strategy.metrics(),
-            news=self.strategy.news(),
+            news=[*news, *self.strategy.news()],
         )
         self._in_flight[batch.number] = batch
         self._next_number += 1
@@ -201,12 +208,14 @@ class Planner:
                 self.strategy.observe(Report(pairs["id"], losses, pairs["uniform"]))
         self._learned = max(self._learned, last + 1)
 
-    def _consider(self) -> None:
-        """Decide on the next chunk of pairs."""
+    def _consider(self, keep_all: bool = False) -> None:
+        """Decide on the next chunk of pairs, or keep it whole."""
         self.strategy.at(self._moment())
         started = self.stream.position[0]
         ids, coins = self.stream.take(self._chunk)
         probability = self.strategy.keep_probability(ids)
+        if keep_all:
+            probability = np.ones_like(probability)
         keep = coins < probability
         chosen = ids[keep]
         kept = _keep(chosen, coins[keep] < self.strategy.uniform_share)

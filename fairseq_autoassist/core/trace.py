@@ -2,8 +2,9 @@
 
 Each micro-batch is a block of little-endian int64: update, micro-batch, number of pairs n, and n
 pair ids. A run that is resumed from an older checkpoint appends what it trains on from there; with
-a block, `read` forgets those of this micro-batch and of later ones that stand before it; where the
-count of micro-batches began anew (--reset-dataloader) the updates, which go on, tell. Resumed on
+a block, `read` forgets what stands before it of later updates, and of its own update this
+micro-batch and later ones. Updates tell, because --reset-dataloader counts micro-batches anew (two
+attempts from one checkpoint, one of them with it, may leave parts of one update twice). Resumed on
 fewer ranks, the files of the others keep what they had begun. Ids count within a data-bin.
 """
 
@@ -42,7 +43,9 @@ class TraceWriter:
             ids: its pairs, integers, shape (n,)
         """
         block = np.concatenate([[update, batch, len(ids)], ids]).astype("<i8")
-        self._stream.write(block.tobytes())
+        left = memoryview(block.tobytes())
+        while left:  # a disk that is nearly full takes a part, and then says so
+            left = left[self._stream.write(left) :]
 
 
 def trace_file(folder: Path, rank: int) -> Path:
@@ -62,7 +65,8 @@ def read(folder: Path, rank: int = 0) -> np.ndarray:
     numbers = np.fromfile(trace_file(folder, rank), dtype="<i8")
     standing: list[int] = []
     for at in _starts(numbers):
-        while standing and (numbers[standing[-1] : standing[-1] + 2] >= numbers[at : at + 2]).all():
+        here = tuple(numbers[at : at + 2])  # update, micro-batch
+        while standing and tuple(numbers[standing[-1] : standing[-1] + 2]) >= here:
             standing.pop()  # undone by going back to an older checkpoint
         standing.append(at)
     parts = [np.empty(0, TRAINED)]

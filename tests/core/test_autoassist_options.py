@@ -273,6 +273,7 @@ def test_what_is_a_share_of_the_run_needs_its_end(setting):
         ({"keep": 0.0}, "--autoassist-keep is 0.0, expected between 0.01 and 1"),
         ({"infobatch_ratio": 1.0}, "--autoassist-infobatch-ratio is 1.0, expected between 0"),
         ({"anneal": float("nan")}, "--autoassist-anneal is nan, expected between 0.0 and 1.0"),
+        ({"timeout": float("inf")}, "--autoassist-timeout is inf, expected at least 0.1, finite"),
     ],
 )
 def test_settings_out_of_range_are_refused_by_name(setting, found):

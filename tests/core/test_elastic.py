@@ -85,20 +85,7 @@ def test_no_kept_pair_is_lost_or_doubled(worlds, steps):
     assert max((trained + held).values(), default=0) <= passes + 1
 
 
-def test_redistribution_is_deterministic_and_merges_assistants():
-    states = []
-    for rank in range(2):
-        exchange = Exchange(make_spec(100, rank=rank, world_size=2))
-        for _ in range(5):
-            exchange.report(exchange.next_batch().number, None)
-        states.append(exchange.state_dict())
-    first, second = (redistribute(states, "uniform", 1, 3) for _ in range(2))
-    assert first["planner"]["loose"].tolist() == second["planner"]["loose"].tolist()
-    assert first["planner"]["stream"] == second["planner"]["stream"]
-
-
 def test_the_mean_of_assistants():
-
     planners = []
     for rank in range(2):
         spec = make_spec(strategy="autoassist", rank=rank, world_size=2, gamma_decay=0.9)

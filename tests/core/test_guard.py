@@ -48,6 +48,20 @@ def test_evidence_adds_up_over_reports_and_a_window_of_zero_never_judges():
     assert judge(Guard(0), 0.0, pairs=10_000) is None
 
 
+def test_of_several_ranks_the_verdict_of_most_counts_and_the_longest_wait():
+    def merged(*settings):
+        states = [{**Guard(100).state_dict(), **each} for each in settings]
+        guard = Guard(100)
+        guard.load_state_dict(Guard.merge(states))
+        return guard
+
+    useless = {"useless": True, "useless_verdicts": 4}
+    assert not merged(useless, useless, {}).allows
+    assert merged(useless, {}, {}).allows
+    waiting = merged({"clean_reports_due": 7}, {}, {"clean_reports_due": 3})
+    assert waiting.clean_reports_due == 7 and not waiting.allows
+
+
 def test_losses_that_are_not_finite_stop_shrinking_until_enough_reports_are_clean():
     guard = Guard(100)
     assert guard.check_losses(2).bad and not guard.allows

@@ -63,6 +63,19 @@ def test_the_mean_stands_while_the_pass_lasts():
     assert (strategy.keep_probability(IDS[200:]) == 1.0).sum() > (before == 1.0).sum()
 
 
+def test_ranks_in_different_passes_go_on_with_the_mean_of_the_earlier_one():
+    ranks = [infobatch(losses=losses_of(IDS) * factor) for factor in (1.0, 2.0, 3.0)]
+    for rank, passes in zip(ranks, (2.0, 1.9, 1.8)):
+        rank.at(Moment(9.0, passes, 0.1))
+    merged = infobatch()
+    merged.load_state_dict(type(merged).merge([rank.state_dict() for rank in ranks]))
+    merged.at(Moment(9.0, 1.85, 0.1))  # what is left of the earlier pass is dealt out anew
+    mean = losses_of(IDS).mean()
+    assert merged.mean == pytest.approx(2.5 * mean, rel=1e-3)
+    merged.at(Moment(10.0, 2.0, 0.1))  # and then the next one begins
+    assert merged.mean == merged.memory.mean != pytest.approx(2.5 * mean, rel=1e-3)
+
+
 def test_pairs_that_were_not_seen_yet_are_kept():
     strategy = infobatch(known=IDS[:100])
     probability = strategy.keep_probability(IDS)

@@ -155,6 +155,33 @@ def test_resumes_exactly_at_every_step():
         assert ids_of(train(resumed, 60 - step)) == reference[step:]
 
 
+def test_a_share_of_which_nothing_is_kept_does_not_end_the_run():
+    """Eight ranks, the easiest hundredth of 1,000 pairs: by luck some have none of it."""
+    starved = 0
+    for rank in range(8):
+        spec = make_spec(
+            1000, rank=rank, world_size=8, strategy="competence", competence_by="length"
+        )
+        planner = Planner(dataclasses.replace(spec, max_update=5000))
+        batches = train(planner, 20)
+        news = [news for batch in batches for news in batch.news]
+        assert all("no pair was kept in two passes" in item.text for item in news)
+        assert len(news) <= 1 and all(len(batch.ids) for batch in batches)
+        starved += len(news)
+    assert 0 < starved < 8
+
+
+def test_the_keep_rate_remembers_an_eighth_of_a_pass():
+    planner = Planner(make_spec(6400, strategy="random", keep=0.5, chunk=100))
+    rates = [planner._keep_rate]
+    while planner.stream.passes < 1.0:
+        planner._consider()
+        rates.append(planner._keep_rate)
+    # from 1 to 0.5: after an eighth of a pass, of 8 chunks, (1 - 1/8)**8 of the way is left
+    assert rates[8] - 0.5 == pytest.approx(0.5 * (1 - 1 / 8) ** 8, abs=0.05)
+    assert np.mean(rates[32:]) == pytest.approx(0.5, abs=0.02)
+
+
 def test_not_finite_losses_are_neither_learned_nor_fatal():
     planner = Planner(make_spec(strategy="autoassist"), planted())
     train(planner, 40)

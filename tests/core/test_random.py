@@ -43,6 +43,27 @@ def test_goes_on_with_the_rates_it_began_with_though_the_log_has_grown(tmp_path)
         assert resumed.uniform_share == share
 
 
+def test_a_saved_state_does_without_the_log(tmp_path):
+    log = tmp_path / "log"
+    state = following(write(log, LINES)).state_dict()
+    log.unlink()
+    for stopped in (False, True):  # what goes on after a failure keeps everything
+        strategy = following(log)
+        if stopped:
+            strategy.stop_shrinking()
+        strategy.load_state_dict(state)
+        strategy.at(Moment(25, 0.0, 0.0))
+        assert strategy.uniform_share == (1.0 if stopped else 0.5)
+        for saved, first in zip(strategy.state_dict().values(), state.values()):
+            np.testing.assert_array_equal(saved, first)
+
+
+def test_keeps_everything_while_the_update_is_not_known(tmp_path):
+    strategy = following(write(tmp_path / "log", LINES))
+    strategy.at(Moment(np.inf, 0.0, 0.0))
+    assert (strategy.keep_probability(np.arange(9)) == 1.0).all()
+
+
 @pytest.mark.parametrize("keep", [0.2, 0.6])
 def test_keeps_the_share_of_any_pair(keep):
     pairs, passes = 5000, 8
@@ -137,13 +158,13 @@ def test_a_log_that_says_nothing_is_refused(tmp_path, lines):
     with pytest.raises(ConfigError, match="--autoassist-keep-from .*log has no line.*expected"):
         Random.check(config)  # before training
     with pytest.raises(ConfigError):
-        following(path)
+        following(path).uniform_share  # noqa: B018
 
 
 def test_a_log_that_cannot_be_read_is_refused(tmp_path):
     for path, why in ((tmp_path / "none", "No such file"), (tmp_path, "Is a directory")):
         with pytest.raises(ConfigError, match=f"--autoassist-keep-from .*{why}"):
-            following(path)
+            following(path).state_dict()
     (tmp_path / "binary").write_bytes(bytes(range(256)))
     with pytest.raises(ConfigError, match="has no line"):
-        following(tmp_path / "binary")
+        following(tmp_path / "binary").state_dict()

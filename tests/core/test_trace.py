@@ -60,6 +60,14 @@ def test_a_count_of_batches_that_began_anew_undoes_nothing(tmp_path):
     assert found(tmp_path) == [(1, 0, 1), (2, 1, 2), (3, 2, 3), (4, 0, 4), (5, 1, 6)]
 
 
+def test_an_attempt_from_the_same_checkpoint_is_forgotten_though_it_counted_anew(tmp_path):
+    write(tmp_path, (1, 0, [1]), (2, 1, [2]), (3, 2, [3]))
+    write(tmp_path, (3, 0, [30]), (4, 1, [40]), (5, 2, [50]))  # --reset-dataloader, from update 2
+    write(tmp_path, (3, 2, [3]), (4, 3, [4]))  # from update 2 again, without it
+    # of the update that both begin with, nothing tells where the second attempt began
+    assert found(tmp_path) == [(1, 0, 1), (2, 1, 2), (3, 0, 30), (3, 2, 3), (4, 3, 4)]
+
+
 def test_nothing_trained_on_is_an_empty_trace_and_none_is_said_to_be_missing(tmp_path):
     write(tmp_path)
     assert len(read(tmp_path)) == 0 and read(tmp_path).dtype == TRAINED

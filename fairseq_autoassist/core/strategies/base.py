@@ -34,11 +34,13 @@ class Corpus:
     Attributes:
         source_sizes, target_sizes: tokens per sentence with EOS, shape (pairs,)
         features: of the pairs; None where the strategy asked for none
+        eligible: ids that may be trained on (integers, ascending); None: all
     """
 
     source_sizes: np.ndarray
     target_sizes: np.ndarray
     features: FeatureSource | None = None
+    eligible: np.ndarray | None = None
 
     @property
     def pairs(self) -> int:

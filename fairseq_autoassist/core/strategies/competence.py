@@ -1,6 +1,6 @@
 """Competence-based curriculum learning (Platanios et al., NAACL 2019).
 
-A pair may be trained on once its difficulty, as a share of all pairs that are easier, is at most
+A pair may be trained on once its difficulty, as the share of pairs that are easier, is at most
 the competence of the model, which grows as the square root of time (eq. 7 with p = 2):
 
     c(t) = min(1, sqrt(t (1 - c_0^2) / T + c_0^2))
@@ -35,6 +35,7 @@ class Competence(Strategy):
     def __init__(self, config: AutoAssistConfig, corpus: Corpus) -> None:
         super().__init__(config, corpus)
         self._sizes = corpus.source_sizes if config.competence_by == "length" else None
+        self._eligible = corpus.eligible
         self._easier: np.ndarray | None = None  # made when it is first needed
 
     @classmethod
@@ -76,14 +77,18 @@ class Competence(Strategy):
         return {"competence": self.competence}
 
     def _rank(self) -> np.ndarray:
-        """Share of pairs that are easier than each, in steps of 1 / 65535: uint16, (pairs,)."""
+        """Share of the pairs that may be trained on that are easier than each, in steps of
+        1 / 65535: uint16, shape (pairs,)."""
         difficulty = self._sizes
         if difficulty is None:
             difficulty = getattr(self.features, "rarity", None)
         if difficulty is None:
             raise ConfigError(f"{flag('competence-by')} rarity needs features, and there are none")
         # ties are broken by id, so that the allowed part grows evenly
-        order = np.argsort(difficulty, kind="stable")
-        easier = np.empty(len(order), dtype=np.uint16)
+        if self._eligible is None:
+            order = np.argsort(difficulty, kind="stable")
+        else:
+            order = self._eligible[np.argsort(difficulty[self._eligible], kind="stable")]
+        easier = np.zeros(len(difficulty), dtype=np.uint16)
         easier[order] = np.linspace(0, _STEPS, len(order)).astype(np.uint16)
         return easier

@@ -94,7 +94,10 @@ class InfoBatch(Remembering):
 
     @classmethod
     def merge(cls, states: list[dict[str, Any]]) -> dict[str, Any]:
-        """What any rank remembers; the pass goes on with the mean of their means."""
-        means = [state["mean"] for state in states if not math.isnan(state.get("mean", math.nan))]
-        mean = float(np.mean(means)) if means else math.nan
-        return {**super().merge(states), "mean": mean, "pass": states[0].get("pass", -1)}
+        """What any rank remembers; the earliest pass, with which all go on, keeps the mean of the
+        means of the ranks that are in it."""
+        earliest = min(state.get("pass", -1) for state in states)
+        means = [s["mean"] for s in states if s.get("pass") == earliest]
+        known = [mean for mean in means if not math.isnan(mean)]
+        mean = float(np.mean(known)) if known else math.nan
+        return {**super().merge(states), "mean": mean, "pass": earliest}

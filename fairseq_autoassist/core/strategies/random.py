@@ -6,6 +6,7 @@ What a strategy gains over this one at equal tokens, it gains by choosing.
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,23 @@ class Random(Strategy):
     Every pair that it keeps is a uniform sample of the data.
 
     Raises:
-        ConfigError: the recorded run cannot be read
+        ConfigError: (from any method) the recorded run cannot be read, and no saved state has its
+            rates
     """
 
     settings = ("keep", "keep_from")
 
     def __init__(self, config: AutoAssistConfig, corpus: Corpus) -> None:
         super().__init__(config, corpus)
-        self._recorded = recorded_keep_rate(config.keep_from) if config.keep_from else None
+        self._rates: tuple[np.ndarray, np.ndarray] | None = None
+
+    @property
+    def _recorded(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Of the recorded run, if one is followed: read when it is first needed, so that a state
+        can be loaded where the log is gone."""
+        if self._rates is None and self.config.keep_from:
+            self._rates = recorded_keep_rate(self.config.keep_from)
+        return self._rates
 
     @classmethod
     def check(cls, config: AutoAssistConfig) -> None:
@@ -46,12 +56,15 @@ class Random(Strategy):
 
     @property
     def uniform_share(self) -> float:
-        """The share of pairs kept now."""
+        """The share of pairs kept now; all while a recorded run's update is not known."""
         if self.stopped:
             return 1.0
-        if self._recorded is None:
+        recorded = self._recorded
+        if recorded is None:
             return self.config.keep
-        updates, rates = self._recorded
+        if math.isinf(self.moment.update):
+            return 1.0
+        updates, rates = recorded
         at = int(np.searchsorted(updates, self.moment.update, side="left"))
         return float(rates[min(at, len(rates) - 1)])
 
@@ -61,12 +74,13 @@ class Random(Strategy):
 
     def state_dict(self) -> dict[str, Any]:
         """The recorded rates: the log may have grown, or be of another run, after a restart."""
-        return {} if self._recorded is None else dict(zip(_RECORDED, self._recorded))
+        recorded = self._rates if self.stopped else self._recorded
+        return {} if recorded is None else dict(zip(_RECORDED, recorded))
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over a saved state."""
-        if self._recorded is not None and state:  # none in older checkpoints
-            self._recorded = state[_RECORDED[0]], state[_RECORDED[1]]
+        if self.config.keep_from and state:  # none in older checkpoints
+            self._rates = state[_RECORDED[0]], state[_RECORDED[1]]
 
 
 def recorded_keep_rate(path: str) -> tuple[np.ndarray, np.ndarray]:

@@ -14,8 +14,9 @@ from ...config import AutoAssistConfig
 from .base import Corpus
 from .remembering import Remembering
 
-# Chunks of considered pairs (at least 64 to a pass) after which the quantile is taken anew.
-_REFRESH = 8
+# The quantile is taken anew after so many chunks of considered pairs, or after such a share of a
+# pass: a rank of many sees few chunks of it.
+_REFRESH_CHUNKS, _REFRESH_SHARE = 8, 1 / 8
 
 
 class SelfPaced(Remembering):
@@ -26,7 +27,7 @@ class SelfPaced(Remembering):
 
     def __init__(self, config: AutoAssistConfig, corpus: Corpus) -> None:
         super().__init__(config, corpus)
-        self._threshold, self._age = float("nan"), 0
+        self._threshold, self._age, self._taken = float("nan"), 0, 0.0
 
     @property
     def pace(self) -> float:
@@ -46,8 +47,10 @@ class SelfPaced(Remembering):
         pace = self.pace
         if pace >= 1.0:
             return np.ones(len(ids), dtype=np.float32)
-        if self._age % _REFRESH == 0 or np.isnan(self._threshold):
-            self._threshold = self.memory.quantile(pace)
+        passes = self.moment.passes
+        late = self._age >= _REFRESH_CHUNKS or passes >= self._taken + _REFRESH_SHARE
+        if late or np.isnan(self._threshold):
+            self._threshold, self._age, self._taken = self.memory.quantile(pace), 0, passes
         self._age += 1
         losses = self.memory.of(ids)
         unknown = np.isnan(losses)
@@ -58,8 +61,9 @@ class SelfPaced(Remembering):
         return {"pace": self.pace}
 
     def state_dict(self) -> dict[str, Any]:
-        """The remembered losses, and the loss up to which pairs are kept."""
-        return {**super().state_dict(), "threshold": self._threshold, "age": self._age}
+        """The remembered losses, the loss up to which pairs are kept, and when it was taken."""
+        mine = {"threshold": self._threshold, "age": self._age, "taken": self._taken}
+        return {**super().state_dict(), **mine}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over a saved state.
@@ -69,6 +73,7 @@ class SelfPaced(Remembering):
         """
         super().load_state_dict(state)
         self._threshold, self._age = float(state["threshold"]), int(state["age"])
+        self._taken = float(state.get("taken", 0.0))
 
     @classmethod
     def on_other_data(cls, newest: dict[str, Any], here: dict[str, Any] | None) -> dict[str, Any]:
