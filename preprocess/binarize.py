@@ -11,13 +11,18 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 from preprocess.spm import load
-from preprocess.text import UserError, held, staging, whole_files
+from preprocess.text import UserError, exit_on_signals, held, read_lines, staging, whole_files
+
+# what may lie in a data-bin: fairseq-preprocess's, and our features
+OF_A_DATA_BIN = re.compile(r"dict\.[^.]+\.txt|.+\.(bin|idx)|preprocess\.log|autoassist")
+MOST_UNKNOWN = 5.0  # percent of a file's tokens; with its own model a file has about none
 
 
 def write_dictionary(model: Path, path: Path) -> int:
@@ -87,12 +92,40 @@ def check(options: argparse.Namespace) -> None:
             f"{destination} exists; expected a new folder: name another --destination, "
             f"or replace it with --overwrite"
         )
-    empty = destination.is_dir() and not any(destination.iterdir())
-    if destination.exists() and not empty and not any(destination.glob("dict.*.txt")):
+    if destination.exists():
+        _check_replaced(destination)
+
+
+def _check_replaced(destination: Path) -> None:
+    """Refuse to replace what is no data-bin, or holds anything beside one."""
+    names = sorted(path.name for path in destination.iterdir()) if destination.is_dir() else [""]
+    if names and not any(destination.glob("dict.*.txt")):
         raise UserError(
             f"{destination} is no data-bin (it holds no dict.LANG.txt); expected one to replace "
             f"with --overwrite: name another --destination"
         )
+    others = [name for name in names if not OF_A_DATA_BIN.fullmatch(name)]
+    if others:
+        raise UserError(
+            f"{destination} holds {', '.join(others[:3])} too, which is no part of a data-bin and "
+            f"would be lost with --overwrite: move it, or name another --destination"
+        )
+
+
+def refuse_unknown(folder: Path) -> None:
+    """Refuse text that was not encoded with its model: most of its words have become <unk>.
+
+    Raises:
+        UserError: by fairseq-preprocess's own account more than `MOST_UNKNOWN` percent of a file
+    """
+    for line in read_lines(folder / "preprocess.log"):
+        told = re.search(r"\[(\S+)\] (\S+): .* ([0-9.]+)% replaced", line)
+        if told and float(told[3]) > MOST_UNKNOWN:
+            raise UserError(
+                f"{told[3]}% of the {told[1]} tokens of {told[2]} are unknown to its dictionary; "
+                f"expected at most {MOST_UNKNOWN}%: give the model that it was encoded with by "
+                f"--source-model, or --target-model where the two sides have one each"
+            )
 
 
 def run_to_its_end(command: list[str], folder: Path) -> int:
@@ -111,13 +144,6 @@ def run_to_its_end(command: list[str], folder: Path) -> int:
                 process.wait()
 
 
-def exit_on_signals() -> None:
-    """Let SIGTERM and SIGHUP unwind the stack as Ctrl-C does, so that nothing half-made stays."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup asks for that
-            signal.signal(number, lambda number, frame: sys.exit(128 + number))
-
-
 def move_whole(made: Path, destination: Path, old: Path) -> None:
     """Put what was made in the place of what is there, which goes to `old`."""
     try:
@@ -132,6 +158,7 @@ def move_whole(made: Path, destination: Path, old: Path) -> None:
 
 def binarize(options: argparse.Namespace) -> None:
     """Build the data-bin beside its destination, then move it there whole."""
+    options.destination = options.destination.resolve()  # of a link, where it leads
     check(options)
     destination: Path = options.destination
     destination.parent.mkdir(parents=True, exist_ok=True)
@@ -142,7 +169,9 @@ def binarize(options: argparse.Namespace) -> None:
         status = run_to_its_end(preprocess_command(options, folder), folder)
         if status != 0:
             raise UserError(f"fairseq-preprocess failed with status {status}; its words are above")
+        refuse_unknown(folder / "data-bin")
         move_whole(folder / "data-bin", destination, folder / "old")
+    print(destination)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -18,7 +18,7 @@ from typing import Iterable, Iterator
 
 from tqdm import tqdm
 
-from preprocess.text import UserError, read_lines, whole_files
+from preprocess.text import UserError, exit_on_signals, read_lines, whole_files
 
 
 @dataclass(frozen=True)
@@ -129,4 +129,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    exit_on_signals()
     main()

@@ -17,7 +17,7 @@ from typing import Iterator
 import sentencepiece
 from tqdm import tqdm
 
-from preprocess.text import UserError, read_lines, staging, whole_files
+from preprocess.text import UserError, exit_on_signals, held, read_lines, staging, whole_files
 
 # The trainer adds up partial counts per thread, so the number is fixed rather than the machine's.
 TRAINER_THREADS = 4
@@ -52,7 +52,7 @@ def train(inputs: list[Path], model: Path, vocab: int, kind: str = "unigram") ->
     """
     target = model.with_name(model.name + ".model")
     target.parent.mkdir(parents=True, exist_ok=True)
-    with staging(target.parent / f".{model.name}.spm") as folder:
+    with staging(target.parent / f".{model.name}.spm") as folder, held(folder):
         lines = _Lines(inputs)
         prefix = folder / "spm"
         try:
@@ -72,14 +72,26 @@ def train(inputs: list[Path], model: Path, vocab: int, kind: str = "unigram") ->
         except RuntimeError as error:
             if lines.failure is not None:
                 raise lines.failure from None
-            reason = " ".join(str(error).split())
-            raise UserError(
-                f"SentencePiece refused a vocabulary of {vocab} pieces ({reason}); "
-                f"expected a size that the text can fill: change --vocab"
-            ) from error
+            raise _refusal(inputs, vocab, " ".join(str(error).split())) from error
         for suffix in (".vocab", ".model"):  # the model last: it is what others look for
             os.replace(f"{prefix}{suffix}", model.with_name(model.name + suffix))
     return target
+
+
+def _refusal(inputs: list[Path], vocab: int, reason: str) -> UserError:
+    """What SentencePiece did not like, and what to do about it."""
+    if "sentences_.empty()" in reason:
+        named = ", ".join(map(str, inputs))
+        return UserError(
+            f"found no text in {named}, or only lines of more than 4192 bytes, which SentencePiece "
+            "leaves out; expected sentences, one a line"
+        )
+    if "ocabulary size" in reason:
+        return UserError(
+            f"SentencePiece refused a vocabulary of {vocab} pieces ({reason}); "
+            f"expected a size that the text can fill: change --vocab"
+        )
+    return UserError(f"SentencePiece failed ({reason}); is there room on the disk of --model?")
 
 
 def load(model: Path) -> sentencepiece.SentencePieceProcessor:
@@ -143,4 +155,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    exit_on_signals()
     main()

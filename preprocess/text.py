@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import gzip
 import os
 import shutil
+import signal
+import sys
 import zlib
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Iterator
+
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class UserError(SystemExit):
@@ -19,8 +25,15 @@ class UserError(SystemExit):
         super().__init__(f"error: {message}")
 
 
+def exit_on_signals() -> None:
+    """Let SIGTERM and SIGHUP unwind the stack as Ctrl-C does, so that nothing half-made stays."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup asks for that
+            signal.signal(number, lambda number, frame: sys.exit(128 + number))
+
+
 def open_text(path: Path) -> IO[str]:
-    """Open UTF-8 text, plain or gzipped.
+    """Open UTF-8 text, plain or gzipped; a byte order mark at its start is no part of it.
 
     Only a line feed ends a line: corpora hold U+2028 and carriage returns *inside* sentences, and
     Python's universal newlines would put one side out of step with the other.
@@ -28,8 +41,8 @@ def open_text(path: Path) -> IO[str]:
     if not path.is_file():
         raise UserError(f"found no file {path}; expected text, one sentence a line (.gz is fine)")
     if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8", newline="\n")
-    return open(path, encoding="utf-8", newline="\n")
+        return gzip.open(path, "rt", encoding="utf-8-sig", newline="\n")
+    return open(path, encoding="utf-8-sig", newline="\n")
 
 
 def read_lines(path: Path) -> Iterator[str]:
@@ -41,13 +54,25 @@ def read_lines(path: Path) -> Iterator[str]:
                 number += 1
                 yield line.rstrip("\n")
     except UnicodeDecodeError as error:
-        damaged = ", or fetch it again: it may be damaged" if path.suffix == ".gz" else ""
         raise UserError(
             f"{path} is not UTF-8 ({error.reason}, soon after line {number}); expected UTF-8 text: "
-            f"mend it with `iconv -f latin1 -t utf-8` or the encoding it really has{damaged}"
+            f"{_mend(path)}"
         ) from error
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise UserError(f"{path} is a damaged .gz file ({error}); fetch it again") from error
+
+
+def _mend(path: Path) -> str:
+    """What to do with a file that is not UTF-8, by its first bytes."""
+    with open(path, "rb") as stream:
+        start = stream.read(2)
+    if path.suffix == ".gz":
+        return "fetch it again, it may be damaged, or mend what is in it with `iconv`"
+    if start == b"\x1f\x8b":
+        return "it is compressed; give it a name that ends in .gz"
+    kind = "utf-16" if start in (b"\xff\xfe", b"\xfe\xff") else "latin1"
+    really = "" if kind == "utf-16" else " or the encoding it really has"
+    return f"mend it with `iconv -f {kind} -t utf-8`{really}"
 
 
 @contextmanager
@@ -57,11 +82,14 @@ def whole_files(*paths: Path) -> Iterator[list[IO[str]]]:
     A reader never meets a half-written file, and an interrupted step leaves nothing behind.
 
     Raises:
-        UserError: two of them are the same file, or one is called .gz: what is written is plain
+        UserError: two of them are the same file, one is called .gz (what is written is plain) or
+            is no file but a folder or a device, or the disk is full
     """
     for path in paths:
         if path.suffix == ".gz":
             raise UserError(f"{path} would hold plain text; expected a name without .gz")
+        if path.exists() and not path.is_file():
+            raise UserError(f"{path} is a folder or a device; expected the name of a file")
     if len({path.resolve() for path in paths}) < len(paths):
         named = " and ".join(map(str, paths))
         raise UserError(f"{named} are one file; expected two names for two outputs")
@@ -76,9 +104,17 @@ def whole_files(*paths: Path) -> Iterator[list[IO[str]]]:
             stream.close()
         for part, path in zip(temporary, paths):
             os.replace(part, path)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        raise UserError(
+            f"{paths[0].parent} has no room ({error.strerror}); expected some for "
+            f"{' and '.join(path.name for path in paths)}: free some, and run this again"
+        ) from error
     finally:
         for stream in streams:
-            stream.close()
+            with contextlib.suppress(OSError):  # it may try, and fail, to write the rest again
+                stream.close()
         for part in temporary:
             part.unlink(missing_ok=True)
 

@@ -4,6 +4,8 @@
 #   PYTHON   interpreter to use; left out: the first suitable one found
 #   TORCH    torch version ("2.11.0+cu130"): kept where that interpreter has it, else installed
 #
+# Where they are left out, those that the environment was made with hold.
+#
 # torch comes first, by exact version, and fairseq is built against it without build isolation:
 # otherwise its build fetches a second torch of several GB. Every step may be interrupted: the stamp
 # is written last, and without a stamp that fits the next call goes through the steps again.
@@ -16,6 +18,7 @@ CAN_RUN="CPython 3.11, 3.12 or 3.13, 64 bit, with venv"
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 venv=${1:?usage: tools/setup_env.sh VENV_FOLDER}
 stamp=$venv/.setup-stamp
+named=$venv/.setup-named # TORCH and PYTHON as they were named, and where the checkout lay
 step=0
 
 fail() { echo "error: $*" >&2; exit 1; }
@@ -48,7 +51,7 @@ find_python() {
 fingerprint() {
   {
     cat "$root"/requirements/*.txt "$root/setup.py" "${BASH_SOURCE[0]}"
-    echo "torch ${TORCH:-default} python ${PYTHON:-default}"
+    echo "torch ${TORCH:-default} python ${PYTHON:-default} in $root"
   } | cksum
 }
 
@@ -94,8 +97,25 @@ link_package() {
   ln -sfn "$root/fairseq_autoassist" "$site/fairseq_autoassist"
 }
 
+# What was named when the environment was made goes on, so that `make test` after
+# `TORCH=... make quickstart` keeps that torch. A checkout that was moved starts anew: scripts and
+# links in the environment hold the old path.
+recall() {
+  local torch python place
+  [[ -f $named ]] || return 0
+  { read -r torch && read -r python && read -r place; } <"$named" || return 0
+  if [[ $place != "$root" ]]; then
+    echo "$venv was made in $place: making it anew"
+    rm -rf "$venv"
+    return
+  fi
+  [[ $torch == default ]] || TORCH=${TORCH:-$torch}
+  [[ $python == default ]] || PYTHON=${PYTHON:-$python}
+}
+
 main() {
   local python wanted
+  recall
   wanted=$(fingerprint)
   if [[ -x $venv/bin/python && -f $stamp && $(<"$stamp") == "$wanted" ]]; then return; fi
 
@@ -127,6 +147,7 @@ main() {
   reason=$("$venv/bin/python" -c 'import fairseq, sacrebleu, sentencepiece, sklearn' 2>&1) ||
     fail "$venv was set up but cannot import fairseq (${reason##*$'\n'}); expected a working one:" \
       "try 'rm -rf $venv' and again, or another torch with TORCH=..."
+  printf '%s\n' "${TORCH:-default}" "${PYTHON:-default}" "$root" >"$named"
   echo "$wanted" >"$stamp.tmp"
   mv "$stamp.tmp" "$stamp"
 }

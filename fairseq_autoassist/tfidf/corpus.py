@@ -74,7 +74,8 @@ def infer_languages(
         )
     raise FeatureError(
         f"no subset {subset!r} in {folder}: expected files like {subset}.en-de.en.idx; make them "
-        "with fairseq-preprocess, or name another with --train-subset"
+        "with fairseq-preprocess, or name another with --train-subset; languages with a dash in "
+        "their names need --source-lang and --target-lang"
     )
 
 

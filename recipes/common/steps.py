@@ -65,19 +65,24 @@ def run_command(command: Sequence[str], cwd: Path) -> None:
 
 @contextmanager
 def stoppable(again: str) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end a recipe in order, with one line that says how to go on."""
+    """Let Ctrl-C, SIGTERM and a closed terminal end a recipe in order, with one line that says how
+    to go on."""
 
     def stop(number: int, _frame: object) -> None:
         raise KeyboardInterrupt
 
-    previous = signal.signal(signal.SIGTERM, stop)
+    numbers = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup asks for that
+        numbers.append(signal.SIGHUP)
+    previous = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield
     except KeyboardInterrupt:
         print(f"\ninterrupted; `{again}` goes on from here", file=sys.stderr)
         sys.exit(130)
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def _remove(path: Path) -> None:

@@ -9,13 +9,15 @@ text) and OUT/data-bin.
 from __future__ import annotations
 
 import argparse
+import shlex
+import sys
 from pathlib import Path
 
 from preprocess import binarize, spm
 from preprocess.clean import Limits, clean_files
 from preprocess.text import read_lines, whole_files
 from recipes.common.data import MULTI30K, ROOT, find
-from recipes.common.steps import Steps
+from recipes.common.steps import Steps, stoppable
 
 LANGS = ("en", "de")
 VOCAB = 4000  # pieces: 29,000 captions fill no more, and the softmax is half the cost on a CPU
@@ -82,7 +84,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "multi30k")
     out: Path = parser.parse_args(arguments).out
-    prepare(out, Steps(out / "steps", STEPS))
+    with stoppable("python -m recipes.multi30k.prepare " + shlex.join(arguments or sys.argv[1:])):
+        prepare(out, Steps(out / "steps", STEPS))
 
 
 if __name__ == "__main__":

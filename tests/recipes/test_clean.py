@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from preprocess.clean import Limits, Report, clean_pairs, main, reason_to_drop
-from preprocess.text import read_lines
+from preprocess.text import read_lines, whole_files
 
 
 def run_on(folder: Path, source: str, target: str) -> list[str]:
@@ -88,6 +90,42 @@ def test_not_utf8_and_not_gzip_are_refused(tmp_path: Path) -> None:
     for path, words in [*cases, (tmp_path / "no", "found no file")]:
         with pytest.raises(SystemExit, match=words):
             list(read_lines(path))
+
+
+def test_of_what_is_not_utf8_its_first_bytes_say_what_it_is(tmp_path: Path) -> None:
+    for content, advice in (
+        ("two words".encode("utf-16"), "iconv -f utf-16"),
+        (gzip.compress(b"two words"), "ends in .gz"),
+        ("schön".encode("latin1"), "iconv -f latin1"),
+    ):
+        (tmp_path / "text").write_bytes(content)
+        with pytest.raises(SystemExit, match=f"text is not UTF-8 .*{advice}"):
+            list(read_lines(tmp_path / "text"))
+    (tmp_path / "text").write_text("one\ntwo\n", encoding="utf-8-sig")  # begins with a BOM
+    assert list(read_lines(tmp_path / "text")) == ["one", "two"]
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    names = [tmp_path / "one", tmp_path / "two"]
+    try:
+        with pytest.raises(SystemExit, match="has no room .*expected some for one and two"):
+            with whole_files(*names) as streams:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, limits[1]))
+                streams[0].write("x" * (3 << 20))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "device")
+    (tmp_path / "folder").mkdir()
+    for name in ("device", "folder"):
+        with pytest.raises(SystemExit, match=f"{name} is a folder or a device"):
+            with whole_files(tmp_path / "first", tmp_path / name):
+                pass
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["device", "folder"]
 
 
 def test_outputs_that_cannot_be_are_refused(tmp_path: Path) -> None:

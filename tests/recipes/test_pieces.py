@@ -88,6 +88,17 @@ def test_separate_dictionaries(corpus: Path) -> None:
     assert sizes == [699, 499]
 
 
+def test_text_of_another_model_is_refused(corpus: Path) -> None:
+    spm.train([corpus / "text.de"], corpus / "other", vocab=500)
+    spm.encode(corpus / "other.model", corpus / "text.de", corpus / "mixed.de")
+    spm.encode(corpus / "spm.model", corpus / "text.en", corpus / "mixed.en")
+    words = arguments(corpus, corpus / "mixed-bin")
+    words[words.index(str(corpus / "enc"))] = str(corpus / "mixed")
+    with pytest.raises(SystemExit, match=r"% of the de tokens of .*mixed.de .* --target-model"):
+        binarize.main(words)
+    assert not (corpus / "mixed-bin").exists()
+
+
 def test_only_a_data_bin_is_replaced_and_only_by_a_whole_one(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,14 +111,20 @@ def test_only_a_data_bin_is_replaced_and_only_by_a_whole_one(
             binarize.main([*words, "--destination", str(other if path != file else file)])
         assert path.read_text() == "mine"
     (tmp_path / "bin").mkdir()
-    for name in ("old", "dict.en.txt"):
+    for name in ("old.idx", "dict.en.txt", "notes.txt"):
         (tmp_path / "bin" / name).write_text("")
+    with pytest.raises(SystemExit, match="holds notes.txt too, .* would be lost"):
+        binarize.main(words)
+    (tmp_path / "bin" / "notes.txt").unlink()
     with monkeypatch.context() as patch, pytest.raises(SystemExit, match="failed with status 1"):
         patch.setattr(binarize.sys, "executable", "/bin/false")
         binarize.main(words)
-    assert (tmp_path / "bin" / "old").exists()
-    binarize.main(words)
-    assert not (tmp_path / "bin" / "old").exists() and (tmp_path / "bin" / "dict.de.txt").exists()
+    assert (tmp_path / "bin" / "old.idx").exists()
+    (tmp_path / "link").symlink_to("bin")  # of a link, what it leads to
+    binarize.main([*words, "--destination", str(tmp_path / "link")])
+    (tmp_path / "link").unlink()
+    names = {path.name for path in (tmp_path / "bin").iterdir()}
+    assert "old.idx" not in names and "dict.de.txt" in names
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bin", "file", "runs"]
 
 
@@ -174,6 +191,10 @@ def test_bad_input_is_one_line(corpus: Path, tmp_path: Path) -> None:
         spm.train([text], tmp_path / "spm", vocab=90000)
     assert "\n" not in str(error.value)
     assert list(tmp_path.iterdir()) == []
+    (tmp_path / "empty").touch()
+    with pytest.raises(SystemExit, match="found no text in .*empty"):
+        spm.train([tmp_path / "empty"], tmp_path / "spm", vocab=90)
+    (tmp_path / "empty").unlink()
     with pytest.raises(SystemExit, match="found no file .*absent"):  # not blamed on --vocab
         spm.train([text, tmp_path / "absent"], tmp_path / "spm", vocab=90)
     assert list(tmp_path.iterdir()) == []

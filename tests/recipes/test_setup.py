@@ -65,3 +65,20 @@ def test_an_environment_without_pip_is_made_again(tmp_path: Path) -> None:
     result = set_up(venv, **torch_first)
     assert result.returncode != 0 and "No module named pip" not in result.stderr
     assert "torch==0.0.0" in result.stderr  # pip is there, and has no such version
+    # what was named then goes on where nothing is named
+    (venv / ".setup-named").write_text(f"0.0.0\n{sys.executable}\n{ROOT}\n")
+    result = set_up(venv, PIP_NO_INDEX="1")
+    assert result.returncode != 0 and "torch==0.0.0" in result.stderr
+
+
+def test_an_environment_of_a_checkout_that_was_moved_is_made_anew(
+    tmp_path: Path, old_python: str
+) -> None:
+    venv = tmp_path / "venv"
+    venv.mkdir()
+    for place in (str(ROOT), "/where/it/was"):
+        (venv / ".setup-named").write_text(f"default\n{old_python}\n{place}\n")
+        result = set_up(venv, PYTHON=old_python)
+        assert result.returncode == 1
+        assert venv.exists() == (place == str(ROOT))
+    assert f"{venv} was made in /where/it/was: making it anew" in result.stdout
