@@ -52,7 +52,9 @@ def _handle(message: tuple, planner: Planner, connection: Connection) -> None:
 
 def main() -> None:
     """Serve on the inherited socket; what is raised goes to the parent."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    # the parent's to handle, which may go on: it ends us by SIGKILL, or by ending
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     connection = Connection(int(sys.argv[1]))
     try:
         serve(connection)

@@ -25,7 +25,6 @@ from ..errors import AutoAssistError
 
 STATE_VERSION = 1
 _RESET = "start a new pass with --reset-dataloader"
-_OF_DATA = {"pairs", "eligible pairs", "tokens"}  # of a header: true of one data-bin only
 
 
 def allow_fairseq_checkpoints() -> None:
@@ -113,6 +112,13 @@ def state_header(spec: PlanSpec) -> dict[str, Any]:
         "seed": spec.seed,
         "features hash": spec.features_hash,
         "batch limits": list(dataclasses.astuple(spec.limits)),
+        **data_header(spec),
+    }
+
+
+def data_header(spec: PlanSpec) -> dict[str, Any]:
+    """What a saved state says about its data-bin."""
+    return {
         "pairs": len(spec.source_sizes),
         "eligible pairs": len(spec.source_sizes if spec.eligible is None else spec.eligible),
         "tokens": [int(np.sum(s, dtype=np.int64)) for s in (spec.source_sizes, spec.target_sizes)],
@@ -131,12 +137,33 @@ def check_state(saved: dict[str, Any], spec: PlanSpec, same_data: bool = True) -
         AutoAssistError: the state is of another version, strategy, seed, data set or batch size;
             the message says which, and what to do
     """
+    of_data = data_header(spec)
     for key, expected in state_header(spec).items():
         if key == "tokens" and key not in saved:
             continue  # saved before they were counted
         found = saved.get(key, "none")  # saved before there was such a key
-        if found != expected and (same_data or key not in _OF_DATA):
+        if found != expected and (same_data or key not in of_data):
             raise AutoAssistError(
                 f"the checkpoint's AutoAssist state has {key} {found}, this run has {expected}: "
                 f"it cannot go on from there; {_RESET}"
+            )
+
+
+def check_data(saved: dict[str, Any] | None, spec: PlanSpec, data_bin: int) -> None:
+    """Refuse what was saved for another data-bin: the list of them was changed.
+
+    Args:
+        saved: `data_header` of the run that saved it; None: it was not written down yet
+        spec: of this run
+        data_bin: its number in the list, from 0
+
+    Raises:
+        AutoAssistError: they differ; the message says in what, and what to do
+    """
+    for key, expected in data_header(spec).items():
+        if saved is not None and saved[key] != expected:
+            raise AutoAssistError(
+                f"data-bin {data_bin + 1} has {key} {expected}, the checkpoint's AutoAssist state "
+                f"of data-bin {data_bin + 1} has {saved[key]}: it cannot go on from there; name "
+                f"the same data-bins in the same order, or {_RESET}"
             )

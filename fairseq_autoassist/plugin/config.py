@@ -33,6 +33,9 @@ _INTERPOLATED: list[tuple[str, Any, Any]] = [
     ("max_update", int, dataclasses.field(default=II("optimization.max_update"))),
     ("max_epoch", int, dataclasses.field(default=II("optimization.max_epoch"))),
     ("reset_dataloader", bool, dataclasses.field(default=II("checkpoint.reset_dataloader"))),
+    ("reset_optimizer", bool, dataclasses.field(default=II("checkpoint.reset_optimizer"))),
+    ("restore_file", str, dataclasses.field(default=II("checkpoint.restore_file"))),
+    ("save_dir", str, dataclasses.field(default=II("checkpoint.save_dir"))),
 ]
 
 TranslationAutoAssistConfig = dataclasses.make_dataclass(

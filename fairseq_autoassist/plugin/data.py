@@ -81,6 +81,20 @@ def passes_of_run(cfg: Any) -> float:
     return max(cfg.max_epoch, 0) / len(utils.split_paths(cfg.data))
 
 
+def counts_on(cfg: Any) -> bool:
+    """Whether the trainer's count of updates goes on, though nothing tells the stream from where.
+
+    It does under --reset-dataloader, unless fairseq finds no checkpoint (by its own rule: the
+    default name is looked for in --save-dir, with a suffix where the state is sharded) or is told
+    to begin the optimizer, and with it the count, anew.
+    """
+    if not cfg.reset_dataloader or cfg.reset_optimizer:
+        return False
+    if cfg.restore_file != "checkpoint_last.pt":
+        return True
+    return any(Path(cfg.save_dir).glob("checkpoint_last*.pt"))
+
+
 class OpenedFeatures(NamedTuple):
     """Features found fit: their folder, number of dimensions, and a hash of what they hold."""
 

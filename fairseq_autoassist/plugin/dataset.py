@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any, Callable, Iterator
 
 import numpy as np
@@ -67,12 +68,15 @@ def rows_to_positions(row_ids: np.ndarray, ids: np.ndarray) -> np.ndarray:
 class EpochSampler:
     """The batch sampler of the loader: so many micro-batches of an endless stream.
 
+    Its owner is not kept alive by it: fairseq's buffering thread holds the loader of a run that
+    stopped in the middle of an epoch for ever, and the Assistant's process would stay with it.
+
     Args:
-        next_batch: gives the next planned micro-batch
+        next_batch: gives the next planned micro-batch; a method, which is over with its object
     """
 
     def __init__(self, next_batch: Callable[[], PlannedBatch]) -> None:
-        self._next_batch = next_batch
+        self._next_batch = weakref.WeakMethod(next_batch)
         self.length = 0
 
     def __len__(self) -> int:
@@ -80,4 +84,12 @@ class EpochSampler:
 
     def __iter__(self) -> Iterator[list[PlannedBatch]]:
         for _ in range(self.length):
-            yield [self._next_batch()]
+            batch = self._take()
+            if batch is None:
+                return
+            yield [batch]
+
+    def _take(self) -> PlannedBatch | None:
+        # a method of its own, since a generator keeps what it has named while it waits
+        next_batch = self._next_batch()
+        return None if next_batch is None else next_batch()

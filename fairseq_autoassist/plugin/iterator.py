@@ -225,20 +225,21 @@ class AutoAssistEpochIterator(EpochBatchIterating):
             self.shards.failed |= self._exchange.failure is not None
             self._exchange.close()
             self._exchange = None
+        self._loader = self._current = None  # ends its workers as soon as fairseq lets go of it
 
     # -- inside -----------------------------------------------------------------------------------
 
     def _own_state(self) -> Any:
         self._flush()
         state = None if self._exchange is None else self._exchange.state_dict()
-        return self.shards.own(state, self._progress)
+        return self.shards.own(state, self._progress, self.spec)
 
     def _open(self) -> None:
         if self._exchange is not None:
             return
         failed = self.shards.failed
         kind = Exchange if self.spec.config.inline or failed else ProcessExchange
-        state, self._progress, strategy = self.shards.here(self.spec.config.strategy)
+        state, self._progress, strategy = self.shards.here(self.spec)
         spec = dataclasses.replace(
             self.spec,
             strategy_state=strategy,

@@ -15,7 +15,14 @@ from ..core.elastic import redistribute, reports_waiting, share_totals
 from ..core.epochs import Progress
 from ..core.plan import PlanSpec, Totals
 from ..core.strategies import strategy_class
-from .checkpoints import check_state, from_checkpoint, state_header, to_checkpoint
+from .checkpoints import (
+    check_data,
+    check_state,
+    data_header,
+    from_checkpoint,
+    state_header,
+    to_checkpoint,
+)
 from .ranks import Ranks
 
 logger = logging.getLogger(__name__)
@@ -26,11 +33,13 @@ class Shards:
 
     def __init__(self) -> None:
         self.current = 0
-        self._states: dict[int, dict[str, Any]] = {}  # by shard: state of the exchange, progress
+        # by shard: state of the exchange, progress, and what tells the data-bin
+        self._states: dict[int, dict[str, Any]] = {}
         self._last = 0  # the shard whose strategy state is the newest
         self.failed = False  # the Assistant, in any of them: it is not started again
         self.epochs_before = 0  # of the run, trained without this plugin
         self.began_elsewhere = False  # with a checkpoint from which no count of updates is taken
+        self.counts_anew = False  # the trainer, from 0, whatever the checkpoint says
 
     @property
     def elsewhere(self) -> Totals:
@@ -59,18 +68,23 @@ class Shards:
         return self.trained_elsewhere / update_freq if reached is None else reached
 
     def here(
-        self, strategy_name: str
+        self, spec: PlanSpec
     ) -> tuple[dict[str, Any] | None, Progress | None, dict[str, Any] | None]:
         """Where to go on in the current shard: state of the exchange, progress, and what the
-        strategy knows (None each, if there is nothing yet)."""
+        strategy knows (None each, if there is nothing yet).
+
+        Raises:
+            AutoAssistError: the state is of another data-bin; the message says what to do
+        """
         state, strategy = self._states.get(self.current), None
         if self._last in self._states:
             strategy = _strategy_state(self._states[self._last])
         if strategy is not None and self._last != self.current:
             mine = None if state is None else _strategy_state(state)
-            strategy = strategy_class(strategy_name).on_other_data(strategy, mine)
+            strategy = strategy_class(spec.config.strategy).on_other_data(strategy, mine)
         if state is None:
             return None, None, strategy
+        check_data(state.get("data"), spec, self.current)
         exchange = state["exchange"]
         planner = {**exchange["planner"], "strategy": strategy}
         if self._last != self.current:  # its own clock stood still meanwhile
@@ -79,11 +93,14 @@ class Shards:
         progress = None if state["progress"] is None else Progress.restored(state["progress"])
         return {**exchange, "planner": planner}, progress, strategy
 
-    def own(self, exchange: dict[str, Any] | None, progress: Progress | None) -> dict[str, Any]:
+    def own(
+        self, exchange: dict[str, Any] | None, progress: Progress | None, spec: PlanSpec
+    ) -> dict[str, Any]:
         """Remember the current shard; returns the states of all shards in checkpoint form."""
         if exchange is not None:
             saved = None if progress is None else list(progress)
-            self._states[self.current] = {"exchange": exchange, "progress": saved}
+            data = data_header(spec)
+            self._states[self.current] = {"exchange": exchange, "progress": saved, "data": data}
             self._last = self.current
         return to_checkpoint({"shards": self._states, "last": self._last})
 
@@ -115,6 +132,9 @@ class Shards:
         check_state(saved, spec, same_data=saved["shard"] == self.current)
         self.epochs_before = saved.get("epochs before", 0)
         states = [from_checkpoint(state) for state in saved["ranks"]]
+        if self.counts_anew:
+            for shard in (shard for state in states for shard in state["shards"].values()):
+                shard["exchange"]["planner"]["clock"] = [shard["exchange"]["trained"], 0.0]
         offset, length = saved["offset"], saved["length"]
         if len(states) == ranks.world_size:
             mine = states[ranks.rank]
@@ -159,4 +179,4 @@ def _on_other_ranks(states: list[dict[str, Any]], spec: PlanSpec, ranks: Ranks) 
         passes, keep_rates, totals = zip(*(state["progress"] for state in states))
         share = share_totals(list(totals), ranks.rank, ranks.world_size)
         progress = [sum(passes) / len(states), sum(keep_rates) / len(states), share]
-    return {"exchange": exchange, "progress": progress}
+    return {"exchange": exchange, "progress": progress, "data": states[0].get("data")}

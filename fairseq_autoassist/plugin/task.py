@@ -23,6 +23,7 @@ from .config import TranslationAutoAssistConfig, autoassist_config
 from .criterions import PLAN, SentenceLosses
 from .data import (
     NONE,
+    counts_on,
     open_features,
     passes_of_run,
     refuse_empty,
@@ -149,7 +150,8 @@ class TranslationAutoAssistTask(TranslationTask):
         if num_shards > 1:
             gather_before_saving()
         self._shards.current = shard_of(self.cfg, epoch)
-        self._shards.began_elsewhere |= self.cfg.reset_dataloader
+        self._shards.began_elsewhere |= counts_on(self.cfg)
+        self._shards.counts_anew = self.cfg.reset_optimizer
         ranks = Ranks(shard_id, num_shards)
         if self.autoassist.trace and self._trace is None:
             self._trace = TraceWriter(self.autoassist.trace, shard_id)

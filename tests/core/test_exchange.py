@@ -169,6 +169,16 @@ def test_a_worker_ends_with_its_exchange(features):
     wait_for(lambda: threading.active_count() == before, 20.0, "the end of its threads")
 
 
+def test_a_worker_outlives_signals_that_the_run_outlives(features, opened):
+    """A scheduler may tell all processes of a job that its time is short, and training go on."""
+    exchange = opened(ProcessExchange, spec_of(features))
+    train(exchange, 3)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        os.kill(exchange.pid, number)
+    train(exchange, 60)
+    assert exchange.failure is None
+
+
 def test_reports_must_come_in_order(features, opened):
     exchange = opened(Exchange, spec_of(features))
     exchange.next_batch()

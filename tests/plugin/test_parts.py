@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import weakref
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from fairseq_autoassist.core.plan import Totals
 from fairseq_autoassist.core.planner import Planner
 from fairseq_autoassist.errors import ConfigError
 from fairseq_autoassist.plugin.config import TranslationAutoAssistConfig
-from fairseq_autoassist.plugin.dataset import rows_to_positions
+from fairseq_autoassist.plugin.dataset import EpochSampler, rows_to_positions
 from fairseq_autoassist.plugin.iterator import Loader, prefetched_batches
 from fairseq_autoassist.plugin.losses import LossMailbox
 from fairseq_autoassist.plugin.shards import _whole_updates
@@ -201,6 +202,21 @@ def test_a_loader_that_reads_far_ahead_gets_a_lag_that_lasts():
     for workers, buffer, update_freq in ((16, 20, (4,)), (0, 20, (1, 16)), (1, 20, (8, 2))):
         held = prefetched_batches(workers, buffer) + 2 * max(update_freq)
         assert Loader(workers, buffer, update_freq).lag > held > 32
+
+
+def test_a_loader_that_is_never_let_go_of_does_not_keep_its_run():
+    class Run:
+        def next_batch(self):
+            return 7
+
+    run = Run()
+    sampler = EpochSampler(run.next_batch)
+    sampler.length = 3
+    batches = iter(sampler)  # as fairseq's buffering thread holds it after --max-update
+    assert next(batches) == [7]
+    gone = weakref.ref(run)
+    del run
+    assert gone() is None and list(batches) == []
 
 
 def test_an_epoch_is_about_one_pass(multi30k_sizes):

@@ -146,7 +146,7 @@ def test_a_state_with_other_extra_features_is_refused():
 def planner_in(case, shards, shard, pairs):
     """A planner that goes on in a shard from what the shards know."""
     shards.current = shard
-    state, _, strategy = shards.here(CASES[case]["strategy"])
+    state, _, strategy = shards.here(spec_of(case, pairs))
     planner = Planner(spec_of(case, pairs), RareFeatures(pairs))
     if strategy is not None:
         planner.strategy.load_state_dict(strategy)
@@ -169,9 +169,10 @@ def test_goes_through_data_bins_of_different_sizes(case):
             assert memory is None or len(memory["losses"]) == pairs
             # what it knows of these pairs is what it learned here
             assert memory is None or (memory["known"] > 0) == (trained[shard] > 25)
-        shards.own({"trained": trained[shard], "planner": planner.state_dict()}, None)
+        spec = spec_of(case, pairs)
+        shards.own({"trained": trained[shard], "planner": planner.state_dict()}, None, spec)
     ranks = SimpleNamespace(rank=0, world_size=1)
-    saved = shards.saved(spec_of(case, 250), 0, 0, [shards.own(None, None)])
+    saved = shards.saved(spec, 0, 0, [shards.own(None, None, spec)])
     again = Shards()
     again.current = 1
     again.load(saved, spec_of(case, 250), ranks, 1)
@@ -190,7 +191,7 @@ def test_updates_are_counted_over_data_bins_also_on_other_ranks():
         progress = [1.0, 1.0, list(planner._totals)]
         state = {"trained": 30, "planner": planner.state_dict()}
         shards._states[0] = {"exchange": state, "progress": progress}
-        states.append(shards.own(None, None))
+        states.append(shards.own(None, None, spec))
     header = Shards().saved(spec, 0, 0, states)
     for world_size in (1, 4):
         shards = Shards()
@@ -218,7 +219,8 @@ def test_epochs_before_the_plugin_outlast_data_bins_and_checkpoints():
         with contextlib.closing(iterator.exchange):
             passes.append(iterator.exchange.spec.passes_before)
             iterator.exchange.report(iterator.exchange.next_batch().number, None, 700 + shard)
-            saved = shards.saved(spec, 1, 9, [shards.own(iterator.exchange.state_dict(), None)])
+            own = shards.own(iterator.exchange.state_dict(), None, spec)
+            saved = shards.saved(spec, 1, 9, [own])
             iterator.park()
     again = Shards()
     resumed = opened(again, 1)

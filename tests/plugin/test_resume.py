@@ -1,0 +1,106 @@
+"""What a checkpoint goes on with: the same data-bins, and the trainer's count of updates."""
+
+from __future__ import annotations
+
+import dataclasses
+from argparse import Namespace
+
+import numpy as np
+import pytest
+
+from fairseq_autoassist.core.exchange import Exchange
+from fairseq_autoassist.errors import AutoAssistError
+from fairseq_autoassist.plugin.data import counts_on
+from fairseq_autoassist.plugin.ranks import Ranks
+from fairseq_autoassist.plugin.shards import Shards
+from tests.support.planning import make_sizes, make_spec
+
+LAG = 5
+
+
+def data_bin(pairs, seed=0):
+    """A run over a data-bin of so many pairs; another seed, other sentences."""
+    source, target = make_sizes(pairs, seed)
+    spec = dataclasses.replace(make_spec(pairs, lag=LAG), source_sizes=source, target_sizes=target)
+    return dataclasses.replace(spec, max_update=900)
+
+
+def train(shards, shard, spec, batches=20, first=0):
+    """Train on a data-bin; returns the updates that planning reckoned with."""
+    shards.current = shard
+    state, _, strategy = shards.here(spec)
+    before = shards.updates_before(1)
+    spec = dataclasses.replace(spec, strategy_state=strategy, updates_before=before)
+    exchange = Exchange(spec, state)
+    updates = []
+    for k in range(batches):
+        batch = exchange.next_batch()
+        updates.append(exchange._planner.strategy.moment.update)
+        exchange.report(batch.number, np.ones(len(batch.ids), np.float32), first + k)
+    shards.own(exchange.state_dict(), None, spec)
+    return updates
+
+
+def resumed(shards, spec, ranks=1, **settings):
+    """As after a restart, on the data-bin trained on last."""
+    saved = shards.saved(spec, 0, 0, [shards.own(None, None, spec)])
+    again = Shards()
+    again.current = shards.current
+    vars(again).update(settings)
+    again.load(saved, spec, Ranks(0, ranks), 1)
+    return again
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize(
+    "other, found",
+    [(data_bin(100), "pairs 100"), (data_bin(150, seed=9), "tokens")],
+)
+def test_another_data_bin_in_the_place_of_one_is_refused(ranks, other, found):
+    shards, first, second = Shards(), data_bin(150), data_bin(120)
+    train(shards, 0, first)
+    train(shards, 1, second, first=20)
+    again = resumed(shards, second, ranks)
+    again.current = 0
+    again.here(dataclasses.replace(first, world_size=ranks))  # the same one goes on
+    with pytest.raises(AutoAssistError, match=f"data-bin 1 has {found}.*--reset-dataloader"):
+        again.here(dataclasses.replace(other, world_size=ranks))
+
+
+def test_a_state_saved_before_data_bins_were_written_down_goes_on():
+    shards, spec = Shards(), data_bin(150)
+    train(shards, 0, spec)
+    del shards._states[0]["data"]
+    assert resumed(shards, spec).here(spec)[0] is not None
+
+
+def test_a_count_that_begins_anew_begins_at_0():
+    """--reset-optimizer: fairseq counts updates from 0 again."""
+    shards, spec = Shards(), data_bin(150)
+    train(shards, 0, spec, 60)
+    planned = LAG  # before the state was saved
+    ahead = [60 + k for k in range(planned, 9)]
+    assert train(resumed(shards, spec), 0, spec, 9, first=60)[planned:] == ahead
+    anew = list(range(planned, 9))
+    assert train(resumed(shards, spec, counts_anew=True), 0, spec, 9)[planned:] == anew
+    # on another data-bin too
+    again = resumed(shards, spec, counts_anew=True)
+    assert train(again, 1, data_bin(120), 9) == list(range(9))
+
+
+@pytest.mark.parametrize(
+    "settings, expected",
+    [
+        ({}, False),  # no checkpoint is there
+        ({"found": True}, True),
+        ({"restore_file": "elsewhere.pt"}, True),
+        ({"found": True, "reset_optimizer": True}, False),
+        ({"found": True, "reset_dataloader": False}, False),
+    ],
+)
+def test_the_count_goes_on_where_a_checkpoint_is_loaded_with_it(tmp_path, settings, expected):
+    if settings.pop("found", False):
+        (tmp_path / "checkpoint_last.pt").touch()
+    defaults = {"reset_dataloader": True, "reset_optimizer": False}
+    defaults.update(restore_file="checkpoint_last.pt", save_dir=str(tmp_path))
+    assert counts_on(Namespace(**{**defaults, **settings})) == expected
