@@ -174,6 +174,27 @@ def locate(corpus: Corpus, downloads: Path, root: Path = ROOT) -> Location:
     return Location("download", downloads)
 
 
+def check_outside(corpus: Corpus, location: Location, raw: Path) -> None:
+    """Refuse a corpus that lies in `raw`: the step that fills that folder empties it first.
+
+    Raises:
+        UserError: the folder, or a file that a link in it leads to, is `raw` or lies inside it
+    """
+    names = [name for part in PARTS.values() for name in part.files]
+    if location.kind != "files":
+        names = list(corpus.archives)
+    inner = raw.resolve()
+    for path in (location.folder, *(location.folder / name for name in names)):
+        found = path.resolve()
+        if found == inner or inner in found.parents:
+            raise UserError(
+                f"found the corpus in {inner} ({path}), which this recipe empties and fills; "
+                f"expected it elsewhere: run `unset AUTOASSIST_DATA` if the recipe made that "
+                f"folder, else move it (`mv {inner} {inner.parent / 'corpus'}`) and name its new "
+                f"place"
+            )
+
+
 def collect(corpus: Corpus, location: Location, out: Path) -> None:
     """Put every file of `PARTS` under `out`, at its path in its archive; what is there stays."""
     if location.kind == "files":

@@ -31,6 +31,7 @@ from recipes.wmt14_en_de.corpus import (
     WMT14,
     Corpus,
     Location,
+    check_outside,
     collect,
     locate,
     segments,
@@ -169,8 +170,13 @@ def prepare(
     workers: int,
     steps: Steps,
 ) -> None:
-    """Do the steps that were not done yet (or tell them, with `DryRun`)."""
+    """Do the steps that were not done yet (or tell them, with `DryRun`).
+
+    Raises:
+        UserError: the corpus lies in the folder that the first step empties, or a step fails
+    """
     raw, texts, folder = out / "raw", out / "text", out / vocab
+    check_outside(corpus, location, raw)
     vocabulary = scale.vocabularies[vocab]
     steps.run(
         "raw",
