@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Sequence
+from typing import Any, Sequence
 
 from tqdm import tqdm
 
 from preprocess.text import UserError
+from recipes.common.checkpoints import load
 
 AVERAGED = "averaged.pt"
 SAVED_BY_UPDATES = r"checkpoint_\d+_(\d+)\.pt"
 
 
 def last_checkpoints(run: Path, last: int) -> list[Path]:
-    """Return the `last` latest checkpoints that --save-interval-updates wrote, latest first."""
+    """Return the `last` latest checkpoints that --save-interval-updates wrote, latest first.
+
+    Raises:
+        UserError: there is no such folder, or too few are in it
+    """
     from fairseq import checkpoint_utils
 
     if last < 1:
@@ -40,17 +45,17 @@ def average(paths: Sequence[Path], output: Path) -> None:
 
     Sums are in double precision. The state of the optimiser and of the Assistant is left out: it
     belongs to one point of a run, and nothing can be resumed from a mean.
+
+    Raises:
+        UserError: a checkpoint is damaged, or they are of different models
     """
     import torch
     from fairseq import checkpoint_utils
 
-    from fairseq_autoassist.plugin.checkpoints import allow_fairseq_checkpoints
-
-    allow_fairseq_checkpoints()
-    state = checkpoint_utils.load_checkpoint_to_cpu(str(paths[0]))
+    state = _load(paths[0])
     sums = {name: tensor.double() for name, tensor in state["model"].items()}
     for path in tqdm(paths[1:], desc="average", unit=" checkpoints"):
-        weights = checkpoint_utils.load_checkpoint_to_cpu(str(path))["model"]
+        weights = _load(path)["model"]
         different = [n for n in sums if n not in weights or weights[n].shape != sums[n].shape]
         if different or len(weights) != len(sums):
             raise UserError(
@@ -69,6 +74,10 @@ def average(paths: Sequence[Path], output: Path) -> None:
     state["last_optimizer_state"] = None
     state["extra_state"].pop("train_iterator", None)
     checkpoint_utils.torch_persistent_save(state, str(output))  # beside, then renamed
+
+
+def _load(path: Path) -> dict[str, Any]:
+    return load(path, f"remove it (`rm {path}`) and name a smaller --last, or train on")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -16,6 +16,7 @@ from fairseq.data import Dictionary
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from fairseq.tasks.translation import TranslationTask
 
+from preprocess.text import UserError
 from recipes.common import plan
 from recipes.common.average import average, last_checkpoints
 from recipes.common.score import old_score, split_compounds
@@ -172,6 +173,16 @@ def test_checkpoints_of_two_models_are_not_averaged(
     torch.save({"model": {"w": torch.zeros(3), "n": torch.tensor([3])}, "extra_state": {}}, two)
     with pytest.raises(SystemExit, match=r"are of different models \(at w\)"):
         average([one, two], tmp_path / "averaged.pt")
+
+
+@pytest.mark.parametrize("kept", [0, 500, -10])
+def test_a_checkpoint_cut_short_is_refused_in_one_line(tmp_path: Path, kept: int) -> None:
+    one = tmp_path / "checkpoint_1_1.pt"
+    checkpoint(one, 1.0)
+    one.write_bytes(one.read_bytes()[:kept])
+    with pytest.raises(UserError, match="cannot read .*expected a whole.*rm .*_1.pt") as error:
+        average([one], tmp_path / "averaged.pt")
+    assert "\n" not in str(error.value) and not (tmp_path / "averaged.pt").exists()
 
 
 def test_compounds_are_split_as_fairseq_splits_them() -> None:

@@ -1,0 +1,70 @@
+"""Reading fairseq's checkpoints; one that was cut short is refused in one line."""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any, Callable, TypeVar
+
+from preprocess.text import UserError
+
+Found = TypeVar("Found")
+
+
+def load(path: Path, mend: str) -> dict[str, Any]:
+    """Return a checkpoint's state on the CPU, brought up to date by fairseq.
+
+    Args:
+        path: of the checkpoint
+        mend: what the user can do where it is damaged
+
+    Raises:
+        UserError: the file is damaged, or no checkpoint
+    """
+    from fairseq import checkpoint_utils
+
+    def read() -> dict[str, Any]:
+        state = checkpoint_utils.load_checkpoint_to_cpu(str(path))
+        return {**state, "model": state["model"]}
+
+    return _refused(read, path, mend)
+
+
+def updates_done(path: Path, mend: str) -> int:
+    """Return the updates that a checkpoint was saved after; its tensors stay on the disk.
+
+    Args:
+        path: of the checkpoint
+        mend: what the user can do where it is damaged
+
+    Raises:
+        UserError: the file is damaged, or no checkpoint
+    """
+    import torch
+
+    def read() -> int:
+        # torch before 2.1 cannot map a file, and reads all of it
+        able = "mmap" in inspect.signature(torch.load).parameters and zipfile.is_zipfile(path)
+        state = torch.load(str(path), map_location="cpu", **({"mmap": True} if able else {}))
+        return int(state["optimizer_history"][-1]["num_updates"])
+
+    return _refused(read, path, mend)
+
+
+def _refused(read: Callable[[], Found], path: Path, mend: str) -> Found:
+    """Read; tell what torch, pickle and fairseq raise for a file of another kind in one line."""
+    from fairseq_autoassist.plugin.checkpoints import allow_fairseq_checkpoints
+
+    allow_fairseq_checkpoints()
+    try:
+        return read()
+    except (
+        *(OSError, EOFError, RuntimeError, pickle.UnpicklingError),
+        *(LookupError, TypeError, ValueError, AttributeError),
+    ) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0].split(". ")[0]
+        raise UserError(
+            f"cannot read {path} ({reason}); expected a whole checkpoint of fairseq-train: {mend}"
+        ) from error
