@@ -54,15 +54,38 @@ class DryRun(Steps):
         return not done
 
 
-def check_disk(folder: Path, needed: float, purpose: str) -> None:
-    """Print what is needed and free on the disk of `folder`; refuse what will not fit."""
-    existing = folder
-    while not existing.exists():
-        existing = existing.parent
+def check_disk(
+    folder: Path, needed: float, purpose: str, mend: str = "name another folder with --out"
+) -> None:
+    """Print what is needed and free on the disk of `folder`; refuse what will not fit.
+
+    Args:
+        folder: may not exist yet
+        needed: bytes
+        purpose: what for
+        mend: what the user can do besides freeing space
+
+    Raises:
+        UserError: less is free than is needed
+    """
+    existing = _existing(folder)
     free = shutil.disk_usage(existing).free
     print(f"disk: {needed / 1e9:.2f} GB needed for {purpose}, {free / 1e9:.2f} GB free", flush=True)
     if needed > free:
         raise UserError(
             f"{existing} has {free / 1e9:.2f} GB free; expected {needed / 1e9:.2f} GB for "
-            f"{purpose}: free some space, or name another folder with --out"
+            f"{purpose}: free some space, or {mend}"
         )
+
+
+def same_disk(one: Path, two: Path) -> bool:
+    """Return whether two folders, which need not exist yet, share one disk's free space."""
+    return _existing(one).stat().st_dev == _existing(two).stat().st_dev
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the one in which it would be made."""
+    folder = folder.absolute()
+    while not folder.exists():
+        folder = folder.parent
+    return folder

@@ -16,11 +16,12 @@ import shlex
 from pathlib import Path
 
 from preprocess.text import UserError, read_lines, whole_files
+from recipes.common.checkpoints import updates_done
 from recipes.common.data import ROOT
 from recipes.common.plan import check_disk
-from recipes.common.steps import environment
 from recipes.wmt14_en_de.budget import Budget, budget
 from recipes.wmt14_en_de.prepare import OUT
+from recipes.wmt14_en_de.ranks import launcher, told, variables
 from recipes.wmt14_en_de.settings import (
     LANGS,
     MODELS,
@@ -69,35 +70,86 @@ def budget_flags(plan: Budget, scale: Scale, batches: int, run: Path) -> list[st
     return [*flags, "--no-epoch-checkpoints", "--log-file", str(run / "train.log")]
 
 
-def remember(run: Path, flags: list[str]) -> None:
-    """Note what a run was begun with; refuse to go on with anything else once something is learned.
+def check_begun(run: Path, flags: list[str]) -> None:
+    """Refuse to go on with anything else than a run was begun with once something is learned.
 
     The number of ranks may change; what is learned from may not.
+
+    Raises:
+        UserError: the flags are others, or those of the beginning cannot be read
     """
     path = run / SETTINGS
-    if path.is_file() and any(run.glob("checkpoint*.pt")):
+    if not path.is_file() or not any(run.glob("checkpoint*.pt")):
+        return
+    try:
         before = json.loads("\n".join(read_lines(path)))
-        if before != flags:
-            found = [flag for flag in flags if flag not in before] or ["fewer flags"]
-            raise UserError(
-                f"{run} was begun with other settings than now ({' '.join(found)}); expected "
-                f"those in {path}: give them again, or name another folder with --run"
-            )
-    with whole_files(path) as (stream,):
+    except ValueError:
+        before = None
+    if not isinstance(before, list):
+        raise UserError(
+            f"{path} is damaged; expected the list of flags that the run was begun with: "
+            f"remove it (`rm {path}`) and give the same flags as then"
+        )
+    if before != flags:
+        found = [flag for flag in flags if flag not in before] or ["fewer flags"]
+        raise UserError(
+            f"{run} was begun with other settings than now ({' '.join(found)}); expected "
+            f"those in {path}: give them again, or name another folder with --run"
+        )
+
+
+def remember(run: Path, flags: list[str]) -> None:
+    """Note what a run is begun with; UserError where it was begun with something else."""
+    check_begun(run, flags)
+    with whole_files(run / SETTINGS) as (stream,):
         json.dump(flags, stream, indent=1)
 
 
-def variables(launch: list[str], gpus: int) -> dict[str, str]:
-    """Return the environment of the launcher; ranks that do not add up are refused."""
-    found = environment()
-    if launch[-1].endswith("one_node.sh"):
-        found["GPUS"] = str(gpus)
-    elif {"NNODES", "GPUS"} <= set(found) and int(found["NNODES"]) * int(found["GPUS"]) != gpus:
+def finished(run: Path, flags: list[str]) -> bool:
+    """Return, and say, whether the last checkpoint is at --max-update.
+
+    fairseq looks only after an update: started again, it would train one more.
+
+    Raises:
+        UserError: the last checkpoint is damaged
+    """
+    last = run / "checkpoint_last.pt"
+    if not last.is_file():
+        return False
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--max-update", type=int, default=0)  # 0: without end
+    wanted = parser.parse_known_args(flags)[0].max_update  # the last one given, as for fairseq
+    whole = run / "checkpoint_EPOCH_UPDATE.pt"
+    done = updates_done(last, f"copy the latest whole one over it (`cp {whole} {last}`)")
+    if not 0 < wanted <= done:
+        return False
+    print(f"finished: {last} has done {done:,} of {wanted:,} updates", flush=True)
+    return True
+
+
+def check_room(run: Path, model: Model, vocab: str, scale: Scale) -> None:
+    """Refuse, with UserError, a run whose checkpoints will not fit; those there do already."""
+    size = model.parameters[vocab] * BYTES_PER_PARAMETER
+    kept = scale.average + 3  # the last, the best, the averaged
+    there = sum(path.stat().st_size for path in run.glob("*.pt"))
+    purpose = f"{kept} checkpoints of {size / 1e9:.2f} GB" + (", less those there" if there else "")
+    check_disk(run, max(0, kept * size - there), purpose, "name another folder with --run")
+
+
+def become(command: list[str], variables: dict[str, str]) -> None:
+    """Run the launcher in this process's place.
+
+    Raises:
+        UserError: it cannot be run
+    """
+    os.chdir(ROOT)  # where the launchers find one another, and --user-dir the plugin
+    try:
+        os.execvpe(command[0], command, variables)
+    except OSError as error:
         raise UserError(
-            f"NNODES={found['NNODES']} GPUS={found['GPUS']} are not --gpus {gpus} in all; "
-            f"expected the number of all ranks: change one of them"
-        )
-    return found
+            f"cannot run --launch {command[0]} ({error.strerror}); expected a script that can be "
+            f"run, by its path from the root of the checkout: see `ls -l recipes/launch`"
+        ) from error
 
 
 def options_of(arguments: list[str] | None) -> argparse.Namespace:
@@ -107,7 +159,11 @@ def options_of(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=OUT, help="--out of prepare.py")
     parser.add_argument("--vocab", choices=["paper", "joint"], default="paper")
     parser.add_argument("--run", type=Path, help="default: DATA/VOCAB/MODEL or .../MODEL-baseline")
-    parser.add_argument("--gpus", type=int, help="ranks in all (default: 8)")
+    parser.add_argument(
+        "--gpus",
+        type=int,
+        help="ranks in all (default: what the variables of --launch say, else 8)",
+    )
     parser.add_argument(
         "--launch",
         default=ONE_NODE,
@@ -125,8 +181,10 @@ def main(arguments: list[str] | None = None) -> None:
     data = (options.data / options.vocab).resolve()
     name = options.model + ("-baseline" if options.baseline else "")
     run = (options.run or data / name).resolve()
-    gpus = options.gpus or scale.gpus
+    launch = launcher(options.launch)
+    gpus = (told(launch) or scale.gpus) if options.gpus is None else options.gpus
     accumulated = update_freq(gpus, scale)
+    environment = variables(launch, gpus)
     shared = training_flags(model, scale, scale.vocabularies[options.vocab].target is None)
     plan = budget(
         data / "data-bin",
@@ -136,19 +194,19 @@ def main(arguments: list[str] | None = None) -> None:
     )
     flags = [*shared, *budget_flags(plan, scale, accumulated, run)]
     method = [*(BASELINE if options.baseline else ()), *options.flags]
-    launch = shlex.split(options.launch)
     command = [*launch, str(data / "data-bin"), str(run), *flags, *method]
     print(f"{name}: {plan}", flush=True)
+    settings = [*shared, "--max-update", str(plan.updates), *method]
+    check_begun(run, settings)
+    if finished(run, command):
+        return
     if options.scale == "full":
-        size = model.parameters[options.vocab] * BYTES_PER_PARAMETER
-        kept = scale.average + 3  # the last, the best, the averaged
-        check_disk(run, kept * size, f"{kept} checkpoints of {size / 1e9:.2f} GB")
+        check_room(run, model, options.vocab, scale)
     print("$ " + shlex.join(command), flush=True)
     if options.dry_run:
         return
-    remember(run, [*shared, "--max-update", str(plan.updates), *method])
-    os.chdir(ROOT)  # where the launchers find one another, and --user-dir the plugin
-    os.execvpe(command[0], command, variables(launch, gpus))
+    remember(run, settings)
+    become(command, environment)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from pathlib import Path
@@ -17,7 +16,6 @@ from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from fairseq.tasks.translation import TranslationTask
 
 from preprocess.text import UserError
-from recipes.common import plan
 from recipes.common.average import average, last_checkpoints
 from recipes.common.score import old_score, split_compounds
 from recipes.wmt14_en_de import train
@@ -85,34 +83,6 @@ def test_fewer_ranks_accumulate(gpus: int, accumulated: int) -> None:
 def test_ranks_that_make_another_update_are_refused(gpus: int) -> None:
     with pytest.raises(SystemExit, match=f"--gpus is {gpus}; expected a divisor of 8"):
         train.update_freq(gpus, FULL)
-
-
-def test_a_run_is_not_gone_on_with_under_other_settings(tmp_path: Path) -> None:
-    train.remember(tmp_path, ["--lr", "0"])  # which failed before the first checkpoint
-    train.remember(tmp_path, ["--lr", "1"])
-    (tmp_path / "checkpoint_last.pt").write_text("")
-    train.remember(tmp_path, ["--lr", "1"])
-    with pytest.raises(SystemExit, match=r"begun with other settings than now \(2\)"):
-        train.remember(tmp_path, ["--lr", "2"])
-    assert json.loads((tmp_path / train.SETTINGS).read_text()) == ["--lr", "1"]
-
-
-def test_torchruns_ranks_must_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NNODES", "2")
-    monkeypatch.setenv("GPUS", "8")
-    assert train.variables(["recipes/launch/torchrun.sh"], 16)["GPUS"] == "8"
-    with pytest.raises(SystemExit, match="NNODES=2 GPUS=8 are not --gpus 8"):
-        train.variables(["recipes/launch/torchrun.sh"], 8)
-    assert train.variables(["recipes/launch/one_node.sh"], 4)["GPUS"] == "4"
-
-
-def test_a_full_disk_is_told_before_anything_starts(
-    data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    usage = plan.shutil.disk_usage(data)._replace(free=10**9)
-    monkeypatch.setattr(plan.shutil, "disk_usage", lambda path: usage)
-    with pytest.raises(SystemExit, match="has 1.00 GB free; expected .* GB for 13 checkpoints"):
-        dry(data, capsys, "--model", "big")
 
 
 def dictionary(pieces: int) -> Dictionary:

@@ -1,0 +1,199 @@
+"""WMT14's train.py before the launcher takes its place: ranks, disk, what a run was begun with."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+import torch
+
+from preprocess.text import UserError
+from recipes.common import plan
+from recipes.wmt14_en_de import ranks, train
+from recipes.wmt14_en_de.budget import Budget
+from recipes.wmt14_en_de.settings import MODELS, SCALES
+
+SLURM = "recipes/launch/slurm.sbatch"
+UPDATES = 30
+GB = 10**9
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No data-bin is counted, and no variables of the shell are read."""
+    for name in ("GPUS", "NNODES", "RANKS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(train, "budget", lambda *_: Budget(1000, 100.0, 100.0, UPDATES))
+    monkeypatch.chdir(tmp_path)
+
+
+def call(*words: object) -> None:
+    train.main(["--model", "base", "--scale", "tiny", "--run", "run", *map(str, words)])
+
+
+def command(capsys: pytest.CaptureFixture[str], *words: object) -> list[str]:
+    """What train.py would become."""
+    call("--dry-run", *words)
+    line = next(x for x in capsys.readouterr().out.splitlines() if x.startswith("$ "))
+    return shlex.split(line[2:])
+
+
+def saved(updates: int, run: str = "run", name: str = "checkpoint_last.pt") -> None:
+    """A checkpoint, as far as train.py reads it."""
+    Path(run).mkdir(exist_ok=True)
+    state = {"model": {"w": torch.zeros(2)}, "optimizer_history": [{"num_updates": updates}]}
+    torch.save(state, Path(run) / name)
+
+
+def test_a_run_is_not_gone_on_with_under_other_settings(tmp_path: Path) -> None:
+    train.remember(tmp_path, ["--lr", "0"])  # which failed before the first checkpoint
+    train.remember(tmp_path, ["--lr", "1"])
+    (tmp_path / "checkpoint_last.pt").write_text("")
+    train.remember(tmp_path, ["--lr", "1"])
+    with pytest.raises(SystemExit, match=r"begun with other settings than now \(2\)"):
+        train.remember(tmp_path, ["--lr", "2"])
+    assert json.loads((tmp_path / train.SETTINGS).read_text()) == ["--lr", "1"]
+
+
+@pytest.mark.parametrize("content", ['["--lr",', "null"])
+def test_damaged_settings_are_refused_in_one_line(tmp_path: Path, content: str) -> None:
+    (tmp_path / "checkpoint_last.pt").write_text("")
+    (tmp_path / train.SETTINGS).write_text(content)
+    with pytest.raises(UserError, match=r"settings.json is damaged; expected .* \(`rm "):
+        train.remember(tmp_path, ["--lr", "1"])
+    assert (tmp_path / train.SETTINGS).read_text() == content
+
+
+def test_a_finished_run_is_not_trained_on(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[str] = []
+    monkeypatch.setattr(train.os, "chdir", lambda folder: None)
+    monkeypatch.setattr(train.os, "execvpe", lambda *_: started.append("again"))
+    saved(UPDATES - 1)
+    call()
+    assert started == ["again"]
+    saved(UPDATES)
+    call()
+    out = capsys.readouterr().out
+    assert started == ["again"] and out.count("finished: ") == 1
+    with pytest.raises(UserError, match="begun with other settings"):
+        call("--baseline")
+    for name, flags in (("one", ["--max-update", "31"]), ("two", ["--max-update=31"])):
+        saved(UPDATES, name)  # the user's own flag counts, as it does for fairseq
+        call("--run", name, "--", *flags)
+    assert started == ["again"] * 3
+
+
+def test_a_damaged_last_checkpoint_is_told_before_anything_starts() -> None:
+    saved(UPDATES)
+    Path("run/checkpoint_last.pt").write_bytes(Path("run/checkpoint_last.pt").read_bytes()[:-10])
+    with pytest.raises(UserError, match="cannot read .*checkpoint_last.pt .*whole one over it"):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("launch", "message"),
+    [
+        ("nothere.sh", "cannot run --launch nothere.sh .*No such file"),
+        ("./README.md", "cannot run --launch ./README.md .*Permission denied"),
+        ("", "--launch is empty; expected a script"),
+        ("'one", "--launch is 'one .*end its quotes"),
+    ],
+)
+def test_what_cannot_be_launched_is_told_in_one_line(launch: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        call("--launch", launch)
+
+
+def test_torchruns_ranks_must_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NNODES", "2")
+    monkeypatch.setenv("GPUS", "8")
+    assert ranks.variables(["recipes/launch/torchrun.sh"], 16)["GPUS"] == "8"
+    with pytest.raises(SystemExit, match="NNODES=2 GPUS=8 are not --gpus 8"):
+        ranks.variables(["recipes/launch/torchrun.sh"], 8)
+    assert ranks.variables(["recipes/launch/one_node.sh"], 4)["GPUS"] == "4"
+
+
+def test_a_launcher_on_one_machine_starts_the_ranks_of_the_budget(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = []
+    result = Budget(1000, 100.0, 100.0, UPDATES)
+    monkeypatch.setattr(train, "budget", lambda *words: counted.append(words[3]) or result)
+    told: list[dict[str, str]] = []
+    monkeypatch.setattr(train, "become", lambda command, variables: told.append(variables))
+    cpu = ["--launch", "recipes/launch/cpu_gloo.sh"]
+    call(*cpu)
+    call(*cpu, "--gpus", 2)
+    monkeypatch.setenv("RANKS", "3")
+    call(*cpu)
+    call("--launch", "env RANKS=4 recipes/launch/cpu_gloo.sh")
+    assert counted == [1, 2, 3, 4] and [found["RANKS"] for found in told] == list("1234")
+    with pytest.raises(UserError, match="RANKS=2 are not --gpus 3 .* give --gpus 2"):
+        call("--launch", "env RANKS=2 recipes/launch/cpu_gloo.sh", "--gpus", 3)
+
+
+def test_ranks_come_from_the_variables_of_the_launcher(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def accumulated(*words: str) -> str:
+        found = command(capsys, "--scale", "full", *words)
+        return found[found.index("--update-freq") + 1]
+
+    assert accumulated() == "1"
+    monkeypatch.setenv("GPUS", "2")
+    assert accumulated() == "4"
+    assert accumulated("--gpus", "4") == "2"
+    monkeypatch.setenv("NNODES", "2")
+    assert accumulated("--launch", "recipes/launch/torchrun.sh") == "2"
+    monkeypatch.setenv("GPUS", "two")
+    with pytest.raises(UserError, match="GPUS is two; expected a number"):
+        accumulated()
+    with pytest.raises(UserError, match="--gpus is 0"):
+        accumulated("--gpus", "0")
+
+
+@pytest.mark.parametrize(
+    ("words", "started"),
+    [
+        ("", 16),  # by the script's header
+        ("--nodes 1", 8),
+        ("--nodes=3 --partition x", 24),
+        ("-N 4 --ntasks-per-node=4", 16),
+    ],
+)
+def test_slurms_ranks_must_add_up(words: str, started: int) -> None:
+    launch = ranks.launcher(f"sbatch {words} {SLURM}")
+    ranks.variables(launch, started)
+    with pytest.raises(UserError, match=rf"are not --gpus 5 .* give --gpus {started},"):
+        ranks.variables(launch, 5)
+
+
+def test_slurms_nodes_are_a_number() -> None:
+    with pytest.raises(UserError, match="--nodes of sbatch is 2-4; expected a number"):
+        ranks.variables(["sbatch", "--nodes=2-4", SLURM], 8)
+    with pytest.raises(UserError, match="found no nothere.sbatch"):
+        ranks.variables(["sbatch", "nothere.sbatch"], 8)
+
+
+def test_a_full_disk_is_told_before_anything_starts(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    size = 10 * MODELS["base"].parameters["paper"]
+    kept = SCALES["full"].average + 3
+    usage = plan.shutil.disk_usage(tmp_path)._replace(free=2 * size)
+    monkeypatch.setattr(plan.shutil, "disk_usage", lambda path: usage)
+    full = ["--scale", "full"]
+    with pytest.raises(UserError, match=f"1.72 GB free; .* {kept} checkpoints.*folder with --run"):
+        command(capsys, *full)
+    saved(1)
+    for number in range(kept - 2):
+        with open(f"run/checkpoint_1_{number}.pt", "wb") as stream:
+            stream.truncate(size)  # a hole: no disk is used
+        if number == kept - 4:
+            with pytest.raises(UserError, match="less those there"):
+                command(capsys, *full)
+    assert command(capsys, *full)
