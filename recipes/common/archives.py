@@ -65,7 +65,7 @@ def download(archive: Archive, path: Path) -> Path:
     What an earlier attempt left in `path`.part is kept, where the server can go on from there.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
+    part = part_of(path)
     try:
         _fetch(archive, part)
     except (HTTPException, OSError) as error:
@@ -83,6 +83,11 @@ def download(archive: Archive, path: Path) -> Path:
         )
     os.replace(part, path)
     return path
+
+
+def part_of(path: Path) -> Path:
+    """Return where a download to `path` lies until it is whole."""
+    return path.with_name(path.name + ".part")
 
 
 def _fetch(archive: Archive, part: Path) -> None:

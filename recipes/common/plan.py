@@ -32,6 +32,7 @@ class DryRun(Steps):
         super().__init__(folder, total)
         self.costs = costs
         self.disk = 0.0  # bytes that the steps to do will need
+        self.to_do: list[str] = []  # names of these steps
 
     def run(
         self,
@@ -50,6 +51,7 @@ class DryRun(Steps):
         else:
             state = "goes on" if self._holds(name, "begun") else "to do"
             self.disk += cost.disk
+            self.to_do.append(name)
         print(f"[{self.count}/{self.total}] {name:<22} {state:<8} {cost}", flush=True)
         return not done
 

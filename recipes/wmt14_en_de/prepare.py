@@ -18,11 +18,13 @@ from typing import Iterator
 
 from tqdm import tqdm
 
+from fairseq_autoassist.core.manifest import FORMAT_VERSION
 from preprocess import spm
 from preprocess.clean import Report, clean_files, clean_pairs, parallel
 from preprocess.text import UserError, read_lines, whole_files
+from recipes.common.archives import part_of
 from recipes.common.data import ROOT
-from recipes.common.plan import Cost, DryRun, check_disk
+from recipes.common.plan import Cost, DryRun, check_disk, same_disk
 from recipes.common.steps import Steps, run_command, stoppable
 from recipes.common.waiting import run_with_clock
 from recipes.wmt14_en_de.corpus import (
@@ -202,7 +204,7 @@ def prepare(
     steps.run(f"data-bin-{vocab}", {}, [data], partial(data_bin, folder, vocabulary, workers))
     steps.run(
         f"features-{vocab}",
-        {},
+        {"format": FORMAT_VERSION},
         [data / "autoassist"],
         partial(run_command, ["autoassist-tfidf", str(data.resolve())], ROOT),
     )
@@ -217,7 +219,11 @@ def found_files(location: Location) -> dict[str, list[int]]:
 
 
 def plan(corpus: Corpus, location: Location, out: Path, vocab: str, scale: Scale) -> None:
-    """Print every step with its state, disk and time, and check that the disk has room."""
+    """Print every step with its state, disk and time, and check that the disk has room.
+
+    Raises:
+        UserError: it has not, or the corpus lies in the folder that the first step empties
+    """
     costs = {}
     for step, (size, seconds) in COSTS.items():
         name = step if step in ("raw", "text") else f"{step}-{vocab}"
@@ -225,14 +231,31 @@ def plan(corpus: Corpus, location: Location, out: Path, vocab: str, scale: Scale
     print(f"corpus: {location}; {corpus.pairs:,} training pairs", flush=True)
     steps = DryRun(out / "steps", STEPS, costs)
     prepare(corpus, location, out, vocab, scale, 1, steps)
+    missing = to_download(corpus, location) if "raw" in steps.to_do else 0
+    if missing and same_disk(out, location.folder):
+        check_disk(out, missing + steps.disk, f"the downloads and what is to do in {out}")
+        return
     check_disk(out, steps.disk, f"what is to do in {out}")
-    missing = sum(
-        archive.size
-        for name, archive in corpus.archives.items()
-        if location.kind == "download" and not (location.folder / name).is_file()
-    )
     if missing:
-        check_disk(location.folder, missing + steps.disk, "the downloads and the above")
+        check_disk(
+            location.folder,
+            missing,
+            "the downloads",
+            "fetch the archives elsewhere and name their folder in AUTOASSIST_DATA",
+        )
+
+
+def to_download(corpus: Corpus, location: Location) -> int:
+    """Return the bytes of the archives that are not there yet, less what is there of them."""
+    if location.kind != "download":
+        return 0
+    missing = 0
+    for name, archive in corpus.archives.items():
+        path = location.folder / name
+        if not path.is_file():
+            part = part_of(path)
+            missing += max(0, archive.size - (part.stat().st_size if part.is_file() else 0))
+    return missing
 
 
 def options_of(arguments: list[str] | None) -> argparse.Namespace:

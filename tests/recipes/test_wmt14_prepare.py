@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from preprocess.text import UserError
+from recipes.common import plan
+from recipes.common.plan import Cost, DryRun
 from recipes.common.steps import Steps
 from recipes.wmt14_en_de import corpus as wmt14
 from recipes.wmt14_en_de import prepare as script
@@ -69,3 +71,66 @@ def test_archives_in_the_folder_of_step_raw_are_refused_before_they_are_removed(
     with pytest.raises(UserError, match="out/raw.*expected it elsewhere"):
         prepare(small, wmt14.Location("archives", out / "raw"), out)
     assert set(small.archives) <= set(contents(out / "raw"))
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, int]]:
+    """The folders and bytes of the disk checks; all of them pass."""
+    found: list[tuple[Path, int]] = []
+    monkeypatch.setattr(
+        script, "check_disk", lambda folder, needed, *_: found.append((folder, round(needed)))
+    )
+    return found
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_downloads_count_on_the_disk_they_go_to(
+    small: wmt14.Corpus,
+    tmp_path: Path,
+    asked: list[tuple[Path, int]],
+    monkeypatch: pytest.MonkeyPatch,
+    same: bool,
+) -> None:
+    monkeypatch.setattr(script, "same_disk", lambda *_: same)
+    location, out = wmt14.Location("download", tmp_path / "downloads"), tmp_path / "out"
+    whole = sum(archive.size for archive in small.archives.values())
+    location.folder.mkdir()
+    (location.folder / "dev.tgz.part").write_bytes(b"x" * 100)
+    (tmp_path / "stand-in" / "test-full.tgz").rename(location.folder / "test-full.tgz")
+    missing = whole - 100 - small.archives["test-full.tgz"].size
+    todo = round(small.pairs * sum(size for size, _ in script.COSTS.values()))
+    script.plan(small, location, out, "paper", SCALES["tiny"])
+    both = [(out, todo + missing)] if same else [(out, todo), (location.folder, missing)]
+    assert asked == both
+
+
+def test_no_download_is_asked_for_where_its_files_are_there(
+    small: wmt14.Corpus, tmp_path: Path, asked: list[tuple[Path, int]]
+) -> None:
+    out = tmp_path / "out"
+    prepare(small, wmt14.locate(small, tmp_path), out)
+    location = wmt14.Location("download", tmp_path / "removed")
+    script.plan(small, location, out, "paper", SCALES["tiny"])
+    rest = sum(size for name, (size, _) in script.COSTS.items() if name != "raw")
+    assert asked == [(out, round(small.pairs * rest))]
+
+
+def test_disks_are_told_apart(tmp_path: Path) -> None:
+    assert plan.same_disk(tmp_path / "one" / "two", tmp_path)
+    other = Path("/proc")  # never on the disk of the tests
+    assert not plan.same_disk(tmp_path / "one", other)
+
+
+def test_features_are_made_anew_for_another_format(
+    small: wmt14.Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = []
+    for version in (1, 2, 2):
+        monkeypatch.setattr(script, "FORMAT_VERSION", version)
+        costs = {name: Cost(0, 0) for name in ("raw", "text")}
+        costs.update((f"{name}-paper", Cost(0, 0)) for name in script.COSTS)
+        steps = DryRun(tmp_path / "steps", script.STEPS, costs)
+        location = wmt14.locate(small, tmp_path)
+        script.prepare(small, location, tmp_path, "paper", SCALES["tiny"], 1, steps)
+        keys.append(steps.key)  # of the last step: features
+    assert keys[0] != keys[1] == keys[2]
