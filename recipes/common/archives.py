@@ -6,21 +6,25 @@ files are taken out one at a time, each appearing whole.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
 import tarfile
 import urllib.request
 import zlib
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-from typing import IO, Sequence
+from typing import IO, Iterator, Sequence
 
 from tqdm import tqdm
 
 from preprocess.text import UserError
 from recipes.common.data import CHUNK, TIMEOUT
+
+GZIP = b"\x1f\x8b"  # what a .tgz begins with; the page of a network that asks for a login does not
 
 
 @dataclass(frozen=True)
@@ -63,16 +67,61 @@ def download(archive: Archive, path: Path) -> Path:
     """Fetch an archive; it appears under `path` only once it is whole and its digest is right.
 
     What an earlier attempt left in `path`.part is kept, where the server can go on from there.
+
+    Raises:
+        UserError: nothing came or not all, what came is another file, or another process
+            downloads it
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = part_of(path)
     try:
-        _fetch(archive, part)
+        with _alone(part):
+            _fetch(archive, part)
+            _check_part(archive, part)
+            os.replace(part, path)
     except (HTTPException, OSError) as error:
         raise UserError(
             f"cannot download {archive.url} ({error}); run this again to go on, or fetch the "
             f"archive by other means and name its folder in AUTOASSIST_DATA"
         ) from error
+    return path
+
+
+@contextmanager
+def _alone(part: Path) -> Iterator[None]:
+    """Keep other processes from the same download; an empty part is removed afterwards.
+
+    The lock is on the part itself, since NFS locks nothing but files open for writing.
+    """
+    with open(part, "ab") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            busy = False
+        except BlockingIOError:
+            busy = True
+        except OSError:
+            busy = False  # a file system without locks: as good as it can be had
+        if busy or not _is_open(part, stream):
+            raise UserError(
+                f"another process downloads to {part}; expected none: wait for its end "
+                f"(`fuser {part}` names it), then run this again"
+            )
+        try:
+            yield
+        finally:
+            if part.is_file() and part.stat().st_size == 0:
+                part.unlink()
+
+
+def _is_open(path: Path, stream: IO[bytes]) -> bool:
+    """Whether the file is still there under its name: another process may have ended with it."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(stream.fileno()))
+    except FileNotFoundError:
+        return False
+
+
+def _check_part(archive: Archive, part: Path) -> None:
     found = digest_of(part, archive.algorithm)
     if found != archive.digest:
         size = part.stat().st_size
@@ -81,8 +130,6 @@ def download(archive: Archive, path: Path) -> Path:
             f"{archive.url} came as {size:,} bytes, {archive.algorithm} {found}, expected "
             f"{archive.size:,} bytes, {archive.digest}; it was changed on its way: run this again"
         )
-    os.replace(part, path)
-    return path
 
 
 def part_of(path: Path) -> Path:
@@ -92,7 +139,10 @@ def part_of(path: Path) -> Path:
 
 def _fetch(archive: Archive, part: Path) -> None:
     """Bring `part` to the archive's size, from the bytes it has already."""
-    have = part.stat().st_size if part.exists() else 0
+    with open(part, "rb") as stream:
+        if not _begins_well(stream.read(len(GZIP))):
+            os.truncate(part, 0)  # another file, of an earlier attempt: it would waste the rest
+    have = part.stat().st_size
     if have >= archive.size:
         return  # the digest decides
     request = urllib.request.Request(archive.url)
@@ -101,14 +151,26 @@ def _fetch(archive: Archive, part: Path) -> None:
     with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
         if response.status != 206:  # a server (or file://) that cannot go on sends all of it
             have = 0
-        with open(part, "ab" if have else "wb") as stream:
+        chunk = response.read(CHUNK)
+        if not have and not _begins_well(chunk):  # before what is there is written over
+            raise UserError(
+                f"{archive.url} came as another file, which begins with {chunk[:20]!r}; expected "
+                f"a .tgz: log in where your network asks for it, then run this again"
+            )
+        with open(part, "ab" if have or not chunk else "wb") as stream:
             with _bar(archive.size, archive.name, have) as bar:
-                for chunk in iter(lambda: response.read(CHUNK), b""):
+                while chunk:
                     stream.write(chunk)
                     bar.update(len(chunk))
+                    chunk = response.read(CHUNK)
     size = part.stat().st_size
     if size < archive.size and digest_of(part, archive.algorithm) != archive.digest:
         raise OSError(f"the connection ended after {size:,} of {archive.size:,} bytes")
+
+
+def _begins_well(content: bytes) -> bool:
+    """Whether these can be the first bytes of a .tgz; there may be none of them yet."""
+    return content[: len(GZIP)] == GZIP[: len(content)]
 
 
 def extract(archive: Path, members: Sequence[str], folder: Path) -> None:
