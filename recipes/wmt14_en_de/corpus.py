@@ -124,19 +124,30 @@ WMT14 = Corpus(
 
 
 def stand_in(folder: Path) -> Corpus:
-    """Return the corpus that `standin.py` wrote into a folder."""
+    """Return the corpus that `standin.py` wrote into a folder.
+
+    Raises:
+        UserError: its list is not there, or damaged
+    """
     path = folder / STAND_IN_LIST
+    write = f"`python -m recipes.wmt14_en_de.standin --out {folder}`"
     if not path.is_file():
+        raise UserError(f"found no {path}; expected a stand-in corpus: write one with {write}")
+    try:
+        listed = json.loads("\n".join(read_lines(path)))
+        archives = {
+            name: Archive(
+                (folder / name).resolve().as_uri(), entry["size"], "sha256", entry["sha256"]
+            )
+            for name, entry in listed["archives"].items()
+        }
+        lines = {name: int(listed["lines"][name]) for name in PARTS}
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise UserError(
-            f"found no {path}; expected a stand-in corpus: write one with "
-            f"`python -m recipes.wmt14_en_de.standin --out {folder}`"
-        )
-    listed = json.loads("\n".join(read_lines(path)))
-    archives = {
-        name: Archive((folder / name).resolve().as_uri(), entry["size"], "sha256", entry["sha256"])
-        for name, entry in listed["archives"].items()
-    }
-    return Corpus(archives, listed["lines"], folder)
+            f"{path} is damaged ({type(error).__name__}: {error}); expected the list of a "
+            f"stand-in's archives: write it again with {write}"
+        ) from error
+    return Corpus(archives, lines, folder)
 
 
 @dataclass(frozen=True)

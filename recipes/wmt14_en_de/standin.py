@@ -24,6 +24,7 @@ from recipes.common.archives import digest_of
 from recipes.common.data import MULTI30K, ROOT, find
 from recipes.wmt14_en_de.corpus import PARTS, STAND_IN_LIST, TEST
 
+MIN_PAIRS = 10  # a tenth of them is to measure on
 Pairs = List[Tuple[str, str]]  # (English, German)
 
 
@@ -60,7 +61,15 @@ def _add(tar: tarfile.TarFile, path: str, lines: list[str]) -> None:
 
 
 def at_hand(count: int) -> dict[str, Pairs]:
-    """Return pairs for every part: about `count` for training in all, a tenth to measure on."""
+    """Return pairs for every part: about `count` for training in all, a tenth to measure on.
+
+    Raises:
+        UserError: `count` leaves a part empty, or no Multi30k is found
+    """
+    if count < MIN_PAIRS:
+        raise UserError(
+            f"--pairs is {count}; expected {MIN_PAIRS} or more, so that no part is empty: give more"
+        )
     named = os.environ.get("AUTOASSIST_DATA")
     folder = Path(named) if named else ROOT.parent / "shared" / "data"
     files = find(MULTI30K, downloads=ROOT / "runs" / "data")

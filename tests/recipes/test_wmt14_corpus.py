@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from sacrebleu.dataset.fake_sgml import FakeSGMLDataset
 
+from preprocess.text import UserError
 from recipes.wmt14_en_de import corpus as wmt14
+from recipes.wmt14_en_de import standin
 from recipes.wmt14_en_de.prepare import check_lines, spread, text
 from recipes.wmt14_en_de.standin import pack, sgm
 
@@ -30,6 +32,21 @@ def test_stand_in_has_the_published_layout(small: wmt14.Corpus) -> None:
     assert set(small.archives) == set(wmt14.WMT14.archives)
     assert wmt14.WMT14.pairs == 4_520_620
     assert small.pairs == 9
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"archives": {"a.tgz": 1}}', '{"archives": {}}'])
+def test_a_damaged_stand_in_is_refused_in_one_line(tmp_path: Path, content: str) -> None:
+    (tmp_path / wmt14.STAND_IN_LIST).write_text(content)
+    with pytest.raises(UserError, match=r"stand-in.json is damaged \(.*standin --out") as error:
+        wmt14.stand_in(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("pairs", ["-3", "9"])
+def test_a_stand_in_of_too_few_pairs_is_refused(tmp_path: Path, pairs: str) -> None:
+    with pytest.raises(UserError, match=f"--pairs is {pairs}; expected 10 or more"):
+        standin.main(["--out", str(tmp_path / "out"), f"--pairs={pairs}"])
+    assert not (tmp_path / "out").exists()
 
 
 def test_from_archives_to_clean_text(small: wmt14.Corpus, tmp_path: Path) -> None:
