@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import fcntl
 import gzip
@@ -11,7 +10,7 @@ import shutil
 import signal
 import sys
 import zlib
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Iterator
 
@@ -113,7 +112,7 @@ def whole_files(*paths: Path) -> Iterator[list[IO[str]]]:
         ) from error
     finally:
         for stream in streams:
-            with contextlib.suppress(OSError):  # it may try, and fail, to write the rest again
+            with suppress(OSError):  # it may try, and fail, to write the rest again
                 stream.close()
         for part in temporary:
             part.unlink(missing_ok=True)

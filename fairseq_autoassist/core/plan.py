@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -75,6 +76,14 @@ class PlanSpec:
     max_passes: float = 0.0
     passes_before: float = 0.0
     abandoned: bool = False
+
+    @functools.cached_property
+    def tokens(self) -> tuple[int, int]:
+        """Of all source and of all target sentences, by which a data-bin is told from others."""
+        source, target = (
+            int(np.sum(sizes, dtype=np.int64)) for sizes in (self.source_sizes, self.target_sizes)
+        )
+        return source, target
 
     def __getstate__(self) -> dict[str, Any]:
         """Small, because sender and worker hold it several times over while it travels."""

@@ -121,7 +121,7 @@ def data_header(spec: PlanSpec) -> dict[str, Any]:
     return {
         "pairs": len(spec.source_sizes),
         "eligible pairs": len(spec.source_sizes if spec.eligible is None else spec.eligible),
-        "tokens": [int(np.sum(s, dtype=np.int64)) for s in (spec.source_sizes, spec.target_sizes)],
+        "tokens": list(spec.tokens),
     }
 
 

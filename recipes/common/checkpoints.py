@@ -27,7 +27,8 @@ def load(path: Path, mend: str) -> dict[str, Any]:
 
     def read() -> dict[str, Any]:
         state = checkpoint_utils.load_checkpoint_to_cpu(str(path))
-        return {**state, "model": state["model"]}
+        state["model"]
+        return state
 
     return _refused(read, path, mend)
 

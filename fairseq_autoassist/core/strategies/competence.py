@@ -35,7 +35,10 @@ class Competence(Strategy):
     def __init__(self, config: AutoAssistConfig, corpus: Corpus) -> None:
         super().__init__(config, corpus)
         self._sizes = corpus.source_sizes if config.competence_by == "length" else None
-        self._eligible = corpus.eligible
+        self._barred: np.ndarray | None = None  # not the ids: a byte a pair, where those are eight
+        if corpus.eligible is not None:
+            self._barred = np.ones(corpus.pairs, dtype=bool)
+            self._barred[corpus.eligible] = False
         self._easier: np.ndarray | None = None  # made when it is first needed
 
     @classmethod
@@ -84,11 +87,13 @@ class Competence(Strategy):
             difficulty = getattr(self.features, "rarity", None)
         if difficulty is None:
             raise ConfigError(f"{flag('competence-by')} rarity needs features, and there are none")
+        count = len(difficulty)
+        if self._barred is not None:  # behind all others, and then left out
+            difficulty = difficulty.astype(np.float32)
+            difficulty[self._barred] = np.inf
+            count -= int(self._barred.sum())
         # ties are broken by id, so that the allowed part grows evenly
-        if self._eligible is None:
-            order = np.argsort(difficulty, kind="stable")
-        else:
-            order = self._eligible[np.argsort(difficulty[self._eligible], kind="stable")]
+        order = np.argsort(difficulty, kind="stable")[:count]
         easier = np.zeros(len(difficulty), dtype=np.uint16)
         easier[order] = np.linspace(0, _STEPS, len(order)).astype(np.uint16)
         return easier
