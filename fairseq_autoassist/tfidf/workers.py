@@ -72,8 +72,8 @@ class Crew:
     ) -> Iterator[tuple[int, Any]]:
         from joblib import Parallel, delayed, parallel_config
 
-        own = self._name == "loky"
-        calls = (delayed(_numbered)(n, function, task, own) for n, task in enumerate(tasks))
+        parent = os.getpid() if self._name == "loky" else None
+        calls = (delayed(_numbered)(n, function, task, parent) for n, task in enumerate(tasks))
         try:
             with parallel_config(self._name, **self._options):
                 # One task at a time: each is long. Arguments are small: none needs a shared file.
@@ -91,10 +91,10 @@ class Crew:
 
 
 def _numbered(
-    number: int, function: Callable[..., Any], task: Task, own_process: bool
+    number: int, function: Callable[..., Any], task: Task, parent: int | None
 ) -> tuple[int, Any]:
-    if own_process:
-        _live_with_parent()
+    if parent is not None:
+        _live_with(parent)
     return number, function(*task)
 
 
@@ -162,15 +162,16 @@ def _loky(stack: ExitStack) -> Prepared:
 
 
 @functools.lru_cache(maxsize=None)  # once a process; joblib before 1.5 takes no initializer
-def _live_with_parent() -> None:
+def _live_with(parent: int) -> None:
     """Set up a worker process of this machine, so that it ends when the one that started it does.
 
-    Ctrl-C reaches every process of a terminal: that one answers it and ends the others. Where it
-    is killed itself, loky's processes would work on, then wait for minutes.
+    Which one that was it is told, since it may come to its first task as an orphan. Ctrl-C reaches
+    every process of a terminal: that one answers it and ends the others. Where it is killed itself,
+    loky's processes would work on, then wait for minutes.
     """
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 
 def _end_with(parent: int) -> None:

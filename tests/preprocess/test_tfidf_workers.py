@@ -227,6 +227,12 @@ def test_no_worker_outlives_the_build(tmp_path: Path, number: signal.Signals) ->
     assert leftovers([folder]) == [feature_folder(folder, "train", "de", "en")]
 
 
+def test_a_worker_that_comes_to_its_first_task_as_an_orphan_ends() -> None:
+    task = "import os, time; from fairseq_autoassist.tfidf.workers import _numbered"
+    gone = f"{task}; _numbered(0, time.sleep, (60,), os.getppid() + 1)"
+    assert subprocess.run([sys.executable, "-c", gone], cwd=ROOT, timeout=30).returncode == 1
+
+
 def test_a_killed_worker_is_one_line(tmp_path: Path) -> None:
     folder = write_data_bin(tmp_path / "bin", 60_000, vocabulary=1000)
     builder = started(folder)
