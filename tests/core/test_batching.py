@@ -129,6 +129,16 @@ def test_a_bucket_without_a_batch_is_emptied_at_the_end_of_a_pass():
     assert sum(len(batch) for batch in buckets.end_of_pass()) == 10
 
 
+def test_a_bucket_that_gave_a_batch_keeps_the_rest_over_the_end_of_a_pass():
+    """Emptied at every end, most buckets would give a small batch there, of more padding."""
+    sizes = np.full(22, 5)
+    buckets, _ = make_buckets(sizes, sizes, BatchLimits(None, 20, 1))
+    assert [len(batch) for batch in buckets.add(make_kept(np.arange(22)))] == [20]
+    assert buckets.end_of_pass() == [] and len(buckets) == 2
+    # none in the pass that follows
+    assert [len(batch) for batch in buckets.end_of_pass()] == [2]
+
+
 def test_refuses_a_state_with_another_number_of_buckets():
     source, target = make_sizes(400)
     small, _ = make_buckets(source, target, BatchLimits(max_tokens=100))
