@@ -139,8 +139,9 @@ class AutoAssistConfig:
     guard_pairs: int = _constant(
         2000,
         "uniformly kept pairs after which the Assistant is held against the majority class; "
-        "while it is no better nothing is shrunk, and after ten such verdicts in a row it has "
-        "failed, not counting those with nine tenths of the labels the same; 0: never",
+        "while it is no better nothing is shrunk (one that was better is doubted after three such "
+        "verdicts in a row), and after ten in a row it has failed, not counting those with nine "
+        "tenths of the labels the same; 0: never",
         "ours",
         low=0,
     )

@@ -17,6 +17,10 @@ from .plan import News
 CLEAN_REPORTS = 100
 # Verdicts in a row after which "no better than the majority class" is a failure.
 PATIENCE = 10
+# Verdicts in a row that it takes to doubt an Assistant that was found better before. The pairs of a
+# batch are of one length and their losses go together, so a verdict rests on fewer independent ones
+# than it counts: on documentation the majority class alone moved by 0.15 from one to the next.
+DOUBTS = 3
 # A verdict on labels of which more than this share are the same counts for none of these. At first
 # that is the rule: losses lie close together around T_k, or all below it while they fall faster.
 ONE_SIDED = 0.9
@@ -32,7 +36,9 @@ class Guard:
     def __init__(self, window: int) -> None:
         self.window = window
         self.useless = False
-        self.useless_verdicts = 0  # in a row
+        self.trusted = False  # found better since it was last called useless
+        self.doubts = 0  # verdicts against it in a row
+        self.useless_verdicts = 0  # those of them that count as a failure
         self.clean_reports_due = 0
         self._pairs = self._correct = self._positive = 0
 
@@ -76,12 +82,14 @@ class Guard:
         accuracy = self._correct / self._pairs
         majority = max(self._positive, self._pairs - self._positive) / self._pairs
         # one standard error of an accuracy at chance: luck is no skill
-        useless = accuracy <= majority + math.sqrt(0.25 / self._pairs)
+        doubtful = accuracy <= majority + math.sqrt(0.25 / self._pairs)
         found = f"accuracy {accuracy:.3f}, majority class {majority:.3f} on {self._pairs} pairs"
         self._pairs = self._correct = self._positive = 0
-        changed, self.useless = useless != self.useless, useless
-        counts = useless and majority <= ONE_SIDED
-        self.useless_verdicts = self.useless_verdicts + counts if useless else 0
+        self.doubts = self.doubts + 1 if doubtful else 0
+        useless = self.doubts >= (DOUBTS if self.trusted else 1)
+        changed, self.useless, self.trusted = useless != self.useless, useless, not useless
+        counts = doubtful and majority <= ONE_SIDED
+        self.useless_verdicts = self.useless_verdicts + counts if doubtful else 0
         if counts and self.useless_verdicts == PATIENCE:
             text = f"the Assistant is still no better than the majority class ({found}) after "
             return News(text + f"{PATIENCE} verdicts: not shrinking", bad=True)
@@ -105,6 +113,7 @@ class Guard:
     def merge(states: list[dict[str, Any]]) -> dict[str, Any]:
         """The verdict of most ranks, and a new count of evidence."""
         merged = dict.fromkeys(states[0], 0)
-        merged["useless"] = 2 * sum(s["useless"] for s in states) > len(states)
+        for verdict in ("useless", "trusted"):  # the latter not in older checkpoints
+            merged[verdict] = 2 * sum(s.get(verdict, False) for s in states) > len(states)
         merged["clean_reports_due"] = max(s["clean_reports_due"] for s in states)
         return merged

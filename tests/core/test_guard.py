@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fairseq_autoassist.core.guard import CLEAN_REPORTS, ONE_SIDED, PATIENCE, Guard
+from fairseq_autoassist.core.guard import CLEAN_REPORTS, DOUBTS, ONE_SIDED, PATIENCE, Guard
 
 
 def judge(guard, accuracy, positive=0.5, pairs=100):
@@ -19,7 +19,21 @@ def test_no_better_than_the_majority_is_useless_until_it_is_better():
     assert judge(guard, 0.54) is None  # within a standard error of luck
     assert judge(guard, 0.7).text.endswith(": shrinking") and guard.allows
     # what the majority class reaches counts, not one half
-    assert "not shrinking" in judge(guard, 0.7, positive=0.3).text
+    assert "not shrinking" in judge(Guard(100), 0.7, positive=0.3).text
+
+
+def test_one_that_was_better_is_doubted_only_after_several_verdicts_in_a_row():
+    guard = Guard(100)
+    judge(guard, 0.7)
+    for _ in range(5):  # never so many in a row
+        assert not any(judge(guard, 0.5) for _ in range(DOUBTS - 1)) and guard.allows
+        assert judge(guard, 0.7) is None
+    news = [judge(guard, 0.5) for _ in range(DOUBTS)]
+    assert not any(news[:-1]) and "not shrinking" in news[-1].text and not guard.allows
+    judge(guard, 0.7)  # trusted again, also after a restart
+    resumed = Guard(100)
+    resumed.load_state_dict(guard.state_dict())
+    assert judge(resumed, 0.5) is None and resumed.allows
 
 
 def test_a_slow_start_is_no_failure_but_ten_verdicts_in_a_row_are():
@@ -58,6 +72,8 @@ def test_of_several_ranks_the_verdict_of_most_counts_and_the_longest_wait():
     useless = {"useless": True, "useless_verdicts": 4}
     assert not merged(useless, useless, {}).allows
     assert merged(useless, {}, {}).allows
+    doubted = merged(useless, {}, {}), merged({"trusted": True}, {"trusted": True}, {})
+    assert [judge(guard, 0.5) is None for guard in doubted] == [False, True]
     waiting = merged({"clean_reports_due": 7}, {}, {"clean_reports_due": 3})
     assert waiting.clean_reports_due == 7 and not waiting.allows
 
