@@ -21,11 +21,12 @@ from recipes.compare.significance import SAMPLES, bootstrap
 
 READING = """Budgets are shares of the full number of updates; each run's schedule ends with its own
 budget. "x" is a ratio to uniform 1.00, plain training over the full budget. Intervals are 95% t
-intervals over seeds, of differences paired by seed. Non-inferior: the interval of the difference
-to uniform 1.00 lies above -0.3 BLEU. Losses are in nats per token, not smoothed; "slice" is held
-out of training. Times are compared only between runs on one device with the same threads, jobs side
-by side and tuning of the environment; those of runs that shared a GPU depend on how many others
-there were, and no verdict rests on them."""
+intervals over seeds, of differences paired by seed: over the seeds that both have. All other
+figures are means over a row's own seeds, which may be others than another row's. Non-inferior: the
+interval of the difference to uniform 1.00 lies above -0.3 BLEU. Losses are in nats per token, not
+smoothed; "slice" is held out of training. Times are compared only between runs on one device with
+the same threads, jobs side by side and tuning of the environment; those of runs that shared a GPU
+depend on how many others there were, and no verdict rests on them."""
 REACHING = """Tokens and time until the mean curve over seeds, smoothed to be rising and straight
 between marks, reaches the final BLEU of uniform 1.00; ratios to its whole run."""
 BY_TOKENS = """BLEU of the mean curve over seeds, straight between marks, at millions of target
@@ -71,7 +72,8 @@ def section_parts(section: Section, corpora: Path | None, out: Path) -> list[str
     files, unlisted = examples.write(section, corpora, out)
     words = (
         f"sacreBLEU's paired bootstrap ({SAMPLES} resamples) of the test set, each seed by itself: "
-        f"two seeds are no two test sets. p is one-sided; better, worse: seeds with p < "
+        f"two seeds are no two test sets. p is sacreBLEU's: below 0.05 that of a one-sided test, "
+        f"above it up to a third lower (0.21 stands for 0.31). Better, worse: seeds with p < "
         f"{tables.ALPHA}, two-sided {2 * tables.ALPHA:g}."
     )
     parts = [f"## {section.title}"]
