@@ -63,7 +63,9 @@ def preprocess_command(options: argparse.Namespace, folder: Path) -> list[str]:
 def _lines(path: Path) -> int:
     """How many lines fairseq-preprocess will find."""
     if not path.is_file():
-        raise UserError(f"found no {path}; expected encoded text: run `preprocess.spm encode`")
+        raise UserError(
+            f"found no {path}; expected encoded text: run `python -m preprocess.spm encode`"
+        )
     count, last = 0, b"\n"
     with open(path, "rb") as stream:
         while block := stream.read(1 << 24):

@@ -94,15 +94,20 @@ def _refusal(inputs: list[Path], vocab: int, reason: str) -> UserError:
     return UserError(f"SentencePiece failed ({reason}); is there room on the disk of --model?")
 
 
+def _train(model: Path) -> str:
+    prefix = model.with_suffix("") if model.suffix == ".model" else model
+    return f"`python -m preprocess.spm train --input TEXT ... --model {prefix}`"
+
+
 def load(model: Path) -> sentencepiece.SentencePieceProcessor:
     """Load a model; a missing or damaged file is refused in one line."""
     if not model.is_file():
-        raise UserError(f"found no SentencePiece model {model}; run `preprocess.spm train` first")
+        raise UserError(f"found no SentencePiece model {model}; make it with {_train(model)}")
     try:
         return sentencepiece.SentencePieceProcessor(model_file=str(model))
     except (RuntimeError, OSError) as error:
         raise UserError(
-            f"{model} is not a SentencePiece model; run `preprocess.spm train` again"
+            f"{model} is not a SentencePiece model; make it anew with {_train(model)}"
         ) from error
 
 

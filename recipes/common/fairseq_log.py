@@ -73,7 +73,10 @@ def numbers(raw: Mapping[str, object], prefix: str) -> Values:
 
 
 def read(path: Path) -> Log:
-    """Read a log file; one without a single training report is refused."""
+    """Read a log file; one that is not there or has no training report is refused."""
+    expected = f"expected the log of a run with `--log-format json --log-file {path}"
+    if not path.is_file():
+        raise UserError(f"found no {path}; {expected}`: train first")
     log = Log()
     for line in read_lines(path):
         if not line.startswith("{"):
@@ -86,8 +89,8 @@ def read(path: Path) -> Log:
             log.add(raw)
     if not log.inner:
         raise UserError(
-            f"{path} holds no training report; expected the log of a run with `--log-format json "
-            f"--log-file {path} --log-interval N` and N below the number of updates"
+            f"{path} holds no training report; {expected} --log-interval N` and N below the number "
+            f"of updates"
         )
     return log
 

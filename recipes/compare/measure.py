@@ -121,7 +121,8 @@ class Judge:
         count = len(self.references[subset])
         if set(pieces) != set(range(count)):
             raise UserError(
-                f"{subset}: translated {len(pieces)} of {count} sentences; expected all: are the "
-                f"text and the data-bin of one preparation? run `recipes.compare.prepare` again"
+                f"{subset}: translated {len(pieces)} of {count} sentences; expected all, from the "
+                f"text and data-bin of one preparation: run `python -m recipes.compare.prepare` "
+                f"again"
             )
         return decode(self.spm, [pieces[number] for number in range(count)])

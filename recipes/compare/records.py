@@ -210,5 +210,6 @@ def load(paths: Sequence[Path]) -> list[Record]:
         elif not records[twins[0]].folder.is_dir():  # a collected record has no folder: prefer
             records[twins[0]] = record  # the one with hypotheses beside it
     if not records:
-        raise UserError(f"no record in {', '.join(map(str, paths))}: run `recipes.compare.run`")
+        where = ", ".join(map(str, paths))
+        raise UserError(f"no record in {where}: run `python -m recipes.compare.run`")
     return records

@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 
 from preprocess.spm import decode
-from preprocess.text import read_lines
+from preprocess.text import UserError, read_lines
 from recipes.common.score import hypotheses, report, run_generate, score
 
 BEAM = 5
@@ -30,9 +30,15 @@ def generate_command(data_bin: Path, checkpoint: Path) -> list[str]:
 
 def evaluate(data: Path, run: Path) -> None:
     """Translate, detokenise, score; writes generate.txt, hypotheses.txt and scores.json."""
-    references = list(read_lines(data / "text" / "test.de"))
+    text, checkpoint = data / "text" / "test.de", run / "checkpoint_best.pt"
+    prepare = f"python -m recipes.multi30k.prepare --out {data}"
+    train = f"recipes/multi30k/train.sh {data / 'data-bin'} {run}"
+    for path, maker in ((text, prepare), (checkpoint, train)):
+        if not path.is_file():
+            raise UserError(f"found no {path}; expected what this leaves there: run `{maker}`")
+    references = list(read_lines(text))
     output = run / "generate.txt"
-    command = generate_command(data / "data-bin", run / "checkpoint_best.pt")
+    command = generate_command(data / "data-bin", checkpoint)
     run_generate(command, output, len(references))
     translations = decode(data / "spm.model", hypotheses(output, len(references)))
     report(score(translations, references), translations, run)

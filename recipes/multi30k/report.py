@@ -35,6 +35,11 @@ def minutes(seconds: float | None) -> str:
 
 def load_scores(path: Path) -> dict[str, dict[str, str]]:
     """Read what evaluate.py wrote: metric -> score and signature."""
+    if not path.is_file():
+        raise UserError(
+            f"found no {path}; expected the scores of a run: run `python -m "
+            f"recipes.multi30k.evaluate --data DATA --run {path.parent}`"
+        )
     try:
         return dict(json.loads("\n".join(read_lines(path))))
     except ValueError as error:

@@ -40,13 +40,13 @@ def budget(data_bin: Path, target_tokens: int, max_tokens: int, batches: int) ->
     """Count the batches of plain training.
 
     Args:
-        data_bin: folder of fairseq-preprocess
+        data_bin: OUT/VOCAB/data-bin of prepare.py
         target_tokens: to train on in all
         max_tokens: of a rank's batch, padding included
         batches: ranks times --update-freq
 
     Raises:
-        UserError: there are no training pairs, or they make no batch
+        UserError: there is no data-bin, or its pairs make no batch
     """
     sizes, groups = _fairseq_batches(data_bin, max_tokens)
     if not groups:
@@ -68,7 +68,8 @@ def _fairseq_batches(data_bin: Path, max_tokens: int) -> tuple[np.ndarray, list[
         if not path.is_file() or not Path(f"{prefix}.idx").is_file():
             raise UserError(
                 f"found no {path.name} and {prefix.name}.idx in {data_bin}; expected a data-bin: "
-                f"run `python -m recipes.wmt14_en_de.prepare`"
+                f"run `python -m recipes.wmt14_en_de.prepare --vocab {data_bin.parent.name} "
+                f"--out {data_bin.parent.parent}`"
             )
         dictionary = Dictionary.load(str(path))
         side = data_utils.load_indexed_dataset(str(prefix), dictionary, "mmap")

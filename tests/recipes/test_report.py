@@ -135,6 +135,8 @@ def test_plain_run_has_losses_only_and_says_so(tmp_path: Path) -> None:
 
 
 def test_log_without_reports(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r"found no .*train.log; expected the log of a run with"):
+        report.main(["--run", str(tmp_path)])
     (tmp_path / "train.log").write_text(HEAD)
     with pytest.raises(SystemExit, match="holds no training report; expected"):
         report.main(["--run", str(tmp_path)])
@@ -142,6 +144,9 @@ def test_log_without_reports(tmp_path: Path) -> None:
 
 def test_damaged_scores(tmp_path: Path) -> None:
     run = write_run(tmp_path, aa=True)
+    (run / "scores.json").unlink()
+    with pytest.raises(SystemExit, match=f"recipes.multi30k.evaluate --data DATA --run {run}`"):
+        report.main(["--run", str(run)])
     (run / "scores.json").write_text("{")
     with pytest.raises(SystemExit, match="is not JSON"):
         report.main(["--run", str(run)])

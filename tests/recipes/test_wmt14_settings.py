@@ -57,6 +57,8 @@ def test_a_baseline_differs_in_the_plugins_flags_alone(
 def test_the_budget_is_what_fairseqs_batches_hold(
     data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    with pytest.raises(SystemExit, match=rf"prepare --vocab joint --out {data / 'absent'}`"):
+        budget(data / "absent" / "joint" / "data-bin", 100_000, 500, 8)
     bin_folder = data / "paper" / "data-bin"
     found = budget(bin_folder, 100_000, 500, 8)
     tokens = sum(len(target.split()) + 1 for _, target in multi30k_pairs("train", 203))
