@@ -5,32 +5,24 @@ from __future__ import annotations
 import atexit
 import functools
 import gzip
-import json
 import os
 import shutil
 import struct
-import subprocess
-import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Sequence, Tuple
 
 import numpy as np
 import pytest
 
+from tests.support.recording import preprocess_in_child
+from tests.support.server import server
+
 Pairs = Sequence[Tuple[str, str]]
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE, TARGET = "en", "de"
-TIMEOUT = 180  # seconds for fairseq-preprocess; importing torch takes most of what it needs
-
-# One interpreter for all jobs, because each would import torch anew.
-_DRIVER = """
-import json, sys
-from fairseq import options
-from fairseq_cli import preprocess
-for argv in json.load(sys.stdin):
-    preprocess.main(options.get_preprocessing_parser().parse_args(argv))
-"""
+TIMEOUT = 180  # seconds for fairseq-preprocess, on a busy machine and with the server's start
 
 
 def data_folder() -> Path:
@@ -63,18 +55,19 @@ def write_text(prefix: Path, pairs: Pairs) -> Path:
 
 
 def preprocess(jobs: Sequence[Sequence[object]]) -> None:
-    """Run fairseq-preprocess with each of the argument lists, in one subprocess."""
+    """Run fairseq-preprocess with each of the argument lists, in one process."""
     common = ["--source-lang", SOURCE, "--target-lang", TARGET, "--workers", "1"]
-    argvs = [common + [str(word) for word in job] for job in jobs]
-    done = subprocess.run(
-        [sys.executable, "-c", _DRIVER],
-        input=json.dumps(argvs),
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
+    words = [common + [str(word) for word in job] for job in jobs]
+    output = session_folder() / f"preprocess-{time.monotonic_ns()}"
+    process = server().Process(
+        target=preprocess_in_child, args=(words, str(output), dict(os.environ))
     )
-    if done.returncode:
-        raise RuntimeError(f"fairseq-preprocess failed: {done.stdout[-2000:]}{done.stderr[-4000:]}")
+    process.start()
+    process.join(TIMEOUT)
+    if process.exitcode != 0:
+        process.kill()
+        said = output.read_text(errors="replace")[-4000:] if output.exists() else ""
+        raise RuntimeError(f"fairseq-preprocess failed with status {process.exitcode}: {said}")
 
 
 def make_data_bin(folder: Path, train: Pairs, valid: Pairs = (), *arguments: object) -> Path:

@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import sys
+from typing import Any
 
 OOM_EVERY = "AUTOASSIST_TEST_OOM_EVERY"  # every so many-th training step runs out of memory
 
@@ -36,14 +37,8 @@ def run_in_child(program: str, words: list[str], folder: str, record: bool, envi
     import torch
 
     torch.set_num_threads(1)
-    descriptor = os.open(os.path.join(folder, "output"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    for stream in (1, 2):
-        os.dup2(descriptor, stream)
-    sys.stdout = os.fdopen(1, "w", buffering=1)
-    sys.stderr = os.fdopen(2, "w", buffering=1)
-    module = importlib.import_module(program)  # sets logging up, unless the server has done it
-    for handler in logging.getLogger().handlers:
-        handler.setStream(sys.stdout)
+    _write_to(os.path.join(folder, "output"))
+    module = _imported(program)
     if "pytorch_ddp" in words:
         _ddp_on_cpu()
     if record:
@@ -53,6 +48,34 @@ def run_in_child(program: str, words: list[str], folder: str, record: bool, envi
         torch.use_deterministic_algorithms(True, warn_only=True)
     sys.argv = [program, *words]
     module.cli_main()
+
+
+def preprocess_in_child(jobs: list[list[str]], output: str, environ: dict) -> None:
+    """Run fairseq-preprocess with each of the argument lists, its output going to a file."""
+    os.environ.clear()
+    os.environ.update(environ)
+    _write_to(output)
+    module = _imported("fairseq_cli.preprocess")
+    from fairseq import options
+
+    for words in jobs:
+        module.main(options.get_preprocessing_parser().parse_args(words))
+
+
+def _write_to(path: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for stream in (1, 2):
+        os.dup2(descriptor, stream)
+    sys.stdout = os.fdopen(1, "w", buffering=1)
+    sys.stderr = os.fdopen(2, "w", buffering=1)
+
+
+def _imported(program: str) -> Any:
+    """One of fairseq's command-line entries, which logs to the standard output of now."""
+    module = importlib.import_module(program)  # sets logging up, unless the server has done it
+    for handler in logging.getLogger().handlers:
+        handler.setStream(sys.stdout)
+    return module
 
 
 def _ddp_on_cpu() -> None:

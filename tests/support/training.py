@@ -21,6 +21,7 @@ from typing import Iterator, Sequence
 from tests.support.corpus import ROOT, multi30k_data_bin, session_folder
 from tests.support.processes import children
 from tests.support.recording import run_in_child
+from tests.support.server import has_gpu, server
 
 TIMEOUT = 120.0
 USER_DIR = str(ROOT / "fairseq_autoassist")
@@ -79,24 +80,17 @@ def copy_data_bin(folder: Path, **sizes: int) -> Path:
 
 
 @functools.lru_cache(maxsize=None)
-def _server() -> multiprocessing.context.ForkServerContext:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["fairseq_cli.train", "fairseq_cli.hydra_train"])
-    return context
-
-
-@functools.lru_cache(maxsize=None)
 def gpu_context() -> multiprocessing.context.BaseContext:
     """What to start runs on a GPU with: the server, unless its imports touched CUDA.
 
     A process forked after that cannot use the GPU, and runs are started anew, which takes longer.
     """
-    probe = _server().Process(target=_touch_gpu)
+    probe = server().Process(target=_touch_gpu)
     probe.start()
     probe.join(TIMEOUT)
     usable = probe.exitcode == 0
     probe.kill()
-    return _server() if usable else multiprocessing.get_context("spawn")
+    return server() if usable else multiprocessing.get_context("spawn")
 
 
 def _touch_gpu() -> None:
@@ -141,7 +135,7 @@ class Process:
         self.folder = session_folder() / f"run-{time.monotonic_ns()}"
         self.folder.mkdir()
         words = [str(word) for word in arguments]
-        context = _server() if "--cpu" in words or not _has_gpu() else gpu_context()
+        context = server() if "--cpu" in words or not has_gpu() else gpu_context()
         self._process = context.Process(
             target=run_in_child, args=(program, words, str(self.folder), record, dict(os.environ))
         )
@@ -218,12 +212,6 @@ def _json_lines(path: Path) -> list[dict]:
         return []
     # the last line may be half-written
     return [json.loads(line) for line in path.read_text().split("\n")[:-1]]
-
-
-def _has_gpu() -> bool:
-    import torch
-
-    return torch.cuda.is_available()
 
 
 def one_after_another(run: Run) -> bool:
