@@ -25,9 +25,14 @@ from fairseq_autoassist.core.planner import Planner
 from fairseq_autoassist.errors import ConfigError
 from fairseq_autoassist.plugin.config import TranslationAutoAssistConfig
 from fairseq_autoassist.plugin.dataset import EpochSampler, rows_to_positions
-from fairseq_autoassist.plugin.iterator import Loader, prefetched_batches
+from fairseq_autoassist.plugin.iterator import (
+    AutoAssistEpochIterator,
+    Loader,
+    prefetched_batches,
+)
 from fairseq_autoassist.plugin.losses import LossMailbox
-from fairseq_autoassist.plugin.shards import _whole_updates
+from fairseq_autoassist.plugin.ranks import Ranks
+from fairseq_autoassist.plugin.shards import Shards, _whole_updates
 from fairseq_autoassist.tfidf.binarized import BinarizedSide
 from tests.support.corpus import multi30k_data_bin
 from tests.support.planning import make_spec
@@ -202,6 +207,8 @@ def test_a_loader_that_reads_far_ahead_gets_a_lag_that_lasts():
     for workers, buffer, update_freq in ((16, 20, (4,)), (0, 20, (1, 16)), (1, 20, (8, 2))):
         held = prefetched_batches(workers, buffer) + 2 * max(update_freq)
         assert Loader(workers, buffer, update_freq).lag > held > 32
+    # --update-freq 4,2: the last one stays in force
+    assert [Loader(0, 0, (4, 2)).update_freq_of(epoch) for epoch in (1, 2, 3)] == [4, 2, 2]
 
 
 def test_a_loader_that_is_never_let_go_of_does_not_keep_its_run():
@@ -242,6 +249,24 @@ def test_an_epoch_follows_the_keep_rate():
     assert whole == 1000
     assert epoch_length(spec, progress._replace(keep_rate=0.4), 1) == 400
     assert epoch_length(spec, progress._replace(keep_rate=0.0001), 8) == 8
+    assert epoch_length(spec, progress._replace(passes=3.25), 1) == 750  # to the end of the pass
+    # of each of four ranks, and of the pairs that may be trained on
+    four = dataclasses.replace(spec, world_size=4)
+    short = dataclasses.replace(spec, eligible=np.arange(5000))
+    for part in (four, short):
+        assert epoch_length(part, progress, 1) == 250
+        assert stock_batches(part) == pytest.approx(stock_batches(spec) / 4, rel=0.02)
+        assert epoch_length(part, None, 1) == pytest.approx(
+            epoch_length(spec, None, 1) / 4, rel=0.02
+        )
+
+
+def test_the_iterators_epochs_follow_what_was_trained_on():
+    spec, loader = make_spec(20_000), Loader(0, 0, (1,))
+    words = (None, spec, 1, loader, Shards(), Ranks(0, 1), lambda: None)
+    iterator = AutoAssistEpochIterator(*words)
+    iterator._progress = Progress(3.0, 0.4, Totals(batches=3000, batched=60_000))
+    assert iterator._agreed_length() == 400
 
 
 @pytest.mark.parametrize("update_freq", [1, 2, 3, 4])

@@ -188,17 +188,20 @@ def test_updates_are_counted_over_data_bins_also_on_other_ranks():
         shards = Shards()
         planner = planner_of("uniform", rank=rank, world_size=2)
         train(planner, 30)
-        progress = [1.0, 1.0, list(planner._totals)]
+        progress = [1.0 + rank, 1.0 - rank / 2, list(planner._totals)]
         state = {"trained": 30, "planner": planner.state_dict()}
         shards._states[0] = {"exchange": state, "progress": progress}
         states.append(shards.own(None, None, spec))
-    header = Shards().saved(spec, 0, 0, states)
-    for world_size in (1, 4):
+    header = Shards().saved(spec, 4, 10, states)
+    # six micro-batches of two ranks are left of the epoch
+    for world_size, length in ((1, 4 + 12), (4, 4 + 3)):
         shards = Shards()
         shards.current = 1
         ranks = Ranks(0, world_size)
-        shards.load({**header, "shard": 1}, spec, ranks, 1)
+        epoch = shards.load({**header, "shard": 1}, spec, ranks, 1)
+        assert epoch == {"offset": 4, "length": length}
         assert shards.trained_elsewhere == 30
+        assert shards._states[0]["progress"][:2] == [1.5, 0.75]
 
 
 def test_epochs_before_the_plugin_outlast_data_bins_and_checkpoints():
