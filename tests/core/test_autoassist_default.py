@@ -8,7 +8,7 @@ from fairseq_autoassist.config import PAPERS_RULE, AutoAssistConfig
 from fairseq_autoassist.core.strategies import Corpus, Report, build_strategy
 from fairseq_autoassist.core.utility import Band, labels
 from tests.support.planning import make_sizes
-from tests.support.strategies import PAIRS, RareFeatures, teach
+from tests.support.strategies import PAIRS, RareFeatures, corpus_of, teach
 
 IDS = np.arange(PAIRS)
 FAST = {"gamma_decay": 0.95, "guard_pairs": 0}
@@ -73,3 +73,18 @@ def test_while_the_loss_falls_faster_than_the_threshold_nothing_is_skipped_by_de
     teach(strategy, 200, losses=three_kinds)  # then pairs part, and it is allowed to act
     learned, useful, hopeless = kept_by_kind(strategy)
     assert strategy.guard.allows and useful > 0.8 > 0.5 > max(learned, hopeless)
+
+
+def test_the_guard_judges_by_the_uniform_slice():
+    strategy = build_strategy(AutoAssistConfig(guard_pairs=100), corpus_of())
+    uniform = IDS[:40] < 9
+    for _ in range(2):
+        strategy.observe(Report(IDS[:40], three_kinds(IDS[:40]), uniform))
+    assert strategy.guard.state_dict()["_pairs"] == 18
+
+
+def test_the_last_loss_is_remembered_in_multiples_of_the_threshold():
+    strategy = build_strategy(AutoAssistConfig(extra_features="loss"), corpus_of())
+    losses = np.array([1.0, 2.0, 3.0, 6.0], np.float32)  # T_k is their mean, 3
+    strategy.observe(Report(IDS[:4], losses, np.ones(4, bool)))
+    np.testing.assert_allclose(strategy.extra.memory.of(IDS[:4]), losses / 3.0, rtol=1e-3)

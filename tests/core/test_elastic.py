@@ -3,6 +3,7 @@
 from collections import Counter
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -88,15 +89,24 @@ def test_no_kept_pair_is_lost_or_doubled(worlds, steps):
 def test_the_mean_of_assistants():
     planners = []
     for rank in range(2):
-        spec = make_spec(strategy="autoassist", rank=rank, world_size=2, gamma_decay=0.9)
+        spec = make_spec(
+            strategy="autoassist", rank=rank, world_size=2, gamma_decay=0.9, intercept=True
+        )
         planners.append(Planner(spec, planted()))
         train(planners[-1], 40 + 20 * rank)
     states = [planner.strategy.state_dict() for planner in planners]
     merged = strategy_class("autoassist").merge(states)
     weights = [planner.strategy.assistant.weights for planner in planners]
     np.testing.assert_allclose(merged["assistant"]["direction"], np.mean(weights, axis=0), 1e-6)
+    intercepts = [planner.strategy.assistant.intercept for planner in planners]
+    assert merged["assistant"]["intercept"] == pytest.approx(np.mean(intercepts))
+    assert intercepts[0] != intercepts[1]
     assert merged["threshold"] == np.mean([s["threshold"] for s in states])
     target = Planner(make_spec(strategy="autoassist"), planted())
     target.strategy.load_state_dict(merged)
     expected = np.mean([planner.strategy.gamma for planner in planners])
     np.testing.assert_allclose(target.strategy.gamma, expected)
+    exchanges = [{"trained": 9, "planner": planner.state_dict()} for planner in planners]
+    rates = [planner.state_dict()["keep_rate"] for planner in planners]
+    found = redistribute(exchanges, "autoassist", 0, 1)["planner"]["keep_rate"]
+    assert found == pytest.approx(np.mean(rates)) and rates[0] != rates[1]

@@ -58,6 +58,12 @@ def test_quantiles_are_of_what_is_known():
         )
 
 
+def test_quantiles_of_many_pairs_are_of_a_sample_spread_over_all(monkeypatch):
+    monkeypatch.setattr("fairseq_autoassist.core.memory._SAMPLE", 10)
+    memory = memory_of((np.arange(100), np.arange(100)), pairs=100)
+    assert memory.quantile(0.5) == pytest.approx(45, abs=5) and memory.quantile(1.0) >= 90
+
+
 def test_a_state_of_other_data_is_refused():
     with pytest.raises(ValueError, match="losses of 5 pairs, the data has 6.*other data"):
         LossMemory(6).load_state_dict(LossMemory(5).state_dict())

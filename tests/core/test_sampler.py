@@ -100,6 +100,20 @@ def test_refuses_a_position_in_another_stream():
     for other in (Stream(101, 3), Stream(100, 4), Stream(100, 3, rank=0, world_size=2)):
         with pytest.raises(ValueError, match="saved with"):
             other.load_state_dict(state)
+    with pytest.raises(ValueError, match="saved with eligible 100, this run has eligible 99"):
+        Stream(100, 3, eligible=np.arange(99)).load_state_dict(state)
+    first, second = (Stream(100, 3, rank=rank, world_size=2) for rank in range(2))
+    with pytest.raises(ValueError, match="saved with rank 0, this run has rank 1"):
+        second.load_state_dict(first.state_dict())
+
+
+def test_passes_are_counted_in_a_ranks_share():
+    stream = Stream(120, 3, rank=1, world_size=3)
+    found = []
+    for _ in range(6):
+        stream.take(10)
+        found.append(stream.passes)
+    assert found == [0.25, 0.5, 0.75, 1.0, 1.25, 1.5]
 
 
 def test_ids_above_two_to_the_24_are_exact():

@@ -62,7 +62,6 @@ class AutoAssist(Strategy):
         self.positive_sum = 0.0  # average of the label, starting at 0
         self.average_weight = 0.0  # what both would be, had every report held 1
         self.effective = 1.0  # effective share of the sample, of the last chunk weighted
-        self.not_finite = 0
         self._mean_probability = 1.0
 
     @classmethod
@@ -123,7 +122,6 @@ class AutoAssist(Strategy):
         """T_k, then labels, then the accuracy of the Assistant as it was, then eq. (5)."""
         finite = np.isfinite(report.losses)
         bad = int(len(finite) - finite.sum())
-        self.not_finite += bad
         self._say(self.guard.check_losses(bad))
         if bad:
             report = Report(report.ids[finite], report.losses[finite], report.uniform[finite])
@@ -166,7 +164,7 @@ class AutoAssist(Strategy):
 
     def state_dict(self) -> dict[str, Any]:
         """phi, T_k, gamma_k, the guard's evidence and counters, and losses where they count."""
-        names = ("threshold", "not_finite", "effective", *_AVERAGES)
+        names = ("threshold", "effective", *_AVERAGES)
         state: dict[str, Any] = {name: getattr(self, name) for name in names}
         state["assistant"] = self.assistant.state_dict()
         state["guard"] = self.guard.state_dict()
@@ -201,7 +199,6 @@ class AutoAssist(Strategy):
         return {
             **merged,
             "threshold": float(np.mean(thresholds)) if thresholds else None,
-            "not_finite": sum(s["not_finite"] for s in states),
             "effective": float(np.mean([s.get("effective", 1.0) for s in states])),
             "assistant": Assistant.merge([s["assistant"] for s in states]),
             "guard": Guard.merge([s["guard"] for s in states]),
