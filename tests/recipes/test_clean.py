@@ -34,6 +34,8 @@ def run_on(folder: Path, source: str, target: str) -> list[str]:
         ("a " * 30, "b " * 10, None),
         ("a " * 31, "b " * 10, "length ratio"),
         ("b " * 10, "a " * 31, "length ratio"),
+        ("a " * 8, "b b", "length ratio"),
+        ("a " * 7, "b b", None),
         ("a", "b b b b b", None),  # short ones are no evidence
     ],
 )
@@ -102,7 +104,9 @@ def test_of_what_is_not_utf8_its_first_bytes_say_what_it_is(tmp_path: Path) -> N
         with pytest.raises(SystemExit, match=f"text is not UTF-8 .*{advice}"):
             list(read_lines(tmp_path / "text"))
     (tmp_path / "text").write_text("one\ntwo\n", encoding="utf-8-sig")  # begins with a BOM
-    assert list(read_lines(tmp_path / "text")) == ["one", "two"]
+    (tmp_path / "text.gz").write_bytes(gzip.compress((tmp_path / "text").read_bytes()))
+    for name in ("text", "text.gz"):
+        assert list(read_lines(tmp_path / name)) == ["one", "two"]
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:

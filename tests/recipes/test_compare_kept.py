@@ -47,6 +47,8 @@ def test_drift_is_of_the_pairs_between_two_marks(kept: Kept) -> None:
 def test_counts_beyond_a_byte(kept: Kept) -> None:
     rows = np.array([(1, 1, 0)] * 300 + [(1, 1, 2)], TRAINED)
     assert Kept(rows, kept.pairs).counts().tolist() == [300, 0, 1, 0]
+    counts = Kept(np.zeros(70_000, TRAINED), kept.pairs).counts()  # all of pair 0
+    assert counts.tolist() == [65_535, 0, 0, 0] and counts.dtype == np.uint16
 
 
 def test_counts_and_labels(kept: Kept, tmp_path: Path) -> None:

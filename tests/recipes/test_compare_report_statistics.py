@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,9 @@ def test_one_lucky_mark_does_not_reach_the_target() -> None:
     found = reach(cell, uniform)
     assert (found.target, found.tokens, found.wall) == (30, None, None)
     assert (found.seeds, found.best) == (0, 29)
+    falling = record("paper", bleu=(10, 31, 21, 23))  # rising: 10, 25, 25, 25
+    uniform, cell = grouped(base, falling)[0].cells
+    assert reach(cell, uniform).best == 25
 
 
 def test_reaching_the_baselines_end() -> None:
@@ -189,6 +193,9 @@ def test_the_bar() -> None:
     assert good.cell.name == "paper 0.70"
     assert (good.tokens, good.wall) == pytest.approx((0.7, 0.7))
     assert (good.non_inferior, good.saves, good.over_random) == (True, True, True)
+    # at most 0.70 of the tokens and 0.75 of the time, less what batches round
+    for tokens, wall, saves in ((0.704, 0.754, True), (0.706, 0.7, False), (0.7, 0.756, False)):
+        assert replace(good, tokens=tokens, wall=wall).saves is saves
     # mean difference -0.2, interval -0.2 -+ 0.12: reaches below -0.3
     bad = answers(grouped(*bar_records("multi30k", -0.3))[0])[1]
     assert (bad.non_inferior, bad.saves, bad.over_random) == (False, False, True)
@@ -227,6 +234,11 @@ def test_the_longest_runs_are_judged() -> None:
     longer = [doubled(r) for r in bar_records("multi30k", -1.0) if r["seed"] < 3]
     ((_, answer),) = judge(grouped(*bar_records("multi30k", 0.1), *longer), "paper", "transformer")
     assert answer.section.updates == 2000 and answer.non_inferior is False
+    # of one length on two devices those of more runs
+    few = [{**r, "device": "gpu B"} for r in bar_records("multi30k", -1.0) if r["seed"] < 3]
+    for made in ([*few, *bar_records("multi30k", 0.1)], [*bar_records("multi30k", 0.1), *few]):
+        ((_, answer),) = judge(grouped(*made), "paper", "transformer")
+        assert answer.non_inferior is True
 
 
 def test_the_budget_that_is_judged() -> None:

@@ -20,6 +20,7 @@ from recipes.compare.splits import (
     distinct,
     finish,
     majority,
+    shuffled,
 )
 from tests.support.corpus import data_folder
 
@@ -29,6 +30,10 @@ CORPORA = {
     "msdocs": (data.MSDOCS, 203968),
     "noisy": (data.PARACRAWL, 36014),
 }
+
+
+# of 8, by stream
+DRAWN = [[5, 0, 1, 4, 2, 7, 6, 3], [3, 4, 5, 7, 6, 0, 1, 2], [1, 3, 0, 4, 5, 7, 6, 2]]
 
 
 def pairs(*sources: str) -> list[Pair]:
@@ -60,6 +65,11 @@ def test_real_corpora(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         assert (len(splits.valid), len(splits.test)) == (1014, 1000)
     assert_no_leak(splits)
     assert len(splits.slice) == 1000
+    for clean in (True, False):  # of the noisy corpus, the labelled pairs come from elsewhere
+        part = [pair for pair in splits.train if (pair.label == "clean") is clean]
+        german = [sum(" und " in pair[side] for pair in part) for side in (0, 1)]
+        assert german[1] > 3 * german[0] or not part, "the target side is the German one"
+    assert ("length ratio" in splits.dropped) == (name in ("multi30k", "tatoeba"))
     if name == "msdocs":
         measured = [*splits.valid, *splits.test]
         assert len(measured) == 2000
@@ -69,6 +79,11 @@ def test_real_corpora(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if name == "noisy":
         labels = Counter(pair.label for pair in splits.train)
         assert labels["clean"] > 27_000 and labels["mixed"] > 300 and labels["A"] > 400
+
+
+def test_the_draws_are_part_of_the_experiment() -> None:
+    """Another permutation would put other sentences into the sets that results are published of."""
+    assert [shuffled(8, stream).tolist() for stream in range(3)] == DRAWN
 
 
 def test_all_translations_of_a_sentence_stay_together() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -34,3 +35,6 @@ def test_scores_carry_their_signature() -> None:
     assert scores["BLEU"]["score"] == pytest.approx(100)
     assert "tok:13a" in str(scores["BLEU"]["signature"])
     assert "nc:6" in str(scores["chrF2"]["signature"])
+    # four words of seven, all of them right: taken for the reference they would give 41
+    half = score(["Ein Mann schläft auf"], text[:1])
+    assert half["BLEU"]["score"] == pytest.approx(100 * math.exp(1 - 7 / 4), abs=0.01)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from recipes.common.steps import Steps, child, run_command, stoppable
+from tests.support.processes import wait_for
 
 
 class Recipe:
@@ -62,6 +63,9 @@ def test_interrupted_step_goes_on_only_with_the_same_settings(recipe: Recipe) ->
     with pytest.raises(KeyboardInterrupt):
         recipe(second=2, fail=True)
     assert recipe(second=3) == ["two"]
+    with pytest.raises(KeyboardInterrupt):
+        recipe(second=4, fail=True)
+    assert recipe(second=3) == ["two"]  # what was done with these was cleared away meanwhile
 
 
 def test_what_the_recipe_did_not_make_is_moved_aside(
@@ -100,5 +104,11 @@ def test_no_process_outlives_its_block(tmp_path: Path, capsys: pytest.CaptureFix
         with child(sleep, tmp_path) as process:
             raise KeyboardInterrupt
     assert stop.value.code == 130
+    begun, told = tmp_path / "begun", tmp_path / "told"  # it is asked to end, and may end its own
+    asked = f"trap 'echo > {told}; exit' TERM; echo > {begun}; while :; do sleep 0.02; done"
+    with pytest.raises(KeyboardInterrupt), child(["bash", "-c", asked], tmp_path):
+        wait_for(begun.exists, 20, "the command to begin")
+        raise KeyboardInterrupt
+    assert told.exists()
     assert process.returncode is not None
     assert "`make it` goes on from here" in capsys.readouterr().err
