@@ -96,7 +96,7 @@ class AutoAssistConfig:
     anneal: float = _constant(
         0.0,
         "share of the run at its end without shrinking (of --max-update or --max-epoch)",
-        "Qin et al. 2024 (InfoBatch), section 2.3; the paper has none",
+        "Qin et al. 2024 (InfoBatch); the paper has none",
         low=0.0,
         high=1.0,
     )
