@@ -64,7 +64,7 @@ def test_ties_in_length_are_let_in_by_pair_id():
     corpus = dataclasses.replace(corpus_of(), source_sizes=(5 + IDS % 4).astype(np.int32))
     config = AutoAssistConfig(strategy="competence", competence_by="length", competence_updates=100)
     strategy = build_strategy(config, corpus)
-    strategy.at(Moment(25, 0.0, 0.0))
+    strategy.at(Moment(30, 0.0, 0.0))  # c(t) = 0.55: a part of the third length
     by_length = strategy.keep_probability(IDS).reshape(-1, 4).T  # each in order of ids
     assert (np.diff(by_length) <= 0).all()
     assert any(0 < kept.sum() < len(kept) for kept in by_length)
