@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import socket
 from pathlib import Path
 from typing import Iterator
+
+from ..errors import FeatureError
+
+_READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 @contextlib.contextmanager
@@ -16,8 +21,12 @@ def staging_folder(target: Path) -> Iterator[Path]:
 
     Its name carries host and process id, so that what a SIGKILL left behind is recognised and
     removed by the next run on the same host, and a live writer's folder is left alone.
+
+    Raises:
+        FeatureError: the place is read-only; the message says how to have another
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
+    with _elsewhere_if_read_only(target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
     owner = f".{target.name}.tmp-{socket.gethostname()}-"
     for stale in target.parent.glob(owner + "*"):
         number = stale.name[len(owner) :].split(".")[0]
@@ -25,7 +34,8 @@ def staging_folder(target: Path) -> Iterator[Path]:
             _remove(stale)
     folder = target.parent / f"{owner}{os.getpid()}"
     try:
-        folder.mkdir()
+        with _elsewhere_if_read_only(target.parent):
+            folder.mkdir()
         yield folder
     finally:  # also on KeyboardInterrupt and SystemExit
         _remove(folder)
@@ -41,6 +51,20 @@ def publish(folder: Path, target: Path) -> None:
         target.rename(old)
     folder.rename(target)
     shutil.rmtree(old, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _elsewhere_if_read_only(place: Path) -> Iterator[None]:
+    """A data-bin that others share, say: where else the features may go is not guessed."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _READ_ONLY:
+            raise
+        raise FeatureError(
+            f"cannot write to {place} ({error.strerror}), expected a folder of your own; name one "
+            "with --dest FOLDER, and the same to fairseq-train with --autoassist-features FOLDER"
+        ) from error
 
 
 def _remove(folder: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import signal
 import subprocess
@@ -200,3 +202,25 @@ def test_killed_in_mid_write(tmp_path: Path, number: signal.Signals) -> None:
     assert main([str(folder), "--no-progress"]) == 0
     assert list(target.parent.iterdir()) == [target]  # what SIGKILL left is gone as well
     assert Features.open(target).rows == 60_000
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_a_read_only_data_bin_is_told_where_else(small, tmp_path, monkeypatch, capsys, exists):
+    data = tmp_path / "bin"
+    shutil.copytree(small, data, ignore=shutil.ignore_patterns("autoassist"))
+    if exists:  # made by somebody else
+        (data / "autoassist").mkdir()
+
+    make = Path.mkdir  # permissions do not hold for root, as whom tests may run
+
+    def mkdir(path: Path, *words: object, **named: object) -> None:
+        if not path.exists() and data in path.parents:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+        make(path, *words, **named)
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    assert main([str(data)]) == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert f"cannot write to {data / 'autoassist'} (Read-only" in line
+    assert "--dest FOLDER" in line and "--autoassist-features FOLDER" in line
+    assert main([str(data), "--dest", str(tmp_path / "mine")]) == 0
