@@ -140,12 +140,8 @@ def _quantile_groups(mass: np.ndarray, groups: int) -> np.ndarray:
     return lookup
 
 
-def batches_estimate(tokens: np.ndarray, limits: BatchLimits) -> float:
-    """Batches of a pass that keeps everything, were there no padding."""
-    return _batches(int(tokens.sum(dtype=np.int64)), len(tokens), limits)
-
-
 def _batches(tokens: int, pairs: int, limits: BatchLimits) -> float:
+    """Batches of a pass that keeps everything, were there no padding."""
     by_tokens = tokens / limits.max_tokens if limits.max_tokens else 0.0
     by_count = pairs / limits.max_sentences if limits.max_sentences else 0.0
     return max(by_tokens, by_count, 1.0)

@@ -261,6 +261,25 @@ def test_an_epoch_follows_the_keep_rate():
         )
 
 
+@pytest.mark.parametrize(
+    "limits",
+    [
+        *[BatchLimits(max_tokens=200, multiple=8), BatchLimits(max_tokens=200, multiple=1)],
+        *[BatchLimits(max_tokens=4000, multiple=8), BatchLimits(max_sentences=20, multiple=8)],
+        BatchLimits(max_tokens=1000, max_sentences=20, multiple=1),
+    ],
+)
+def test_the_estimate_of_fairseqs_batches_is_not_far_below_them(limits):
+    every = make_spec(5000, limits=limits)
+    for spec in (every, dataclasses.replace(every, eligible=np.arange(0, 5000, 3))):
+        tokens = np.maximum(spec.source_sizes, spec.target_sizes).astype(np.int64)
+        ids = np.arange(5000) if spec.eligible is None else spec.eligible
+        ids = ids[np.argsort(tokens[ids], kind="stable")]
+        words = limits.max_tokens, limits.max_sentences, limits.multiple
+        own = data_utils.batch_by_size(ids, tokens.__getitem__, tokens[ids], *words)
+        assert 0.9 * len(own) - 1 <= stock_batches(spec) < len(own) + 1
+
+
 def test_the_iterators_epochs_follow_what_was_trained_on():
     spec, loader = make_spec(20_000), Loader(0, 0, (1,))
     words = (None, spec, 1, loader, Shards(), Ranks(0, 1), lambda: None)
