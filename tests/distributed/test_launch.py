@@ -57,6 +57,7 @@ def start(script, *words, bin_folder=None, output=None, **variables):
             stdout=file,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=True,
         )
         try:
             yield process
@@ -64,6 +65,8 @@ def start(script, *words, bin_folder=None, output=None, **variables):
             for pid in [process.pid, *children(process.pid)]:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # what outlived a script that ended
+                os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
 
 
@@ -198,6 +201,23 @@ def test_slurm_ends_the_ranks_before_the_limit_and_queues_the_job_again(tmp_path
     assert queued.exists() is told.exists() is not finished
     if not finished:
         assert queued.read_text().split() == ["requeue", "123456"]
+
+
+def test_slurm_ends_a_step_that_it_has_only_just_started(tmp_path):
+    """Here the signal comes in the moment in which the script does not know the step's number."""
+    told, queued, early = tmp_path / "told", tmp_path / "queued", tmp_path / "early"
+    waiting = f"until [ -e {tmp_path}/begun ]; do sleep 0.02; done; kill -USR1 $$"
+    early.write_text(f"trap '[[ $BASH_COMMAND != \"step=\\$!\" ]] || {{ {waiting}; }}' DEBUG\n")
+    program(
+        tmp_path / "bin" / "srun",
+        *["#!/bin/sh", f"trap 'echo > {told}; exit 143' TERM", f"echo > {tmp_path}/begun"],
+        "while :; do sleep 0.1; done",
+    )
+    program(tmp_path / "bin" / "scontrol", "#!/bin/sh", f"echo > {queued}")
+    words = {"bin_folder": tmp_path / "bin", "BASH_ENV": early, **SLURM}
+    with start("slurm.sbatch", "data", "run", **words) as process:
+        assert process.wait(20) == 0
+    assert told.exists() and queued.exists()
 
 
 def test_cpu_gloo_trains(tmp_path):
