@@ -1,4 +1,4 @@
-"""Adapters one by one: mailbox, rows, flags, epoch length, padding."""
+"""Adapters one by one: rows, flags, epoch length, padding."""
 
 import argparse
 import dataclasses
@@ -6,7 +6,6 @@ import weakref
 
 import numpy as np
 import pytest
-import torch
 from fairseq.data import data_utils
 from fairseq.data.iterators import CountingIterator, GroupedIterator
 from fairseq.dataclass.utils import gen_parser_from_dataclass
@@ -30,7 +29,6 @@ from fairseq_autoassist.plugin.iterator import (
     Loader,
     prefetched_batches,
 )
-from fairseq_autoassist.plugin.losses import LossMailbox
 from fairseq_autoassist.plugin.ranks import Ranks
 from fairseq_autoassist.plugin.shards import Shards, _whole_updates
 from fairseq_autoassist.tfidf.binarized import BinarizedSide
@@ -38,74 +36,6 @@ from tests.support.corpus import multi30k_data_bin
 from tests.support.planning import make_spec
 
 LIMITS = BatchLimits(max_tokens=1500, multiple=8)
-
-
-@pytest.fixture
-def posted():
-    return []
-
-
-@pytest.fixture
-def mailbox(posted):
-    """Gives up losses; the update beside them is looked at in a test of its own."""
-    return LossMailbox(lambda number, losses, update: posted.append((number, losses)))
-
-
-def test_losses_are_posted_in_the_order_of_the_plan(mailbox, posted):
-    mailbox.put(0, torch.tensor([3.0, 1.0, 2.0]), np.array([2, 0, 1]))
-    mailbox.flush()
-    ((number, losses),) = posted
-    assert number == 0 and losses.tolist() == [1.0, 2.0, 3.0] and losses.dtype == np.float32
-
-
-def test_a_batch_that_is_run_again_is_reported_once(mailbox, posted):
-    for value in (1.0, 2.0):
-        mailbox.put(0, torch.tensor([value]), np.array([0]))
-    mailbox.skip(0)
-    mailbox.put(1, torch.tensor([5.0]), np.array([0]))
-    mailbox.flush()
-    assert [(n, losses.tolist()) for n, losses in posted] == [(0, [1.0]), (1, [5.0])]
-
-
-def test_a_batch_without_losses_is_reported_as_such_and_in_turn(mailbox, posted):
-    mailbox.put(0, torch.tensor([1.0]), np.array([0]))
-    mailbox.skip(1)
-    mailbox.skip(1)
-    assert [(n, losses is None) for n, losses in posted] == [(0, False), (1, True)]
-
-
-def test_losses_are_of_the_update_they_were_put_in_in():
-    posted = []
-    mailbox = LossMailbox(lambda number, losses, update: posted.append((number, update)))
-    mailbox.update = 7
-    mailbox.put(0, torch.ones(1), np.array([0]))
-    mailbox.put(1, torch.ones(1), np.array([0]))
-    mailbox.update = 8  # and only then the copies have come
-    mailbox.put(2, torch.ones(1), np.array([0]))
-    mailbox.skip(3)
-    assert posted == [(0, 7), (1, 7), (2, 8), (3, 8)]
-
-
-def test_losses_that_have_not_come_yet_are_not_waited_for(mailbox, posted):
-    class Event:
-        """Stands for a copy that is under way: there is no GPU here."""
-
-        done = False
-
-        def query(self):
-            return self.done
-
-        def synchronize(self):
-            self.done = True
-
-    mailbox.put(0, torch.tensor([1.0]), np.array([0]))
-    number, update, losses, _, order = mailbox._pending.pop()
-    event = Event()
-    mailbox._pending.append((number, update, losses, event, order))
-    mailbox.flush(wait=False)
-    assert posted == []
-    mailbox.flush()
-    assert event.done and len(posted) == 1
 
 
 def test_rows_find_their_positions_even_when_an_id_comes_twice():

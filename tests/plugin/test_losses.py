@@ -1,0 +1,75 @@
+"""The mailbox between criterion and Assistant: every micro-batch once, in order."""
+
+import numpy as np
+import pytest
+import torch
+
+from fairseq_autoassist.plugin.losses import LossMailbox
+
+
+@pytest.fixture
+def posted():
+    return []
+
+
+@pytest.fixture
+def mailbox(posted):
+    """Gives up losses; the update beside them is looked at in a test of its own."""
+    return LossMailbox(lambda number, losses, update: posted.append((number, losses)))
+
+
+def test_losses_are_posted_in_the_order_of_the_plan(mailbox, posted):
+    mailbox.put(0, torch.tensor([3.0, 1.0, 2.0]), np.array([2, 0, 1]))
+    mailbox.flush()
+    ((number, losses),) = posted
+    assert number == 0 and losses.tolist() == [1.0, 2.0, 3.0] and losses.dtype == np.float32
+
+
+def test_a_batch_that_is_run_again_is_reported_once(mailbox, posted):
+    for value in (1.0, 2.0):
+        mailbox.put(0, torch.tensor([value]), np.array([0]))
+    mailbox.skip(0)
+    mailbox.put(1, torch.tensor([5.0]), np.array([0]))
+    mailbox.flush()
+    assert [(n, losses.tolist()) for n, losses in posted] == [(0, [1.0]), (1, [5.0])]
+
+
+def test_a_batch_without_losses_is_reported_as_such_and_in_turn(mailbox, posted):
+    mailbox.put(0, torch.tensor([1.0]), np.array([0]))
+    mailbox.skip(1)
+    mailbox.skip(1)
+    assert [(n, losses is None) for n, losses in posted] == [(0, False), (1, True)]
+
+
+def test_losses_are_of_the_update_they_were_put_in_in():
+    posted = []
+    mailbox = LossMailbox(lambda number, losses, update: posted.append((number, update)))
+    mailbox.update = 7
+    mailbox.put(0, torch.ones(1), np.array([0]))
+    mailbox.put(1, torch.ones(1), np.array([0]))
+    mailbox.update = 8  # and only then the copies have come
+    mailbox.put(2, torch.ones(1), np.array([0]))
+    mailbox.skip(3)
+    assert posted == [(0, 7), (1, 7), (2, 8), (3, 8)]
+
+
+def test_losses_that_have_not_come_yet_are_not_waited_for(mailbox, posted):
+    class Event:
+        """Stands for a copy that is under way: there is no GPU here."""
+
+        done = False
+
+        def query(self):
+            return self.done
+
+        def synchronize(self):
+            self.done = True
+
+    mailbox.put(0, torch.tensor([1.0]), np.array([0]))
+    number, update, losses, _, order = mailbox._pending.pop()
+    event = Event()
+    mailbox._pending.append((number, update, losses, event, order))
+    mailbox.flush(wait=False)
+    assert posted == []
+    mailbox.flush()
+    assert event.done and len(posted) == 1
