@@ -6,6 +6,7 @@ is a batch. What `--required-batch-size-multiple` cuts off stays in the bucket: 
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,6 @@ _BUCKETS_PER_BATCH = 1 / 2
 _MOST_BUCKETS = 512
 # Buckets by length: each is split so many times by the difference of the two lengths.
 _DIFFERENCE_SPLITS = 3
-# Pairs looked at together: what takes 8 bytes a pair is then never there for all pairs at once.
 _PART = 1 << 18
 
 
@@ -48,6 +48,13 @@ class BatchLimits:
             count = int(np.searchsorted(padded, self.max_tokens, side="right"))
         return count
 
+    def of_length(self, length: int) -> int:
+        """How many pairs of one length (tokens) make a batch, at least 1."""
+        count = self.max_sentences or sys.maxsize
+        if self.max_tokens is not None:
+            count = min(count, self.max_tokens // max(length, 1))
+        return max(1, self.rounded(count))
+
     def rounded(self, count: int) -> int:
         """``count`` cut to the required multiple, if it is at least that."""
         return count - count % self.multiple if count >= self.multiple else count
@@ -56,6 +63,11 @@ class BatchLimits:
 def pair_tokens(source_sizes: np.ndarray, target_sizes: np.ndarray) -> np.ndarray:
     """Length of a pair as --max-tokens counts it: the longer side, in tokens with EOS."""
     return np.maximum(source_sizes, target_sizes)
+
+
+def parts(count: int) -> list[slice]:
+    """All pairs, some at a time: what takes 8 bytes a pair is then never there for all at once."""
+    return [slice(start, start + _PART) for start in range(0, count, _PART)]
 
 
 def compact(sizes: np.ndarray) -> np.ndarray:
@@ -81,7 +93,6 @@ def length_buckets(
         bucket of each pair (uint16, shape (n,)) and the number of buckets
     """
     longest = int(max(source_sizes.max(), target_sizes.max()))
-    parts = [slice(i, i + _PART) for i in range(0, len(source_sizes), _PART)]
 
     def both(part: slice) -> tuple[np.ndarray, np.ndarray]:
         """Length and difference of each pair; the difference counted from the lowest possible."""
@@ -89,7 +100,7 @@ def length_buckets(
         return pair_tokens(source, target), target - source + longest
 
     mass, seen = np.zeros(longest + 1), np.zeros(2 * longest + 1, dtype=bool)
-    for part in parts:
+    for part in parts(len(source_sizes)):
         tokens, difference = both(part)
         mass += np.bincount(tokens, weights=tokens, minlength=len(mass))
         seen[difference] = True
@@ -102,13 +113,13 @@ def length_buckets(
     # only differences that occur: of long documents there could be too many
     column = np.cumsum(seen) - 1
     masses = np.zeros((int(group.max()) + 1, int(column[-1]) + 1))
-    for part in parts:
+    for part in parts(len(source_sizes)):
         tokens, difference = both(part)
         cells = group[tokens] * masses.shape[1] + column[difference]
         masses += np.bincount(cells, tokens, masses.size).reshape(masses.shape)
     bucket, used = _split(masses, splits)
     assignment = np.empty(len(source_sizes), dtype=np.uint16)
-    for part in parts:
+    for part in parts(len(source_sizes)):
         tokens, difference = both(part)
         assignment[part] = bucket[group[tokens], column[difference]]
     return assignment, used

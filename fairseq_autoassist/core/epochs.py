@@ -9,13 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .batching import BatchLimits, pair_tokens
 from .plan import PlannedBatch, PlanSpec, Totals
 
 # Batches after which their measured size is a better guess than the estimate.
 _MEASURED = 50
-# Pairs looked at together: what takes 8 bytes a pair is then never there for all pairs at once.
-_PART = 1 << 18
 
 
 class Progress(NamedTuple):
@@ -62,9 +59,9 @@ def epoch_length(spec: PlanSpec, progress: Progress | None, update_freq: int) ->
 def stock_batches(spec: PlanSpec) -> float:
     """Batches of fairseq's own epoch on this rank: an estimate, as if all pairs of a batch were of
     one length. Mostly a few per cent too low; too high by less than one."""
-    pairs = _pairs_by_length(spec)
-    lengths = np.flatnonzero(pairs)
-    batches = (pairs[lengths] / _pairs_to_a_batch(lengths, spec.limits)).sum()
+    pairs = spec.pairs_by_length
+    lengths = np.flatnonzero(pairs).tolist()
+    batches = sum(pairs[length] / spec.limits.of_length(length) for length in lengths)
     return max(1.0, float(batches) / spec.world_size)
 
 
@@ -83,25 +80,3 @@ def stock_iterations(spec: PlanSpec, offset: int, length: int) -> int:
 def _pairs(spec: PlanSpec) -> float:
     count = len(spec.source_sizes) if spec.eligible is None else len(spec.eligible)
     return count / spec.world_size
-
-
-def _pairs_by_length(spec: PlanSpec) -> np.ndarray:
-    """How many pairs of a pass have 0, 1, 2, ... tokens on their longer side."""
-    source, target, ids = spec.source_sizes, spec.target_sizes, spec.eligible
-    counts = np.zeros(int(max(source.max(), target.max())) + 1, dtype=np.int64)
-    for start in range(0, len(source) if ids is None else len(ids), _PART):
-        part = slice(start, start + _PART)
-        chosen = part if ids is None else ids[part]
-        counts += np.bincount(pair_tokens(source[chosen], target[chosen]), minlength=len(counts))
-    return counts
-
-
-def _pairs_to_a_batch(lengths: np.ndarray, limits: BatchLimits) -> np.ndarray:
-    """Pairs of each length that make a batch, at least 1: int64, shape of ``lengths``."""
-    size = np.full(len(lengths), np.iinfo(np.int64).max)
-    if limits.max_tokens is not None:
-        size = limits.max_tokens // np.maximum(lengths, 1)
-    if limits.max_sentences is not None:
-        size = np.minimum(size, limits.max_sentences)
-    whole = size - size % limits.multiple
-    return np.maximum(np.where(whole > 0, whole, size), 1)

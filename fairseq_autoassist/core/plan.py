@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..config import AutoAssistConfig
-from .batching import BatchLimits, compact
+from .batching import BatchLimits, compact, pair_tokens, parts
 
 
 class News(NamedTuple):
@@ -84,6 +84,18 @@ class PlanSpec:
             int(np.sum(sizes, dtype=np.int64)) for sizes in (self.source_sizes, self.target_sizes)
         )
         return source, target
+
+    @functools.cached_property
+    def pairs_by_length(self) -> np.ndarray:
+        """How many pairs that may be trained on have 0, 1, 2, ... tokens on their longer side:
+        int64, shape (longest + 1,)."""
+        source, target, ids = self.source_sizes, self.target_sizes, self.eligible
+        counts = np.zeros(int(max(source.max(), target.max())) + 1, dtype=np.int64)
+        for part in parts(len(source) if ids is None else len(ids)):
+            chosen = part if ids is None else ids[part]
+            tokens = pair_tokens(source[chosen], target[chosen])
+            counts += np.bincount(tokens, minlength=len(counts))
+        return counts
 
     def __getstate__(self) -> dict[str, Any]:
         """Small, because sender and worker hold it several times over while it travels."""
