@@ -53,5 +53,10 @@ setup(
             "ruff",
         ],
     },
-    entry_points={"console_scripts": ["autoassist-tfidf = fairseq_autoassist.tfidf.cli:main"]},
+    entry_points={
+        "console_scripts": [
+            "autoassist-tfidf = fairseq_autoassist.tfidf.cli:main",
+            "autoassist-reference = fairseq_autoassist.reference:main",
+        ]
+    },
 )

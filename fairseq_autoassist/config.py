@@ -115,6 +115,14 @@ class AutoAssistConfig:
         "(the pair's own last one, two bytes a pair); empty: none",
         "ours; the paper has none",
     )
+    utility: str = _constant(
+        "loss",
+        "what the Assistant learns to foresee: the 'loss'; 'progress', how far the loss fell since "
+        "the pair was trained on last; or 'excess', how far it is above a reference model's (from "
+        "autoassist-reference). Of the last two what is above the moving average is labelled 1, "
+        "and lower, upper and band do not count",
+        PAPER + ", section 3.2; 'progress': Graves et al. 2017; 'excess': Mindermann et al. 2022",
+    )
     lower: float = _constant(
         0.3,
         "losses up to this multiple of T_k are labelled 0: learned already",
@@ -235,6 +243,7 @@ class AutoAssistConfig:
             _check_range(field, getattr(self, field.name))
         _check_choice("threshold_from", self.threshold_from, ("all", "uniform"))
         _check_choice("on_failure", self.on_failure, ("continue", "stop"))
+        _check_choice("utility", self.utility, ("loss", "progress", "excess"))
         _check_choice("weights", self.weights, ("none", "inverse"))
         _check_choice("competence_by", self.competence_by, ("rarity", "length"))
         if 0.0 < self.upper <= self.lower:  # nothing would be left between them

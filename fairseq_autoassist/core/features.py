@@ -30,6 +30,7 @@ from .manifest import (
 __all__ = [
     "BLOCK_NONZEROS",
     "RARITY_NAME",
+    "REFERENCE_NAME",
     "FeatureSource",
     "Features",
     "Fingerprint",
@@ -42,6 +43,7 @@ __all__ = [
 
 BLOCK_NONZEROS = 2**31 - 1  # most non-zeros (and rows) of a block, so that int32 offsets suffice
 RARITY_NAME = "rarity"
+REFERENCE_NAME = "reference"
 
 
 class BlockFiles(NamedTuple):
@@ -139,6 +141,23 @@ class Features:
             path = self.folder / RARITY_NAME
             self._rarity = _map_file(path, self.rows, np.float32, self._command)
         return self._rarity
+
+    @property
+    def reference(self) -> np.ndarray:
+        """Loss of each pair under a reference model: float32 (rows,), nats/token; NaN: not known.
+
+        Mapped when asked for; ``autoassist-reference`` writes it.
+
+        Raises:
+            FeatureError: the file is missing or truncated.
+        """
+        path = self.folder / REFERENCE_NAME
+        if not path.is_file():
+            raise FeatureError(
+                f"{path} is missing: no losses of a reference model; make them with: "
+                f"autoassist-reference DATA_BIN --path CHECKPOINT"
+            )
+        return _map_file(path, self.rows, np.float32, self._command)
 
     def check(self, expected: Fingerprint) -> None:
         """Raise FeatureError unless these features were made of the data ``expected`` describes."""

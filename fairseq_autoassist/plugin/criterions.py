@@ -13,6 +13,8 @@ from fairseq.criterions.label_smoothed_cross_entropy import (
     LabelSmoothedCrossEntropyCriterionConfig,
 )
 
+from .losses import sentence_losses
+
 logger = logging.getLogger(__name__)
 
 #: key of a training sample under which the iterator says which micro-batch it is
@@ -78,12 +80,7 @@ class SentenceLosses:
     def _hand_over(self, lprobs: torch.Tensor, sample: dict[str, Any]) -> None:
         """Log-probabilities (B, T, V) -> sentence losses (B,) in nats per target token."""
         skipped = getattr(self, "ignore_prefix_size", 0)
-        target = sample["target"]
-        nll = -lprobs.view(*target.shape, -1).gather(-1, target.unsqueeze(-1)).squeeze(-1)
-        counted = target.ne(self.padding_idx)
-        counted[:, :skipped] = False
-        tokens = counted.sum(1).clamp(min=1)
-        summed = nll.float().masked_fill(~counted, 0.0).sum(1)
+        summed, tokens = sentence_losses(lprobs, sample["target"], self.padding_idx, skipped)
         plan = sample[PLAN]
         uniform = plan["uniform"].float()
         self._slice = {

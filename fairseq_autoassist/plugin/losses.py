@@ -1,4 +1,4 @@
-"""Sentence losses on their way from the device to the exchange, without a synchronisation."""
+"""Sentence losses, and their way from the device to the exchange without a synchronisation."""
 
 from __future__ import annotations
 
@@ -7,6 +7,23 @@ from typing import Any, Callable
 
 import numpy as np
 import torch
+
+
+def sentence_losses(
+    lprobs: torch.Tensor, target: torch.Tensor, pad: int, skipped: int = 0
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The unsmoothed negative log-likelihood of each sentence in nats, and its tokens: both (B,).
+
+    Args:
+        lprobs: log-probabilities, shape (B, T, V) or (B * T, V)
+        target: token ids, shape (B, T)
+        pad: id that does not count
+        skipped: tokens at the start of each target that do not count either
+    """
+    nll = -lprobs.view(*target.shape, -1).gather(-1, target.unsqueeze(-1)).squeeze(-1)
+    counted = target.ne(pad)
+    counted[:, :skipped] = False
+    return nll.float().masked_fill(~counted, 0.0).sum(1), counted.sum(1).clamp(min=1)
 
 
 class LossMailbox:

@@ -70,6 +70,8 @@ ARMS = {
     "easy": Arm(_EASY),  # the plugin's defaults
     "easy-sharp": Arm(_band("0.3", "1.25", "0.1")),
     "easy-loss": Arm((*_EASY, "--autoassist-anneal", "0.2", *_MORE)),
+    "progress": Arm((*_above("0.3"), "--autoassist-utility", "progress")),
+    "excess": Arm((*_above("0.3"), "--autoassist-utility", "excess")),
     "spl": Arm(_strategy("spl")),
     "infobatch": Arm(_strategy("infobatch")),
     "competence": Arm(_strategy("competence")),

@@ -102,6 +102,11 @@ MATRICES: dict[str, Callable[[], list[Run]]] = {
         [1.0, 0.7],
         [1, 2, 3],
     ),
+    # what two CPU cores do in some sessions of three hours, nearer to a plateau than the rest
+    "small-batch": lambda: (
+        _grid(["multi30k", "tatoeba"], ["small-batch"], ["uniform"], [1.0], [1, 2, 3])
+        + _grid(["multi30k", "tatoeba"], ["small-batch"], ["random", "easy"], [0.7], [1, 2, 3])
+    ),
     "labels": lambda: _grid(["noisy"], ["transformer"], _ALL, [1.0], [1]),
     "architectures": lambda: _grid(
         ["multi30k"],

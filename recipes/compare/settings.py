@@ -27,6 +27,7 @@ ARCHITECTURES = {
     # the same model in batches of a quarter: on a CPU they fit the cache (half the time a token),
     # and four times the updates learn more from the same tokens
     "small-batch": _transformer(128, 512, 4, 3),
+    "smaller": _transformer(64, 256, 4, 3),  # the reference of the arm `excess`
     "wide": _transformer(256, 1024, 4, 3),
     "lstm": [
         *["--arch", "lstm", "--share-all-embeddings", "--encoder-bidirectional"],
@@ -79,6 +80,7 @@ TRAINING = {
         "noisy": Training(16000, 1024, 3e-3, 1000, 0.3),
         "tatoeba": Training(16000, 1024, 3e-3, 1000, 0.1),
     },
+    "smaller": {"": Training(6000, 1024, 3e-3, 500, 0.1)},
     "wide": {
         "multi30k": Training(900, 4096, 2e-3, 150, 0.3),
     },

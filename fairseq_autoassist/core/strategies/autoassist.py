@@ -24,6 +24,7 @@ from ..guard import Guard
 from ..memory import LossMemory
 from ..plan import News
 from ..utility import Band, band_at, ema, labels, update_threshold
+from ..worth import LOSS, Worth
 from .base import Corpus, Report, Strategy
 
 _AVERAGES = ("accuracy_sum", "positive_sum", "average_weight")
@@ -40,7 +41,7 @@ class AutoAssist(Strategy):
     settings = (
         *("eta", "weight_decay", "intercept", "threshold_decay", "threshold_from", "gamma_decay"),
         *("gamma_max", "floor", "warmup_updates", "anneal", "weights", "weight_clip"),
-        *("extra_features", "lower", "upper", "band", "guard_pairs"),
+        *("extra_features", "lower", "upper", "band", "guard_pairs", "utility"),
     )
     metric_names = ("T", "gamma", "acc", "majority", "ess")
 
@@ -49,6 +50,7 @@ class AutoAssist(Strategy):
         if corpus.features is None:
             raise ValueError("the strategy 'autoassist' needs features")
         self.source: FeatureSource = corpus.features
+        self.worth = Worth(config, corpus.pairs, corpus.features)
         self.extra: ExtraFeatures | None = None
         if config.extra_kinds:
             sizes = corpus.source_sizes, corpus.target_sizes
@@ -127,16 +129,19 @@ class AutoAssist(Strategy):
             report = Report(report.ids[finite], report.losses[finite], report.uniform[finite])
         if len(report.ids) == 0:
             return
+        utilities = self.worth.take(report.ids, report.losses)
+        known = ~np.isnan(utilities)
+        if not known.all():
+            utilities = utilities[known]
+            report = Report(report.ids[known], report.losses[known], report.uniform[known])
         config = self.config
         feeding = report.uniform if config.threshold_from == "uniform" else slice(None)
         self.threshold = update_threshold(
-            self.threshold, report.losses[feeding], config.threshold_decay
+            self.threshold, utilities[feeding], config.threshold_decay
         )
-        if self.threshold is None:
+        if self.threshold is None or len(report.ids) == 0:
             return
-        end = Band(config.lower, config.upper or math.inf)
-        band = band_at(self.moment.share, config.band, end)
-        positive = labels(report.losses, self.threshold, band)
+        positive = self._labels(utilities, self.threshold)
         rows = self.source.gather(report.ids)
         predicted = self.assistant.predict_rows(rows)
         correct = (predicted > 0.5) == positive
@@ -148,6 +153,14 @@ class AutoAssist(Strategy):
         self.assistant.learn(rows, positive, predicted)
         if self.extra is not None:  # after learning from what was known before
             self.extra.observe(report.ids, report.losses, self.threshold)
+
+    def _labels(self, utilities: np.ndarray, threshold: float) -> np.ndarray:
+        """z of each utility, bool (n,): in the band of losses around T_k, or else above it."""
+        config = self.config
+        if config.utility != LOSS:  # may be negative: no multiples of T_k
+            return utilities > threshold
+        end = Band(config.lower, config.upper or math.inf)
+        return labels(utilities, threshold, band_at(self.moment.share, config.band, end))
 
     def metrics(self) -> dict[str, float]:
         """T (nats/token), gamma, accuracy, majority-class rate, and effective share of the pairs
@@ -169,6 +182,7 @@ class AutoAssist(Strategy):
         state["assistant"] = self.assistant.state_dict()
         state["guard"] = self.guard.state_dict()
         state["extra"] = None if self.extra is None else self.extra.state_dict()
+        state["worth"] = self.worth.state_dict()
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -180,6 +194,7 @@ class AutoAssist(Strategy):
         state = dict(state)
         self.assistant.load_state_dict(state.pop("assistant"))
         self.guard.load_state_dict(state.pop("guard"))
+        self.worth.load_state_dict(state.pop("worth", None))
         extra = state.pop("extra", None)
         if self.extra is not None:
             self.extra.load_state_dict(extra)
@@ -188,23 +203,30 @@ class AutoAssist(Strategy):
     @classmethod
     def on_other_data(cls, newest: dict[str, Any], here: dict[str, Any] | None) -> dict[str, Any]:
         """The Assistant goes on; the last losses are those of the pairs there."""
-        return {**newest, "extra": None if here is None else here.get("extra")}
+        known = here or {}
+        return {**newest, "extra": known.get("extra"), "worth": known.get("worth")}
 
     @classmethod
     def merge(cls, states: list[dict[str, Any]]) -> dict[str, Any]:
         """The mean of the Assistants and of their averages; shrinking where most of them did."""
         thresholds = [s["threshold"] for s in states if s["threshold"] is not None]
         merged = {name: float(np.mean([s[name] for s in states])) for name in _AVERAGES}
-        remembered = [s["extra"] for s in states if s.get("extra") is not None]
         return {
             **merged,
             "threshold": float(np.mean(thresholds)) if thresholds else None,
             "effective": float(np.mean([s.get("effective", 1.0) for s in states])),
             "assistant": Assistant.merge([s["assistant"] for s in states]),
             "guard": Guard.merge([s["guard"] for s in states]),
-            "extra": LossMemory.merge(remembered) if remembered else None,
+            "extra": _merged(states, "extra"),
+            "worth": _merged(states, "worth"),
         }
 
     def _say(self, news: News | None) -> None:
         if news:
             self._news.append(news)
+
+
+def _merged(states: list[dict[str, Any]], name: str) -> dict[str, Any] | None:
+    """What any rank remembers under this name; None: nothing."""
+    remembered = [s[name] for s in states if s.get(name) is not None]
+    return LossMemory.merge(remembered) if remembered else None

@@ -1,0 +1,136 @@
+"""The command ``autoassist-reference``: losses of the training pairs under a trained model.
+
+    autoassist-reference DATA_BIN --path CHECKPOINT [--max-tokens N] [--cpu] [--dest FOLDER]
+
+They are what ``--autoassist-utility excess`` holds the Boss's losses against. They are written
+beside the features, one float32 a pair; all flags of fairseq-validate are taken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .core.features import REFERENCE_NAME, Features, feature_folder
+from .errors import AutoAssistError, ConfigError
+from .tfidf.corpus import open_shard
+
+NAME = "autoassist-reference"
+MAX_TOKENS = 8000  # to a batch, where neither --max-tokens nor --batch-size is given
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Write the losses; 0 on success, 2 on an error the user can mend (one line on stderr)."""
+    try:
+        config, dest = _options(argv)
+        losses, path = _measure(config, dest)
+        _write(losses, path)
+    except (AutoAssistError, OSError) as error:
+        print(f"{NAME}: error: {error}", file=sys.stderr)
+        return 2
+    unknown = int(np.isnan(losses).sum())
+    mean = float(np.nanmean(losses)) if unknown < len(losses) else float("nan")
+    print(
+        f"{NAME}: {len(losses):,} pairs, mean loss {mean:.3f} nats/token, {unknown:,} too long for "
+        f"the model (not known), in {path}"
+    )
+    return 0
+
+
+def _options(argv: list[str] | None) -> tuple[Any, str | None]:
+    from fairseq import options
+    from fairseq.dataclass.utils import convert_namespace_to_omegaconf
+
+    logging.getLogger("fairseq").setLevel(logging.WARNING)
+    parser = options.get_validation_parser(default_task="translation")
+    parser.prog = NAME
+    parser.add_argument("--dest", metavar="FOLDER", help="that of autoassist-tfidf, if it had one")
+    words = sys.argv[1:] if argv is None else argv
+    parsed: argparse.Namespace = options.parse_args_and_arch(parser, words)
+    config = convert_namespace_to_omegaconf(parsed)
+    path = config.common_eval.path
+    if not path or os.pathsep in path:
+        raise ConfigError(f"--path is {path!r}, expected one checkpoint of the reference model")
+    if not Path(path).is_file():
+        raise ConfigError(f"--path {path} is no file, expected a checkpoint of fairseq-train")
+    if not config.dataset.max_tokens and not config.dataset.batch_size:
+        config.dataset.max_tokens = MAX_TOKENS
+    return config, parsed.dest
+
+
+def _measure(config: Any, dest: str | None) -> tuple[np.ndarray, Path]:
+    """Losses in nats/token, float32 (pairs,), NaN where not known; and where they belong."""
+    import torch
+    from fairseq import checkpoint_utils, tasks
+
+    from . import plugin  # noqa: F401  lets torch >= 2.6 read fairseq's checkpoints
+
+    task = tasks.setup_task(config.task)
+    languages = task.cfg.source_lang, task.cfg.target_lang
+    subset, data_bin = config.dataset.train_subset, Path(config.task.data)
+    folder = feature_folder(data_bin, subset, *languages)
+    folder = Path(dest) / folder.name if dest else folder
+    features = Features.open(folder)
+    features.check(open_shard(data_bin, data_bin, subset, *languages).fingerprint())
+    task.load_dataset(subset)
+    try:
+        models, _ = checkpoint_utils.load_model_ensemble([config.common_eval.path], task=task)
+    except RuntimeError as error:  # other sizes than those of the dictionaries
+        reason = " ".join(str(error).split())
+        raise ConfigError(
+            f"--path {config.common_eval.path} does not fit {data_bin}: {reason}; expected a model "
+            f"of the same dictionaries"
+        ) from error
+    cuda = torch.cuda.is_available() and not config.common.cpu
+    model = models[0].to("cuda" if cuda else "cpu").eval()
+    if config.common.fp16 and cuda:
+        model.half()
+    return _losses(model, task, config, features.rows), folder / REFERENCE_NAME
+
+
+def _losses(model: Any, task: Any, config: Any, pairs: int) -> np.ndarray:
+    import torch
+    from fairseq import utils
+
+    from .plugin.losses import sentence_losses
+
+    batches = task.get_batch_iterator(
+        dataset=task.dataset(config.dataset.train_subset),
+        max_tokens=config.dataset.max_tokens,
+        max_sentences=config.dataset.batch_size,
+        max_positions=utils.resolve_max_positions(task.max_positions(), model.max_positions()),
+        ignore_invalid_inputs=True,
+        num_workers=config.dataset.num_workers,
+    ).next_epoch_itr(shuffle=False)
+    losses = np.full(pairs, np.nan, dtype=np.float32)
+    device = next(model.parameters()).device
+    with torch.no_grad():
+        for sample in batches:
+            if device.type == "cuda":
+                sample = utils.move_to_cuda(sample)
+            lprobs = model.get_normalized_probs(model(**sample["net_input"]), log_probs=True)
+            summed, tokens = sentence_losses(lprobs, sample["target"], task.target_dictionary.pad())
+            losses[sample["id"].cpu().numpy()] = (summed / tokens).cpu().numpy()
+    return losses
+
+
+def _write(losses: np.ndarray, path: Path) -> None:
+    """All of it or nothing, whatever comes in between."""
+    part = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+    try:
+        losses.astype("<f4").tofile(part)
+        os.replace(part, path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            part.unlink()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
