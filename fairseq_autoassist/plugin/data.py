@@ -136,6 +136,9 @@ def open_features(cfg: Any, epoch: int) -> OpenedFeatures:
     try:
         opened = _open_all(folders, build_command(cfg.data, cfg.train_subset, languages, dest))
         opened[shard].check(files.fingerprint())
+        if cfg.autoassist_utility == "excess":
+            for features in opened:
+                _ = features.reference  # now, not in the worker in the middle of the run
     except FeatureError as error:
         if len(named) > 1:  # the command builds several inside their data-bins
             raise FeatureError(f"{error}, and leave {flag('features')} out") from error

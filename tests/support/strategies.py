@@ -34,6 +34,8 @@ CASES = {
     "autoassist with weights": {**_AUTOASSIST, "weights": "inverse", "gamma_max": 0.8},
     "autoassist with more features": {**_AUTOASSIST, "extra_features": "lengths,ratio,loss"},
     "autoassist with a band": {**_AUTOASSIST, "band": 0.5, "lower": 0.9, "upper": 3.0},
+    "autoassist by progress": {**_AUTOASSIST, "utility": "progress"},
+    "autoassist by excess": {**_AUTOASSIST, "utility": "excess"},
     "competence by length": {
         "strategy": "competence",
         "competence_by": "length",
@@ -50,7 +52,7 @@ CASES = {
 
 
 class RareFeatures(MemoryFeatures):
-    """Features of which the first two say whether a pair is hard (odd), with a rarity."""
+    """Features of which the first two say whether a pair is hard (odd), with what lies beside."""
 
     def __init__(self, pairs: int = PAIRS, dimensions: int = 20) -> None:
         rng = np.random.default_rng(7)  # not that of the sizes
@@ -59,6 +61,7 @@ class RareFeatures(MemoryFeatures):
         dense[np.arange(pairs), np.arange(pairs) % 2] = 1.0
         super().__init__(dense)
         self.rarity = rng.gamma(4.0, 5.0, pairs).astype(np.float32)
+        self.reference = np.full(pairs, 1.5, dtype=np.float32)  # a model that knows no difference
 
 
 @functools.lru_cache(maxsize=None)
