@@ -117,10 +117,10 @@ class AutoAssistConfig:
     )
     utility: str = _constant(
         "loss",
-        "what the Assistant learns to foresee: the 'loss'; 'progress', how far the loss fell since "
-        "the pair was trained on last; or 'excess', how far it is above a reference model's (from "
-        "autoassist-reference). Of the last two what is above the moving average is labelled 1, "
-        "and lower, upper and band do not count",
+        "what the Assistant learns to foresee: the 'loss'; 'progress', how far the loss is below "
+        "the average of the pair's own last ones; or 'excess', how far it is above a reference "
+        "model's (from autoassist-reference). Of the last two what is above the moving average is "
+        "labelled 1, and lower, upper and band do not count",
         PAPER + ", section 3.2; 'progress': Graves et al. 2017; 'excess': Mindermann et al. 2022",
     )
     lower: float = _constant(

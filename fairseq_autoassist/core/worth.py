@@ -3,9 +3,10 @@
 Three utilities, each in nats/token; the Assistant learns which pairs have a high one:
 
 - ``loss``: the paper's (Zhang et al. 2019, section 3.2).
-- ``progress``: how far the pair's loss fell since it was last trained on. What is learned already
-  does not fall, nor does what cannot be learned (learning progress: Graves et al. 2017, "prediction
-  gain").
+- ``progress``: how far the loss is below the pair's own history, a moving average of what it was.
+  What is learned already does not fall, nor does what cannot be learned (learning progress: Graves
+  et al. 2017). From one pass to the next a loss falls less than dropout moves it: on Multi30k the
+  Assistant could not foresee that, hence the average.
 - ``excess``: how far the loss is above that of a reference model, such as a smaller one. What the
   reference cannot explain either is not worth the time (reducible holdout loss: Mindermann et al.
   2022, eq. 3, whose reference has not seen the pairs).
@@ -23,6 +24,7 @@ from .memory import LossMemory
 
 LOSS, PROGRESS, EXCESS = "loss", "progress", "excess"
 UTILITIES = (LOSS, PROGRESS, EXCESS)
+HISTORY = 0.8  # weight of the past each time a pair is trained on: about its last five losses
 
 
 class Worth:
@@ -54,15 +56,16 @@ class Worth:
             losses: finite, nats/token, float32 (n,)
         """
         if self._memory is not None:
-            utilities = self._memory.of(ids) - losses
-            self._memory.record(ids, losses)
-            return utilities
+            before = self._memory.of(ids)
+            now = HISTORY * before + (1.0 - HISTORY) * losses
+            self._memory.record(ids, np.where(np.isnan(before), losses, now))
+            return before - losses
         if self._reference is not None:
             return losses - self._reference[ids]
         return losses
 
     def state_dict(self) -> dict[str, Any] | None:
-        """The losses that progress is measured from; None: there are none."""
+        """The histories that progress is measured from; None: there are none."""
         return None if self._memory is None else self._memory.state_dict()
 
     def load_state_dict(self, state: dict[str, Any] | None) -> None:

@@ -38,12 +38,14 @@ def test_a_loss_is_its_own_utility() -> None:
     assert worth("loss").state_dict() is None
 
 
-def test_progress_is_how_far_the_loss_fell_since_last_time() -> None:
+def test_progress_is_how_far_the_loss_is_below_the_pairs_own_history() -> None:
     progress = worth("progress")
     assert np.isnan(progress.take(IDS, LOSSES)).all()
-    fell = progress.take(np.array([2, 0, 7]), np.array([0.25, 5.0, 1.0], np.float32))
-    np.testing.assert_allclose(fell, [0.75, -1.0, np.nan])
-    np.testing.assert_allclose(progress.take(IDS, LOSSES), [1.0, 0.0, -0.75, 0.0])
+    fell = progress.take(np.array([2, 0, 7]), np.array([0.5, 5.0, 1.0], np.float32))
+    np.testing.assert_allclose(fell, [0.5, -1.0, np.nan])
+    # histories: 0.8 * 4 + 0.2 * 5, 2, 0.8 * 1 + 0.2 * 0.5, 0.5
+    fell = progress.take(IDS, np.zeros(4, np.float32))
+    np.testing.assert_allclose(fell, [4.2, 2.0, 0.9, 0.5], rtol=1e-3)  # two bytes each
 
 
 def test_progress_goes_on_from_its_state_and_forgets_without_one() -> None:
