@@ -17,11 +17,14 @@ class Arm:
         warmup: share of the run's updates without shrinking; 0 leaves the flag out
         follows: an arm whose share of pairs kept this one follows, in the run that differs in
             nothing else; the runner trains that one first
+        reference: architecture of a model, plainly trained on the corpus, whose losses this one is
+            held against; the runner trains that one first
     """
 
     flags: tuple[str, ...] = ()
     warmup: float = 0.0
     follows: str = ""
+    reference: str = ""
 
     def words(self, updates: int) -> list[str]:
         """The flags of a run of so many updates."""
@@ -71,7 +74,7 @@ ARMS = {
     "easy-sharp": Arm(_band("0.3", "1.25", "0.1")),
     "easy-loss": Arm((*_EASY, "--autoassist-anneal", "0.2", *_MORE)),
     "progress": Arm((*_above("0.3"), "--autoassist-utility", "progress")),
-    "excess": Arm((*_above("0.3"), "--autoassist-utility", "excess")),
+    "excess": Arm((*_above("0.3"), "--autoassist-utility", "excess"), reference="smaller"),
     "spl": Arm(_strategy("spl")),
     "infobatch": Arm(_strategy("infobatch")),
     "competence": Arm(_strategy("competence")),

@@ -48,9 +48,11 @@ class Run:
 
     @property
     def followed(self) -> Run | None:
-        """The run whose log this one reads, so that it must come first."""
-        name = ARMS[self.arm].follows
-        return replace(self, arm=name) if name else None
+        """The run whose log or model this one reads, so that it must come first."""
+        arm = ARMS[self.arm]
+        if arm.reference:  # one for all runs on a corpus
+            return Run(self.corpus, arm.reference, "uniform", 1.0, 1)
+        return replace(self, arm=arm.follows) if arm.follows else None
 
 
 def run_of(name: str) -> Run:
@@ -106,6 +108,7 @@ MATRICES: dict[str, Callable[[], list[Run]]] = {
     "small-batch": lambda: (
         _grid(["multi30k", "tatoeba"], ["small-batch"], ["uniform"], [1.0], [1, 2, 3])
         + _grid(["multi30k", "tatoeba"], ["small-batch"], ["random", "easy"], [0.7], [1, 2, 3])
+        + _grid(["multi30k"], ["small-batch"], ["progress", "excess"], [0.7], [1])
     ),
     "labels": lambda: _grid(["noisy"], ["transformer"], _ALL, [1.0], [1]),
     "architectures": lambda: _grid(

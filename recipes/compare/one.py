@@ -17,6 +17,7 @@ import logging
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -25,8 +26,10 @@ from typing import IO
 from preprocess.text import UserError, read_lines, whole_files
 from recipes.common.data import ROOT
 from recipes.compare import settings
+from recipes.compare.arms import ARMS
 from recipes.compare.matrices import Run, run_of
 from recipes.compare.train import USER_DIR, model_words, read_mark, saved_marks, train
+from recipes.multi30k.prepare import LANGS
 
 LEASH = "AUTOASSIST_LEASH"  # set by the runner, whose death closes our standard input
 
@@ -94,6 +97,32 @@ def strip(checkpoint: Path, target: Path) -> None:
     os.replace(part, target)
 
 
+def write_reference(run: Run, folder: Path, corpus: Path, cpu: bool) -> None:
+    """Put the losses of the arm's reference model, if it has one, beside the corpus's features.
+
+    Raises:
+        UserError: the model's run is not finished
+    """
+    # not at the top: a plugin imported before fairseq registers nothing
+    from fairseq_autoassist.core.features import REFERENCE_NAME, feature_folder
+
+    if run.followed is None or not ARMS[run.arm].reference:
+        return
+    model = folder.parent / run.followed.id / "model.pt"
+    if not model.is_file():
+        raise UserError(
+            f"{model} is missing, expected the reference of {run.id}; run `python -m "
+            f"recipes.compare.run {run.followed.id} --out {folder.parent.parent}` first"
+        )
+    data_bin = corpus / "data-bin"
+    written = feature_folder(data_bin, "train", *LANGS) / REFERENCE_NAME
+    if written.is_file() and written.stat().st_mtime >= model.stat().st_mtime:
+        return
+    words = ["-m", "fairseq_autoassist.reference", str(data_bin), "--path", str(model)]
+    # a process of its own: fairseq's logging is for one program
+    subprocess.run([sys.executable, *words, *(["--cpu"] if cpu else [])], check=True, cwd=ROOT)
+
+
 def execute(run: Run, out: Path, corpora: Path, cpu: bool) -> None:
     """Do what is not done yet of a run."""
     from recipes.compare.record import note_session, write_record  # late: they need torch
@@ -104,6 +133,7 @@ def execute(run: Run, out: Path, corpora: Path, cpu: bool) -> None:
         make_room(folder, key)
         if finished(run, out, corpora):
             return
+        write_reference(run, folder, corpus, cpu)
         marks = saved_marks(folder / "marks")
         if run.updates not in marks:
             note_session(folder, cpu, begin=not marks)

@@ -52,7 +52,7 @@ def other_words(run: Run, data_bin: Path, folder: Path, restore: Path | None) ->
     words += ["--autoassist-trace", str((folder / "trace").resolve())]
     words += ["--log-format", "json", "--log-interval", str(max(1, full // LOG_POINTS))]
     followed = run.followed
-    if followed is not None:
+    if followed is not None and ARMS[run.arm].follows:
         words += ["--autoassist-keep-from", str(folder.parent / followed.id / "train.log")]
     return words if restore is None else [*words, "--restore-file", str(restore.resolve())]
 

@@ -26,6 +26,8 @@ RULES = {
     "easy-sharp": {**BAND, "floor": 0.1},
     "easy-loss": BAND,
     "paper": {},
+    "progress": {"floor": 0.3},
+    "excess": {"floor": 0.3},
 }
 
 

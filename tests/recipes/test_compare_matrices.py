@@ -40,6 +40,12 @@ def test_a_run_comes_after_the_one_it_follows() -> None:
     assert names == ["multi30k.tiny.paper.b070.s2", "multi30k.tiny.follow-paper.b070.s2"]
 
 
+def test_a_run_comes_after_its_reference_which_is_one_for_all_seeds() -> None:
+    wanted = [f"multi30k.small-batch.excess.b070.s{seed}" for seed in (1, 2)]
+    names = [run.id for run in runs_of(wanted)]
+    assert names == ["multi30k.smaller.uniform.b100.s1", *wanted]
+
+
 def test_an_unknown_matrix_is_refused() -> None:
     with pytest.raises(SystemExit, match="found no matrix 'all'; expected one of smoke,"):
         runs_of(["all"])

@@ -15,10 +15,13 @@ import numpy as np
 import pytest
 
 from fairseq_autoassist.core import trace
+from fairseq_autoassist.core.features import REFERENCE_NAME, Features, feature_folder
 from preprocess.spm import decode
-from preprocess.text import read_lines
+from preprocess.text import UserError, read_lines
 from recipes.common.score import hypotheses
+from recipes.compare.matrices import run_of
 from recipes.compare.measure import generate_words
+from recipes.compare.one import write_reference
 from recipes.compare.settings import GENERATE_TOKENS
 from tests.support import compare, training
 from tests.support.processes import alive, children, wait_for
@@ -173,6 +176,27 @@ def test_scores_are_those_of_fairseqs_and_sacrebleus_own_commands(
         losses = [line for line in output.splitlines() if f'"{subset}_nll_loss"' in line]
         bits = float(json.loads(losses[-1][losses[-1].index("{") :])[f"{subset}_nll_loss"])
         assert end[f"{subset}_loss"] == pytest.approx(bits * np.log(2), abs=1e-3)
+
+
+def test_the_reference_of_an_arm_is_written_once_for_each_model(
+    finished: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(compare.corpora() / "multi30k", tmp_path / "multi30k")
+    run, folder = run_of("multi30k.tiny.excess.b100.s1"), tmp_path / "runs" / "excess"
+    with pytest.raises(UserError, match="run `python -m recipes.compare.run multi30k.smaller"):
+        write_reference(run, folder, tmp_path / "multi30k", True)
+    model = tmp_path / "runs" / "multi30k.smaller.uniform.b100.s1" / "model.pt"
+    model.parent.mkdir(parents=True)
+    shutil.copy(finished / "runs" / UNIFORM / "model.pt", model)
+    write_reference(run, folder, tmp_path / "multi30k", True)
+    path = feature_folder(tmp_path / "multi30k" / "data-bin", "train", "en", "de") / REFERENCE_NAME
+    written = path.stat().st_mtime_ns
+    assert np.isfinite(Features.open(path.parent).reference).all()
+    write_reference(run, folder, tmp_path / "multi30k", True)
+    assert path.stat().st_mtime_ns == written
+    os.utime(model, ns=(written + 10**9, written + 10**9))
+    write_reference(run, folder, tmp_path / "multi30k", True)
+    assert path.stat().st_mtime_ns > written
 
 
 def test_an_unprepared_corpus_is_refused(tmp_path: Path) -> None:
