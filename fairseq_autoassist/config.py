@@ -13,6 +13,7 @@ from typing import Any
 
 from .errors import ConfigError
 
+UTILITIES = ("loss", "progress", "excess")
 EXTRA_FEATURES = ("lengths", "ratio", "loss")
 PAPER = "Zhang, Yu, Dhillon 2019"
 # Fields that make AutoAssist the paper's: label 1 above T_k (section 3.2), and no floor
@@ -243,7 +244,7 @@ class AutoAssistConfig:
             _check_range(field, getattr(self, field.name))
         _check_choice("threshold_from", self.threshold_from, ("all", "uniform"))
         _check_choice("on_failure", self.on_failure, ("continue", "stop"))
-        _check_choice("utility", self.utility, ("loss", "progress", "excess"))
+        _check_choice("utility", self.utility, UTILITIES)
         _check_choice("weights", self.weights, ("none", "inverse"))
         _check_choice("competence_by", self.competence_by, ("rarity", "length"))
         if 0.0 < self.upper <= self.lower:  # nothing would be left between them

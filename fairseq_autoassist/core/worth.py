@@ -18,12 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from ..config import AutoAssistConfig
+from ..config import UTILITIES, AutoAssistConfig
 from ..errors import FeatureError
 from .memory import LossMemory
 
-LOSS, PROGRESS, EXCESS = "loss", "progress", "excess"
-UTILITIES = (LOSS, PROGRESS, EXCESS)
+LOSS, PROGRESS, EXCESS = UTILITIES
 HISTORY = 0.8  # weight of the past each time a pair is trained on: about its last five losses
 
 

@@ -106,12 +106,13 @@ class OpenedFeatures(NamedTuple):
 NONE = OpenedFeatures(None, 0, "")  # for strategies that look at none
 
 
-def open_features(cfg: Any, epoch: int) -> OpenedFeatures:
+def open_features(cfg: Any, epoch: int, reference: bool = False) -> OpenedFeatures:
     """The features of the training data, after a check that they fit it.
 
     Args:
         cfg: of the task
         epoch: decides about the data-bin, when there are several
+        reference: whether losses of a reference model must be there too
 
     Raises:
         FeatureError: missing, truncated, of another version or made from other data; the message
@@ -136,7 +137,7 @@ def open_features(cfg: Any, epoch: int) -> OpenedFeatures:
     try:
         opened = _open_all(folders, build_command(cfg.data, cfg.train_subset, languages, dest))
         opened[shard].check(files.fingerprint())
-        if cfg.autoassist_utility == "excess":
+        if reference:
             for features in opened:
                 _ = features.reference  # now, not in the worker in the middle of the run
     except FeatureError as error:

@@ -24,7 +24,7 @@ from ..guard import Guard
 from ..memory import LossMemory
 from ..plan import News
 from ..utility import Band, band_at, ema, labels, update_threshold
-from ..worth import LOSS, Worth
+from ..worth import EXCESS, LOSS, Worth
 from .base import Corpus, Report, Strategy
 
 _AVERAGES = ("accuracy_sum", "positive_sum", "average_weight")
@@ -70,6 +70,11 @@ class AutoAssist(Strategy):
     def needs_features(cls, config: AutoAssistConfig) -> bool:
         """Always."""
         return True
+
+    @classmethod
+    def needs_reference(cls, config: AutoAssistConfig) -> bool:
+        """For a utility above that model's losses."""
+        return config.utility == EXCESS
 
     @classmethod
     def needs_end(cls, config: AutoAssistConfig) -> str:

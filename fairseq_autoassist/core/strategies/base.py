@@ -90,6 +90,11 @@ class Strategy:
         return False
 
     @classmethod
+    def needs_reference(cls, config: AutoAssistConfig) -> bool:
+        """Whether it looks at losses of a reference model (then they must have been measured)."""
+        return False
+
+    @classmethod
     def needs_end(cls, config: AutoAssistConfig) -> str:
         """The setting that makes it need to know how long the run is; empty: it need not."""
         return ""
