@@ -45,7 +45,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _options(argv: list[str] | None) -> tuple[Any, str | None]:
-    from fairseq import options
+    from fairseq import options, utils
     from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 
     logging.getLogger("fairseq").setLevel(logging.WARNING)
@@ -55,6 +55,12 @@ def _options(argv: list[str] | None) -> tuple[Any, str | None]:
     words = sys.argv[1:] if argv is None else argv
     parsed: argparse.Namespace = options.parse_args_and_arch(parser, words)
     config = convert_namespace_to_omegaconf(parsed)
+    data_bins = utils.split_paths(config.task.data)
+    if len(data_bins) != 1:
+        raise ConfigError(
+            f"found {len(data_bins)} data-bins in {config.task.data}, expected one: measure them "
+            f"one after the other, with {NAME} {data_bins[0]} and so on"
+        )
     path = config.common_eval.path
     if not path or os.pathsep in path:
         raise ConfigError(f"--path is {path!r}, expected one checkpoint of the reference model")

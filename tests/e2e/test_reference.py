@@ -95,7 +95,9 @@ def test_pairs_too_long_for_the_model_are_not_known_and_counted(tmp_path, model,
     assert np.isfinite(float(result.updates[-1]["aa_T"]))
 
 
-@pytest.mark.parametrize("case", ["no path", "no file", "no features", "other dictionaries"])
+@pytest.mark.parametrize(
+    "case", ["two data-bins", "no path", "no file", "no features", "other dictionaries"]
+)
 def test_what_is_wrong_is_said_in_a_line_and_nothing_is_written(
     tmp_path, model, capsys, case
 ) -> None:
@@ -105,6 +107,9 @@ def test_what_is_wrong_is_said_in_a_line_and_nothing_is_written(
     if case == "no file":
         words[-1] = str(tmp_path / "none.pt")
         expected = "is no file, expected a checkpoint of fairseq-train"
+    elif case == "two data-bins":
+        words[0] = f"{data}:{data}"
+        expected = "found 2 data-bins"
     elif case == "no features":
         shutil.rmtree(data / "autoassist")
         expected = "autoassist-tfidf"
