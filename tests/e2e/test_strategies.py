@@ -79,7 +79,11 @@ def test_a_new_stream_does_not_begin_the_curriculum_again(tmp_path):
 
 @pytest.mark.parametrize(
     "name, more",
-    [("infobatch", []), pytest.param("autoassist", OPTIONS, marks=pytest.mark.slow)],
+    [
+        ("infobatch", []),
+        ("autoassist", ["--autoassist-utility", "progress"]),
+        pytest.param("autoassist", OPTIONS, marks=pytest.mark.slow),
+    ],
 )
 def test_resumes_exactly(tmp_path, name, more):
     words = strategy(name, *more, "--disable-validation", "--num-workers", 1)
