@@ -15,6 +15,7 @@ from recipes.common.data import ROOT
 from recipes.compare import examples, figures, tables
 from recipes.compare.bar import judge
 from recipes.compare.notes import notes
+from recipes.compare.overall import WORDS, overview
 from recipes.compare.records import Record, load
 from recipes.compare.sections import Section, sections
 from recipes.compare.significance import SAMPLES, bootstrap
@@ -99,7 +100,9 @@ def compose(
     found = sections(records)
     judged = judge(found, arm, architecture) if arm else []
     parts = ["# Comparison of strategies", head(records), READING]
-    parts += [line.replace("###", "##", 1) for line in part("The bar", tables.bar(found), BAR)]
+    whole = part("The bar", tables.bar(found), BAR)
+    whole += part("Over all settings", overview(found), WORDS)
+    parts += [line.replace("###", "##", 1) for line in whole]
     for corpus in sorted({section.corpus for section in found}):
         own = [section for section in found if section.corpus == corpus]
         for section in own:

@@ -9,6 +9,7 @@ import pytest
 from preprocess.text import read_lines
 from recipes.common.data import ROOT
 from recipes.compare import tables
+from recipes.compare.overall import overview
 from recipes.compare.quote import MARK, main, quote
 from recipes.compare.records import load
 from recipes.compare.sections import sections
@@ -51,7 +52,7 @@ def test_the_report_says_what_the_records_say(report: list[str]) -> None:
     records = load(sorted(path.parent for path in RESULTS.glob("*/records.jsonl")))
     text, found = "\n".join(report), sections(records)
     assert f"- runs: {len(records)}" in report
-    assert tables.bar(found) in text
+    assert tables.bar(found) in text and overview(found) in text
     for section in found:
         own = text.split(f"## {section.title}\n")[1].split("\n## ")[0]
         names = "costs quality reaching by_tokens drift labels".split()

@@ -1,0 +1,79 @@
+"""An arm over all sections: how far it is from a random choice with the same seed and budget."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Sequence
+
+import numpy as np
+
+from recipes.compare.bar import CORPORA
+from recipes.compare.sections import Section
+from recipes.compare.statistics import Estimate, difference, estimate, ratio
+from recipes.compare.tables import interval, number, table
+
+WORDS = """Difference to random at the same budget, of final BLEU: one figure a setting (a corpus,
+model, length and budget), the mean over the seeds that both have; then mean and 95% t interval over
+settings, and in how many the figure is above 0. Settings share corpora, test sentences and seeds,
+so the interval says little of another corpus. Arms with one setting are left out."""
+
+
+@dataclass(frozen=True)
+class Overall:
+    """An arm's differences to random, one a setting."""
+
+    arm: str
+    test: list[float]
+    valid: list[float]
+    runs: int  # pairs of runs of one seed
+    tokens: float  # mean ratio to random's
+
+
+def overall(sections: Sequence[Section]) -> list[Overall]:
+    """One entry an arm that has at least two settings, the highest on test first."""
+    found: dict[str, list[tuple[Estimate, Estimate, float]]] = {}
+    for section in sections:
+        for cell in section.cells:
+            control = section.control(cell)
+            if control is None:
+                continue
+            test, valid = (difference(cell, control, key) for key in ("BLEU", "valid_BLEU"))
+            if test is not None and valid is not None:
+                tokens = ratio(cell, control, "tokens")
+                found.setdefault(cell.arm, []).append((test, valid, tokens))
+    arms = [
+        Overall(
+            arm,
+            [test.mean for test, _, _ in settings],
+            [valid.mean for _, valid, _ in settings],
+            sum(test.n for test, _, _ in settings),
+            float(np.mean([tokens for _, _, tokens in settings])),
+        )
+        for arm, settings in found.items()
+        if len(settings) > 1
+    ]
+    return sorted(arms, key=lambda entry: -float(np.mean(entry.test)))
+
+
+def overview(sections: Sequence[Section]) -> str:
+    """The table: of the corpora of the bar, then of all, where an arm has settings on others.
+
+    Empty where no arm has two settings.
+    """
+    of_bar = overall([section for section in sections if section.corpus in CORPORA])
+    more = [entry for entry in overall(sections) if entry not in of_bar]
+    rows = _rows(of_bar, "of the bar") + _rows(more, "all")
+    headers = ["corpora", "arm", "settings", "pairs of runs", "BLEU to random", "above 0"]
+    headers += ["valid BLEU to random", "above 0", "tokens to random"]
+    return table(rows, headers) if rows else ""
+
+
+def _rows(entries: Sequence[Overall], corpora: str) -> list[list[str]]:
+    rows = []
+    for entry in entries:
+        row = [corpora, entry.arm, str(len(entry.test)), str(entry.runs)]
+        for values in (entry.test, entry.valid):
+            above = sum(value > 0 for value in values)
+            row += [interval(estimate(values), "+"), f"{above} of {len(values)}"]
+        rows.append([*row, number(entry.tokens, 3)])
+    return rows
