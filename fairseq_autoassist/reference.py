@@ -76,8 +76,9 @@ def _measure(config: Any, dest: str | None) -> tuple[np.ndarray, Path]:
     import torch
     from fairseq import checkpoint_utils, tasks
 
-    from . import plugin  # noqa: F401  lets torch >= 2.6 read fairseq's checkpoints
+    from .plugin.checkpoints import allow_fairseq_checkpoints
 
+    allow_fairseq_checkpoints()
     task = tasks.setup_task(config.task)
     languages = task.cfg.source_lang, task.cfg.target_lang
     subset, data_bin = config.dataset.train_subset, Path(config.task.data)
