@@ -31,6 +31,7 @@ def collect(out: Path, dest: Path) -> list[str]:
             f"{out} has no finished run, expected runs/ID/record.json; run `python -m "
             f"recipes.compare.run MATRIX --out {out}` first"
         )
+    (dest / "records.jsonl").unlink(missing_ok=True)  # written last: without it nothing is whole
     if (dest / "runs").is_dir():
         shutil.rmtree(dest / "runs")
     for name in names:

@@ -6,7 +6,8 @@ g(psi | phi): P(keep) = (1 - gamma_k) + gamma_k * g(psi | phi).
 By default it departs from the paper in two things: g is taught which losses lie in a band around
 T_k, where the paper has all those above it, and P(keep) has a floor. The config's `PAPERS_RULE` is
 the paper's. Off by default: no shrinking in the first updates and in the last share of the run,
-loss weights 1 / P(keep), extra features, and a band that moves.
+loss weights 1 / P(keep), extra features, a band that moves, and another utility than the loss
+(`Worth`), whose moving average T_k then is.
 """
 
 from __future__ import annotations
