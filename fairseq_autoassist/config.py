@@ -259,6 +259,11 @@ class AutoAssistConfig:
             )
         for kind in self.extra_kinds:
             _check_choice("extra_features", kind, EXTRA_FEATURES)
+        if self.utility != "loss" and "loss" in self.extra_kinds:  # it is in multiples of T_k
+            raise ConfigError(
+                f"{flag('extra_features')} loss needs {flag('utility')} loss, found "
+                f"{self.utility!r}: leave one of them out"
+            )
 
     @property
     def extra_kinds(self) -> tuple[str, ...]:

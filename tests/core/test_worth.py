@@ -78,6 +78,12 @@ def test_an_unknown_utility_is_refused_with_those_there_are() -> None:
         AutoAssistConfig(utility="gain")
 
 
+def test_the_last_loss_in_multiples_of_another_utility_is_refused() -> None:
+    with pytest.raises(ConfigError, match="features loss needs --autoassist-utility loss, found"):
+        AutoAssistConfig(utility="progress", extra_features="ratio,loss")
+    AutoAssistConfig(utility="progress", extra_features="ratio")
+
+
 def test_by_progress_what_stands_still_is_left_out_however_high_its_loss() -> None:
     falling = [np.where(np.arange(PAIRS) % 2, 5.0, 1.0 - 0.02 * k) for k in range(20)]
     strategy = taught([values.astype(np.float32) for values in falling], utility="progress")
