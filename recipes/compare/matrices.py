@@ -110,6 +110,10 @@ MATRICES: dict[str, Callable[[], list[Run]]] = {
         + _grid(["multi30k", "tatoeba"], ["small-batch"], ["random", "easy"], [0.7], [1, 2, 3])
         + _grid(["multi30k"], ["small-batch"], ["progress", "excess"], [0.7], [1])
     ),
+    "low-dropout": lambda: (
+        _grid(["multi30k"], ["low-dropout"], ["uniform"], [1.0], [1, 2, 3])
+        + _grid(["multi30k"], ["low-dropout"], ["random", "easy", "paper"], [0.7], [1, 2, 3])
+    ),
     "labels": lambda: _grid(["noisy"], ["transformer"], _ALL, [1.0], [1]),
     "architectures": lambda: _grid(
         ["multi30k"],
