@@ -113,6 +113,9 @@ MATRICES: dict[str, Callable[[], list[Run]]] = {
     "low-dropout": lambda: (
         _grid(["multi30k"], ["low-dropout"], ["uniform"], [1.0], [1, 2, 3])
         + _grid(["multi30k"], ["low-dropout"], ["random", "easy", "paper"], [0.7], [1, 2, 3])
+        + _grid(["noisy"], ["low-dropout"], ["uniform"], [1.0], [1])
+        # the band has more tokens an update there: with 0.67 of the updates under 0.70 of them
+        + _grid(["noisy"], ["low-dropout"], ["random", "easy"], [0.67], [1])
     ),
     "labels": lambda: _grid(["noisy"], ["transformer"], _ALL, [1.0], [1]),
     "architectures": lambda: _grid(

@@ -12,7 +12,7 @@ from typing import Sequence
 
 from preprocess.text import whole_files
 from recipes.common.data import ROOT
-from recipes.compare import examples, figures, tables
+from recipes.compare import examples, figures, saving, tables
 from recipes.compare.bar import judge
 from recipes.compare.notes import notes
 from recipes.compare.overall import WORDS, overview
@@ -30,6 +30,8 @@ the same threads, jobs side by side and tuning of the environment; those of runs
 depend on how many others there were, and no verdict rests on them."""
 REACHING = """Tokens and time until the mean curve over seeds, smoothed to be rising and straight
 between marks, reaches the final BLEU of uniform 1.00; ratios to its whole run."""
+SAVED = """To plain training that is as good, by the mean of test and validation BLEU, as in "Tokens
+saved" above."""
 BY_TOKENS = """BLEU of the mean curve over seeds, straight between marks, at millions of target
 tokens trained on: those of the marks of uniform 1.00. Schedules that end earlier are ahead here."""
 BAR = """Saves: non-inferior with at most 0.70 of the tokens and 0.75 of the wall time. Better than
@@ -81,6 +83,7 @@ def section_parts(section: Section, corpora: Path | None, out: Path) -> list[str
     parts += part("Cost", tables.costs(section))
     parts += part("Quality", tables.quality(section))
     parts += part("To the baseline's final BLEU", tables.reaching(section), REACHING)
+    parts += part("Tokens saved here", saving.section_table(section), SAVED)
     parts += part("BLEU by tokens", tables.by_tokens(section), BY_TOKENS)
     parts += part("Paired bootstrap", tables.significance(tests) if tests else "", words)
     parts += part(
@@ -102,6 +105,7 @@ def compose(
     parts = ["# Comparison of strategies", head(records), READING]
     whole = part("The bar", tables.bar(found), BAR)
     whole += part("Over all settings", overview(found), WORDS)
+    whole += part("Tokens saved", saving.savings_table(found), saving.WORDS)
     parts += [line.replace("###", "##", 1) for line in whole]
     for corpus in sorted({section.corpus for section in found}):
         own = [section for section in found if section.corpus == corpus]

@@ -12,6 +12,7 @@ from recipes.compare import tables
 from recipes.compare.overall import overview
 from recipes.compare.quote import MARK, main, quote
 from recipes.compare.records import load
+from recipes.compare.saving import savings_table, section_table
 from recipes.compare.sections import sections
 
 PRINTED = """## a
@@ -52,12 +53,14 @@ def test_the_report_says_what_the_records_say(report: list[str]) -> None:
     records = load(sorted(path.parent for path in RESULTS.glob("*/records.jsonl")))
     text, found = "\n".join(report), sections(records)
     assert f"- runs: {len(records)}" in report
-    assert tables.bar(found) in text and overview(found) in text
+    for whole in (tables.bar, overview, savings_table):
+        assert whole(found) in text, whole.__name__
     for section in found:
         own = text.split(f"## {section.title}\n")[1].split("\n## ")[0]
         names = "costs quality reaching by_tokens drift labels".split()
         for part in (getattr(tables, name) for name in names):
             assert part(section) in own, f"{section.title}: {part.__name__}"
+        assert section_table(section) in own, section.title
 
 
 def test_translations_and_counts_lie_beside_the_records() -> None:

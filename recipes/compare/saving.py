@@ -1,0 +1,124 @@
+"""What a choice saves: its tokens against those that plain training needs for the same BLEU.
+
+Plain training is known at two lengths, each with a schedule of its own: over the full budget, and
+at the arm's, where a random choice stands for it. Between the two, BLEU is taken to rise with the
+logarithm of the tokens.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Sequence
+
+import numpy as np
+
+from recipes.compare.bar import CORPORA
+from recipes.compare.records import Record
+from recipes.compare.sections import Cell, Section
+from recipes.compare.statistics import estimate
+from recipes.compare.tables import interval, table
+
+LEAST = 0.5  # BLEU by which plain training over the full budget must be above random
+KEYS = ("BLEU", "valid_BLEU")  # their mean is the score: twice the sentences of either
+WORDS = f"""Tokens that plain training needs for an arm's final score, the mean of BLEU on test and
+validation, by a straight line over the logarithm of tokens from random at the same budget to
+uniform 1.00, each with a schedule of its own; saved is the share of these that the arm did without.
+One figure a setting (a corpus, model, length and budget), over the seeds that all three have; then
+mean and 95% t interval over settings, and in how many it is above 0. Left out: settings where
+uniform 1.00 is less than {LEAST} BLEU above random, or has no more tokens: there it is not known
+what fewer tokens cost. Settings share corpora, test sentences and seeds. Arms with one setting are
+not shown."""
+
+
+@dataclass(frozen=True)
+class Saving:
+    """Shares of tokens saved by one arm, one a setting."""
+
+    arm: str
+    shares: list[float]
+    left_out: int  # settings without a figure
+
+
+@dataclass(frozen=True)
+class _Point:
+    tokens: float
+    score: float
+
+
+def _mean(records: Sequence[Record], seeds: set[int]) -> _Point:
+    chosen = [r for r in records if r.seed in seeds]
+    tokens = math.exp(np.mean([math.log(r.train["tokens"]) for r in chosen]))
+    return _Point(tokens, float(np.mean([r.end[key] for r in chosen for key in KEYS])))
+
+
+def share_saved(cell: Cell, control: Cell, baseline: Cell) -> float | None:
+    """Share of the tokens of equally good plain training that `cell` did without; may be negative.
+
+    None where the three have no seed in common, or plain training gains less than LEAST BLEU from
+    the control's tokens to the baseline's.
+    """
+    seeds = set(cell.seeds) & set(control.seeds) & set(baseline.seeds)
+    if not seeds:
+        return None
+    arm, low, high = (_mean(c.records, seeds) for c in (cell, control, baseline))
+    if high.score - low.score < LEAST or high.tokens <= low.tokens:
+        return None
+    lead = (arm.score - low.score) / (high.score - low.score)
+    needed = low.tokens * (high.tokens / low.tokens) ** lead
+    return 1.0 - arm.tokens / needed
+
+
+def _shares(section: Section) -> list[tuple[Cell, float | None]]:
+    """The cells of a section that have a control and a baseline, with what they saved."""
+    found: list[tuple[Cell, float | None]] = []
+    baseline = section.baseline
+    for cell in section.cells:
+        control = section.control(cell)
+        if control is not None and baseline is not None and cell is not baseline:
+            found.append((cell, share_saved(cell, control, baseline)))
+    return found
+
+
+def savings(sections: Sequence[Section]) -> list[Saving]:
+    """One entry an arm that has at least two settings, the highest first."""
+    found: dict[str, list[float | None]] = {}
+    for section in sections:
+        for cell, share in _shares(section):
+            found.setdefault(cell.arm, []).append(share)
+    arms = []
+    for arm, all_shares in found.items():
+        shares = [share for share in all_shares if share is not None]
+        if len(shares) > 1:
+            arms.append(Saving(arm, shares, len(all_shares) - len(shares)))
+    return sorted(arms, key=lambda entry: -float(np.mean(entry.shares)))
+
+
+def section_table(section: Section) -> str:
+    """Each arm of one section that has `random` and plain training beside it; may be empty."""
+    rows = []
+    for cell, share in _shares(section):
+        rows.append(
+            [cell.arm, f"{cell.budget:.2f}", "-" if share is None else f"{round(100 * share):+d}"]
+        )
+    return table(rows, ["arm", "budget", "% of tokens saved"]) if rows else ""
+
+
+def savings_table(sections: Sequence[Section]) -> str:
+    """Of the corpora of the bar, then of all, where an arm has settings on others; may be empty."""
+    of_bar = savings([section for section in sections if section.corpus in CORPORA])
+    more = [entry for entry in savings(sections) if entry not in of_bar]
+    rows = [
+        [
+            corpora,
+            entry.arm,
+            str(len(entry.shares)),
+            interval(estimate([100 * share for share in entry.shares]), "+", 0),
+            f"{sum(share > 0 for share in entry.shares)} of {len(entry.shares)}",
+            str(entry.left_out),
+        ]
+        for corpora, entries in (("of the bar", of_bar), ("all", more))
+        for entry in entries
+    ]
+    headers = ["corpora", "arm", "settings", "% of tokens saved", "above 0", "left out"]
+    return table(rows, headers) if rows else ""

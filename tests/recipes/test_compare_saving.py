@@ -1,0 +1,84 @@
+"""Tokens saved, where they are known in closed form."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recipes.compare.records import parse
+from recipes.compare.saving import savings, savings_table, section_table
+from recipes.compare.sections import Section, sections
+from tests.support.compare_records import record
+
+
+def made(arm: str, budget: float, test: float, valid: float, **changes: Any) -> dict[str, Any]:
+    """A run with one hundred tokens an update, hence budget times as many as plain training."""
+    run = record(arm, (10.0, test), budget=budget, **changes)
+    run["marks"][-1]["valid_BLEU"] = valid
+    return run
+
+
+def grouped(*raw: dict[str, Any]) -> list[Section]:
+    return sections([parse(r, Path("runs") / r["run"], r["run"]) for r in raw])
+
+
+def setting(test: float, valid: float, high: float = 31.0, **changes: Any) -> list[dict[str, Any]]:
+    """Half the tokens cost plain training 2 points of the mean; `easy` has half, and these."""
+    plain = made("uniform", 1.0, high, 41.0, **changes)
+    half = made("random", 0.5, 28.0, 40.0, **changes)
+    return [plain, half, made("easy", 0.5, test, valid, **changes)]
+
+
+def test_half_way_to_plain_training_saves_the_square_root_of_a_half() -> None:
+    runs = setting(29.0, 41.0) + setting(31.0, 41.0, corpus="tatoeba")
+    (entry,) = savings(grouped(*runs, *setting(25.0, 39.0, corpus="msdocs")))
+    assert entry.arm == "easy" and entry.left_out == 0
+    # needed: 0.5 * 2 ** lead, where lead is in units of the 2 points between random and uniform
+    assert sorted(entry.shares) == pytest.approx([-1.0, 1 - math.sqrt(0.5), 0.5])
+
+
+def test_more_tokens_than_random_are_counted() -> None:
+    runs = setting(28.0, 40.0) + setting(28.0, 40.0, corpus="tatoeba")
+    for run in runs:
+        if run["arm"] == "easy":  # as good as random, with 1.1 of its tokens
+            run["train"]["tokens"] *= 1.1
+    (entry,) = savings(grouped(*runs))
+    assert entry.shares == pytest.approx([-0.1, -0.1])
+
+
+def test_where_plain_training_is_flat_nothing_is_said() -> None:
+    flat = setting(29.0, 41.0, high=27.8, corpus="msdocs")  # 0.4 above random on average
+    both = setting(29.0, 41.0) + setting(29.0, 41.0, corpus="tatoeba")
+    (entry,) = savings(grouped(*both, *flat))
+    assert (len(entry.shares), entry.left_out) == (2, 1)
+
+
+def test_only_seeds_that_all_three_have_count() -> None:
+    lucky = made("easy", 0.5, 99.0, 99.0, seed=2)
+    lonely = made("random", 0.5, 0.0, 0.0, seed=3)
+    (entry,) = savings(
+        grouped(*setting(29.0, 41.0), lucky, lonely, *setting(29.0, 41.0, corpus="tatoeba"))
+    )
+    assert entry.shares == pytest.approx([1 - math.sqrt(0.5)] * 2)
+
+
+def test_the_table_says_percent_over_settings_and_needs_two() -> None:
+    one, no_control = setting(29.0, 41.0), setting(29.0, 41.0)[::2]
+    assert savings(grouped(*one)) == [] and savings_table(grouped(*one)) == ""
+    assert savings(grouped(*no_control)) == []
+    (row,) = savings_table(grouped(*one, *setting(29.0, 41.0, corpus="tatoeba"))).splitlines()[2:]
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells == ["of the bar", "easy", "2", "+29 [+29, +29]", "2 of 2", "0"]
+
+
+def test_a_section_says_each_arms_and_a_dash_where_nothing_is_known() -> None:
+    (section,) = grouped(*setting(29.0, 41.0))
+    (row,) = section_table(section).splitlines()[2:]
+    assert [cell.strip() for cell in row.strip("|").split("|")] == ["easy", "0.50", "+29"]
+    (flat,) = grouped(*setting(29.0, 41.0, high=27.8))
+    assert section_table(flat).splitlines()[-1].rstrip("| ").endswith("-")
+    (alone,) = grouped(*setting(29.0, 41.0)[::2])
+    assert section_table(alone) == ""
