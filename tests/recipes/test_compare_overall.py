@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from recipes.compare.overall import overall, overview
-from recipes.compare.records import parse
-from recipes.compare.sections import Section, sections
-from tests.support.compare_records import record
+from tests.support.compare_records import grouped, record
 
 
 def made(arm: str, seed: int, bleu: float, valid: float, **changes: Any) -> dict[str, Any]:
     run = record(arm, (20.0, bleu), seed=seed, **changes)
     run["marks"][-1]["valid_BLEU"] = valid
     return run
-
-
-def grouped(*raw: dict[str, Any]) -> list[Section]:
-    return sections([parse(r, Path("runs") / r["run"], r["run"]) for r in raw])
 
 
 RUNS = [

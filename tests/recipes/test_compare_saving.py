@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from recipes.compare.records import parse
 from recipes.compare.saving import savings, savings_table, section_table
-from recipes.compare.sections import Section, sections
-from tests.support.compare_records import record
+from tests.support.compare_records import grouped, record
 
 
 def made(arm: str, budget: float, test: float, valid: float, **changes: Any) -> dict[str, Any]:
@@ -19,10 +16,6 @@ def made(arm: str, budget: float, test: float, valid: float, **changes: Any) -> 
     run = record(arm, (10.0, test), budget=budget, **changes)
     run["marks"][-1]["valid_BLEU"] = valid
     return run
-
-
-def grouped(*raw: dict[str, Any]) -> list[Section]:
-    return sections([parse(r, Path("runs") / r["run"], r["run"]) for r in raw])
 
 
 def setting(test: float, valid: float, high: float = 31.0, **changes: Any) -> list[dict[str, Any]]:

@@ -6,6 +6,9 @@ import json
 from pathlib import Path
 from typing import Any, Sequence
 
+from recipes.compare.records import parse
+from recipes.compare.sections import Section, sections
+
 FULL = 1000  # updates of the full budget
 SIGNATURE = "nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0"
 
@@ -76,6 +79,11 @@ def record(
         "hypotheses": "test.hyp.txt",
     }
     return {**made, **changes}
+
+
+def grouped(*raw: dict[str, Any]) -> list[Section]:
+    """The sections of these records."""
+    return sections([parse(r, Path("runs") / r["run"], r["run"]) for r in raw])
 
 
 def write_runs(root: Path, records: Sequence[dict[str, Any]]) -> Path:
