@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Sequence
+from typing import Callable, Sequence, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,9 @@ WORDS = """Difference to random at the same budget, of final BLEU: one figure a 
 model, length and budget), the mean over the seeds that both have; then mean and 95% t interval over
 settings, and in how many the figure is above 0. Settings share corpora, test sentences and seeds,
 so the interval says little of another corpus. Arms with one setting are left out."""
+
+
+Entry = TypeVar("Entry")
 
 
 @dataclass(frozen=True)
@@ -60,20 +63,27 @@ def overview(sections: Sequence[Section]) -> str:
 
     Empty where no arm has two settings.
     """
-    of_bar = overall([section for section in sections if section.corpus in CORPORA])
-    more = [entry for entry in overall(sections) if entry not in of_bar]
-    rows = _rows(of_bar, "of the bar") + _rows(more, "all")
+    rows = [[corpora, *_row(entry)] for corpora, entry in by_corpora(sections, overall)]
     headers = ["corpora", "arm", "settings", "pairs of runs", "BLEU to random", "above 0"]
     headers += ["valid BLEU to random", "above 0", "tokens to random"]
     return table(rows, headers) if rows else ""
 
 
-def _rows(entries: Sequence[Overall], corpora: str) -> list[list[str]]:
-    rows = []
-    for entry in entries:
-        row = [corpora, entry.arm, str(len(entry.test)), str(entry.runs)]
-        for values in (entry.test, entry.valid):
-            above = sum(value > 0 for value in values)
-            row += [interval(estimate(values), "+"), f"{above} of {len(values)}"]
-        rows.append([*row, number(entry.tokens, 3)])
-    return rows
+def by_corpora(
+    sections: Sequence[Section], entries: Callable[[Sequence[Section]], list[Entry]]
+) -> list[tuple[str, Entry]]:
+    """Entries of the sections of the bar; then of all sections, those that differ from these."""
+    of_bar = entries([section for section in sections if section.corpus in CORPORA])
+    more = [entry for entry in entries(sections) if entry not in of_bar]
+    return [("of the bar", entry) for entry in of_bar] + [("all", entry) for entry in more]
+
+
+def above_zero(values: Sequence[float]) -> str:
+    return f"{sum(value > 0 for value in values)} of {len(values)}"
+
+
+def _row(entry: Overall) -> list[str]:
+    row = [entry.arm, str(len(entry.test)), str(entry.runs)]
+    for values in (entry.test, entry.valid):
+        row += [interval(estimate(values), "+"), above_zero(values)]
+    return [*row, number(entry.tokens, 3)]

@@ -13,7 +13,7 @@ from typing import Sequence
 
 import numpy as np
 
-from recipes.compare.bar import CORPORA
+from recipes.compare.overall import above_zero, by_corpora
 from recipes.compare.records import Record
 from recipes.compare.sections import Cell, Section
 from recipes.compare.statistics import estimate
@@ -106,19 +106,16 @@ def section_table(section: Section) -> str:
 
 def savings_table(sections: Sequence[Section]) -> str:
     """Of the corpora of the bar, then of all, where an arm has settings on others; may be empty."""
-    of_bar = savings([section for section in sections if section.corpus in CORPORA])
-    more = [entry for entry in savings(sections) if entry not in of_bar]
     rows = [
         [
             corpora,
             entry.arm,
             str(len(entry.shares)),
             interval(estimate([100 * share for share in entry.shares]), "+", 0),
-            f"{sum(share > 0 for share in entry.shares)} of {len(entry.shares)}",
+            above_zero(entry.shares),
             str(entry.left_out),
         ]
-        for corpora, entries in (("of the bar", of_bar), ("all", more))
-        for entry in entries
+        for corpora, entry in by_corpora(sections, savings)
     ]
     headers = ["corpora", "arm", "settings", "% of tokens saved", "above 0", "left out"]
     return table(rows, headers) if rows else ""

@@ -49,6 +49,15 @@ def test_where_plain_training_is_flat_nothing_is_said() -> None:
     assert (len(entry.shares), entry.left_out) == (2, 1)
 
 
+def test_random_with_as_many_tokens_as_plain_training_says_nothing() -> None:
+    """There is no second length of plain training to draw a line to, however far apart they are."""
+    runs = [made("random", 1.0, 28.0, 40.0), made("easy", 1.0, 30.0, 41.0)]
+    whole = [made("uniform", 1.0, 31.0, 41.0), *runs]
+    both = setting(29.0, 41.0, corpus="msdocs") + setting(29.0, 41.0, corpus="tatoeba")
+    (entry,) = savings(grouped(*whole, *both))
+    assert entry.shares == pytest.approx([1 - math.sqrt(0.5)] * 2) and entry.left_out == 1
+
+
 def test_only_seeds_that_all_three_have_count() -> None:
     lucky = made("easy", 0.5, 99.0, 99.0, seed=2)
     lonely = made("random", 0.5, 0.0, 0.0, seed=3)
