@@ -85,7 +85,8 @@ install_torch() {
     rm -f "$site/kept-torch.pth"
     pip_install "torch==$version"
   fi
-  version=$("$venv/bin/python" -c 'import torch; print(torch.__version__)')
+  # the version that pip knows: PyPI's CUDA build is 2.13.0 to pip and calls itself 2.13.0+cu130
+  version=$("$venv/bin/python" -c 'from importlib.metadata import version; print(version("torch"))')
   echo "torch==$version" >"$venv/torch-constraint.txt" # holds pip to it in every later step
 }
 

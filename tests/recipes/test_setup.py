@@ -82,3 +82,17 @@ def test_an_environment_of_a_checkout_that_was_moved_is_made_anew(
         assert result.returncode == 1
         assert venv.exists() == (place == str(ROOT))
     assert f"{venv} was made in /where/it/was: making it anew" in result.stdout
+
+
+def test_later_steps_are_held_to_the_version_that_pip_knows(tmp_path: Path) -> None:
+    """PyPI's build for CUDA is 2.13.0 to pip and calls itself 2.13.0+cu130."""
+    torch, info = tmp_path / "packages" / "torch", tmp_path / "packages" / "torch-9.9.dist-info"
+    torch.mkdir(parents=True)
+    info.mkdir()
+    (torch / "__init__.py").write_text("__version__ = '9.9+cu1'\nfrom . import version\n")
+    (torch / "version.py").write_text("cuda = '1'\n")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 9.9\n")
+    venv, packages = tmp_path / "venv", str(torch.parent)
+    result = set_up(venv, PYTHON=sys.executable, PYTHONPATH=packages, PIP_NO_INDEX="1")
+    assert "keeping torch 9.9+cu1" in result.stdout
+    assert (venv / "torch-constraint.txt").read_text() == "torch==9.9\n"
