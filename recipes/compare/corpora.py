@@ -1,4 +1,4 @@
-"""The four corpora, each from its published files to splits."""
+"""The corpora, each from its published files to splits."""
 
 from __future__ import annotations
 
@@ -65,6 +65,15 @@ def multi30k() -> Splits:
     return finish(Splits(parts["train"], parts["valid"], parts["test"]), Limits())
 
 
+def multi30k_lower() -> Splits:
+    """Multi30k in lower case, which published scores are of (its own files `lc.norm.tok`)."""
+    parts = {
+        name: [Pair(pair.source.lower(), pair.target.lower()) for pair in pairs]
+        for name, pairs in multi30k_pairs().items()
+    }
+    return finish(Splits(parts["train"], parts["valid"], parts["test"]), Limits())
+
+
 def tatoeba() -> Splits:
     """Short clean pairs with several translations of many; split by English sentence."""
     path = data.find(data.TATOEBA, DOWNLOADS)["deu-eng.zip"]
@@ -115,6 +124,7 @@ def noisy() -> Splits:
 
 CORPORA = {
     "multi30k": Source((data.MULTI30K,), 4000, multi30k),
+    "multi30k-lower": Source((data.MULTI30K,), 4000, multi30k_lower),
     "tatoeba": Source((data.TATOEBA,), 6000, tatoeba),
     "msdocs": Source((data.MSDOCS,), 8000, msdocs),
     "noisy": Source((data.MULTI30K, data.PARACRAWL), 6000, noisy),

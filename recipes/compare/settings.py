@@ -29,6 +29,8 @@ ARCHITECTURES = {
     "small-batch": _transformer(128, 512, 4, 3),
     # and with a dropout of 0.1: on Multi30k plain training levels off within the budget
     "low-dropout": _transformer(128, 512, 4, 3),
+    # fairseq's transformer_tiny as Wu et al. (2021) have it: is our plain training sound?
+    "published": _transformer(128, 256, 4, 4),
     "smaller": _transformer(64, 256, 4, 3),  # the reference of the arm `excess`
     "wide": _transformer(256, 1024, 4, 3),
     "lstm": [
@@ -86,6 +88,7 @@ TRAINING = {
         "multi30k": Training(16000, 1024, 3e-3, 1000, 0.1),
         "noisy": Training(16000, 1024, 3e-3, 1000, 0.1),
     },
+    "published": {"multi30k-lower": Training(40000, 1024, 3e-3, 2000, 0.3)},
     "smaller": {"": Training(6000, 1024, 3e-3, 500, 0.1)},
     "wide": {
         "multi30k": Training(900, 4096, 2e-3, 150, 0.3),
