@@ -8,12 +8,14 @@ import gzip
 import os
 import shutil
 import signal
+import socket
 import sys
 import zlib
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Iterator
 
+PART = ".tmp"  # how the name of a file ends while it is written
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -74,11 +76,36 @@ def _mend(path: Path) -> str:
     return f"mend it with `iconv -f {kind} -t utf-8`{really}"
 
 
+def unfinished(path: Path) -> Path:
+    """The name to write a file under until it is whole; what a killed call left there is removed.
+
+    Host and process id are in it, so that a living one's is left alone.
+    """
+    owner = f".{path.name}.{socket.gethostname()}-"
+    if path.parent.is_dir():
+        for name in os.listdir(path.parent):
+            number = name[len(owner) : -len(PART)]
+            if name == f"{owner}{number}{PART}" and number.isdecimal() and not _alive(int(number)):
+                (path.parent / name).unlink(missing_ok=True)
+    return path.with_name(f"{owner}{os.getpid()}{PART}")
+
+
+def _alive(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it exists, but belongs to another user
+        return True
+    return True
+
+
 @contextmanager
 def whole_files(*paths: Path) -> Iterator[list[IO[str]]]:
     """Open text files for writing that appear under their names, if all went well.
 
-    A reader never meets a half-written file, and an interrupted step leaves nothing behind.
+    A reader never meets a half-written file, and an interrupted step leaves nothing behind (a
+    SIGKILL does, until the next call).
 
     Raises:
         UserError: two of them are the same file, one is called .gz (what is written is plain) or
@@ -92,7 +119,7 @@ def whole_files(*paths: Path) -> Iterator[list[IO[str]]]:
     if len({path.resolve() for path in paths}) < len(paths):
         named = " and ".join(map(str, paths))
         raise UserError(f"{named} are one file; expected two names for two outputs")
-    temporary = [path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in paths]
+    temporary = [unfinished(path) for path in paths]
     streams: list[IO[str]] = []
     try:
         for path in temporary:

@@ -21,7 +21,7 @@ from typing import IO, Iterator, Sequence
 
 from tqdm import tqdm
 
-from preprocess.text import UserError
+from preprocess.text import UserError, unfinished
 from recipes.common.data import CHUNK, TIMEOUT
 
 GZIP = b"\x1f\x8b"  # what a .tgz begins with; the page of a network that asks for a login does not
@@ -208,7 +208,7 @@ def extract(archive: Path, members: Sequence[str], folder: Path) -> None:
 
 def _write_whole(stream: IO[bytes], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    part = unfinished(path)
     try:
         with open(part, "wb") as output:
             shutil.copyfileobj(stream, output, CHUNK)

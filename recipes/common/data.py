@@ -17,7 +17,7 @@ from typing import Mapping
 
 from tqdm import tqdm
 
-from preprocess.text import UserError
+from preprocess.text import UserError, unfinished
 
 ROOT = Path(__file__).resolve().parents[2]  # the checkout
 TIMEOUT = 30  # seconds without a byte before a download is given up
@@ -126,7 +126,7 @@ def local_folder(corpus: Corpus, root: Path = ROOT) -> Path | None:
 def download(url: str, path: Path, expected: str) -> Path:
     """Fetch one file; it appears under `path` only once it is whole and its sha256 is right."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    part = unfinished(path)
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT) as response, open(part, "wb") as stream:
             size = int(response.headers.get("Content-Length") or 0) or None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import os
 import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 
 from preprocess.clean import Limits, Report, clean_pairs, main, reason_to_drop
 from preprocess.text import read_lines, whole_files
+from recipes.common.data import ROOT
 
 
 def run_on(folder: Path, source: str, target: str) -> list[str]:
@@ -120,6 +123,27 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_call_left_goes_with_the_next(tmp_path: Path) -> None:
+    path, others = tmp_path / "out.en", [".out.en.elsewhere-1.tmp", "out.de"]
+    script = "import sys, time; from pathlib import Path; from preprocess.text import whole_files\n"
+    script += "with whole_files(Path(sys.argv[1])): print(1, flush=True); time.sleep(60)"
+    command = [sys.executable, "-c", script, str(path)]
+    for name in others:
+        (tmp_path / name).write_text("not ours")
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as writer:
+        try:
+            assert writer.stdout and writer.stdout.readline()
+            (part,) = tmp_path.glob(f".out.en.*-{writer.pid}.tmp")
+            with whole_files(path):
+                assert part.exists(), "its writer lives"
+        finally:
+            writer.kill()
+    assert part.exists()
+    with whole_files(path):
+        assert not part.exists()
+    assert sorted(os.listdir(tmp_path)) == sorted([*others, "out.en"])
 
 
 def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
