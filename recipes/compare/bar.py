@@ -107,6 +107,24 @@ def judge(sections: Sequence[Section], arm: str, architecture: str) -> list[tupl
     return [(corpus, best[corpus]) for corpus in CORPORA if corpus in best]
 
 
+def architectures(sections: Sequence[Section], arm: str) -> list[str]:
+    """The architectures that an arm can be judged with: all that have it on a corpus of the bar.
+
+    Raises:
+        UserError: none has
+    """
+    told = {
+        s.architecture for s in sections if s.corpus in CORPORA for c in s.cells if c.arm == arm
+    }
+    if not told:
+        arms = sorted({cell.arm for section in sections for cell in section.cells})
+        raise UserError(
+            f"--bar-arm {arm}: no record of it on {', '.join(CORPORA)}; expected one of "
+            f"{', '.join(arms) or 'none'}: name one"
+        )
+    return sorted(told)
+
+
 def verdict(found: Sequence[tuple[str, Answer]]) -> str:
     """Say in one line whether the bar is met; what is not known is not met."""
     saves = [corpus for corpus, answer in found if answer.saves]

@@ -13,7 +13,7 @@ from typing import Sequence
 from preprocess.text import whole_files
 from recipes.common.data import ROOT
 from recipes.compare import examples, figures, saving, tables
-from recipes.compare.bar import judge
+from recipes.compare.bar import architectures, judge
 from recipes.compare.notes import notes
 from recipes.compare.overall import WORDS, overview
 from recipes.compare.records import Record, load
@@ -101,7 +101,8 @@ def compose(
 ) -> str:
     """Write pictures and lists into `out` and return the text of the report."""
     found = sections(records)
-    judged = judge(found, arm, architecture) if arm else []
+    models = ([architecture] if architecture else architectures(found, arm)) if arm else []
+    judged = {model: judge(found, arm, model) for model in models}
     parts = ["# Comparison of strategies", head(records), READING]
     whole = part("The bar", tables.bar(found), BAR)
     whole += part("Over all settings", overview(found), WORDS)
@@ -114,8 +115,9 @@ def compose(
         pictures = figures.draw(corpus, own, out)
         links = "\n".join(f"![{path.stem}]({path.name})" for path in pictures)
         parts += [f"## {corpus}: pictures", links]
-    if arm:
-        parts += [f"## The bar for {arm}", tables.judgement(judged, arm)]
+    parts += [f"## The bar for {arm}"] * bool(arm)
+    for model, answered in judged.items():
+        parts += part(model, tables.judgement(answered, arm))
     return "\n\n".join(parts) + "\n"
 
 
@@ -129,7 +131,9 @@ def main(arguments: list[str] | None = None) -> None:
         "--corpora", type=Path, help="folder of recipes.compare.prepare (default: beside runs/)"
     )
     parser.add_argument("--bar-arm", default="", help="arm to judge in the end summary")
-    parser.add_argument("--bar-architecture", default="transformer", help="architecture judged")
+    parser.add_argument(
+        "--bar-architecture", default="", help="judged with it (default: with each, by itself)"
+    )
     options = parser.parse_args(arguments)
     records = load(options.records)
     text = compose(records, options.corpora, options.out, options.bar_arm, options.bar_architecture)

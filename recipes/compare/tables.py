@@ -173,7 +173,7 @@ def _answer(answer: Answer) -> list[str]:
 
 
 def judgement(found: Sequence[tuple[str, Answer]], arm: str) -> str:
-    """The end summary of one arm: each corpus of the bar in a line, then the verdict."""
+    """What the bar says of one arm: each corpus of it in a line, then the verdict."""
     known = dict(found)
     lines = []
     for corpus in CORPORA:

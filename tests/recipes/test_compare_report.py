@@ -127,6 +127,7 @@ def test_report_of_a_matrix(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     marks = rows(text, "BLEU by tokens")
     final = quality["uniform 1.00"][1].split()[0]
     assert marks["uniform 1.00"][-1] == final and marks["paper 0.70"][-1] == "-"
+    assert "\n## The bar for paper\n\n### transformer\n\n- multi30k, transformer, 1,000" in text
     assert text.rstrip().endswith("better than random on 0 of 3 (all needed)")
 
 
