@@ -61,16 +61,20 @@ def _sides(files: dict[str, Path], name: str) -> list[Path]:
 
 
 def multi30k() -> Splits:
-    parts = multi30k_pairs()
-    return finish(Splits(parts["train"], parts["valid"], parts["test"]), Limits())
+    return _as_published(multi30k_pairs())
 
 
 def multi30k_lower() -> Splits:
     """Multi30k in lower case, which published scores are of (its own files `lc.norm.tok`)."""
-    parts = {
-        name: [Pair(pair.source.lower(), pair.target.lower()) for pair in pairs]
-        for name, pairs in multi30k_pairs().items()
-    }
+    return _as_published(
+        {
+            name: [Pair(pair.source.lower(), pair.target.lower()) for pair in pairs]
+            for name, pairs in multi30k_pairs().items()
+        }
+    )
+
+
+def _as_published(parts: dict[str, Pairs]) -> Splits:
     return finish(Splits(parts["train"], parts["valid"], parts["test"]), Limits())
 
 

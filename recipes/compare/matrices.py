@@ -117,7 +117,7 @@ MATRICES: dict[str, Callable[[], list[Run]]] = {
         # in large batches the band had 0.72 of the tokens with 0.70 of the updates
         + _grid(["noisy"], ["low-dropout"], ["random", "easy"], [0.67], [1])
     ),
-    # one model as published, to its end: how far plain training gets
+    # a model of a published size, to its end: how far plain training gets
     "published": lambda: _grid(["multi30k-lower"], ["published"], ["uniform"], [1.0], [1]),
     "labels": lambda: _grid(["noisy"], ["transformer"], _ALL, [1.0], [1]),
     "architectures": lambda: _grid(

@@ -115,7 +115,8 @@ def compose(
         pictures = figures.draw(corpus, own, out)
         links = "\n".join(f"![{path.stem}]({path.name})" for path in pictures)
         parts += [f"## {corpus}: pictures", links]
-    parts += [f"## The bar for {arm}"] * bool(arm)
+    if arm:
+        parts.append(f"## The bar for {arm}")
     for model, answered in judged.items():
         parts += part(model, tables.judgement(answered, arm))
     return "\n\n".join(parts) + "\n"

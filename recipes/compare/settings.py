@@ -29,7 +29,7 @@ ARCHITECTURES = {
     "small-batch": _transformer(128, 512, 4, 3),
     # and with a dropout of 0.1: on Multi30k plain training levels off within the budget
     "low-dropout": _transformer(128, 512, 4, 3),
-    # fairseq's transformer_tiny as Wu et al. (2021) have it: is our plain training sound?
+    # of the size that Wu et al. (2021) call tiny, on Multi30k: is our plain training sound?
     "published": _transformer(128, 256, 4, 4),
     "smaller": _transformer(64, 256, 4, 3),  # the reference of the arm `excess`
     "wide": _transformer(256, 1024, 4, 3),
