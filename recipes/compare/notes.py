@@ -9,6 +9,7 @@ from recipes.compare.sections import CONTROL, Cell, Section
 from recipes.compare.statistics import commonest, comparable, mean_curve
 
 EVEN = 0.005  # two token counts further apart than this are not "equal tokens"
+LENGTH = ("--warmup-updates", "--total-num-update", "--max-update")  # go with a run's own budget
 
 
 def notes(section: Section) -> list[str]:
@@ -91,11 +92,11 @@ def _tokens(cell: Cell, control: Cell) -> list[str]:
 
 
 def _words(record: Record, own: bool) -> tuple[str, ...]:
-    """Flags that must be alike: without the seed, of the arm or of all else."""
+    """Flags that must be alike: of the arm, or of all else but the seed and the length."""
     found, flag = [], ""
     for word in record.flags:
         flag = word if word.startswith("--") else flag
-        if flag != "--seed" and flag.startswith("--autoassist-") == own:
+        if flag not in ("--seed", *LENGTH) and flag.startswith("--autoassist-") == own:
             found.append(word)
     return tuple(found)
 
@@ -107,13 +108,23 @@ def _flags(cell: Cell) -> list[str]:
 
 
 def _common_flags(section: Section) -> list[str]:
-    """What does not depend on the arm, but for the length of the run, is the same in all."""
-    first: dict[float, Record] = {}
+    """What does not depend on the arm, but for the length of the run, is the same in all; and the
+    length, and with it the schedule, in all of one budget."""
+    first = section.records[0]
+    lengths: dict[float, Record] = {}
     for record in section.records:
-        other = first.setdefault(record.budget, record)
-        if _words(record, own=False) != _words(other, own=False):
-            return [f"{record.run} and {other.run} differ in more than the arm: see their flags"]
+        other = lengths.setdefault(record.budget, record)
+        if _words(record, own=False) != _words(first, own=False):
+            other = first
+        elif _length(record) == _length(other):
+            continue
+        return [f"{record.run} and {other.run} differ in more than the arm: see their flags"]
     return []
+
+
+def _length(record: Record) -> list[tuple[str, str]]:
+    pairs = zip(record.flags, record.flags[1:])
+    return [(flag, value) for flag, value in pairs if flag in LENGTH]
 
 
 def _marks(cell: Cell) -> list[str]:

@@ -15,7 +15,8 @@ from recipes.compare.tables import interval, number, table
 WORDS = """Difference to random at the same budget, of final BLEU: one figure a setting (a corpus,
 model, length and budget), the mean over the seeds that both have; then mean and 95% t interval over
 settings, and in how many the figure is above 0. Settings share corpora, test sentences and seeds,
-so the interval says little of another corpus. Arms with one setting are left out."""
+so that interval says little of another corpus; "by corpus" is the mean and interval of one figure a
+corpus, the mean of its settings. Arms with one setting are left out."""
 
 
 Entry = TypeVar("Entry")
@@ -26,6 +27,7 @@ class Overall:
     """An arm's differences to random, one a setting."""
 
     arm: str
+    corpora: list[str]  # of each setting
     test: list[float]
     valid: list[float]
     runs: int  # pairs of runs of one seed
@@ -34,7 +36,7 @@ class Overall:
 
 def overall(sections: Sequence[Section]) -> list[Overall]:
     """One entry an arm that has at least two settings, the highest on test first."""
-    found: dict[str, list[tuple[Estimate, Estimate, float]]] = {}
+    found: dict[str, list[tuple[str, Estimate, Estimate, float]]] = {}
     for section in sections:
         for cell in section.cells:
             control = section.control(cell)
@@ -43,14 +45,15 @@ def overall(sections: Sequence[Section]) -> list[Overall]:
             test, valid = (difference(cell, control, key) for key in ("BLEU", "valid_BLEU"))
             if test is not None and valid is not None:
                 tokens = ratio(cell, control, "tokens")
-                found.setdefault(cell.arm, []).append((test, valid, tokens))
+                found.setdefault(cell.arm, []).append((section.corpus, test, valid, tokens))
     arms = [
         Overall(
             arm,
-            [test.mean for test, _, _ in settings],
-            [valid.mean for _, valid, _ in settings],
-            sum(test.n for test, _, _ in settings),
-            float(np.mean([tokens for _, _, tokens in settings])),
+            [corpus for corpus, *_ in settings],
+            [test.mean for _, test, _, _ in settings],
+            [valid.mean for _, _, valid, _ in settings],
+            sum(test.n for _, test, _, _ in settings),
+            float(np.mean([tokens for *_, tokens in settings])),
         )
         for arm, settings in found.items()
         if len(settings) > 1
@@ -64,8 +67,9 @@ def overview(sections: Sequence[Section]) -> str:
     Empty where no arm has two settings.
     """
     rows = [[corpora, *_row(entry)] for corpora, entry in by_corpora(sections, overall)]
-    headers = ["corpora", "arm", "settings", "pairs of runs", "BLEU to random", "above 0"]
-    headers += ["valid BLEU to random", "above 0", "tokens to random"]
+    headers = ["corpora", "arm", "settings", "pairs of runs"]
+    headers += ["BLEU to random", "above 0", "by corpus"]
+    headers += ["valid BLEU to random", "above 0", "by corpus", "tokens to random"]
     return table(rows, headers) if rows else ""
 
 
@@ -78,6 +82,15 @@ def by_corpora(
     return [("of the bar", entry) for entry in of_bar] + [("all", entry) for entry in more]
 
 
+def by_corpus(values: Sequence[float], corpora: Sequence[str]) -> Estimate | None:
+    """Estimate over corpora, one value each: the mean of its settings; None of a single corpus."""
+    groups: dict[str, list[float]] = {}
+    for corpus, value in zip(corpora, values):
+        groups.setdefault(corpus, []).append(value)
+    means = [float(np.mean(group)) for group in groups.values()]
+    return estimate(means) if len(means) > 1 else None
+
+
 def above_zero(values: Sequence[float]) -> str:
     return f"{sum(value > 0 for value in values)} of {len(values)}"
 
@@ -86,4 +99,5 @@ def _row(entry: Overall) -> list[str]:
     row = [entry.arm, str(len(entry.test)), str(entry.runs)]
     for values in (entry.test, entry.valid):
         row += [interval(estimate(values), "+"), above_zero(values)]
+        row += [interval(by_corpus(values, entry.corpora), "+")]
     return [*row, number(entry.tokens, 3)]

@@ -13,7 +13,8 @@ Values = Dict[str, float]
 TEXTS = ("run", "corpus", "architecture", "arm", "commit", "device")
 COUNTS = ("seed", "updates", "threads", "jobs")
 TRAIN = ("tokens", "padded_tokens", "wall_s", "cpu_s")
-MARK = ("update", "tokens", "wall_s", "valid_loss", "slice_loss", "BLEU", "chrF2")
+MARK = ("update", "tokens", "wall_s", "valid_loss", "slice_loss", "BLEU", "chrF2", "valid_BLEU")
+ALIKE = ("beam", "lenpen", "max_len", "sha256")  # of the settings: decoding, and the corpus' files
 AGAIN = "remove it and run `python -m recipes.compare.run` again"
 
 
@@ -63,6 +64,7 @@ class Record:
     tuning: Mapping[str, str] = field(default_factory=dict)
     resumed: str = ""
     flags: tuple[str, ...] = ()  # of fairseq-train, those that name no path
+    alike: Mapping[str, str] = field(default_factory=dict)  # what runs compared must have the same
     curve: list[Values] = field(default_factory=list)
     drift: list[Values] = field(default_factory=list)
     drift_all: Values = field(default_factory=dict)
@@ -115,8 +117,15 @@ def _strings(raw: Mapping[str, object], key: str, where: str) -> dict[str, str]:
     return {str(name): str(text) for name, text in value.items()}
 
 
-def _flags(settings: object, where: str) -> tuple[str, ...]:
-    flags = settings.get("flags", []) if isinstance(settings, dict) else []
+def _settings(raw: Mapping[str, object], where: str) -> dict[str, object]:
+    settings = raw.get("settings") or {}
+    if not isinstance(settings, dict):
+        raise _wrong(where, "settings", settings, "an object")
+    return settings
+
+
+def _flags(settings: Mapping[str, object], where: str) -> tuple[str, ...]:
+    flags = settings.get("flags", [])
     if not isinstance(flags, list):
         raise _wrong(where, "settings.flags", flags, "a list")
     return tuple(map(str, flags))
@@ -145,7 +154,7 @@ def parse(raw: object, folder: Path | None, where: str, runs: Path | None = None
         raise _wrong(where, "updates of marks", updates, "at least one, rising")
     if not budget > 0:
         raise _wrong(where, "budget", budget, "a share above 0")
-    labels = raw.get("labels") or {}
+    labels, settings = raw.get("labels") or {}, _settings(raw, where)
     if not isinstance(labels, dict):
         raise _wrong(where, "labels", labels, "an object")
     return Record(
@@ -160,7 +169,8 @@ def parse(raw: object, folder: Path | None, where: str, runs: Path | None = None
         versions=_strings(raw, "versions", where),
         tuning=_strings(raw, "tuning", where),
         resumed=str(raw.get("resumed") or ""),
-        flags=_flags(raw.get("settings"), where),
+        flags=_flags(settings, where),
+        alike={k: json.dumps(settings[k], sort_keys=True) for k in ALIKE if k in settings},
         curve=_rows(raw, "curve", ("update",), where),
         drift=_rows(raw, "drift", ("update", "length", "rarity"), where),
         drift_all=_values(raw.get("drift_all") or {}, (), where, "drift_all"),

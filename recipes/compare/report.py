@@ -13,7 +13,7 @@ from typing import Sequence
 from preprocess.text import whole_files
 from recipes.common.data import ROOT
 from recipes.compare import examples, figures, saving, tables
-from recipes.compare.bar import architectures, judge
+from recipes.compare.bar import ROUNDING, TOKENS, WALL, architectures, judge
 from recipes.compare.notes import notes
 from recipes.compare.overall import WORDS, overview
 from recipes.compare.records import Record, load
@@ -34,9 +34,11 @@ SAVED = """To plain training that is as good, by the mean of test and validation
 saved" above."""
 BY_TOKENS = """BLEU of the mean curve over seeds, straight between marks, at millions of target
 tokens trained on: those of the marks of uniform 1.00. Schedules that end earlier are ahead here."""
-BAR = """Saves: non-inferior with at most 0.70 of the tokens and 0.75 of the wall time. Better than
-random: the interval of the difference at the same budget lies above 0. "-": the records do not say
-(one seed, no such run, none under the same conditions, or times of runs that shared a GPU).
+BAR = f"""Saves: non-inferior with at most {TOKENS:.2f} of the tokens and {WALL:.2f} of the wall
+time, to which {ROUNDING} is added: batches are not all of one size, and a share of the updates is
+nearly that of the tokens. Better than random: the interval of the difference at the same budget
+lies above 0. "-": the records do not say (one seed, no such run, none under the same conditions, or
+times of runs that shared a GPU).
 "Tokens to random": budgets are equal in updates, and random's batches are a little emptier."""
 
 
@@ -77,7 +79,8 @@ def section_parts(section: Section, corpora: Path | None, out: Path) -> list[str
         f"sacreBLEU's paired bootstrap ({SAMPLES} resamples) of the test set, each seed by itself: "
         f"two seeds are no two test sets. p is sacreBLEU's: below 0.05 that of a one-sided test, "
         f"above it up to a third lower (0.21 stands for 0.31). Better, worse: seeds with p < "
-        f"{tables.ALPHA}, two-sided {2 * tables.ALPHA:g}."
+        f"{tables.ALPHA}, two-sided {2 * tables.ALPHA:g}. Last column: the mean over seeds, and "
+        f"its middle 95% over as many resampled test sets, the runs being what they are."
     )
     parts = [f"## {section.title}"]
     parts += part("Cost", tables.costs(section))
@@ -85,6 +88,7 @@ def section_parts(section: Section, corpora: Path | None, out: Path) -> list[str
     parts += part("To the baseline's final BLEU", tables.reaching(section), REACHING)
     parts += part("Tokens saved here", saving.section_table(section), SAVED)
     parts += part("BLEU by tokens", tables.by_tokens(section), BY_TOKENS)
+    parts += part("Validation BLEU by tokens", tables.by_tokens(section, "valid_BLEU"))
     parts += part("Paired bootstrap", tables.significance(tests) if tests else "", words)
     parts += part(
         "Drift", tables.drift(section), "What was trained on, in units of all training pairs' mean."

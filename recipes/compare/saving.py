@@ -13,7 +13,7 @@ from typing import Sequence
 
 import numpy as np
 
-from recipes.compare.overall import above_zero, by_corpora
+from recipes.compare.overall import above_zero, by_corpora, by_corpus
 from recipes.compare.records import Record
 from recipes.compare.sections import Cell, Section
 from recipes.compare.statistics import estimate
@@ -27,8 +27,8 @@ uniform 1.00, each with a schedule of its own; saved is the share of these that 
 One figure a setting (a corpus, model, length and budget), over the seeds that all three have; then
 mean and 95% t interval over settings, and in how many it is above 0. Left out: settings where
 uniform 1.00 is less than {LEAST} BLEU above random, or has no more tokens: there it is not known
-what fewer tokens cost. Settings share corpora, test sentences and seeds. Arms with one setting are
-not shown."""
+what fewer tokens cost. Settings share corpora, test sentences and seeds; "by corpus" has one figure
+a corpus. Arms with one setting are not shown."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class Saving:
     """Shares of tokens saved by one arm, one a setting."""
 
     arm: str
+    corpora: list[str]  # of each setting
     shares: list[float]
     left_out: int  # settings without a figure
 
@@ -82,15 +83,16 @@ def _shares(section: Section) -> list[tuple[Cell, float | None]]:
 
 def savings(sections: Sequence[Section]) -> list[Saving]:
     """One entry an arm that has at least two settings, the highest first."""
-    found: dict[str, list[float | None]] = {}
+    found: dict[str, list[tuple[str, float | None]]] = {}
     for section in sections:
         for cell, share in _shares(section):
-            found.setdefault(cell.arm, []).append(share)
+            found.setdefault(cell.arm, []).append((section.corpus, share))
     arms = []
-    for arm, all_shares in found.items():
-        shares = [share for share in all_shares if share is not None]
-        if len(shares) > 1:
-            arms.append(Saving(arm, shares, len(all_shares) - len(shares)))
+    for arm, settings in found.items():
+        known = [(corpus, share) for corpus, share in settings if share is not None]
+        if len(known) > 1:
+            corpora, shares = map(list, zip(*known))
+            arms.append(Saving(arm, corpora, shares, len(settings) - len(known)))
     return sorted(arms, key=lambda entry: -float(np.mean(entry.shares)))
 
 
@@ -106,16 +108,12 @@ def section_table(section: Section) -> str:
 
 def savings_table(sections: Sequence[Section]) -> str:
     """Of the corpora of the bar, then of all, where an arm has settings on others; may be empty."""
-    rows = [
-        [
-            corpora,
-            entry.arm,
-            str(len(entry.shares)),
-            interval(estimate([100 * share for share in entry.shares]), "+", 0),
-            above_zero(entry.shares),
-            str(entry.left_out),
-        ]
-        for corpora, entry in by_corpora(sections, savings)
-    ]
-    headers = ["corpora", "arm", "settings", "% of tokens saved", "above 0", "left out"]
+    rows = []
+    for corpora, entry in by_corpora(sections, savings):
+        percent = [100 * share for share in entry.shares]
+        row = [corpora, entry.arm, str(len(percent)), interval(estimate(percent), "+", 0)]
+        row += [above_zero(percent), interval(by_corpus(percent, entry.corpora), "+", 0)]
+        rows.append([*row, str(entry.left_out)])
+    headers = ["corpora", "arm", "settings", "% of tokens saved", "above 0", "by corpus"]
+    headers += ["left out"]
     return table(rows, headers) if rows else ""

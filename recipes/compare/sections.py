@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Sequence
 
 from preprocess.text import UserError
-from recipes.compare.records import Record
+from recipes.compare.records import ALIKE, Record
 
 BASELINE, CONTROL, FOLLOWER, FULL = "uniform", "random", "follow-", 1.0
 
@@ -134,6 +134,18 @@ def _check(section: Section) -> None:
             f"two records of {a.run} on {a.device}: {a.source} (commit {a.commit}) and {b.source} "
             f"(commit {b.commit}); expected one: leave one of them out of the command"
         )
+    for key in ALIKE:  # the first records do not say
+        told: dict[str, Record] = {}
+        for record in section.records:
+            if key in record.alike:
+                told.setdefault(record.alike[key], record)
+        if len(told) > 1:
+            a, b = list(told.values())[:2]
+            raise UserError(
+                f"{section.title}: {a.run} ({a.source}) and {b.run} ({b.source}) have another "
+                f"{key}; expected the same corpus and decoding: leave one of them out, or make it "
+                "again"
+            )
     signatures = sorted({r.signatures.get("BLEU", "none") for r in section.records})
     if len(signatures) > 1:
         raise UserError(

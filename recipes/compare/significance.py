@@ -1,10 +1,13 @@
-"""Paired bootstrap resampling of BLEU between runs of the same seed: sacreBLEU's own test."""
+"""Bootstrap resampling of the test set: sacreBLEU's own paired test between runs of the same seed,
+and how far the mean over seeds would move with other sentences."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Sequence, Tuple
+from typing import Dict, NamedTuple, Sequence, Tuple
 
+import numpy as np
 import sacrebleu
 from sacrebleu.significance import PairedTest
 
@@ -28,7 +31,26 @@ class Paired(NamedTuple):
     p: float
 
 
-Tests = Dict[Tuple[str, str], List[Paired]]  # (cell, cell it is held against) -> one per seed
+@dataclass
+class Compared:
+    """A cell against another: each seed's test, and the mean of their differences."""
+
+    pairs: list[Paired] = field(default_factory=list)
+    resampled: list[np.ndarray] = field(default_factory=list)  # of each seed, shape (SAMPLES,)
+
+    @property
+    def mean(self) -> float:
+        return float(np.mean([pair.difference for pair in self.pairs]))
+
+    @property
+    def spread(self) -> tuple[float, float]:
+        """The middle 95% of the mean difference over resampled test sets; the runs stay the same,
+        so this says nothing of other seeds."""
+        low, high = np.percentile(np.mean(self.resampled, axis=0), [2.5, 97.5])
+        return float(low), float(high)
+
+
+Tests = Dict[Tuple[str, str], Compared]  # (cell, cell it is held against)
 
 
 def reference_file(section: Section, corpora: Path | None) -> Path:
@@ -89,6 +111,23 @@ def paired(
     return [(r.score - results[0].score, r.p_value) for r in results[1:]]  # type: ignore[union-attr,misc]
 
 
+def resampled(lines: Sequence[str], references: Sequence[str]) -> np.ndarray:
+    """BLEU on resampled test sets, shape (SAMPLES,): the same ones for all systems, so that
+    differences are paired. Seeded as sacreBLEU's own by default."""
+    bleu = sacrebleu.BLEU()
+    scores = [bleu.corpus_score([line], [[ref]]) for line, ref in zip(lines, references)]
+    counts = np.array([[*s.counts, *s.totals, s.sys_len, s.ref_len] for s in scores])
+    drawn = np.random.default_rng(12345).integers(len(counts), size=(SAMPLES, len(counts)))
+    times = np.stack([np.bincount(sample, minlength=len(counts)) for sample in drawn])
+    return np.array([_score(sums) for sums in (times @ counts).tolist()])
+
+
+def _score(sums: list[int]) -> float:
+    orders = (len(sums) - 2) // 2
+    matches, totals, (system, reference) = sums[:orders], sums[orders:-2], sums[-2:]
+    return sacrebleu.BLEU.compute_bleu(matches, totals, system, reference, "exp").score
+
+
 def comparisons(section: Section) -> list[tuple[Cell, list[Cell]]]:
     """Return (cell held against, cells): all against the baseline, and each against its control."""
     found = []
@@ -113,16 +152,18 @@ def bootstrap(section: Section, corpora: Path | None) -> tuple[Tests, list[str]]
     texts = {r.run: hypotheses(r, references) for r in section.records}
     missing = sorted(run for run, text in texts.items() if text is None)
     remarks = [f"no paired bootstrap for {', '.join(missing)}: no hypotheses"] if missing else []
+    draws = {run: resampled(text, references) for run, text in texts.items() if text is not None}
     tests: Tests = {}
     for base, cells in comparisons(section):
         for record in base.records:
             rivals = [(c, r) for c in cells for r in c.records if r.seed == record.seed]
-            named = [(c, t) for c, t in ((c, texts[r.run]) for c, r in rivals) if t is not None]
+            named = [(c, r.run, t) for c, r in rivals if (t := texts[r.run]) is not None]
             own = texts[record.run]
             if own is None or not named:
                 continue
-            results = paired(own, [text for _, text in named], references)
-            for (cell, text), (delta, p) in zip(named, results):
-                pair = Paired(record.seed, delta, 1.0 if text == own else p)
-                tests.setdefault((cell.name, base.name), []).append(pair)
+            results = paired(own, [text for *_, text in named], references)
+            for (cell, run, text), (delta, p) in zip(named, results):
+                test = tests.setdefault((cell.name, base.name), Compared())
+                test.pairs.append(Paired(record.seed, delta, 1.0 if text == own else p))
+                test.resampled.append(draws[run] - draws[record.run])
     return tests, remarks

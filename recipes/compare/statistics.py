@@ -58,12 +58,12 @@ def ratio(cell: Cell, base: Cell, key: str) -> float:
     return float(np.mean(mine) / np.mean(theirs))
 
 
-def _scales(base: Cell, key: str) -> dict[Condition, float]:
-    """Condition -> mean of a time of the baseline's runs under it."""
-    times: dict[Condition, list[float]] = {}
-    for record in base.records:
-        times.setdefault(record.condition, []).append(record.train[key])
-    return {condition: float(np.mean(values)) for condition, values in times.items()}
+def _scale(record: Record, base: Cell, key: str) -> float:
+    """A time of the baseline's run of the same condition and seed; without that seed the mean of
+    all its runs under the condition, of which there is one or more."""
+    alike = [r for r in base.records if r.condition == record.condition]
+    own = [r for r in alike if r.seed == record.seed]
+    return float(np.mean([r.train[key] for r in own or alike]))
 
 
 def comparable(cell: Cell, base: Cell) -> list[Record]:
@@ -79,12 +79,12 @@ def commonest(section: Section) -> Condition:
 
 
 def time_ratio(cell: Cell, base: Cell, key: str = "wall_s") -> float | None:
-    """Mean over runs of a time, in units of the baseline's mean under the same condition.
+    """Mean over runs of a time, each in units of the baseline's under the same condition: that of
+    the same seed where there is one, as often made in the same session.
 
     None if no run of the cell shares its condition with one of the baseline.
     """
-    scales = _scales(base, key)
-    ratios = [r.train[key] / scales[r.condition] for r in comparable(cell, base)]
+    ratios = [r.train[key] / _scale(r, base, key) for r in comparable(cell, base)]
     return float(np.mean(ratios)) if ratios else None
 
 
@@ -143,7 +143,6 @@ def reach(cell: Cell, base: Cell) -> Reach:
     """
     target = float(np.mean([r.end["BLEU"] for r in base.records]))
     tokens = float(np.mean([r.train["tokens"] for r in base.records]))
-    walls = _scales(base, "wall_s")
     curve = mean_curve([r.marks for r in cell.records], ["tokens", "BLEU"])
     rising = smooth(curve["BLEU"]) if len(curve["BLEU"]) else np.zeros(0)
     at = crossing(curve["update"], rising, target)
@@ -151,7 +150,7 @@ def reach(cell: Cell, base: Cell) -> Reach:
         spent = wall = None
     else:
         spent = float(np.interp(at, curve["update"], curve["tokens"])) / tokens
-        ratios = [_wall_at(r, at) / walls[r.condition] for r in comparable(cell, base)]
+        ratios = [_wall_at(r, at) / _scale(r, base, "wall_s") for r in comparable(cell, base)]
         wall = float(np.mean(ratios)) if ratios else None
     own = [smooth([m["BLEU"] for m in r.marks])[-1] >= target - 1e-9 for r in cell.records]
     return Reach(target, spent, wall, sum(own), float(rising[-1]) if len(rising) else 0.0)

@@ -125,17 +125,17 @@ def reaching(section: Section) -> str:
     return table(rows, headers)
 
 
-def by_tokens(section: Section) -> str:
+def by_tokens(section: Section, key: str = "BLEU") -> str:
     """BLEU at the token counts of the baseline's marks, each cell as far as it went."""
     base = section.baseline
     if base is None:
         return ""
-    grid = mean_curve([r.marks for r in base.records], ["tokens", "BLEU"])["tokens"]
+    grid = mean_curve([r.marks for r in base.records], ["tokens", key])["tokens"]
     rows = []
     for cell in section.cells:
-        curve = mean_curve([r.marks for r in cell.records], ["tokens", "BLEU"])
+        curve = mean_curve([r.marks for r in cell.records], ["tokens", key])
         if len(curve["tokens"]):
-            at = np.interp(grid, curve["tokens"], curve["BLEU"], left=np.nan, right=np.nan)
+            at = np.interp(grid, curve["tokens"], curve[key], left=np.nan, right=np.nan)
             shown = [number(float(v) if np.isfinite(v) else None) for v in at]
             rows.append([cell.arm, number(cell.budget), *shown])
     return table(rows, ["arm", "budget", *(f"{tokens / 1e6:.2f}M" for tokens in grid)])
@@ -144,12 +144,15 @@ def by_tokens(section: Section) -> str:
 def significance(tests: Tests) -> str:
     """The paired bootstrap of every seed, and how many seeds are better or worse."""
     rows = []
-    for (cell, base), pairs in tests.items():
+    for (cell, base), test in tests.items():
+        pairs, (low, high) = test.pairs, test.spread
         better = sum(pair.p < ALPHA and pair.difference > 0 for pair in pairs)
         worse = sum(pair.p < ALPHA and pair.difference < 0 for pair in pairs)
         each = ", ".join(f"{pair.seed}: {pair.difference:+.2f} ({pair.p:.3f})" for pair in pairs)
-        rows.append([cell, base, each, f"{better} of {len(pairs)}", f"{worse} of {len(pairs)}"])
-    return table(rows, ["run", "against", "seed: BLEU difference (p)", "better", "worse"])
+        row = [cell, base, each, f"{better} of {len(pairs)}", f"{worse} of {len(pairs)}"]
+        rows.append([*row, f"{test.mean:+.2f} [{low:+.2f}, {high:+.2f}]"])
+    headers = ["run", "against", "seed: BLEU difference (p)", "better", "worse"]
+    return table(rows, [*headers, "mean [95% over sentences]"])
 
 
 def bar(sections: Sequence[Section]) -> str:
@@ -166,7 +169,8 @@ def _section(section: Section) -> str:
 
 
 def _answer(answer: Answer) -> list[str]:
-    row = [answer.cell.arm, number(answer.cell.budget), number(answer.tokens), number(answer.wall)]
+    row = [answer.cell.arm, number(answer.cell.budget), number(answer.tokens, 3)]
+    row += [number(answer.wall, 3)]
     row += [interval(answer.bleu, "+"), yes(answer.non_inferior), yes(answer.saves)]
     row += [interval(answer.random, "+"), number(answer.random_tokens, 3)]
     return [*row, yes(answer.over_random)]

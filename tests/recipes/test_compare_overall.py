@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from recipes.compare.overall import overall, overview
+from recipes.compare.overall import by_corpus, overall, overview
+from recipes.compare.statistics import estimate
 from tests.support.compare_records import grouped, record
 
 
@@ -41,7 +42,15 @@ def test_the_interval_is_over_settings() -> None:
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     # a mean of 0 and 12.71 standard errors of 1 either way
     assert cells[:6] == ["of the bar", "easy", "2", "3", "+0.00 [-12.71, +12.71]", "1 of 2"]
-    assert cells[6].startswith("+0.25 [") and cells[7:] == ["1 of 2", "1.000"]
+    assert cells[6] == cells[4]  # two corpora with one setting each
+    assert cells[7].startswith("+0.25 [") and cells[8] == "1 of 2" and cells[10] == "1.000"
+
+
+def test_by_corpus_a_corpus_counts_once() -> None:
+    values, corpora = [1.0, 1.2, 1.4, 0.0], ["multi30k", "multi30k", "multi30k", "tatoeba"]
+    found = by_corpus(values, corpora)
+    assert found == estimate([1.2, 0.0])
+    assert by_corpus(values[:3], corpora[:3]) is None  # one corpus says nothing of others
 
 
 def test_corpora_beside_those_of_the_bar_are_counted_apart() -> None:

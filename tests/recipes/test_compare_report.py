@@ -119,8 +119,10 @@ def test_report_of_a_matrix(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
             ("paper 0.70", "random 0.70"),
         )
     }
-    assert bootstrap["random 0.70 uniform 1.00"][1:] == ["2 of 2", "0 of 2"]
-    each, *counted = bootstrap["paper 0.70 random 0.70"]
+    assert bootstrap["random 0.70 uniform 1.00"][1:3] == ["2 of 2", "0 of 2"]
+    assert re.fullmatch(r"\+.* \[\+.*, \+.*\]", bootstrap["random 0.70 uniform 1.00"][3])
+    each, *counted, spread = bootstrap["paper 0.70 random 0.70"]
+    assert re.fullmatch(r"-.* \[-.*, .*\]", spread)
     ps = [float(p) for p in re.findall(r"\((.*?)\)", each)]
     assert ps[0] > 0.05 > ps[1] > tables.ALPHA  # one-sided: no seed at a two-sided 5%
     assert counted == ["0 of 2", "0 of 2"]
@@ -193,7 +195,7 @@ def test_hypotheses_that_are_missing_or_of_another_test_set(tmp_path: Path) -> N
     path.unlink()
     tests, remarks = bootstrap(section, None)
     assert remarks == [f"no paired bootstrap for {path.parent.name}: no hypotheses"]
-    assert [pair.seed for pair in tests["paper 0.70", "uniform 1.00"]] == [1]
+    assert [pair.seed for pair in tests["paper 0.70", "uniform 1.00"].pairs] == [1]
     write_lines(path, lines[:-1])
     with pytest.raises(SystemExit, match="holds 39 translations; expected 40"):
         bootstrap(section, None)
@@ -206,7 +208,7 @@ def test_equal_translations_differ_by_nothing(tmp_path: Path) -> None:
     root = matrix(tmp_path, seeds=(1,))
     (section,) = sections(load([root]))
     tests, _ = bootstrap(section, None)
-    assert tests["paper 0.50", "uniform 1.00"][0].p < 1
+    assert tests["paper 0.50", "uniform 1.00"].pairs[0].p < 1
     paths = [r.folder / "test.hyp.txt" for r in section.records if r.arm == "paper"]
     own = section.cells[0].records[0]
     for path in paths:
@@ -215,7 +217,8 @@ def test_equal_translations_differ_by_nothing(tmp_path: Path) -> None:
     same = [{**json.loads(r.text), "marks": [marks]} for r in section.records if r.arm == "paper"]
     write_runs(root, same)
     tests, _ = bootstrap(sections(load([root]))[0], None)
-    assert tests["paper 0.50", "uniform 1.00"] == [Paired(1, 0.0, 1.0)]
+    assert tests["paper 0.50", "uniform 1.00"].pairs == [Paired(1, 0.0, 1.0)]
+    assert tests["paper 0.50", "uniform 1.00"].spread == (0.0, 0.0)
 
 
 def test_most_kept_and_most_skipped(tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ def test_a_bad_line_is_named(tmp_path: Path) -> None:
         ({"seed": "1"}, "seed is '1'; expected a whole number"),
         ({"device": None}, "device is None; expected text"),
         ({"budget": -1, "marks": MARKS}, "budget is -1.0; expected a share above 0"),
+        ({"settings": ["--lr"]}, "settings is .*expected an object"),
         ({"labels": {"good": {"pairs": 1}}}, "labels.good lacks trained, considered"),
         ({"curve": [{"update": "x"}]}, r"curve\[0\].update is 'x'; expected a number"),
     ],
@@ -119,6 +120,19 @@ def test_scores_of_two_signatures_are_refused() -> None:
         grouped(record(), other)
 
 
+@pytest.mark.parametrize(
+    "changes", [{"sha256": {"train.en": "b"}}, {"beam": 1}, {"lenpen": 0.2}, {"max_len": [2, 0]}]
+)
+def test_other_data_and_other_decoding_are_refused(changes: dict[str, Any]) -> None:
+    alike = {"flags": [], "sha256": {"train.en": "a"}, "beam": 5, "lenpen": 1.0, "max_len": [1, 2]}
+    older = record("spl")  # says none of it
+    same = [record(arm, settings=alike) for arm in ("uniform", "random")]
+    assert len(grouped(*same, older)[0].cells) == 3
+    other = record("paper", settings={**alike, **changes})
+    with pytest.raises(SystemExit, match=f"another {next(iter(changes))}; expected the same"):
+        grouped(*same, older, other)
+
+
 def test_notes_of_an_even_section_say_nothing() -> None:
     arms = ["uniform", "random", "paper"]
     assert notes(grouped(*(record(arm, seed=s) for arm in arms for s in (1, 2)))[0]) == []
@@ -169,3 +183,17 @@ def test_notes_say_where_settings_differ() -> None:
     slower = with_flags("uniform", 3, "--lr", "2")
     (found,) = [n for n in notes(grouped(*same, *plain, slower)[0]) if "more than the arm" in n]
     assert slower["run"] in found
+
+
+def test_notes_compare_flags_across_budgets_but_for_the_length() -> None:
+    def run(arm: str, budget: float, updates: int, dropout: str) -> dict[str, Any]:
+        words = ["--max-update", str(updates), "--dropout", dropout]
+        return record(arm, budget=budget, settings={"flags": words})
+
+    def remarks(*made: dict[str, Any]) -> list[str]:
+        return [n for n in notes(grouped(*made)[0]) if "more than the arm" in n]
+
+    whole, short = run("uniform", 1.0, 1000, "0.1"), run("paper", 0.7, 700, "0.1")
+    assert remarks(whole, short, run("random", 0.7, 700, "0.1")) == []
+    assert len(remarks(whole, run("paper", 0.7, 700, "0.3"))) == 1
+    assert len(remarks(whole, short, run("random", 0.7, 900, "0.1"))) == 1  # another schedule

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from recipes.compare.significance import paired
+from recipes.compare.significance import Compared, Paired, paired, resampled
 from recipes.compare.statistics import (
     crossing,
     difference,
@@ -63,11 +63,14 @@ def test_difference_is_paired_by_seed() -> None:
 
 
 def test_ratios_of_cost() -> None:
-    made = [record(seed=1), record(seed=2, seconds=3.0), record("paper", budget=0.7, seconds=2.0)]
+    made = [record(seed=1), record(seed=2, seconds=3.0)]
+    made += [record("paper", budget=0.7, seconds=2.0, seed=s) for s in (2, 3)]
     uniform, cell = grouped(*made)[0].cells
     assert ratio(cell, uniform, "tokens") == pytest.approx(0.7)
-    assert time_ratio(cell, uniform) == pytest.approx(700 * 2 / 2000)
-    assert time_ratio(cell, uniform, "cpu_s") == pytest.approx(0.7)
+    # to seed 2 for its own, to the mean of 1 and 2 for seed 3
+    expected = (700 * 2 / 3000 + 700 * 2 / 2000) / 2
+    assert time_ratio(cell, uniform) == pytest.approx(expected)
+    assert time_ratio(cell, uniform, "cpu_s") == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
@@ -85,8 +88,8 @@ def test_times_of_other_conditions_are_no_ratio(other: dict[str, Any]) -> None:
 
 def test_each_condition_has_its_own_scale() -> None:
     fast = {"device": "gpu B", "seconds": 0.1}
-    made = [record(seed=1), record(seed=2, **fast), record("paper", budget=0.7, seed=1)]
-    made.append(record("paper", budget=0.7, seed=2, device="gpu B", seconds=0.05))
+    made = [record(seed=1), record(seed=2, **fast), record("paper", budget=0.7, seed=2)]
+    made.append(record("paper", budget=0.7, seed=1, device="gpu B", seconds=0.05))
     uniform, cell = grouped(*made)[0].cells
     assert time_ratio(cell, uniform) == pytest.approx((0.7 + 0.35) / 2)
 
@@ -165,3 +168,19 @@ def test_bootstrap_is_that_of_sacrebleus_command(tmp_path: Path) -> None:
         assert p == pytest.approx(theirs[name]["p_value"], abs=1e-6)
         assert delta == pytest.approx(theirs[name]["score"] - base, abs=1e-5)
     assert ours[0][1] > 0.05 > ours[1][1]
+    # and the resampled scores spread as theirs do
+    for name, lines in systems.items():
+        scores = resampled(lines, references)
+        row = next(theirs[key] for key in theirs if name in key.lower())
+        assert scores.shape == (1000,)
+        assert float(scores.mean()) == pytest.approx(row["mean"], abs=0.5)
+        half = float(np.diff(np.percentile(scores, [2.5, 97.5]))[0]) / 2
+        assert half == pytest.approx(row["ci"], rel=0.2)
+
+
+def test_interval_over_sentences_is_of_the_mean_over_seeds() -> None:
+    up, down = np.linspace(0.0, 1.0, 1001), np.linspace(1.0, 0.0, 1001)
+    pairs = [Paired(1, 0.4, 0.1), Paired(2, 0.6, 0.1)]
+    assert Compared(pairs, [up, up]).spread == pytest.approx((0.025, 0.975))
+    opposed = Compared(pairs, [up, down])  # what one gains by other sentences, the other loses
+    assert opposed.mean == pytest.approx(0.5) and opposed.spread == pytest.approx((0.5, 0.5))

@@ -73,7 +73,8 @@ def test_the_table_says_percent_over_settings_and_needs_two() -> None:
     assert savings(grouped(*no_control)) == []
     (row,) = savings_table(grouped(*one, *setting(29.0, 41.0, corpus="tatoeba"))).splitlines()[2:]
     cells = [cell.strip() for cell in row.strip("|").split("|")]
-    assert cells == ["of the bar", "easy", "2", "+29 [+29, +29]", "2 of 2", "0"]
+    assert cells[:5] == ["of the bar", "easy", "2", "+29 [+29, +29]", "2 of 2"]
+    assert cells[5:] == ["+29 [+29, +29]", "0"]
 
 
 def test_a_section_says_each_arms_and_a_dash_where_nothing_is_known() -> None:
