@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     mean = float(np.nanmean(losses)) if unknown < len(losses) else float("nan")
     print(
         f"{NAME}: {len(losses):,} pairs, mean loss {mean:.3f} nats/token, {unknown:,} too long for "
-        f"the model (not known), in {path}"
+        f"the model or for --max-tokens (not known), in {path}"
     )
     return 0
 
@@ -112,7 +112,9 @@ def _losses(model: Any, task: Any, config: Any, pairs: int) -> np.ndarray:
         dataset=task.dataset(config.dataset.train_subset),
         max_tokens=config.dataset.max_tokens,
         max_sentences=config.dataset.batch_size,
-        max_positions=utils.resolve_max_positions(task.max_positions(), model.max_positions()),
+        max_positions=utils.resolve_max_positions(
+            task.max_positions(), model.max_positions(), config.dataset.max_tokens
+        ),
         ignore_invalid_inputs=True,
         num_workers=config.dataset.num_workers,
     ).next_epoch_itr(shuffle=False)

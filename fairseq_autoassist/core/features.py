@@ -25,6 +25,7 @@ from .manifest import (
     feature_folder,
     fingerprint,
     mending_command,
+    reference_command,
 )
 
 __all__ = [
@@ -155,7 +156,7 @@ class Features:
         if not path.is_file():
             raise FeatureError(
                 f"{path} is missing: no losses of a reference model; make them with: "
-                f"autoassist-reference DATA_BIN --path CHECKPOINT"
+                f"{reference_command(self.folder)}"
             )
         return _map_file(path, self.rows, np.float32, self._command)
 

@@ -15,7 +15,8 @@ import numpy as np
 
 from ..errors import FeatureError
 
-FORMAT_VERSION = 2  # 2: with `rarity`
+# 2: with `rarity`. 3: as 2, where scikit-learn before 1.4 had put values beside the wrong tokens.
+FORMAT_VERSION = 3
 MANIFEST_NAME = "manifest.json"
 FEATURES_FOLDER = "autoassist"
 _HASH_ROWS = 1 << 20  # sizes converted at a time, so that hashing needs no copy of all of them
@@ -202,14 +203,25 @@ def build_command(
 def mending_command(folder: PathLike) -> str:
     """The ``autoassist-tfidf`` command that builds ``folder``, as far as its path tells."""
     folder = Path(folder)
-    by_default = folder.parent.name == FEATURES_FOLDER
-    data_bin = str(folder.parent.parent) if by_default else "DATA_BIN"
-    dest = None if by_default else folder.parent
+    data_bin, dest = _place(folder)
     named = re.fullmatch(r"(.+)\.([^.-]+)-([^.-]+)", folder.name)
     if not named:
         return build_command(data_bin, dest=dest)
     subset, source, target = named.groups()
     return build_command(data_bin, subset, (source, target), dest)
+
+
+def reference_command(folder: PathLike) -> str:
+    """The ``autoassist-reference`` command that completes ``folder``, as far as its path tells."""
+    data_bin, dest = _place(Path(folder))
+    words = ["autoassist-reference", data_bin, "--path", "CHECKPOINT"]
+    return shlex.join([*words, *(["--dest", str(dest)] if dest else [])])
+
+
+def _place(folder: Path) -> tuple[str, Path | None]:
+    """The data-bin of a folder of features and its ``--dest``, None where it lies inside."""
+    by_default = folder.parent.name == FEATURES_FOLDER
+    return ("DATA_BIN", folder.parent) if not by_default else (str(folder.parent.parent), None)
 
 
 def package_version() -> str:

@@ -84,8 +84,10 @@ def weigh_part(
             halves = sp.csr_matrix(arrays, shape=(2 * chunk.rows, len(idf)))
             sums = (halves @ by_column)[::2] + chunk.unknown * surprise[UNKNOWN]
             rarity.write(sums.astype("<f4").data)
-            weighed = transformer.transform(halves, copy=False).data
-            values[chunk.block].write(weighed.astype("<f4", copy=False).data)
+            weighed = transformer.transform(halves, copy=False)
+            # scikit-learn before 1.4 gives the entries of a row back in another order
+            weighed.sort_indices()
+            values[chunk.block].write(weighed.data.astype("<f4", copy=False).data)
             done(chunk.rows)
     for path in folder.iterdir():
         path.replace(part.folder / path.name)

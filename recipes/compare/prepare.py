@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import shutil
 import sys
 import tempfile
@@ -19,6 +20,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Callable
 
+from fairseq_autoassist.core.manifest import FORMAT_VERSION
 from fairseq_autoassist.tfidf.binarized import BinarizedSide
 from preprocess import binarize, spm
 from preprocess.text import UserError, read_lines, whole_files
@@ -125,7 +127,12 @@ def build(out: Path, settings: dict[str, object], vocab: int, split: Callable[[]
         lambda: print(spm.train(training, out / "spm", vocab), flush=True),
     )
     steps.run("data-bin", {}, [out / "data-bin"], lambda: write_data_bin(out))
-    steps.run("features", {}, [out / "data-bin" / "autoassist"], lambda: build_features(out))
+    steps.run(
+        "features",
+        {"format": FORMAT_VERSION},
+        [out / "data-bin" / "autoassist"],
+        lambda: build_features(out),
+    )
     steps.run("account", {"version": VERSION}, [], lambda: write_account(out))
 
 
@@ -145,7 +152,8 @@ def main(arguments: list[str] | None = None) -> None:
     for name in options.corpora:
         if name not in CORPORA:
             raise UserError(f"found no corpus {name!r}; expected one of {', '.join(CORPORA)}")
-    with stoppable("python -m recipes.compare.prepare " + " ".join(arguments or sys.argv[1:])):
+    words = shlex.join(arguments or sys.argv[1:])
+    with stoppable(f"python -m recipes.compare.prepare {words}"):
         for name in options.corpora or CORPORA:
             prepare(name, options.out)
 

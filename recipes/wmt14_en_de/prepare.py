@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from functools import partial
 from pathlib import Path
@@ -285,8 +286,8 @@ def main(arguments: list[str] | None = None) -> None:
     if options.dry_run:
         plan(corpus, location, out, vocab, scale)
         return
-    again = " ".join(["python -m recipes.wmt14_en_de.prepare", *(arguments or sys.argv[1:])])
-    with stoppable(again):
+    words = shlex.join(arguments or sys.argv[1:])
+    with stoppable(f"python -m recipes.wmt14_en_de.prepare {words}"):
         steps = Steps(out / "steps", STEPS)
         prepare(corpus, location, out, vocab, scale, options.workers, steps)
 

@@ -24,8 +24,9 @@ from fairseq_autoassist.core.features import (
     feature_folder,
     fingerprint,
     mending_command,
+    reference_command,
 )
-from fairseq_autoassist.core.manifest import build_command
+from fairseq_autoassist.core.manifest import FORMAT_VERSION, build_command
 from fairseq_autoassist.errors import AutoAssistError, FeatureError
 from fairseq_autoassist.tfidf.writer import RowWriter
 
@@ -211,7 +212,10 @@ DAMAGES = {
         "block0.indptr is damaged",
     ),
     "manifest missing": (lambda f: (f / "manifest.json").unlink(), "no features found"),
-    "other version": (lambda f: _edit_manifest(f, format_version=99), "version 99, expected 2"),
+    "other version": (
+        lambda f: _edit_manifest(f, format_version=99),
+        f"version 99, expected {FORMAT_VERSION}",
+    ),
     "no JSON": (lambda f: (f / "manifest.json").write_text('{"rows": 4'), "cannot read"),
     "not text": (lambda f: (f / "manifest.json").write_bytes(b"\xff\xfe\x00"), "cannot read"),
     "JSON of another kind": (lambda f: (f / "manifest.json").write_text("[]"), "version None"),
@@ -283,3 +287,12 @@ def test_mending_command_names_what_is_not_default() -> None:
     )
     dashes = feature_folder("bin", "train", "zh-CN", "en")  # where one language ends is open
     assert mending_command(dashes) == "autoassist-tfidf bin"
+
+
+def test_the_command_for_a_reference_names_the_place_too() -> None:
+    assert reference_command(Path("my bin/autoassist/train.en-de")) == (
+        "autoassist-reference 'my bin' --path CHECKPOINT"
+    )
+    assert reference_command(Path("/features/train.en-de")) == (
+        "autoassist-reference DATA_BIN --path CHECKPOINT --dest /features"
+    )

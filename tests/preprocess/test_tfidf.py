@@ -9,9 +9,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from sklearn.feature_extraction.text import TfidfVectorizer
+import scipy.sparse as sp
+from sklearn.feature_extraction.text import TfidfTransformer, TfidfVectorizer
 
 from fairseq_autoassist.core.features import Features, feature_folder, fingerprint
+from fairseq_autoassist.tfidf import weighing
 from fairseq_autoassist.tfidf.binarized import BinarizedSide, dictionary_size
 from fairseq_autoassist.tfidf.build import TfidfSettings, build_features
 from fairseq_autoassist.tfidf.cli import main
@@ -114,6 +116,26 @@ def test_equal_to_tfidf_vectorizer_without_smoothing(bins: SimpleNamespace) -> N
         np.testing.assert_allclose(found[:, columns], wanted, rtol=1e-5, atol=1e-7)
         block = found[:, first : first + len(words)]
         assert np.count_nonzero(block) == np.count_nonzero(wanted)
+
+
+def test_the_order_in_which_scikit_learn_gives_entries_back_does_not_matter(
+    bins: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before version 1.4 the columns of a row came back from the last to the first."""
+
+    class Reversing(TfidfTransformer):
+        def transform(self, X: sp.csr_matrix, copy: bool = True) -> sp.csr_matrix:
+            found = sp.csr_matrix(super().transform(X, copy=True))
+            ends = np.repeat(found.indptr[:-1] + found.indptr[1:] - 1, np.diff(found.indptr))
+            order = ends - np.arange(found.nnz)
+            arrays = (found.data[order], found.indices[order], found.indptr)
+            return sp.csr_matrix(arrays, shape=found.shape)
+
+    monkeypatch.setattr(weighing, "TfidfTransformer", Reversing)
+    build_features(str(bins.a), progress=False)
+    pairs = bins.pairs["a"]
+    wanted = expected(bins.a, pairs, pairs)
+    np.testing.assert_allclose(rows_of(bins.a), wanted, rtol=1e-5, atol=1e-7)
 
 
 def test_shards_share_one_idf(bins: SimpleNamespace) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from fairseq_autoassist.core.features import Features, feature_folder
+from fairseq_autoassist.core.manifest import FORMAT_VERSION
 from fairseq_autoassist.errors import FeatureError
 from fairseq_autoassist.tfidf.binarized import BinarizedSide
 from fairseq_autoassist.tfidf.build import TfidfSettings, build_features
@@ -105,8 +106,11 @@ def test_features_without_rarity_are_of_an_older_version(tmp_path: Path) -> None
     build_features(str(folder), progress=False)
     manifest = feature_folder(folder, "train", "de", "en") / "manifest.json"
     text = manifest.read_text()
-    manifest.write_text(text.replace('"format_version": 2', '"format_version": 1'))
-    with pytest.raises(FeatureError, match="version 1, expected 2; build them with: .* --force"):
+    now = f'"format_version": {FORMAT_VERSION}'
+    assert now in text
+    manifest.write_text(text.replace(now, '"format_version": 1'))
+    said = f"version 1, expected {FORMAT_VERSION}; build them with: .* --force"
+    with pytest.raises(FeatureError, match=said):
         features_of(folder)
     assert not build_features(str(folder), progress=False).reused
 
