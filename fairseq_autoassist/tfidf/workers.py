@@ -93,7 +93,7 @@ class Crew:
 def _numbered(
     number: int, function: Callable[..., Any], task: Task, parent: int | None
 ) -> tuple[int, Any]:
-    if parent is not None:
+    if parent is not None and parent != os.getpid():  # joblib may run a task where it is
         _live_with(parent)
     return number, function(*task)
 

@@ -224,3 +224,11 @@ def test_a_read_only_data_bin_is_told_where_else(small, tmp_path, monkeypatch, c
     assert f"cannot write to {data / 'autoassist'} (Read-only" in line
     assert "--dest FOLDER" in line and "--autoassist-features FOLDER" in line
     assert main([str(data), "--dest", str(tmp_path / "mine")]) == 0
+
+
+def test_one_worker_of_loky_is_this_process(small: Path, tmp_path: Path) -> None:
+    """joblib then starts none, as where processes cannot be had; nothing must wait for a parent."""
+    words = [str(small), "--dest", str(tmp_path / "mine"), "--backend", "loky"]
+    done = subprocess.run([*CLI, *words], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert Features.open(tmp_path / "mine" / "train.de-en").rows == 50
