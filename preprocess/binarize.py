@@ -121,7 +121,7 @@ def refuse_unknown(folder: Path) -> None:
         UserError: by fairseq-preprocess's own account more than `MOST_UNKNOWN` percent of a file
     """
     for line in read_lines(folder / "preprocess.log"):
-        told = re.search(r"\[(\S+)\] (\S+): .* ([0-9.]+)% replaced", line)
+        told = re.search(r"\[(\S+)\] (.+): \d+ sents, .* (\S+)% replaced", line)
         if told and float(told[3]) > MOST_UNKNOWN:
             raise UserError(
                 f"{told[3]}% of the {told[1]} tokens of {told[2]} are unknown to its dictionary; "

@@ -80,11 +80,13 @@ def test_data_bin_is_the_encoded_text_row_by_row(corpus: Path) -> None:
 
 def test_separate_dictionaries(corpus: Path) -> None:
     spm.train([corpus / "text.de"], corpus / "german", vocab=500)
-    spm.encode(corpus / "german.model", corpus / "text.de", corpus / "separate.de")
-    spm.encode(corpus / "spm.model", corpus / "text.en", corpus / "separate.en")
+    folder = corpus / "of two models"
+    folder.mkdir()
+    spm.encode(corpus / "german.model", corpus / "text.de", folder / "separate.de")
+    spm.encode(corpus / "spm.model", corpus / "text.en", folder / "separate.en")
     words = arguments(corpus, corpus / "separate-bin")
-    words[words.index(str(corpus / "enc"))] = str(corpus / "separate")
-    forgotten = r"% of the de tokens of .*separate.de are unknown .* --target-model"
+    words[words.index(str(corpus / "enc"))] = str(folder / "separate")
+    forgotten = r"% of the de tokens of .*/of two models/separate.de are unknown .* --target-model"
     with pytest.raises(SystemExit, match=forgotten):
         binarize.main(words)
     assert not (corpus / "separate-bin").exists()
