@@ -31,17 +31,27 @@ ok = sys.implementation.name == "cpython" and (3, 11) <= sys.version_info[:2] <=
 sys.exit(not (ok and sys.maxsize > 2**32))' 2>/dev/null
 }
 
+# The interpreter itself, or the one below it where it is that of the environment to be made, as
+# `python3` is after `source .venv/bin/activate`: what that one holds is not to be kept, but made.
+outside() {
+  "$1" - "$1" "$venv" <<'PY'
+import os, sys
+inside = os.path.realpath(sys.prefix) == os.path.realpath(sys.argv[2])
+print(sys._base_executable if inside else sys.argv[1])
+PY
+}
+
 find_python() {
   local name
   if [[ -n ${PYTHON:-} ]]; then
     suitable "$PYTHON" ||
       fail "PYTHON=$PYTHON ($("$PYTHON" --version 2>&1 | head -n 1)) cannot run this;" \
         "expected $CAN_RUN: name one with PYTHON=python3.11 make ..."
-    echo "$PYTHON"
+    outside "$PYTHON"
     return
   fi
   for name in python3 python3.11 python3.12 python3.13 python; do
-    if suitable "$name"; then echo "$name"; return; fi
+    if suitable "$name"; then outside "$name"; return; fi
   done
   fail "found no suitable Python (python3 is $(python3 --version 2>&1 | head -n 1));" \
     "expected $CAN_RUN: install one, or name it with PYTHON=... make ..."
@@ -76,6 +86,10 @@ install_torch() {
   if [[ -n $kept ]]; then
     version=${kept%% *} folder=${kept#* }
     say "keeping torch $version of $folder"
+    # one that was installed before would come first
+    if [[ -d $site/torch ]]; then
+      env -u PYTHONPATH "$venv/bin/python" -m pip uninstall --disable-pip-version-check -qy torch
+    fi
     # Not --system-site-packages: from within another environment that shows the packages of the
     # Python below it, not the torch that is there.
     echo "import site; site.addsitedir(r'$folder')" >"$site/kept-torch.pth"

@@ -21,6 +21,19 @@ def set_up(venv: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def write_torch(packages: Path, calls_itself: str, known_as: str) -> None:
+    """A package like torch for a GPU, as pip would have put it there."""
+    torch, info = packages / "torch", packages / f"torch-{known_as}.dist-info"
+    torch.mkdir(parents=True)
+    info.mkdir()
+    (torch / "__init__.py").write_text(f"__version__ = '{calls_itself}'\nfrom . import version\n")
+    (torch / "version.py").write_text("cuda = '1'\n")
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: torch\nVersion: {known_as}\n")
+    (info / "RECORD").write_text(
+        f"torch/__init__.py,,\ntorch/version.py,,\n{info.name}/METADATA,,\n{info.name}/RECORD,,\n"
+    )
+
+
 @pytest.fixture
 def old_python(tmp_path: Path) -> str:
     """An "interpreter" that runs nothing and calls itself 3.7."""
@@ -86,13 +99,35 @@ def test_an_environment_of_a_checkout_that_was_moved_is_made_anew(
 
 def test_later_steps_are_held_to_the_version_that_pip_knows(tmp_path: Path) -> None:
     """PyPI's build for CUDA is 2.13.0 to pip and calls itself 2.13.0+cu130."""
-    torch, info = tmp_path / "packages" / "torch", tmp_path / "packages" / "torch-9.9.dist-info"
-    torch.mkdir(parents=True)
-    info.mkdir()
-    (torch / "__init__.py").write_text("__version__ = '9.9+cu1'\nfrom . import version\n")
-    (torch / "version.py").write_text("cuda = '1'\n")
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 9.9\n")
-    venv, packages = tmp_path / "venv", str(torch.parent)
+    write_torch(tmp_path / "packages", "9.9+cu1", "9.9")
+    venv, packages = tmp_path / "venv", str(tmp_path / "packages")
     result = set_up(venv, PYTHON=sys.executable, PYTHONPATH=packages, PIP_NO_INDEX="1")
     assert "keeping torch 9.9+cu1" in result.stdout
     assert (venv / "torch-constraint.txt").read_text() == "torch==9.9\n"
+
+
+def test_the_torch_that_is_kept_takes_the_place_of_one_that_was_installed(tmp_path: Path) -> None:
+    kept = tmp_path / "packages"
+    write_torch(kept, "9.9+cu1", "9.9")
+    venv = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
+    site = next(venv.glob("lib/python*/site-packages"))
+    write_torch(site, "8.8", "8.8")
+    result = set_up(venv, PYTHON=sys.executable, PYTHONPATH=str(kept), PIP_NO_INDEX="1")
+    assert "keeping torch 9.9+cu1" in result.stdout
+    words = [str(venv / "bin" / "python"), "-c", "import torch; print(torch.__version__)"]
+    done = subprocess.run(words, env={}, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "9.9+cu1\n"
+
+
+def test_an_activated_environment_is_not_made_from_itself(tmp_path: Path) -> None:
+    """Its own torch, kept, would be a path file that reads itself without end."""
+    venv = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
+    site = next(venv.glob("lib/python*/site-packages"))
+    write_torch(site, "9.9+cu1", "9.9")
+    path = os.pathsep.join([str(venv / "bin"), os.environ["PATH"]])
+    result = set_up(venv, PATH=path, TORCH="0.0.0", PIP_NO_INDEX="1")  # ends at torch
+    assert "torch==0.0.0" in result.stderr and "keeping" not in result.stdout
+    result = set_up(venv, PATH=path, TORCH="9.9+cu1", PIP_NO_INDEX="1")
+    assert "keeping" not in result.stdout and not (site / "kept-torch.pth").exists()
