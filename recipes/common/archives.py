@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import shlex
 import shutil
 import tarfile
 import urllib.request
@@ -58,7 +59,7 @@ def check(archive: Archive, path: Path) -> Path:
         raise UserError(
             f"{path} is damaged or another version: {path.stat().st_size:,} bytes, "
             f"{archive.algorithm} {found}, expected {archive.size:,} bytes, {archive.digest}; "
-            f"remove it (`rm {path}`) and run this again"
+            f"remove it (`rm {shlex.quote(str(path))}`) and run this again"
         )
     return path
 

@@ -7,6 +7,7 @@ packages leave out.
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import Any, Sequence
 
@@ -77,7 +78,9 @@ def average(paths: Sequence[Path], output: Path) -> None:
 
 
 def _load(path: Path) -> dict[str, Any]:
-    return load(path, f"remove it (`rm {path}`) and name a smaller --last, or train on")
+    return load(
+        path, f"remove it (`rm {shlex.quote(str(path))}`) and name a smaller --last, or train on"
+    )
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import shutil
 import urllib.request
 from dataclasses import dataclass
@@ -100,7 +101,7 @@ def check(path: Path, expected: str) -> Path:
     if found != expected:
         raise UserError(
             f"{path} is damaged or another version: sha256 {found}, expected {expected}; "
-            f"remove it (`rm {path}`) and run this again"
+            f"remove it (`rm {shlex.quote(str(path))}`) and run this again"
         )
     return path
 

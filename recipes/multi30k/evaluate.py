@@ -6,6 +6,7 @@ python -m recipes.multi30k.evaluate --run runs/multi30k/autoassist --data runs/m
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 
 from preprocess.spm import decode
@@ -31,8 +32,8 @@ def generate_command(data_bin: Path, checkpoint: Path) -> list[str]:
 def evaluate(data: Path, run: Path) -> None:
     """Translate, detokenise, score; writes generate.txt, hypotheses.txt and scores.json."""
     text, checkpoint = data / "text" / "test.de", run / "checkpoint_best.pt"
-    prepare = f"python -m recipes.multi30k.prepare --out {data}"
-    train = f"recipes/multi30k/train.sh {data / 'data-bin'} {run}"
+    prepare = shlex.join(["python", "-m", "recipes.multi30k.prepare", "--out", str(data)])
+    train = shlex.join(["recipes/multi30k/train.sh", str(data / "data-bin"), str(run)])
     for path, maker in ((text, prepare), (checkpoint, train)):
         if not path.is_file():
             raise UserError(f"found no {path}; expected what this leaves there: run `{maker}`")

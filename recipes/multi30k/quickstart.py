@@ -9,10 +9,13 @@ with the same settings. --baseline trains without AutoAssist, into a folder of i
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import shlex
 import sys
 import time
 from pathlib import Path
 
+from fairseq_autoassist.config import AutoAssistConfig
 from fairseq_autoassist.core.manifest import FORMAT_VERSION
 from recipes.common.data import ROOT
 from recipes.common.steps import Steps, run_command, stoppable
@@ -43,6 +46,8 @@ def quickstart(out: Path, baseline: bool) -> None:
         lambda: run_command(["autoassist-tfidf", str((out / "data-bin").resolve())], cwd=ROOT),
     )
     settings = {"train.sh": TRAIN.read_text(encoding="utf-8"), "baseline": baseline}
+    if not baseline:  # train.sh leaves the method to the plugin's defaults
+        settings["defaults"] = dataclasses.asdict(AutoAssistConfig())
     name = f"train-{run.name}"
     steps.run(
         name,
@@ -65,8 +70,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "multi30k")
     parser.add_argument("--baseline", action="store_true", help="train without AutoAssist")
     options = parser.parse_args(arguments)
-    again = " ".join(["python -m recipes.multi30k.quickstart", *(arguments or sys.argv[1:])])
-    with stoppable("make quickstart" if again.endswith("quickstart") else again):
+    words = arguments or sys.argv[1:]
+    again = shlex.join([sys.executable, "-m", "recipes.multi30k.quickstart", *words])
+    with stoppable(again if words else "make quickstart"):
         quickstart(options.out, options.baseline)
 
 

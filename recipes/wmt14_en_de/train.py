@@ -88,7 +88,7 @@ def check_begun(run: Path, flags: list[str]) -> None:
     if not isinstance(before, list):
         raise UserError(
             f"{path} is damaged; expected the list of flags that the run was begun with: "
-            f"remove it (`rm {path}`) and give the same flags as then"
+            f"remove it (`rm {shlex.quote(str(path))}`) and give the same flags as then"
         )
     if before != flags:
         found = [flag for flag in flags if flag not in before] or ["fewer flags"]
