@@ -47,7 +47,8 @@ class PlanSpec:
         dimensions: number of features, for a successor that has to do without them
         features_hash: of their values; a state learned on others cannot go on
         strategy_state: what the strategy knows at the start (of another shard, say)
-        update_freq: micro-batches to an update
+        update_freq: micro-batches to an update when this stream begins
+        update_freqs: the same in all epochs of the run
         updates_before: updates of the run before this stream began; infinity: the first report
             will tell, and until then the run is taken to be at its end, where nothing is skipped
         max_update, max_passes: where the run ends, in updates and in passes over these pairs; 0:
@@ -71,6 +72,7 @@ class PlanSpec:
     features_hash: str = ""
     strategy_state: dict[str, Any] | None = None
     update_freq: int = 1
+    update_freqs: tuple[int, ...] = ()
     updates_before: float = 0.0
     max_update: int = 0
     max_passes: float = 0.0

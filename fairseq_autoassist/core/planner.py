@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from .batching import KEPT, Buckets, compact, length_buckets, pair_tokens
+from .batching import KEPT, Buckets, compact, pair_tokens
 from .clock import Clock
 from .features import Features, FeatureSource, NoFeatures
+from .lengths import length_buckets
 from .plan import News, PlannedBatch, PlanSpec, Totals, restore_batches
 from .sampler import Stream
 from .strategies import Corpus, Moment, Report, build_strategy
@@ -45,7 +46,7 @@ class Planner:
             )
         corpus = Corpus(spec.source_sizes, spec.target_sizes, features, spec.eligible)
         self.strategy = build_strategy(spec.config, corpus)
-        self._clock = Clock(spec.update_freq, spec.updates_before)
+        self._clock = Clock(spec.update_freq, spec.updates_before, spec.update_freqs)
         self._max_update, self._max_passes = spec.max_update, spec.max_passes
         self._passes_before = spec.passes_before
         if spec.strategy_state is not None:
@@ -58,7 +59,7 @@ class Planner:
             np.clip(whole_pass // _CHUNKS_PER_PASS, _SMALLEST_CHUNK, _LARGEST_CHUNK)
         )
         assignment, count = length_buckets(
-            spec.source_sizes, spec.target_sizes, spec.limits, per_pass
+            spec.source_sizes, spec.target_sizes, spec.limits, per_pass, spec.eligible
         )
         tokens = compact(pair_tokens(spec.source_sizes, spec.target_sizes))
         self.buckets = Buckets(assignment, tokens, count, spec.limits)

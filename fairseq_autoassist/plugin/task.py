@@ -144,7 +144,8 @@ class TranslationAutoAssistTask(TranslationTask):
             features_hash=features.hash,
             rank=shard_id,
             world_size=num_shards,
-            update_freq=self.cfg.update_freq[-1],
+            update_freq=loader.update_freq_of(epoch),
+            update_freqs=loader.update_freq,
             max_update=max(self.cfg.max_update, 0),
             max_passes=passes_of_run(self.cfg),
         )

@@ -120,3 +120,28 @@ def test_a_state_from_before_there_was_a_clock_still_counts_micro_batches():
     planner.receive(40, None)
     planner.plan()
     assert planner.strategy.moment.update == 10.0 + state["planner"]["next_number"]
+
+
+@pytest.mark.parametrize("first, later", [(16, 1), (1, 16)])
+def test_an_update_freq_that_changes_with_the_epoch_is_taken_from_the_reports(first, later):
+    clock = Clock(first, others=(first, later))
+    updates = [k // first if k < 320 else 320 // first + (k - 320) // later for k in range(1000)]
+    for k, update in enumerate(updates):
+        if k >= LAG:
+            clock.tick(k - LAG, updates[k - LAG])
+        known = max(first, later) + LAG  # after the change, once a whole update of it was reported
+        if not 320 <= k <= 320 + known:
+            assert clock.at(k) == pytest.approx(update, abs=1)
+    resumed = Clock(first, others=(first, later))
+    resumed.load_state_dict(clock.state_dict())
+    assert resumed.at(1040) == clock.at(1040) == pytest.approx(updates[-1] + 40 / later, abs=1)
+    restarted = Clock(4, others=(4,))  # with another --update-freq
+    restarted.load_state_dict(clock.state_dict())
+    assert restarted.at(1040) - restarted.at(1000) == pytest.approx(10)
+
+
+def test_a_number_of_skipped_updates_is_no_update_freq():
+    clock = Clock(2, others=(2, 8))
+    for k in range(0, 20, 2):
+        clock.tick(k, k // 4)  # every other update overflowed: four micro-batches to each
+    assert clock.at(20) == pytest.approx(4 + 4 / 2)
