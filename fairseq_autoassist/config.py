@@ -182,7 +182,7 @@ class AutoAssistConfig:
     competence_updates: int = _constant(
         0,
         "T: updates after which 'competence' keeps all pairs; 0: half of the run (of --max-update; "
-        "with --max-epoch alone, of its passes, which grows more slowly than the paper's steps)",
+        "with --max-epoch alone, of its passes, the first of which are short: it grows faster)",
         "Platanios et al. 2019, eq. (7); value: ours",
         low=0,
     )

@@ -33,20 +33,23 @@ class Progress(NamedTuple):
         return cls(saved[0], saved[1], Totals(*saved[2]))
 
 
-def epoch_length(spec: PlanSpec, progress: Progress | None, update_freq: int) -> int:
+def epoch_length(
+    spec: PlanSpec, progress: Progress | None, update_freq: int, keep_rate: float = 1.0
+) -> int:
     """Micro-batches to the end of the pass that ends nearest to one pass from here.
 
     Args:
         spec: what is planned from
-        progress: None at the start of a run
+        progress: None at the start of this stream
         update_freq: the length is a multiple of it
+        keep_rate: share of pairs kept, as far as it is known without `progress`
 
     Returns:
         at least ``update_freq``
     """
     pairs = _pairs(spec)
     per_batch = pairs / stock_batches(spec)
-    passes, keep_rate = 0.0, 1.0
+    passes = 0.0
     if progress is not None:
         passes, keep_rate, totals = progress
         if totals.batches >= _MEASURED:

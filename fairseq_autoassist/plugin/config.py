@@ -6,6 +6,7 @@ import dataclasses
 import typing
 from typing import Any
 
+from fairseq.dataclass.configs import CheckpointConfig
 from fairseq.tasks.translation import TranslationConfig
 from omegaconf import II
 
@@ -37,6 +38,9 @@ _INTERPOLATED: list[tuple[str, Any, Any]] = [
     ("restore_file", str, dataclasses.field(default=II("checkpoint.restore_file"))),
     ("save_dir", str, dataclasses.field(default=II("checkpoint.save_dir"))),
 ]
+if hasattr(CheckpointConfig, "continue_once"):  # not in fairseq 0.12.2
+    once = dataclasses.field(default=II("checkpoint.continue_once"))
+    _INTERPOLATED.append(("continue_once", typing.Optional[str], once))
 
 TranslationAutoAssistConfig = dataclasses.make_dataclass(
     "TranslationAutoAssistConfig", _flags() + _INTERPOLATED, bases=(TranslationConfig,)

@@ -85,12 +85,12 @@ def counts_on(cfg: Any) -> bool:
     """Whether the trainer's count of updates goes on, though nothing tells the stream from where.
 
     It does under --reset-dataloader, unless fairseq finds no checkpoint (by its own rule: the
-    default name is looked for in --save-dir, with a suffix where the state is sharded) or is told
-    to begin the optimizer, and with it the count, anew.
+    default name is looked for in --save-dir, with a suffix where the state is sharded, and then
+    what --continue-once names) or is told to begin the optimizer, and with it the count, anew.
     """
     if not cfg.reset_dataloader or cfg.reset_optimizer:
         return False
-    if cfg.restore_file != "checkpoint_last.pt":
+    if cfg.restore_file != "checkpoint_last.pt" or getattr(cfg, "continue_once", None):
         return True
     return any(Path(cfg.save_dir).glob("checkpoint_last*.pt"))
 

@@ -147,6 +147,10 @@ class AutoAssistEpochIterator(EpochBatchIterating):
         """Get the states of all ranks, for the `state_dict` that follows; a collective."""
         self._gathered = self.ranks.gather(self._own_state())
 
+    def forget_states(self) -> None:
+        """Let go of the states of other ranks, once saving is over."""
+        self._gathered = None
+
     def state_dict(self) -> dict[str, Any]:
         """fairseq's keys, such that its own task can go on from them, and ours beside them.
 
@@ -256,7 +260,7 @@ class AutoAssistEpochIterator(EpochBatchIterating):
 
     def _agreed_length(self) -> int:
         update_freq = self.loader_settings.update_freq_of(self.epoch)
-        mine = epoch_length(self.spec, self._progress, update_freq)
+        mine = epoch_length(self.spec, self._progress, update_freq, self.shards.keep_rate)
         return max(1, round(self.ranks.mean(mine) / update_freq)) * update_freq
 
     def _iterate(self, offset: int, length: int) -> CountingIterator:

@@ -48,9 +48,13 @@ def gather_before_saving() -> None:
 
     @functools.wraps(original)
     def save_checkpoint(cfg: Any, trainer: Any, epoch_itr: Any, val_loss: Any) -> Any:
-        if hasattr(epoch_itr, "gather_states") and not cfg.no_save:
-            epoch_itr.gather_states()
-        return original(cfg, trainer, epoch_itr, val_loss)
+        if not hasattr(epoch_itr, "gather_states") or cfg.no_save:
+            return original(cfg, trainer, epoch_itr, val_loss)
+        epoch_itr.gather_states()
+        try:
+            return original(cfg, trainer, epoch_itr, val_loss)
+        finally:
+            epoch_itr.forget_states()  # a rank that writes nothing would hold all of them
 
     save_checkpoint.autoassist = True  # type: ignore[attr-defined]
     checkpoint_utils.save_checkpoint = save_checkpoint

@@ -57,6 +57,12 @@ class Shards:
         others = (s for shard, s in self._states.items() if shard != self.current)
         return sum(state["exchange"]["trained"] for state in others)
 
+    @property
+    def keep_rate(self) -> float:
+        """Share of pairs kept where the run stands, in whatever shard; 1 at its start."""
+        progress = self._states[self._last]["progress"] if self._last in self._states else None
+        return 1.0 if progress is None else Progress.restored(progress).keep_rate
+
     def updates_before(self, update_freq: int) -> float:
         """Updates of the run so far, for a stream that has no count of its own.
 
@@ -131,14 +137,15 @@ class Shards:
         """
         check_state(saved, spec, same_data=saved["shard"] == self.current)
         self.epochs_before = saved.get("epochs before", 0)
-        states = [from_checkpoint(state) for state in saved["ranks"]]
+        as_before = len(saved["ranks"]) == ranks.world_size
+        needed = [saved["ranks"][ranks.rank]] if as_before else saved["ranks"]
+        states = [from_checkpoint(state) for state in needed]
         if self.counts_anew:
             for shard in (shard for state in states for shard in state["shards"].values()):
                 shard["exchange"]["planner"]["clock"] = [shard["exchange"]["trained"], 0.0]
         offset, length = saved["offset"], saved["length"]
-        if len(states) == ranks.world_size:
-            mine = states[ranks.rank]
-            self._states, self._last = mine["shards"], mine["last"]
+        if as_before:
+            self._states, self._last = states[0]["shards"], states[0]["last"]
             return _whole_updates(offset, length, length - offset, update_freq)
         lost = sum(reports_waiting(s["exchange"]) for st in states for s in st["shards"].values())
         logger.info(

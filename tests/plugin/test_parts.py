@@ -3,9 +3,11 @@
 import argparse
 import dataclasses
 import weakref
+from argparse import Namespace
 
 import numpy as np
 import pytest
+from fairseq import checkpoint_utils
 from fairseq.data import data_utils
 from fairseq.data.iterators import CountingIterator, GroupedIterator
 from fairseq.dataclass.utils import gen_parser_from_dataclass
@@ -29,7 +31,7 @@ from fairseq_autoassist.plugin.iterator import (
     Loader,
     prefetched_batches,
 )
-from fairseq_autoassist.plugin.ranks import Ranks
+from fairseq_autoassist.plugin.ranks import Ranks, gather_before_saving
 from fairseq_autoassist.plugin.shards import Shards, _whole_updates
 from fairseq_autoassist.tfidf.binarized import BinarizedSide
 from tests.support.corpus import multi30k_data_bin
@@ -214,8 +216,32 @@ def test_the_iterators_epochs_follow_what_was_trained_on():
     spec, loader = make_spec(20_000), Loader(0, 0, (1,))
     words = (None, spec, 1, loader, Shards(), Ranks(0, 1), lambda: None)
     iterator = AutoAssistEpochIterator(*words)
+    whole = iterator._agreed_length()
     iterator._progress = Progress(3.0, 0.4, Totals(batches=3000, batched=60_000))
     assert iterator._agreed_length() == 400
+    # on a data-bin seen for the first time as many are kept as on the one before
+    shards = iterator.shards
+    shards.own({"trained": 3000}, iterator._progress, spec)
+    shards.current, iterator._progress = 1, None
+    assert iterator._agreed_length() == pytest.approx(0.4 * whole, abs=1)
+
+
+def test_states_of_other_ranks_are_held_only_while_one_is_saved(monkeypatch):
+    words = (None, make_spec(200), 1, Loader(0, 0, (1,)), Shards(), Ranks(0, 1), lambda: None)
+    iterator = AutoAssistEpochIterator(*words)
+    held = []
+
+    def save(cfg, trainer, epoch_itr, val_loss):
+        held.append(epoch_itr._gathered)
+        if cfg.fails:
+            raise OSError("disk full")
+
+    monkeypatch.setattr(checkpoint_utils, "save_checkpoint", save)
+    gather_before_saving()
+    checkpoint_utils.save_checkpoint(Namespace(no_save=False, fails=False), None, iterator, None)
+    with pytest.raises(OSError):
+        checkpoint_utils.save_checkpoint(Namespace(no_save=False, fails=True), None, iterator, None)
+    assert [len(states) for states in held] == [1, 1] and iterator._gathered is None
 
 
 @pytest.mark.parametrize("update_freq", [1, 2, 3, 4])

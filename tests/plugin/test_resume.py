@@ -94,6 +94,7 @@ def test_a_count_that_begins_anew_begins_at_0():
         ({}, False),  # no checkpoint is there
         ({"found": True}, True),
         ({"restore_file": "elsewhere.pt"}, True),
+        ({"continue_once": "elsewhere.pt"}, True),
         ({"found": True, "reset_optimizer": True}, False),
         ({"found": True, "reset_dataloader": False}, False),
     ],

@@ -6,7 +6,8 @@ the competence of the model, which grows as the square root of time (eq. 7 with 
     c(t) = min(1, sqrt(t (1 - c_0^2) / T + c_0^2))
 
 t is counted in updates, as there; where a run ends by --max-epoch alone, T is a number of passes,
-and the early ones, of few pairs, are short: c then grows more slowly.
+and the early ones, of few pairs, are short: c then grows faster, and is 1 well before half of the
+updates.
 """
 
 from __future__ import annotations
