@@ -117,7 +117,7 @@ def test_by_excess_what_the_reference_cannot_explain_either_is_left_out() -> Non
 def test_a_missing_or_cut_reference_names_the_command(tmp_path) -> None:
     data = copy_data_bin(tmp_path / "data")
     folder = feature_folder(data, "train", "en", "de")
-    with pytest.raises(FeatureError, match="make them with: autoassist-reference DATA_BIN --path"):
+    with pytest.raises(FeatureError, match=f"make them with: autoassist-reference {data} --path"):
         _ = Features.open(folder).reference
     (folder / REFERENCE_NAME).write_bytes(bytes(4 * 399))
     with pytest.raises(FeatureError, match="is truncated: found 1596 bytes, expected 1600"):

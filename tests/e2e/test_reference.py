@@ -25,6 +25,7 @@ from tests.support.training import (
 )
 
 pytestmark = pytest.mark.timeout(120)
+LANGS = ["en", "de"]
 QUIET = ["--disable-validation", "--no-epoch-checkpoints"]
 EXCESS = [*PLUGIN, *SHRINK, "--autoassist-utility", "excess", "--disable-validation", "--no-save"]
 
@@ -83,12 +84,19 @@ def test_a_run_by_excess_without_a_reference_ends_before_training(tmp_path) -> N
     assert "make them with: autoassist-reference" in said
 
 
-def test_pairs_too_long_for_the_model_are_not_known_and_counted(tmp_path, model, capsys) -> None:
+@pytest.mark.parametrize(
+    "flag, sides", [("--max-source-positions", ["en"]), ("--max-tokens", LANGS)]
+)
+def test_pairs_that_are_too_long_are_not_known_and_counted(
+    tmp_path, model, capsys, flag, sides
+) -> None:
     data = copy_data_bin(tmp_path / "data")
-    words = [str(data), "--path", str(model), "--cpu", "--max-source-positions", "15"]
+    words = [str(data), "--path", str(model), "--cpu", flag, "15"]
     assert main(words) == 0
     losses = np.array(Features.open(folder_of(data)).reference)
-    long = np.asarray(BinarizedSide(data / "train.en-de.en").sizes) > 15
+    sizes = [np.asarray(BinarizedSide(data / f"train.en-de.{side}").sizes) for side in sides]
+    long = np.max(sizes, axis=0) > 15
+    assert 0 < long.sum() < len(long)
     np.testing.assert_array_equal(np.isnan(losses), long)
     assert f"{long.sum()} too long for the model" in capsys.readouterr().out
     result = train(data, tmp_path / "save", *EXCESS, "--max-update", 40).ok()
