@@ -52,7 +52,8 @@ class Clock:
 def update_reached(exchange: dict[str, Any]) -> float | None:
     """Updates done in a run, by the state of an exchange between two of them; None: not known.
 
-    Exact while the Assistant lives, since that state has learned from every report.
+    Exact while the Assistant lives, since that state has learned from every report; one too many
+    where the last update overflowed, until the next report tells.
     """
     clock = exchange["planner"].get("clock")  # none in older checkpoints
     if clock is None:
