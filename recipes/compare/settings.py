@@ -83,6 +83,7 @@ TRAINING = {
         "multi30k": Training(16000, 1024, 3e-3, 1000, 0.3),
         "noisy": Training(16000, 1024, 3e-3, 1000, 0.3),
         "tatoeba": Training(16000, 1024, 3e-3, 1000, 0.1),
+        "msdocs": Training(16000, 1024, 3e-3, 1000, 0.1),
     },
     "low-dropout": {
         "multi30k": Training(16000, 1024, 3e-3, 1000, 0.1),
