@@ -7,23 +7,18 @@ The command-line flags of the task are made from these fields (``eta`` becomes
 from __future__ import annotations
 
 import dataclasses
-import math
 from dataclasses import dataclass
-from typing import Any
 
+from .constants import check_choice, check_range, constant, flag
 from .errors import ConfigError
+
+__all__ = ["PAPERS_RULE", "UTILITIES", "AutoAssistConfig", "flag"]
 
 UTILITIES = ("loss", "progress", "excess")
 EXTRA_FEATURES = ("lengths", "ratio", "loss")
 PAPER = "Zhang, Yu, Dhillon 2019"
 # Fields that make AutoAssist the paper's: label 1 above T_k (section 3.2), and no floor
 PAPERS_RULE = {"lower": 1.0, "upper": 0.0, "floor": 0.0}
-
-
-def _constant(default: Any, help: str, source: str, low: Any = None, high: Any = None) -> Any:
-    """A dataclass field with its meaning, source and closed range ``[low, high]``."""
-    meta = {"help": help, "source": source, "low": low, "high": high}
-    return dataclasses.field(default=default, metadata=meta)
 
 
 @dataclass(frozen=True)
@@ -35,88 +30,88 @@ class AutoAssistConfig:
             the range expected.
     """
 
-    strategy: str = _constant(
+    strategy: str = constant(
         "autoassist",
         "how pairs are chosen: 'autoassist'; 'uniform' (keeps every pair: plain training through "
         "the same stream); 'random' (keeps a share of them, any: the control); 'competence', "
-        "'spl', 'infobatch' (see their files in core/strategies/)",
+        "'spl', 'infobatch', 'relevance' (see their files in core/strategies/)",
         PAPER + ", Algorithm 1",
     )
-    eta: float = _constant(
+    eta: float = constant(
         2.0,
         "learning rate of the Assistant (per report, on unit-norm TF-IDF blocks)",
         PAPER + ", eq. (5); value: ours, see README",
         low=0.0,
     )
-    weight_decay: float = _constant(
+    weight_decay: float = constant(
         1e-5,
         "lambda: share of the Assistant's weights forgotten at each report",
         PAPER + ", eq. (5); value: ours",
         low=0.0,
         high=0.5,
     )
-    intercept: bool = _constant(
+    intercept: bool = constant(
         False, "give the Assistant an unregularised intercept", "ours; the paper has none"
     )
-    threshold_decay: float = _constant(
+    threshold_decay: float = constant(
         0.95,
         "decay per report of the moving average T_k of sentence losses (nats/token)",
         PAPER + ", section 3.2; value: ours",
         low=0.0,
         high=0.999999,
     )
-    threshold_from: str = _constant(
+    threshold_from: str = constant(
         "all",
         "losses that feed T_k: 'all' pairs trained on, or only the 'uniform' slice",
         PAPER + " ('all'); 'uniform' is ours",
     )
-    gamma_decay: float = _constant(
+    gamma_decay: float = constant(
         0.99,
         "decay per report of the moving average gamma_k of the Assistant's accuracy",
         PAPER + ", Algorithm 1; value: ours",
         low=0.0,
         high=0.999999,
     )
-    gamma_max: float = _constant(
+    gamma_max: float = constant(
         1.0,
         "cap on gamma_k: at least 1 - gamma_max of the pairs is always kept uniformly",
         "ours; 1 is the paper's rule",
         low=0.0,
         high=1.0,
     )
-    floor: float = _constant(
+    floor: float = constant(
         0.3,
         "least keep probability of a pair; the authors' own code has 0.5 for translation",
         "value: ours, see RESULTS.md; 0 is the paper's rule",
         low=0.0,
         high=1.0,
     )
-    warmup_updates: int = _constant(
+    warmup_updates: int = constant(
         0, "updates at the start of the run without shrinking", "ours; the paper has none", low=0
     )
-    anneal: float = _constant(
+    anneal: float = constant(
         0.0,
         "share of the run at its end without shrinking (of --max-update or --max-epoch)",
         "Qin et al. 2024 (InfoBatch); the paper has none",
         low=0.0,
         high=1.0,
     )
-    weights: str = _constant(
+    weights: str = constant(
         "none",
         "factor on the loss of a kept pair: 'none', or 'inverse': 1 / P(keep), clipped, times the "
         "mean of P(keep), so that the expected gradient is that of all pairs",
         "importance sampling; the paper has none",
     )
-    weight_clip: float = _constant(
+    weight_clip: float = constant(
         4.0, "largest 1 / P(keep) that counts, with --autoassist-weights inverse", "ours", low=1.0
     )
-    extra_features: str = _constant(
+    extra_features: str = constant(
         "",
         "features beside TF-IDF, joined by commas: 'lengths', 'ratio' (of the lengths), 'loss' "
         "(the pair's own last one, two bytes a pair); empty: none",
         "ours; the paper has none",
     )
-    utility: str = _constant(
+    utility: str = constant(
         "loss",
         "what the Assistant learns to foresee: the 'loss'; 'progress', how far the loss is below "
         "the average of the pair's own last ones; or 'excess', how far it is above a reference "
@@ -124,20 +119,20 @@ class AutoAssistConfig:
         "labelled 1, and lower, upper and band do not count",
         PAPER + ", section 3.2; 'progress': Graves et al. 2017; 'excess': Mindermann et al. 2022",
     )
-    lower: float = _constant(
+    lower: float = constant(
         0.3,
         "losses up to this multiple of T_k are labelled 0: learned already",
         PAPER + ", section 3.2; value: ours, see RESULTS.md; 1 is the paper's rule",
         low=0.0,
     )
-    upper: float = _constant(
+    upper: float = constant(
         1.25,
         "losses above this multiple of T_k are labelled 0: far too hard now (or misaligned, or of "
         "another language); 0: no limit",
         "value: ours, see RESULTS.md; 0 is the paper's rule",
         low=0.0,
     )
-    band: float = _constant(
+    band: float = constant(
         0.0,
         "share of the run over which the losses labelled 1 move from those up to T_k to those "
         "between the two limits (of --max-update or --max-epoch); 0: between these all along",
@@ -145,7 +140,36 @@ class AutoAssistConfig:
         low=0.0,
         high=1.0,
     )
-    guard_pairs: int = _constant(
+    relevance: bool = constant(
+        False,
+        "multiply P(keep) by how much a pair is like the validation set (from "
+        "autoassist-relevance), see the three flags below",
+        "ours; the paper has none",
+    )
+    relevance_share: float = constant(
+        0.02,
+        "share of the pairs, those most like the validation set, that 'relevance' does not thin "
+        "out; others are kept in proportion to their density ratio",
+        "selection by domain: Moore & Lewis 2010, Axelrod et al. 2011; value: ours",
+        low=0.001,
+        high=1.0,
+    )
+    relevance_ramp: float = constant(
+        0.0,
+        "share of the run over which 'relevance' sets in, evenly (of --max-update or "
+        "--max-epoch); 0: at once",
+        "van der Wees et al. 2017 (gradual fine-tuning); value: ours",
+        low=0.0,
+        high=1.0,
+    )
+    relevance_floor: float = constant(
+        0.05,
+        "least factor of 'relevance': pairs unlike the validation set are kept this often",
+        "ours",
+        low=0.0,
+        high=1.0,
+    )
+    guard_pairs: int = constant(
         2000,
         "uniformly kept pairs after which the Assistant is held against the majority class; "
         "while it is no better nothing is shrunk (one that was better is doubted after three such "
@@ -154,56 +178,56 @@ class AutoAssistConfig:
         "ours",
         low=0,
     )
-    keep: float = _constant(
+    keep: float = constant(
         0.7,
         "share of the pairs that strategy 'random' keeps",
         "ours",
         low=0.01,
         high=1.0,
     )
-    keep_from: str = _constant(
+    keep_from: str = constant(
         "",
         "JSON log (--log-file) of a run whose share of pairs kept strategy 'random' follows, "
         "update by update; empty: --autoassist-keep",
         "ours",
     )
-    competence_by: str = _constant(
+    competence_by: str = constant(
         "rarity",
         "difficulty for strategy 'competence': 'rarity' of the source's words, or its 'length'",
         "Platanios et al. 2019, section 3",
     )
-    competence_start: float = _constant(
+    competence_start: float = constant(
         0.01,
         "c_0: share of the pairs, the easiest, that 'competence' begins with",
         "Platanios et al. 2019, section 4",
         low=0.0001,
         high=1.0,
     )
-    competence_updates: int = _constant(
+    competence_updates: int = constant(
         0,
         "T: updates after which 'competence' keeps all pairs; 0: half of the run (of --max-update; "
         "with --max-epoch alone, of its passes, the first of which are short: it grows faster)",
         "Platanios et al. 2019, eq. (7); value: ours",
         low=0,
     )
-    spl_start: float = _constant(
+    spl_start: float = constant(
         0.25,
         "share of the pairs, the easiest, that 'spl' begins with",
         PAPER + ", section 4 (baselines)",
         low=0.01,
         high=1.0,
     )
-    spl_passes: float = _constant(
+    spl_passes: float = constant(
         10.0, "passes after which 'spl' keeps all pairs", "value: ours", low=0.0
     )
-    infobatch_ratio: float = _constant(
+    infobatch_ratio: float = constant(
         0.5,
         "r: probability with which 'infobatch' drops a pair below the mean loss",
         "Qin et al. 2024, section 3.1",
         low=0.0,
         high=0.99,
     )
-    infobatch_anneal: float = _constant(
+    infobatch_anneal: float = constant(
         0.125,
         "1 - delta: share of the run at its end that 'infobatch' trains on all pairs (of "
         "--max-update or --max-epoch)",
@@ -211,29 +235,29 @@ class AutoAssistConfig:
         low=0.0,
         high=1.0,
     )
-    trace: str = _constant(
+    trace: str = constant(
         "",
         "folder in which each rank writes down which pairs it trained on, eight bytes each time; "
         "empty: none",
         "ours",
     )
-    features: str = _constant(
+    features: str = constant(
         "",
         "folder of the TF-IDF features (autoassist-tfidf --dest); empty: inside the data-bin",
         "ours",
     )
-    inline: bool = _constant(
+    inline: bool = constant(
         False,
         "plan batches in the training process (same batches, no worker process)",
         "ours; for debugging",
     )
-    timeout: float = _constant(
+    timeout: float = constant(
         20.0,
         "seconds without an answer after which the Assistant's process is given up as stuck",
         "ours",
         low=0.1,
     )
-    on_failure: str = _constant(
+    on_failure: str = constant(
         "continue",
         "when the Assistant fails: 'continue' training without shrinking, or 'stop'",
         "ours",
@@ -241,12 +265,12 @@ class AutoAssistConfig:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            _check_range(field, getattr(self, field.name))
-        _check_choice("threshold_from", self.threshold_from, ("all", "uniform"))
-        _check_choice("on_failure", self.on_failure, ("continue", "stop"))
-        _check_choice("utility", self.utility, UTILITIES)
-        _check_choice("weights", self.weights, ("none", "inverse"))
-        _check_choice("competence_by", self.competence_by, ("rarity", "length"))
+            check_range(field, getattr(self, field.name))
+        check_choice("threshold_from", self.threshold_from, ("all", "uniform"))
+        check_choice("on_failure", self.on_failure, ("continue", "stop"))
+        check_choice("utility", self.utility, UTILITIES)
+        check_choice("weights", self.weights, ("none", "inverse"))
+        check_choice("competence_by", self.competence_by, ("rarity", "length"))
         if 0.0 < self.upper <= self.lower:  # nothing would be left between them
             raise ConfigError(
                 f"{flag('upper')} is {self.upper}, expected 0 or more than {flag('lower')}, which "
@@ -258,7 +282,7 @@ class AutoAssistConfig:
                 f"{self.band}: the moving band would be empty"
             )
         for kind in self.extra_kinds:
-            _check_choice("extra_features", kind, EXTRA_FEATURES)
+            check_choice("extra_features", kind, EXTRA_FEATURES)
         if self.utility != "loss" and "loss" in self.extra_kinds:  # it is in multiples of T_k
             raise ConfigError(
                 f"{flag('extra_features')} loss needs {flag('utility')} loss, found "
@@ -269,25 +293,3 @@ class AutoAssistConfig:
     def extra_kinds(self) -> tuple[str, ...]:
         """The kinds of features asked for beside TF-IDF."""
         return tuple(kind.strip() for kind in self.extra_features.split(",") if kind.strip())
-
-
-def flag(name: str) -> str:
-    """The command-line flag of a field: ``gamma_max`` -> ``--autoassist-gamma-max``."""
-    return "--autoassist-" + name.replace("_", "-")
-
-
-def _check_range(field: dataclasses.Field, value: Any) -> None:
-    low, high = field.metadata["low"], field.metadata["high"]
-    if low is None and high is None:
-        return
-    # written so that NaN fails as well, and infinity where there is no limit above
-    inside = (low is None or value >= low) and (value < math.inf if high is None else value <= high)
-    if not inside:
-        expected = f"at least {low}, finite" if high is None else f"between {low} and {high}"
-        raise ConfigError(f"{flag(field.name)} is {value}, expected {expected}")
-
-
-def _check_choice(name: str, value: str, choices: tuple) -> None:
-    if value not in choices:
-        expected = ", ".join(repr(choice) for choice in choices)
-        raise ConfigError(f"{flag(name)} is {value!r}, expected one of: {expected}")

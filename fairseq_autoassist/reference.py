@@ -9,7 +9,6 @@ beside the features, one float32 a pair; all flags of fairseq-validate are taken
 from __future__ import annotations
 
 import argparse
-import contextlib
 import logging
 import os
 import sys
@@ -21,6 +20,7 @@ import numpy as np
 from .core.features import REFERENCE_NAME, Features, feature_folder
 from .errors import AutoAssistError, ConfigError
 from .tfidf.corpus import open_shard
+from .tfidf.staging import write_beside
 
 NAME = "autoassist-reference"
 MAX_TOKENS = 8000  # to a batch, where neither --max-tokens nor --batch-size is given
@@ -31,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         config, dest = _options(argv)
         losses, path = _measure(config, dest)
-        _write(losses, path)
+        write_beside(path, losses)
     except (AutoAssistError, OSError) as error:
         print(f"{NAME}: error: {error}", file=sys.stderr)
         return 2
@@ -128,17 +128,6 @@ def _losses(model: Any, task: Any, config: Any, pairs: int) -> np.ndarray:
             summed, tokens = sentence_losses(lprobs, sample["target"], task.target_dictionary.pad())
             losses[sample["id"].cpu().numpy()] = (summed / tokens).cpu().numpy()
     return losses
-
-
-def _write(losses: np.ndarray, path: Path) -> None:
-    """All of it or nothing, whatever comes in between."""
-    part = path.with_name(f".{path.name}.tmp-{os.getpid()}")
-    try:
-        losses.astype("<f4").tofile(part)
-        os.replace(part, path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            part.unlink()
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ offset needs int64: a large corpus would leave the page cache and double in size
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Iterator, NamedTuple, Protocol
+from typing import Iterator, Protocol
 
 import numpy as np
 import scipy.sparse as sp
@@ -25,13 +25,15 @@ from .manifest import (
     feature_folder,
     fingerprint,
     mending_command,
-    reference_command,
+    side_command,
 )
+from .mapped import block_files, map_block, map_file
 
 __all__ = [
     "BLOCK_NONZEROS",
     "RARITY_NAME",
     "REFERENCE_NAME",
+    "RELEVANCE_NAME",
     "FeatureSource",
     "Features",
     "Fingerprint",
@@ -45,20 +47,7 @@ __all__ = [
 BLOCK_NONZEROS = 2**31 - 1  # most non-zeros (and rows) of a block, so that int32 offsets suffice
 RARITY_NAME = "rarity"
 REFERENCE_NAME = "reference"
-
-
-class BlockFiles(NamedTuple):
-    """The three files of a block."""
-
-    indptr: Path
-    indices: Path
-    data: Path
-
-
-def block_files(folder: PathLike, block: int) -> BlockFiles:
-    """Where block number ``block`` of a folder of features lies."""
-    names = (f"block{block}.{part}" for part in BlockFiles._fields)
-    return BlockFiles(*(Path(folder) / name for name in names))
+RELEVANCE_NAME = "relevance"
 
 
 class FeatureSource(Protocol):
@@ -110,7 +99,7 @@ class Features:
         folder = Path(folder)
         command = command or mending_command(folder)
         manifest = Manifest.load(folder, command)
-        blocks = [_map_block(folder, manifest, b, command) for b in range(len(manifest.blocks))]
+        blocks = [map_block(folder, manifest, b, command) for b in range(len(manifest.blocks))]
         return cls(folder, manifest, blocks, command)
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -140,7 +129,7 @@ class Features:
         """
         if self._rarity is None:
             path = self.folder / RARITY_NAME
-            self._rarity = _map_file(path, self.rows, np.float32, self._command)
+            self._rarity = map_file(path, self.rows, np.float32, self._command)
         return self._rarity
 
     @property
@@ -152,13 +141,26 @@ class Features:
         Raises:
             FeatureError: the file is missing or truncated.
         """
-        path = self.folder / REFERENCE_NAME
+        command = side_command("autoassist-reference", self.folder, "--path", "CHECKPOINT")
+        return self._beside(REFERENCE_NAME, "losses of a reference model", command)
+
+    @property
+    def relevance(self) -> np.ndarray:
+        """p(pair | validation set) / p(pair | training data) of each pair: float32 (rows,), > 0.
+
+        Mapped when asked for; ``autoassist-relevance`` writes it.
+
+        Raises:
+            FeatureError: the file is missing or truncated.
+        """
+        command = side_command("autoassist-relevance", self.folder)
+        return self._beside(RELEVANCE_NAME, "density ratios of the pairs", command)
+
+    def _beside(self, name: str, what: str, command: str) -> np.ndarray:
+        path = self.folder / name
         if not path.is_file():
-            raise FeatureError(
-                f"{path} is missing: no losses of a reference model; make them with: "
-                f"{reference_command(self.folder)}"
-            )
-        return _map_file(path, self.rows, np.float32, self._command)
+            raise FeatureError(f"{path} is missing: no {what}; make them with: {command}")
+        return map_file(path, self.rows, np.float32, self._command)
 
     def check(self, expected: Fingerprint) -> None:
         """Raise FeatureError unless these features were made of the data ``expected`` describes."""
@@ -241,49 +243,12 @@ class Features:
             yield self._blocks[b], ids[positions] - start, positions
 
 
-def _map_block(folder: Path, manifest: Manifest, b: int, command: str) -> sp.csr_array:
-    """CSR view of the mapped files of block ``b``; nothing is copied."""
-    rows, nonzeros = manifest.blocks[b], manifest.block_nonzeros[b]
-    counts, dtypes = (rows + 1, nonzeros, nonzeros), (np.int32, np.int32, np.float32)
-    indptr, indices, data = (
-        _map_file(path, count, dtype, command)
-        for path, count, dtype in zip(block_files(folder, b), counts, dtypes)
-    )
-    if indptr[0] != 0 or indptr[-1] != nonzeros:
-        raise FeatureError(
-            f"{block_files(folder, b).indptr} is damaged: offsets {indptr[0]} to {indptr[-1]}, "
-            f"expected 0 to {nonzeros}; {_rebuild(command)}"
-        )
-    return sp.csr_array((data, indices, indptr), shape=(rows, manifest.dimensions), copy=False)
-
-
-def _map_file(path: Path, count: int, dtype: type, command: str) -> np.ndarray:
-    wanted = count * np.dtype(dtype).itemsize
-    try:
-        found = path.stat().st_size
-    except OSError as error:
-        raise FeatureError(f"{path} is missing; {_rebuild(command)}") from error
-    if found != wanted:
-        raise FeatureError(
-            f"{path} is {'truncated' if found < wanted else 'too long'}: found {found} bytes, "
-            f"expected {wanted}; {_rebuild(command)}"
-        )
-    if not count:
-        return np.empty(0, dtype=dtype)  # an empty file cannot be mapped
-    little = np.dtype(dtype).newbyteorder("<")
-    return np.asarray(np.memmap(path, dtype=little, mode="r", shape=(count,)))
-
-
-def _rebuild(command: str) -> str:
-    return f"build the features again with: {command} --force"
-
-
 class NoFeatures:
     """Stands for features that may be what failed: a planner without its Assistant needs none."""
 
     def __init__(self, dimensions: int) -> None:
         self.rows, self.dimensions = 0, dimensions
-        self.reference = np.empty(0, dtype=np.float32)
+        self.reference = self.relevance = np.empty(0, dtype=np.float32)
 
     def gather(self, ids: np.ndarray) -> sp.csr_array:
         """Not to be had."""

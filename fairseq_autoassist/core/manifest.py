@@ -211,11 +211,10 @@ def mending_command(folder: PathLike) -> str:
     return build_command(data_bin, subset, (source, target), dest)
 
 
-def reference_command(folder: PathLike) -> str:
-    """The ``autoassist-reference`` command that completes ``folder``, as far as its path tells."""
+def side_command(program: str, folder: PathLike, *words: str) -> str:
+    """The command that completes ``folder`` (a program and its words), as far as its path tells."""
     data_bin, dest = _place(Path(folder))
-    words = ["autoassist-reference", data_bin, "--path", "CHECKPOINT"]
-    return shlex.join([*words, *(["--dest", str(dest)] if dest else [])])
+    return shlex.join([program, data_bin, *words, *(["--dest", str(dest)] if dest else [])])
 
 
 def _place(folder: Path) -> tuple[str, Path | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -106,13 +107,13 @@ class OpenedFeatures(NamedTuple):
 NONE = OpenedFeatures(None, 0, "")  # for strategies that look at none
 
 
-def open_features(cfg: Any, epoch: int, reference: bool = False) -> OpenedFeatures:
+def open_features(cfg: Any, epoch: int, beside: tuple[str, ...] = ()) -> OpenedFeatures:
     """The features of the training data, after a check that they fit it.
 
     Args:
         cfg: of the task
         epoch: decides about the data-bin, when there are several
-        reference: whether losses of a reference model must be there too
+        beside: what must be there too (attributes of `Features`)
 
     Raises:
         FeatureError: missing, truncated, of another version or made from other data; the message
@@ -137,9 +138,8 @@ def open_features(cfg: Any, epoch: int, reference: bool = False) -> OpenedFeatur
     try:
         opened = _open_all(folders, build_command(cfg.data, cfg.train_subset, languages, dest))
         opened[shard].check(files.fingerprint())
-        if reference:
-            for features in opened:
-                _ = features.reference  # now, not in the worker in the middle of the run
+        for features, name in itertools.product(opened, beside):
+            getattr(features, name)  # now, not in the worker in the middle of the run
     except FeatureError as error:
         if len(named) > 1:  # the command builds several inside their data-bins
             raise FeatureError(f"{error}, and leave {flag('features')} out") from error

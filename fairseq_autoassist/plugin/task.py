@@ -129,8 +129,8 @@ class TranslationAutoAssistTask(TranslationTask):
         loader = Loader(num_workers, min(data_buffer_size, 20), tuple(self.cfg.update_freq))
         features = NONE
         if self.strategy.needs_features(self.autoassist):
-            reference = self.strategy.needs_reference(self.autoassist)
-            features = open_features(self.cfg, epoch, reference)
+            beside = self.strategy.needs_beside(self.autoassist)
+            features = open_features(self.cfg, epoch, beside)
         spec = PlanSpec(
             config=self.autoassist,
             source_sizes=dataset.src_sizes,

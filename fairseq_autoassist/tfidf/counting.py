@@ -48,7 +48,7 @@ def count_part(part: Part, done: Done = lambda pairs: None) -> PartCounts:
     part.folder.parent.stat()  # gone where the build has been given up
     folder = Path(tempfile.mkdtemp(prefix=part.folder.name + ".", dir=part.folder.parent))
     try:
-        counter = _Counter(part)
+        counter = PairCounter(part)
         with RowWriter(folder, part.block_nonzeros) as writer, open(
             folder / SPLITS_NAME, "wb"
         ) as splits:
@@ -76,7 +76,7 @@ def count_part(part: Part, done: Done = lambda pairs: None) -> PartCounts:
     return PartCounts(counter.frequencies, counter.unigrams, writer.written())
 
 
-class _Counter:
+class PairCounter:
     """Token counts of pairs; adds to ``frequencies`` and ``unigrams``."""
 
     def __init__(self, part: Part) -> None:

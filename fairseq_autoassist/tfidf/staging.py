@@ -1,4 +1,4 @@
-"""Folders that appear whole or not at all, whatever kills the writer."""
+"""Folders and files that appear whole or not at all, whatever kills the writer."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import shutil
 import socket
 from pathlib import Path
 from typing import Iterator
+
+import numpy as np
 
 from ..errors import FeatureError
 
@@ -51,6 +53,17 @@ def publish(folder: Path, target: Path) -> None:
         target.rename(old)
     folder.rename(target)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def write_beside(path: Path, values: np.ndarray) -> None:
+    """Write float32 values (n,) to a file: all of it or nothing, whatever comes in between."""
+    part = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+    try:
+        values.astype("<f4").tofile(part)
+        os.replace(part, path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            part.unlink()
 
 
 @contextlib.contextmanager

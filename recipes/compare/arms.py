@@ -19,12 +19,14 @@ class Arm:
             nothing else; the runner trains that one first
         reference: architecture of a model, plainly trained on the corpus, whose losses this one is
             held against; the runner trains that one first
+        relevance: it chooses by how much pairs are like those of the validation set
     """
 
     flags: tuple[str, ...] = ()
     warmup: float = 0.0
     follows: str = ""
     reference: str = ""
+    relevance: bool = False
 
     def words(self, updates: int) -> list[str]:
         """The flags of a run of so many updates."""
@@ -56,6 +58,10 @@ _LATE = ("--autoassist-anneal", "0.3")
 _INVERSE = (*_above("0.2"), "--autoassist-weights", "inverse", "--autoassist-anneal", "0.125")
 _MORE = ("--autoassist-extra-features", "lengths,ratio,loss")
 _EASY = _band("0.3", "1.25", "0.3")
+_RELEVANCE = (
+    *("--autoassist-relevance-share", "0.02", "--autoassist-relevance-floor", "0.05"),
+    *("--autoassist-relevance-ramp", "0"),
+)
 
 ARMS = {
     "uniform": Arm(_strategy("uniform")),
@@ -75,6 +81,8 @@ ARMS = {
     "easy-loss": Arm((*_EASY, "--autoassist-anneal", "0.2", *_MORE)),
     "progress": Arm((*_above("0.3"), "--autoassist-utility", "progress")),
     "excess": Arm((*_above("0.3"), "--autoassist-utility", "excess"), reference="smaller"),
+    "relevant": Arm(_strategy("relevance", *_RELEVANCE), relevance=True),
+    "easy-relevant": Arm((*_EASY, "--autoassist-relevance", *_RELEVANCE), relevance=True),
     "spl": Arm(_strategy("spl")),
     "infobatch": Arm(_strategy("infobatch")),
     "competence": Arm(_strategy("competence")),

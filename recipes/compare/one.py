@@ -123,6 +123,18 @@ def write_reference(run: Run, folder: Path, corpus: Path, cpu: bool) -> None:
     subprocess.run([sys.executable, *words, *(["--cpu"] if cpu else [])], check=True, cwd=ROOT)
 
 
+def write_relevance(run: Run, corpus: Path) -> None:
+    """Put beside the corpus's features what an arm that chooses by relevance reads."""
+    from fairseq_autoassist.core.features import RELEVANCE_NAME, feature_folder  # as above
+
+    data_bin = corpus / "data-bin"
+    path = feature_folder(data_bin, "train", *LANGS) / RELEVANCE_NAME
+    if ARMS[run.arm].relevance and not path.is_file():  # new features come without
+        words = ["-m", "fairseq_autoassist.relevance", str(data_bin)]
+        words += ["--source-lang", LANGS[0], "--target-lang", LANGS[1]]
+        subprocess.run([sys.executable, *words], check=True, cwd=ROOT)
+
+
 def execute(run: Run, out: Path, corpora: Path, cpu: bool) -> None:
     """Do what is not done yet of a run."""
     from recipes.compare.record import note_session, write_record  # late: they need torch
@@ -134,6 +146,7 @@ def execute(run: Run, out: Path, corpora: Path, cpu: bool) -> None:
         if finished(run, out, corpora):
             return
         write_reference(run, folder, corpus, cpu)
+        write_relevance(run, corpus)
         marks = saved_marks(folder / "marks")
         if run.updates not in marks:
             note_session(folder, cpu, begin=not marks)

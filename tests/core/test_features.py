@@ -24,7 +24,7 @@ from fairseq_autoassist.core.features import (
     feature_folder,
     fingerprint,
     mending_command,
-    reference_command,
+    side_command,
 )
 from fairseq_autoassist.core.manifest import FORMAT_VERSION, build_command
 from fairseq_autoassist.errors import AutoAssistError, FeatureError
@@ -290,9 +290,9 @@ def test_mending_command_names_what_is_not_default() -> None:
 
 
 def test_the_command_for_a_reference_names_the_place_too() -> None:
-    assert reference_command(Path("my bin/autoassist/train.en-de")) == (
-        "autoassist-reference 'my bin' --path CHECKPOINT"
-    )
-    assert reference_command(Path("/features/train.en-de")) == (
-        "autoassist-reference DATA_BIN --path CHECKPOINT --dest /features"
-    )
+    assert side_command(
+        "autoassist-reference", Path("my bin/autoassist/train.en-de"), "--path", "CHECKPOINT"
+    ) == ("autoassist-reference 'my bin' --path CHECKPOINT")
+    assert side_command(
+        "autoassist-reference", Path("/features/train.en-de"), "--path", "CHECKPOINT"
+    ) == ("autoassist-reference DATA_BIN --path CHECKPOINT --dest /features")

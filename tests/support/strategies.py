@@ -36,6 +36,13 @@ CASES = {
     "autoassist with a band": {**_AUTOASSIST, "band": 0.5, "lower": 0.9, "upper": 3.0},
     "autoassist by progress": {**_AUTOASSIST, "utility": "progress"},
     "autoassist by excess": {**_AUTOASSIST, "utility": "excess"},
+    "autoassist by relevance": {**_DEFAULT, "relevance": True},
+    "relevance": {"strategy": "relevance", "relevance_share": 0.1},
+    "relevance with a ramp": {
+        "strategy": "relevance",
+        "relevance_ramp": 0.5,
+        "relevance_floor": 0.2,
+    },
     "competence by length": {
         "strategy": "competence",
         "competence_by": "length",
@@ -62,6 +69,7 @@ class RareFeatures(MemoryFeatures):
         super().__init__(dense)
         self.rarity = rng.gamma(4.0, 5.0, pairs).astype(np.float32)
         self.reference = np.full(pairs, 1.5, dtype=np.float32)  # a model that knows no difference
+        self.relevance = rng.gamma(1.0, 1.0, pairs).astype(np.float32) + 0.01
 
 
 @functools.lru_cache(maxsize=None)

@@ -11,6 +11,7 @@ from .base import Corpus, Moment, Report, Strategy
 from .competence import Competence
 from .infobatch import InfoBatch
 from .random import Random
+from .relevance import ByRelevance
 from .spl import SelfPaced
 from .uniform import Uniform
 
@@ -21,6 +22,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "competence": Competence,
     "spl": SelfPaced,
     "infobatch": InfoBatch,
+    "relevance": ByRelevance,
 }
 
 

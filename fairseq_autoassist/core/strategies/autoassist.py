@@ -20,13 +20,16 @@ import numpy as np
 from ...config import AutoAssistConfig, flag
 from ..assistant import Assistant
 from ..extra import ExtraFeatures
-from ..features import FeatureSource
+from ..features import REFERENCE_NAME, RELEVANCE_NAME, FeatureSource
 from ..guard import Guard
 from ..memory import LossMemory
 from ..plan import News
+from ..relevance import Relevance
 from ..utility import Band, band_at, ema, labels, update_threshold
 from ..worth import EXCESS, LOSS, Worth
 from .base import Corpus, Report, Strategy
+from .relevance import SETTINGS as RELEVANCE_SETTINGS
+from .relevance import ramp_needs_end
 
 _AVERAGES = ("accuracy_sum", "positive_sum", "average_weight")
 
@@ -42,7 +45,8 @@ class AutoAssist(Strategy):
     settings = (
         *("eta", "weight_decay", "intercept", "threshold_decay", "threshold_from", "gamma_decay"),
         *("gamma_max", "floor", "warmup_updates", "anneal", "weights", "weight_clip"),
-        *("extra_features", "lower", "upper", "band", "guard_pairs", "utility"),
+        *("extra_features", "lower", "upper", "band", "guard_pairs", "utility", "relevance"),
+        *RELEVANCE_SETTINGS,
     )
     metric_names = ("T", "gamma", "acc", "majority", "ess")
 
@@ -52,6 +56,7 @@ class AutoAssist(Strategy):
             raise ValueError("the strategy 'autoassist' needs features")
         self.source: FeatureSource = corpus.features
         self.worth = Worth(config, corpus.pairs, corpus.features)
+        self.relevance = Relevance(config, corpus.features) if config.relevance else None
         self.extra: ExtraFeatures | None = None
         if config.extra_kinds:
             sizes = corpus.source_sizes, corpus.target_sizes
@@ -73,9 +78,10 @@ class AutoAssist(Strategy):
         return True
 
     @classmethod
-    def needs_reference(cls, config: AutoAssistConfig) -> bool:
-        """For a utility above that model's losses."""
-        return config.utility == EXCESS
+    def needs_beside(cls, config: AutoAssistConfig) -> tuple[str, ...]:
+        """Losses of a reference for a utility above them, and ratios for relevance."""
+        reference = (REFERENCE_NAME,) if config.utility == EXCESS else ()
+        return reference + ((RELEVANCE_NAME,) if config.relevance else ())
 
     @classmethod
     def needs_end(cls, config: AutoAssistConfig) -> str:
@@ -83,7 +89,7 @@ class AutoAssist(Strategy):
         for name in ("anneal", "band"):
             if getattr(config, name):
                 return f"{flag(name)} {getattr(config, name)}"
-        return ""
+        return ramp_needs_end(config) if config.relevance else ""
 
     @property
     def gamma(self) -> float:
@@ -96,21 +102,34 @@ class AutoAssist(Strategy):
         return min(self.accuracy_sum, config.gamma_max)
 
     @property
+    def _thinned_by(self) -> Relevance | None:
+        """Relevance, where it was asked for and nothing has failed; it knows of no losses, so that
+        a warm-up, annealing or a useless Assistant do not concern it."""
+        return None if self.stopped or self.guard.clean_reports_due else self.relevance
+
+    @property
     def uniform_share(self) -> float:
-        """1 - gamma_k, the first coin of Algorithm 1, or the floor where that is higher."""
-        return max(1.0 - self.gamma, self.config.floor)
+        """1 - gamma_k, the first coin of Algorithm 1, or the floor where that is higher; times the
+        least that relevance leaves of it."""
+        share = max(1.0 - self.gamma, self.config.floor)
+        thinned = self._thinned_by
+        return share if thinned is None else share * thinned.least(self.moment.share)
 
     def keep_probability(self, ids: np.ndarray) -> np.ndarray:
-        """(1 - gamma_k) + gamma_k * g(psi | phi), at least the floor; float32, shape of ``ids``."""
+        """(1 - gamma_k) + gamma_k * g(psi | phi), at least the floor, times the relevance where
+        that counts; float32, shape of ``ids``."""
         gamma = self.gamma
         if gamma == 0.0:
-            self._mean_probability = 1.0
-            return np.ones(len(ids), dtype=np.float32)
-        probability = self.assistant.predict(self.source, ids)
-        probability *= np.float32(gamma)
-        probability += np.float32(1.0 - gamma)
-        np.maximum(probability, np.float32(self.config.floor), out=probability)
-        self._mean_probability = float(probability.mean())
+            probability = np.ones(len(ids), dtype=np.float32)
+        else:
+            probability = self.assistant.predict(self.source, ids)
+            probability *= np.float32(gamma)
+            probability += np.float32(1.0 - gamma)
+            np.maximum(probability, np.float32(self.config.floor), out=probability)
+        thinned = self._thinned_by
+        if thinned is not None:
+            probability *= thinned.factor(ids, self.moment.share)
+        self._mean_probability = float(probability.mean()) if len(ids) else 1.0
         return probability
 
     def loss_weight(self, ids: np.ndarray, probability: np.ndarray) -> np.ndarray | None:

@@ -90,9 +90,10 @@ class Strategy:
         return False
 
     @classmethod
-    def needs_reference(cls, config: AutoAssistConfig) -> bool:
-        """Whether it looks at losses of a reference model (then they must have been measured)."""
-        return False
+    def needs_beside(cls, config: AutoAssistConfig) -> tuple[str, ...]:
+        """What it looks at beside the features, by the names of their files (which other commands
+        write): losses of a reference model, say."""
+        return ()
 
     @classmethod
     def needs_end(cls, config: AutoAssistConfig) -> str:

@@ -1,0 +1,63 @@
+"""Files of features, mapped from disk after a check that they are whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+
+from ..errors import FeatureError
+from .manifest import Manifest, PathLike
+
+
+class BlockFiles(NamedTuple):
+    """The three files of a block."""
+
+    indptr: Path
+    indices: Path
+    data: Path
+
+
+def block_files(folder: PathLike, block: int) -> BlockFiles:
+    """Where block number ``block`` of a folder of features lies."""
+    names = (f"block{block}.{part}" for part in BlockFiles._fields)
+    return BlockFiles(*(Path(folder) / name for name in names))
+
+
+def map_block(folder: Path, manifest: Manifest, b: int, command: str) -> sp.csr_array:
+    """CSR view of the mapped files of block ``b``; nothing is copied."""
+    rows, nonzeros = manifest.blocks[b], manifest.block_nonzeros[b]
+    counts, dtypes = (rows + 1, nonzeros, nonzeros), (np.int32, np.int32, np.float32)
+    indptr, indices, data = (
+        map_file(path, count, dtype, command)
+        for path, count, dtype in zip(block_files(folder, b), counts, dtypes)
+    )
+    if indptr[0] != 0 or indptr[-1] != nonzeros:
+        raise FeatureError(
+            f"{block_files(folder, b).indptr} is damaged: offsets {indptr[0]} to {indptr[-1]}, "
+            f"expected 0 to {nonzeros}; {_rebuild(command)}"
+        )
+    return sp.csr_array((data, indices, indptr), shape=(rows, manifest.dimensions), copy=False)
+
+
+def map_file(path: Path, count: int, dtype: type, command: str) -> np.ndarray:
+    wanted = count * np.dtype(dtype).itemsize
+    try:
+        found = path.stat().st_size
+    except OSError as error:
+        raise FeatureError(f"{path} is missing; {_rebuild(command)}") from error
+    if found != wanted:
+        raise FeatureError(
+            f"{path} is {'truncated' if found < wanted else 'too long'}: found {found} bytes, "
+            f"expected {wanted}; {_rebuild(command)}"
+        )
+    if not count:
+        return np.empty(0, dtype=dtype)  # an empty file cannot be mapped
+    little = np.dtype(dtype).newbyteorder("<")
+    return np.asarray(np.memmap(path, dtype=little, mode="r", shape=(count,)))
+
+
+def _rebuild(command: str) -> str:
+    return f"build the features again with: {command} --force"

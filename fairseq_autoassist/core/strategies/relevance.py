@@ -1,0 +1,58 @@
+"""Selection by domain: pairs like those of the validation set are kept, the others thinned out.
+
+The Boss's losses are not looked at: beside ``autoassist --autoassist-relevance`` this tells how
+much of what that gains is the Assistant's. Sources: see `core/relevance.py`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...config import AutoAssistConfig, flag
+from ..relevance import Relevance
+from .base import Corpus, Strategy
+
+SETTINGS = ("relevance_share", "relevance_ramp", "relevance_floor")
+
+
+def ramp_needs_end(config: AutoAssistConfig) -> str:
+    """The flag of the ramp where there is one, which is a share of the run."""
+    return f"{flag('relevance_ramp')} {config.relevance_ramp}" if config.relevance_ramp else ""
+
+
+class ByRelevance(Strategy):
+    """P(keep) is the factor of `Relevance`."""
+
+    settings = SETTINGS
+
+    def __init__(self, config: AutoAssistConfig, corpus: Corpus) -> None:
+        super().__init__(config, corpus)
+        if corpus.features is None:
+            raise ValueError("the strategy 'relevance' needs features")
+        self._relevance = Relevance(config, corpus.features)
+
+    @classmethod
+    def needs_features(cls, config: AutoAssistConfig) -> bool:
+        """The ratios are stored beside them."""
+        return True
+
+    @classmethod
+    def needs_beside(cls, config: AutoAssistConfig) -> tuple[str, ...]:
+        """The ratios."""
+        return ("relevance",)
+
+    @classmethod
+    def needs_end(cls, config: AutoAssistConfig) -> str:
+        """For a ramp, which is a share of the run."""
+        return ramp_needs_end(config)
+
+    @property
+    def uniform_share(self) -> float:
+        """The floor: what is kept beside it is no sample of the data."""
+        return 1.0 if self.stopped else self._relevance.least(self.moment.share)
+
+    def keep_probability(self, ids: np.ndarray) -> np.ndarray:
+        """min(1, w / c)^a, at least the floor; float32, shape of ``ids``."""
+        if self.stopped:
+            return np.ones(len(ids), dtype=np.float32)
+        return self._relevance.factor(ids, self.moment.share)

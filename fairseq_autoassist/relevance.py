@@ -1,0 +1,92 @@
+"""The command ``autoassist-relevance``: how much each training pair is like the validation set.
+
+    autoassist-relevance DATA_BIN [--valid-subset valid] [--dest FOLDER]
+
+Written beside the features, one float32 a pair, for ``--autoassist-relevance`` and the strategy
+``relevance``. What it is: `core/relevance.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+
+from .errors import AutoAssistError
+
+NAME = "autoassist-relevance"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Write the ratios; 0 on success, 2 on an error the user can mend (one line on stderr)."""
+    options = _parser().parse_args(argv)
+    try:
+        said = _write_ratios(options)
+    except (AutoAssistError, OSError) as error:
+        print(f"{NAME}: error: {error}", file=sys.stderr)
+        return 2
+    print(f"{NAME}: {said}")
+    return 0
+
+
+def _write_ratios(options: argparse.Namespace) -> str:
+    """Fit, then write every file; returns what there is to say."""
+    # late, so that --help and wrong options answer at once
+    from .core.features import RELEVANCE_NAME, Features, feature_folder
+    from .tfidf.corpus import infer_languages, open_shard, split_shards
+    from .tfidf.ratio import fit, ratios, validation_rows
+    from .tfidf.staging import write_beside
+
+    data_bins, subset = split_shards(options.data_bin), options.train_subset
+    given = options.source_lang, options.target_lang
+    languages = infer_languages(data_bins[0], subset, *given)
+    features = []
+    for data_bin in data_bins:
+        folder = feature_folder(data_bin, subset, *languages, options.dest)
+        one = Features.open(folder)
+        one.check(open_shard(data_bin, data_bins[0], subset, *languages).fingerprint())
+        features.append(one)
+    valid = open_shard(data_bins[0], data_bins[0], options.valid_subset, *languages)
+    fitted = fit(validation_rows(valid, features), features)
+    paths = []
+    for one in features:
+        paths.append(one.folder / RELEVANCE_NAME)
+        write_beside(paths[-1], ratios(fitted, one))
+    pairs = sum(one.rows for one in features)
+    return (
+        f"{pairs:,} pairs held against {valid.rows:,} of {options.valid_subset}: "
+        f"{_verdict(fitted.auc, fitted.log_loss)}; in {', '.join(map(str, paths))}"
+    )
+
+
+def _verdict(auc: float, loss: float) -> str:
+    """What the user should know before choosing by relevance."""
+    facts = (
+        f"AUC {auc:.3f} on pairs not learned from, log loss {loss:.3f} (chance {math.log(2):.3f})"
+    )
+    if loss > 0.95 * math.log(2):
+        return f"{facts}: hardly told apart, there is little to choose by"
+    return facts
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=NAME, description="How much each training pair is like the validation set."
+    )
+    add = parser.add_argument
+    add("data_bin", metavar="DATA_BIN", help="with features of autoassist-tfidf, or shards a:b")
+    add("-s", "--source-lang", metavar="LANG", help="default: from the file names")
+    add("-t", "--target-lang", metavar="LANG", help="default: from the file names")
+    add("--train-subset", default="train", metavar="NAME", help="default: %(default)s")
+    add(
+        "--valid-subset",
+        default="valid",
+        metavar="NAME",
+        help="pairs of the kind that the model is for (default: %(default)s)",
+    )
+    add("--dest", metavar="FOLDER", help="that of autoassist-tfidf, if it had one")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
