@@ -26,6 +26,7 @@ RULES = {
     "easy-sharp": {**BAND, "floor": 0.1},
     "easy-loss": BAND,
     "paper": {},
+    "easy-relevant": BAND,
     "progress": {"floor": 0.3},
     "excess": {"floor": 0.3},
 }
@@ -33,10 +34,14 @@ RULES = {
 
 def settings_of(name: str) -> dict[str, object]:
     """The fields that the flags of an arm set; a flag said twice is an error."""
-    words = ARMS[name].words(1000)
-    pairs = list(zip(words[::2], words[1::2]))
-    assert len(pairs) == len(dict(pairs)), words
-    return {FIELDS[name].name: type(FIELDS[name].default)(value) for name, value in pairs}
+    words = iter(ARMS[name].words(1000))
+    found: dict[str, object] = {}
+    for word in words:
+        field = FIELDS[word]
+        assert field.name not in found, word
+        switch = field.default is False
+        found[field.name] = True if switch else type(field.default)(next(words))
+    return found
 
 
 def test_every_arm_of_autoassist_has_its_rule_here() -> None:

@@ -1,0 +1,119 @@
+"""Relevance: the factor on P(keep), alone and with the Assistant."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from fairseq_autoassist.config import AutoAssistConfig
+from fairseq_autoassist.core.features import RELEVANCE_NAME, Features, feature_folder
+from fairseq_autoassist.core.relevance import Relevance
+from fairseq_autoassist.core.strategies import Report, build_strategy
+from fairseq_autoassist.errors import FeatureError
+from fairseq_autoassist.tfidf.cli import main as build_features
+from tests.support.corpus import write_data_bin
+from tests.support.strategies import PAIRS, at, corpus_of, strategy_of, teach
+
+IDS = np.arange(PAIRS)
+# of 1, 2 .. 400; the top tenth begins at 360.1
+RATIOS = np.arange(1, PAIRS + 1, dtype=np.float32)
+
+
+def relevance(ratios=RATIOS, **settings) -> Relevance:
+    config = AutoAssistConfig(**{"relevance_share": 0.1, "relevance_floor": 0.0, **settings})
+    return Relevance(config, SimpleNamespace(relevance=ratios))
+
+
+def test_the_top_share_is_kept_and_the_rest_in_proportion() -> None:
+    factor = relevance().factor(IDS, 0.0)
+    assert factor.dtype == np.float32
+    assert (factor == 1.0).sum() == PAIRS // 10 and (factor[-40:] == 1.0).all()
+    np.testing.assert_allclose(factor[:360], RATIOS[:360] / 360.1, rtol=1e-6)
+    mixed = np.array([399, 0, 7, 0])
+    np.testing.assert_array_equal(relevance().factor(mixed, 0.0), factor[mixed])
+
+
+def test_the_scale_of_the_ratios_does_not_count() -> None:
+    np.testing.assert_allclose(
+        relevance(1000 * RATIOS).factor(IDS, 0.0), relevance().factor(IDS, 0.0), rtol=1e-6
+    )
+
+
+def test_the_floor() -> None:
+    plain, floored = relevance().factor(IDS, 0.0), relevance(relevance_floor=0.3)
+    np.testing.assert_allclose(floored.factor(IDS, 0.0), np.maximum(plain, 0.3), rtol=1e-6)
+
+
+def test_the_ramp_begins_with_all_pairs_and_ends_with_the_same_choice() -> None:
+    ramped, plain = relevance(relevance_ramp=0.5), relevance().factor(IDS, 0.0)
+    assert (ramped.factor(IDS, 0.0) == 1.0).all()
+    np.testing.assert_allclose(ramped.factor(IDS, 0.25), np.sqrt(plain), rtol=1e-5)
+    for share in (0.5, 0.7, 1.0):
+        np.testing.assert_allclose(ramped.factor(IDS, share), plain, rtol=1e-6)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 1.0])
+@pytest.mark.parametrize("ramp", [0.0, 0.5])
+def test_no_factor_is_below_the_least(share: float, ramp: float) -> None:
+    found = relevance(relevance_floor=0.05, relevance_ramp=ramp)
+    assert found.factor(IDS, share).min() >= found.least(share) > 0.0
+
+
+def test_what_is_left_is_distributed_as_the_validation_set() -> None:
+    """Kept in proportion to its ratio, a mixture 9:1 becomes what has ratios 1/9 and 9: 1:9."""
+    rare = IDS % 10 == 0
+    ratios = np.where(rare, 9.0, 1.0 / 9.0).astype(np.float32)
+    factor = relevance(ratios, relevance_share=0.05).factor(IDS, 0.0)
+    assert factor[rare].sum() / factor.sum() == pytest.approx(0.9)
+
+
+def test_without_ratios_it_is_refused() -> None:
+    with pytest.raises(FeatureError, match="needs the density ratios"):
+        Relevance(AutoAssistConfig(), object())
+
+
+def test_with_the_assistant_both_count() -> None:
+    plain, both = strategy_of("autoassist by default"), strategy_of("autoassist by relevance")
+    config = AutoAssistConfig()
+    factor = Relevance(config, corpus_of().features).factor(IDS, 0.5)
+    for one in (plain, both):
+        at(one, 0.5)
+    np.testing.assert_array_equal(both.keep_probability(IDS), factor)  # nothing learned yet
+    for one in (plain, both):
+        teach(one)
+    expected = plain.keep_probability(IDS) * factor
+    assert expected.min() < 0.1 and np.ptp(plain.keep_probability(IDS)) > 0.2
+    np.testing.assert_allclose(both.keep_probability(IDS), expected, rtol=1e-6)
+    assert both.keep_probability(IDS).min() >= both.uniform_share > 0.0
+
+
+def test_what_has_failed_keeps_everything() -> None:
+    strategy = strategy_of("autoassist by relevance")
+    assert strategy.keep_probability(IDS).min() < 0.5
+    strategy.observe(Report(IDS[:4], np.full(4, np.nan, np.float32), np.ones(4, bool)))
+    assert (strategy.keep_probability(IDS) == 1.0).all() and strategy.uniform_share == 1.0
+    for case in ("relevance", "autoassist by relevance"):
+        strategy = strategy_of(case)
+        strategy.stop_shrinking()
+        assert (strategy.keep_probability(IDS) == 1.0).all() and strategy.uniform_share == 1.0
+
+
+def test_an_assistant_that_may_not_shrink_leaves_relevance_alone() -> None:
+    config = AutoAssistConfig(relevance=True, warmup_updates=10**6)
+    strategy = build_strategy(config, corpus_of())
+    teach(strategy)
+    factor = Relevance(config, corpus_of().features).factor(IDS, 0.0)
+    np.testing.assert_array_equal(strategy.keep_probability(IDS), factor)
+
+
+def test_missing_or_cut_ratios_name_the_command(tmp_path) -> None:
+    data = write_data_bin(tmp_path / "data bin", 400, vocabulary=300)
+    assert build_features([str(data)]) == 0
+    folder = feature_folder(data, "train", "de", "en")
+    with pytest.raises(FeatureError, match=f"make them with: autoassist-relevance '{data}'"):
+        _ = Features.open(folder).relevance
+    (folder / RELEVANCE_NAME).write_bytes(b"1234")
+    with pytest.raises(FeatureError, match="is truncated: found 4 bytes, expected 1600"):
+        _ = Features.open(folder).relevance
+    np.arange(400, dtype="<f4").tofile(folder / RELEVANCE_NAME)
+    np.testing.assert_array_equal(Features.open(folder).relevance, np.arange(400))

@@ -1,0 +1,141 @@
+"""`autoassist-relevance`: density ratios of training pairs to a validation set."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fairseq_autoassist.core.features import RELEVANCE_NAME, Features, feature_folder
+from fairseq_autoassist.relevance import main
+from fairseq_autoassist.tfidf import ratio
+from fairseq_autoassist.tfidf.cli import main as build_features
+from fairseq_autoassist.tfidf.corpus import open_shard
+from tests.support.corpus import write_side
+
+LANGS = ("de", "en")
+WORDS = 60  # of each domain; the first of both are shared
+ROWS, VALID = 3000, 400
+
+
+def write_mixture(folder: Path, subset: str, domains: np.ndarray, seed: int) -> None:
+    """Pairs of domain 0 or 1: half of the words are the domain's own, half are shared."""
+    rng = np.random.default_rng(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    for lang in LANGS:
+        lines = "".join(f"w{i} 1\n" for i in range(3 * WORDS))
+        (folder / f"dict.{lang}.txt").write_text(lines, encoding="utf-8")
+        sizes = (rng.poisson(8, len(domains)) + 2).astype("<i4")
+        own = np.repeat(1 + domains, sizes)
+        block = np.where(rng.random(len(own)) < 0.5, own, 0)
+        tokens = 4 + block * WORDS + rng.integers(0, WORDS, len(own))
+        tokens[np.cumsum(sizes) - 1] = 2  # </s>
+        write_side(folder / f"{subset}.de-en.{lang}", tokens, sizes)
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray]:
+    """Training data of which a quarter is of the domain of the validation set; and which."""
+    folder = tmp_path_factory.mktemp("mixed") / "data-bin"
+    domains = (np.random.default_rng(5).random(ROWS) < 0.25).astype(int)
+    write_mixture(folder, "train", domains, 1)
+    write_mixture(folder, "valid", np.ones(VALID, dtype=int), 2)
+    write_mixture(folder, "same", (np.arange(VALID) % 4 == 0).astype(int), 3)
+    assert build_features([str(folder)]) == 0
+    return folder, domains == 1
+
+
+def opened(folder: Path) -> Features:
+    return Features.open(feature_folder(folder, "train", *LANGS))
+
+
+def test_validation_rows_are_weighed_as_training_rows_are(mixed) -> None:
+    folder, _ = mixed
+    features = opened(folder)
+    shard = open_shard(folder, folder, "train", *LANGS)
+    rows = ratio.validation_rows(shard, [features])
+    difference = rows - features.gather(np.arange(features.rows))
+    assert abs(difference).max() < 1e-6 and rows.nnz == features.manifest.nnz
+
+
+def test_pairs_of_the_domain_have_a_high_ratio(mixed, tmp_path, capsys) -> None:
+    folder = shutil.copytree(mixed[0], tmp_path / "data-bin")
+    assert main([str(folder)]) == 0
+    said = capsys.readouterr().out
+    assert "3,000 pairs held against 400 of valid: AUC 0." in said and "hardly" not in said
+    ratios, mine = opened(folder).relevance, mixed[1]
+    # p(x | valid) / p(x | train) is 4 in the domain and 0 outside, if it is told without fail
+    assert 2.0 < np.median(ratios[mine]) < 6.0 and np.median(ratios[~mine]) < 0.3
+    # the mean of a density ratio over the training data is 1
+    assert ratios.mean() == pytest.approx(1.0, abs=0.25)
+
+
+def test_the_same_again_to_the_bit(mixed, tmp_path) -> None:
+    found = []
+    for name in ("one", "two"):
+        folder = shutil.copytree(mixed[0], tmp_path / name)
+        assert main([str(folder), "--valid-subset", "valid"]) == 0
+        found.append((feature_folder(folder, "train", *LANGS) / RELEVANCE_NAME).read_bytes())
+    assert found[0] == found[1]
+
+
+def test_pairs_that_cannot_be_told_apart_have_ratios_near_1(mixed, tmp_path, capsys) -> None:
+    folder = shutil.copytree(mixed[0], tmp_path / "data-bin")
+    assert main([str(folder), "--valid-subset", "same"]) == 0
+    assert "hardly told apart, there is little to choose by" in capsys.readouterr().out
+    ratios = opened(folder).relevance
+    assert np.abs(np.log(ratios)).max() < 0.7
+
+
+def test_shards_are_judged_by_one_regression(mixed, tmp_path) -> None:
+    folders = [tmp_path / name for name in "ab"]
+    for number, folder in enumerate(folders):
+        write_mixture(folder, "train", np.full(800, number), 7 + number)
+        write_mixture(folder, "valid", np.ones(VALID, dtype=int), 2)
+    both = f"{folders[0]}:{folders[1]}"
+    assert build_features([both]) == 0
+    assert main([both]) == 0
+    other, mine = (np.median(opened(folder).relevance) for folder in folders)
+    assert mine > 1.0 > 0.3 > other
+    # one alone does not have the document frequencies that its features were made with
+    assert main([str(folders[0])]) == 2
+
+
+def test_where_the_features_are_elsewhere(mixed, tmp_path) -> None:
+    folder = shutil.copytree(mixed[0], tmp_path / "data-bin")
+    shutil.rmtree(folder / "autoassist")
+    dest = str(tmp_path / "features")
+    assert build_features([str(folder), "--dest", dest]) == 0
+    assert main([str(folder), "--dest", dest]) == 0
+    assert (tmp_path / "features" / "train.de-en" / RELEVANCE_NAME).stat().st_size == 4 * ROWS
+
+
+@pytest.mark.parametrize(
+    "case, expected",
+    [
+        ("no features", "build them with: autoassist-tfidf"),
+        ("other data", "were made of other data"),
+        ("no subset", "no none.de-en in"),
+        ("few pairs", "found 10 validation pairs"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_line_and_nothing_is_written(
+    mixed, tmp_path, capsys, case, expected
+) -> None:
+    folder = shutil.copytree(mixed[0], tmp_path / "data-bin")
+    words = [str(folder)]
+    if case == "no features":
+        shutil.rmtree(folder / "autoassist")
+    elif case == "other data":
+        write_mixture(folder, "train", np.ones(ROWS, dtype=int), 9)
+    elif case == "no subset":
+        words += ["--valid-subset", "none"]
+    else:
+        write_mixture(folder, "few", np.ones(10, dtype=int), 9)
+        words += ["--valid-subset", "few"]
+    assert main(words) == 2
+    said = capsys.readouterr().err.strip()
+    assert said.startswith("autoassist-relevance: error: ") and expected in said
+    assert len(said.splitlines()) == 1 and not list(folder.rglob("*relevance*"))
