@@ -154,6 +154,14 @@ class AutoAssistConfig:
         low=0.001,
         high=1.0,
     )
+    relevance_power: float = constant(
+        1.0,
+        "exponent of the density ratio in 'relevance': 1 makes what is kept like the validation "
+        "set as far as the ratio tells, more goes further",
+        "1: importance sampling; ours beyond",
+        low=0.0,
+        high=16.0,
+    )
     relevance_ramp: float = constant(
         0.0,
         "share of the run over which 'relevance' sets in, evenly (of --max-update or "

@@ -23,12 +23,12 @@ class Relevance:
     """min(1, w / c)^a, at least a floor, for pairs by id.
 
     c is such that a share of the pairs (``relevance_share``) is kept whatever else: those most like
-    the validation set. a grows evenly from 0 to 1 over the first ``relevance_ramp`` of the run, so
-    that training begins with all pairs and moves towards those (gradual fine-tuning: van der Wees
-    et al. 2017); with a ramp of 0 it is 1 all along.
+    the validation set. a grows evenly from 0 to ``relevance_power`` over the first
+    ``relevance_ramp`` of the run, so that training begins with all pairs and moves towards those
+    (gradual fine-tuning: van der Wees et al. 2017); with a ramp of 0 it stands there all along.
 
     Args:
-        config: share, ramp and floor
+        config: share, power, ramp and floor
         features: hold the ratios, as ``relevance``
 
     Raises:
@@ -40,13 +40,14 @@ class Relevance:
         if ratios is None:
             raise FeatureError("choosing by relevance needs the density ratios of the pairs")
         self._ratios: np.ndarray = ratios
-        self._ramp, self._floor = config.relevance_ramp, config.relevance_floor
+        self._power, self._ramp = config.relevance_power, config.relevance_ramp
+        self._floor = config.relevance_floor
         sample = ratios[:: len(ratios) // _SAMPLE + 1]
         self._top = float(np.quantile(sample, 1.0 - config.relevance_share)) if len(sample) else 1.0
 
     def exponent(self, share: float) -> float:
-        """a, in [0, 1], when ``share`` of the run is over."""
-        return 1.0 if share >= self._ramp else share / self._ramp
+        """a, in [0, power], when ``share`` of the run is over."""
+        return self._power * (1.0 if share >= self._ramp else share / self._ramp)
 
     def least(self, share: float) -> float:
         """No pair's factor is below this."""

@@ -58,10 +58,16 @@ _LATE = ("--autoassist-anneal", "0.3")
 _INVERSE = (*_above("0.2"), "--autoassist-weights", "inverse", "--autoassist-anneal", "0.125")
 _MORE = ("--autoassist-extra-features", "lengths,ratio,loss")
 _EASY = _band("0.3", "1.25", "0.3")
-_RELEVANCE = (
-    *("--autoassist-relevance-share", "0.02", "--autoassist-relevance-floor", "0.05"),
-    *("--autoassist-relevance-ramp", "0"),
-)
+
+
+def _relevance(power: str, ramp: str, floor: str) -> tuple[str, ...]:
+    """What the flags of relevance are; all are said, as those of `_band`."""
+    words = ("--autoassist-relevance-share", "0.02", "--autoassist-relevance-power", power)
+    return (*words, "--autoassist-relevance-ramp", ramp, "--autoassist-relevance-floor", floor)
+
+
+_SAME = _relevance("1", "0", "0.05")  # the plugin's defaults
+_GRADUAL = _relevance("3", "1", "0.02")
 
 ARMS = {
     "uniform": Arm(_strategy("uniform")),
@@ -81,8 +87,10 @@ ARMS = {
     "easy-loss": Arm((*_EASY, "--autoassist-anneal", "0.2", *_MORE)),
     "progress": Arm((*_above("0.3"), "--autoassist-utility", "progress")),
     "excess": Arm((*_above("0.3"), "--autoassist-utility", "excess"), reference="smaller"),
-    "relevant": Arm(_strategy("relevance", *_RELEVANCE), relevance=True),
-    "easy-relevant": Arm((*_EASY, "--autoassist-relevance", *_RELEVANCE), relevance=True),
+    "relevant": Arm(_strategy("relevance", *_SAME), relevance=True),
+    "relevant-late": Arm(_strategy("relevance", *_GRADUAL), relevance=True),
+    "easy-relevant": Arm((*_EASY, "--autoassist-relevance", *_SAME), relevance=True),
+    "easy-relevant-late": Arm((*_EASY, "--autoassist-relevance", *_GRADUAL), relevance=True),
     "spl": Arm(_strategy("spl")),
     "infobatch": Arm(_strategy("infobatch")),
     "competence": Arm(_strategy("competence")),

@@ -119,7 +119,8 @@ def test_every_setting_is_read_by_all_or_named_by_one():
     common = {"strategy", "trace", "features", "inline", "timeout", "on_failure"}
     assert set(named) == fields - common
     twice = {name for name, times in Counter(named).items() if times > 1}
-    assert twice == {"relevance_share", "relevance_ramp", "relevance_floor"}  # of two strategies
+    ours = ("share", "power", "ramp", "floor")
+    assert twice == {f"relevance_{name}" for name in ours}  # of two strategies
 
 
 def test_settings_without_effect_are_found():

@@ -27,6 +27,7 @@ RULES = {
     "easy-loss": BAND,
     "paper": {},
     "easy-relevant": BAND,
+    "easy-relevant-late": BAND,
     "progress": {"floor": 0.3},
     "excess": {"floor": 0.3},
 }

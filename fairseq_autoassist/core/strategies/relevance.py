@@ -12,7 +12,7 @@ from ...config import AutoAssistConfig, flag
 from ..relevance import Relevance
 from .base import Corpus, Strategy
 
-SETTINGS = ("relevance_share", "relevance_ramp", "relevance_floor")
+SETTINGS = ("relevance_share", "relevance_power", "relevance_ramp", "relevance_floor")
 
 
 def ramp_needs_end(config: AutoAssistConfig) -> str:
