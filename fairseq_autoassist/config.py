@@ -144,21 +144,13 @@ class AutoAssistConfig:
         False,
         "multiply P(keep) by how much a pair is like the validation set (from "
         "autoassist-relevance), see the three flags below",
-        "ours; the paper has none",
-    )
-    relevance_share: float = constant(
-        0.02,
-        "share of the pairs, those most like the validation set, that 'relevance' does not thin "
-        "out; others are kept in proportion to their density ratio",
-        "selection by domain: Moore & Lewis 2010, Axelrod et al. 2011; value: ours",
-        low=0.001,
-        high=1.0,
+        "selection by domain: Moore & Lewis 2010, Axelrod et al. 2011; the paper has none",
     )
     relevance_power: float = constant(
         1.0,
-        "exponent of the density ratio in 'relevance': 1 makes what is kept like the validation "
-        "set as far as the ratio tells, more goes further",
-        "1: importance sampling; ours beyond",
+        "exponent of 'relevance': at 1 what is kept is like the validation set as far as the "
+        "density ratio tells, more goes further",
+        "1: importance sampling; beyond: ours",
         low=0.0,
         high=16.0,
     )

@@ -1,6 +1,6 @@
 """The command ``autoassist-relevance``: how much each training pair is like the validation set.
 
-    autoassist-relevance DATA_BIN [--valid-subset valid] [--dest FOLDER]
+    autoassist-relevance DATA_BIN [--valid-subset valid] [--share 0.02] [--dest FOLDER]
 
 Written beside the features, one float32 a pair, for ``--autoassist-relevance`` and the strategy
 ``relevance``. What it is: `core/relevance.py`.
@@ -18,10 +18,10 @@ NAME = "autoassist-relevance"
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Write the ratios; 0 on success, 2 on an error the user can mend (one line on stderr)."""
+    """Write it; 0 on success, 2 on an error the user can mend (one line on stderr)."""
     options = _parser().parse_args(argv)
     try:
-        said = _write_ratios(options)
+        said = _write(options)
     except (AutoAssistError, OSError) as error:
         print(f"{NAME}: error: {error}", file=sys.stderr)
         return 2
@@ -29,12 +29,12 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _write_ratios(options: argparse.Namespace) -> str:
+def _write(options: argparse.Namespace) -> str:
     """Fit, then write every file; returns what there is to say."""
     # late, so that --help and wrong options answer at once
     from .core.features import RELEVANCE_NAME, Features, feature_folder
     from .tfidf.corpus import infer_languages, open_shard, split_shards
-    from .tfidf.ratio import fit, ratios, validation_rows
+    from .tfidf.ratio import fit, relevances, validation_rows
     from .tfidf.staging import write_beside
 
     data_bins, subset = split_shards(options.data_bin), options.train_subset
@@ -48,14 +48,16 @@ def _write_ratios(options: argparse.Namespace) -> str:
         features.append(one)
     valid = open_shard(data_bins[0], data_bins[0], options.valid_subset, *languages)
     fitted = fit(validation_rows(valid, features), features)
-    paths = []
-    for one in features:
-        paths.append(one.folder / RELEVANCE_NAME)
-        write_beside(paths[-1], ratios(fitted, one))
-    pairs = sum(one.rows for one in features)
+    found = relevances(fitted, features, options.share)
+    paths = [one.folder / RELEVANCE_NAME for one in features]
+    for path, values in zip(paths, found):
+        write_beside(path, values)
+    pairs = sum(len(values) for values in found)
+    mean = sum(float(values.sum()) for values in found) / pairs
     return (
         f"{pairs:,} pairs held against {valid.rows:,} of {options.valid_subset}: "
-        f"{_verdict(fitted.auc, fitted.log_loss)}; in {', '.join(map(str, paths))}"
+        f"{_verdict(fitted.auc, fitted.log_loss)}; mean relevance {mean:.3f}; in "
+        f"{', '.join(map(str, paths))}"
     )
 
 
@@ -84,8 +86,23 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="pairs of the kind that the model is for (default: %(default)s)",
     )
+    add(
+        "--share",
+        type=_share,
+        default=0.02,
+        metavar="P",
+        help="share of the training pairs, those most like them, that gets relevance 1 (default: "
+        "%(default)s)",
+    )
     add("--dest", metavar="FOLDER", help="that of autoassist-tfidf, if it had one")
     return parser
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0.0 < value <= 1.0:
+        raise argparse.ArgumentTypeError(f"found {value}, expected more than 0 and at most 1")
+    return value
 
 
 if __name__ == "__main__":

@@ -146,7 +146,7 @@ class Features:
 
     @property
     def relevance(self) -> np.ndarray:
-        """p(pair | validation set) / p(pair | training data) of each pair: float32 (rows,), > 0.
+        """How much each pair is like those of the validation set: float32 (rows,), in (0, 1].
 
         Mapped when asked for; ``autoassist-relevance`` writes it.
 
@@ -154,7 +154,7 @@ class Features:
             FeatureError: the file is missing or truncated.
         """
         command = side_command("autoassist-relevance", self.folder)
-        return self._beside(RELEVANCE_NAME, "density ratios of the pairs", command)
+        return self._beside(RELEVANCE_NAME, "relevance of the pairs", command)
 
     def _beside(self, name: str, what: str, command: str) -> np.ndarray:
         path = self.folder / name

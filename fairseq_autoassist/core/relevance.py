@@ -1,10 +1,12 @@
-"""How much a pair is like those of the validation set, and how far that thins out the rest.
+"""How far pairs that are unlike those of the validation set are thinned out.
 
-The density ratio w(x) = p(x | validation set) / p(x | training data) of each pair is estimated
-once before training (`tfidf/ratio.py`), as the odds of a logistic regression that tells the two
-apart (Bickel et al. 2009, "Discriminative learning under covariate shift"). Kept with a probability
+Before training each pair gets its density ratio w = p(pair | validation set) / p(pair | training
+data), estimated as the odds of a logistic regression that tells the two apart (`tfidf/ratio.py`;
+Bickel et al. 2009, "Discriminative learning under covariate shift"). Kept with a probability
 proportional to w, training pairs are distributed as validation pairs are: selection by domain
-(Moore & Lewis 2010; Axelrod et al. 2011), drawn instead of cut off.
+(Moore & Lewis 2010; Axelrod et al. 2011), drawn instead of cut off. The relevance of a pair is
+r = min(1, w / c), where c is such that a small share of the pairs, those most like the validation
+set, has relevance 1.
 """
 
 from __future__ import annotations
@@ -16,34 +18,29 @@ import numpy as np
 from ..config import AutoAssistConfig
 from ..errors import FeatureError
 
-_SAMPLE = 2**20  # ratios that the quantile is taken of, at most: evenly spaced ones
-
 
 class Relevance:
-    """min(1, w / c)^a, at least a floor, for pairs by id.
+    """r^a of pairs by id, at least a floor: a factor on P(keep).
 
-    c is such that a share of the pairs (``relevance_share``) is kept whatever else: those most like
-    the validation set. a grows evenly from 0 to ``relevance_power`` over the first
-    ``relevance_ramp`` of the run, so that training begins with all pairs and moves towards those
-    (gradual fine-tuning: van der Wees et al. 2017); with a ramp of 0 it stands there all along.
+    a grows evenly from 0 to ``relevance_power`` over the first ``relevance_ramp`` of the run, so
+    that training begins with all pairs and moves towards the relevant ones (gradual fine-tuning:
+    van der Wees et al. 2017); with a ramp of 0 it stands there all along.
 
     Args:
-        config: share, power, ramp and floor
-        features: hold the ratios, as ``relevance``
+        config: power, ramp and floor
+        features: hold r of each pair, as ``relevance``
 
     Raises:
-        FeatureError: there are none
+        FeatureError: they do not
     """
 
     def __init__(self, config: AutoAssistConfig, features: Any) -> None:
-        ratios = getattr(features, "relevance", None)
-        if ratios is None:
-            raise FeatureError("choosing by relevance needs the density ratios of the pairs")
-        self._ratios: np.ndarray = ratios
+        relevance = getattr(features, "relevance", None)
+        if relevance is None:
+            raise FeatureError("choosing by relevance needs the relevance of each pair")
+        self._relevance: np.ndarray = relevance
         self._power, self._ramp = config.relevance_power, config.relevance_ramp
         self._floor = config.relevance_floor
-        sample = ratios[:: len(ratios) // _SAMPLE + 1]
-        self._top = float(np.quantile(sample, 1.0 - config.relevance_share)) if len(sample) else 1.0
 
     def exponent(self, share: float) -> float:
         """a, in [0, power], when ``share`` of the run is over."""
@@ -60,6 +57,5 @@ class Relevance:
             ids: of pairs, int64 (n,)
             share: of the run that is over, in [0, 1]
         """
-        part = np.minimum(self._ratios[ids] / np.float32(self._top), np.float32(1.0))
-        part **= np.float32(self.exponent(share))
+        part = self._relevance[ids] ** np.float32(self.exponent(share))
         return np.maximum(part, np.float32(self._floor), out=part)

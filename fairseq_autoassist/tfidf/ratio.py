@@ -29,22 +29,21 @@ TRAINING_PAIRS = 10  # drawn for each validation pair
 LEAST_PAIRS = 50  # of a validation set
 SEED = 20190
 CHUNK = 16384  # pairs scored at once
-MAX_LOG_RATIO = 20.0  # float32 holds its exponential, and that of its inverse
+LEAST_LOG = -80.0  # float32 holds its exponential
 
 
 class Fit(NamedTuple):
     """The regression, and how well it tells pairs apart that it has not seen.
 
     Attributes:
-        weights: float32 (dimensions,); intercept: their logarithm of the ratio is ``psi @ weights +
-            intercept``
+        weights: float32 (dimensions,); ``psi @ weights`` is the logarithm of the density ratio, up
+            to a constant
         auc: chance that a validation pair scores above a training pair
         log_loss: with both classes weighing the same, nats; ln 2 is chance
         strength: scikit-learn's C that was chosen
     """
 
     weights: np.ndarray
-    intercept: float
     auc: float
     log_loss: float
     strength: float
@@ -119,8 +118,7 @@ def fit(validation: sp.csr_array, features: Sequence[Features]) -> Fit:
         tried.append((loss, strength, roc_auc_score(positive, held_out), model))
     loss, strength, auc, model = min(tried, key=lambda found: found[:2])
     model.fit(rows, positive)
-    weights = model.coef_[0].astype(np.float32)
-    return Fit(weights, float(model.intercept_[0]), float(auc), float(loss), strength)
+    return Fit(model.coef_[0].astype(np.float32), float(auc), float(loss), strength)
 
 
 def _draw(pairs: int, features: Sequence[Features]) -> list[np.ndarray]:
@@ -133,11 +131,21 @@ def _draw(pairs: int, features: Sequence[Features]) -> list[np.ndarray]:
     return [part - (end - one.rows) for part, end, one in zip(parts, ends, features)]
 
 
-def ratios(fitted: Fit, features: Features) -> np.ndarray:
-    """p(x | validation) / p(x | training) of each training pair, float32 (pairs,)."""
+def relevances(fitted: Fit, features: Sequence[Features], share: float) -> list[np.ndarray]:
+    """min(1, w / c) of each training pair, float32 (pairs,) in (0, 1], shard by shard.
+
+    w is its density ratio, and c such that this share of the pairs of all shards has a relevance
+    of 1.
+    """
+    scores = [_scores(fitted, one) for one in features]
+    top = float(np.quantile(np.concatenate(scores), 1.0 - share))
+    return [np.exp(np.clip(score - top, LEAST_LOG, 0.0)) for score in scores]
+
+
+def _scores(fitted: Fit, features: Features) -> np.ndarray:
+    """ln w of each pair, up to a constant: float32 (pairs,)."""
     found = np.empty(features.rows, dtype=np.float32)
     for start in range(0, features.rows, CHUNK):
         stop = min(start + CHUNK, features.rows)
         found[start:stop] = features.scores(np.arange(start, stop), fitted.weights)
-    found += np.float32(fitted.intercept)
-    return np.exp(np.clip(found, -MAX_LOG_RATIO, MAX_LOG_RATIO, out=found), out=found)
+    return found

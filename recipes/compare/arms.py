@@ -62,8 +62,8 @@ _EASY = _band("0.3", "1.25", "0.3")
 
 def _relevance(power: str, ramp: str, floor: str) -> tuple[str, ...]:
     """What the flags of relevance are; all are said, as those of `_band`."""
-    words = ("--autoassist-relevance-share", "0.02", "--autoassist-relevance-power", power)
-    return (*words, "--autoassist-relevance-ramp", ramp, "--autoassist-relevance-floor", floor)
+    words = ("--autoassist-relevance-power", power, "--autoassist-relevance-ramp", ramp)
+    return (*words, "--autoassist-relevance-floor", floor)
 
 
 _SAME = _relevance("1", "0", "0.05")  # the plugin's defaults

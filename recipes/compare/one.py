@@ -131,7 +131,7 @@ def write_relevance(run: Run, corpus: Path) -> None:
     path = feature_folder(data_bin, "train", *LANGS) / RELEVANCE_NAME
     if ARMS[run.arm].relevance and not path.is_file():  # new features come without
         words = ["-m", "fairseq_autoassist.relevance", str(data_bin)]
-        words += ["--source-lang", LANGS[0], "--target-lang", LANGS[1]]
+        words += ["--source-lang", LANGS[0], "--target-lang", LANGS[1], "--share", "0.02"]
         subprocess.run([sys.executable, *words], check=True, cwd=ROOT)
 
 

@@ -15,28 +15,23 @@ from tests.support.corpus import write_data_bin
 from tests.support.strategies import PAIRS, at, corpus_of, strategy_of, teach
 
 IDS = np.arange(PAIRS)
-# of 1, 2 .. 400; the top tenth begins at 360.1
-RATIOS = np.arange(1, PAIRS + 1, dtype=np.float32)
+RELEVANCE = np.minimum(1.0, np.arange(1, PAIRS + 1) / 360).astype(np.float32)
 
 
-def relevance(ratios=RATIOS, **settings) -> Relevance:
-    config = AutoAssistConfig(**{"relevance_share": 0.1, "relevance_floor": 0.0, **settings})
-    return Relevance(config, SimpleNamespace(relevance=ratios))
+def relevance(values=RELEVANCE, **settings) -> Relevance:
+    config = AutoAssistConfig(**{"relevance_floor": 0.0, **settings})
+    return Relevance(config, SimpleNamespace(relevance=values))
 
 
-def test_the_top_share_is_kept_and_the_rest_in_proportion() -> None:
+def test_the_factor_is_the_relevance_to_a_power() -> None:
     factor = relevance().factor(IDS, 0.0)
     assert factor.dtype == np.float32
-    assert (factor == 1.0).sum() == PAIRS // 10 and (factor[-40:] == 1.0).all()
-    np.testing.assert_allclose(factor[:360], RATIOS[:360] / 360.1, rtol=1e-6)
+    np.testing.assert_array_equal(factor, RELEVANCE)
+    np.testing.assert_allclose(
+        relevance(relevance_power=3.0).factor(IDS, 0.0), RELEVANCE**3, rtol=1e-5
+    )
     mixed = np.array([399, 0, 7, 0])
     np.testing.assert_array_equal(relevance().factor(mixed, 0.0), factor[mixed])
-
-
-def test_the_scale_of_the_ratios_does_not_count() -> None:
-    np.testing.assert_allclose(
-        relevance(1000 * RATIOS).factor(IDS, 0.0), relevance().factor(IDS, 0.0), rtol=1e-6
-    )
 
 
 def test_the_floor() -> None:
@@ -59,16 +54,8 @@ def test_no_factor_is_below_the_least(share: float, ramp: float) -> None:
     assert found.factor(IDS, share).min() >= found.least(share) > 0.0
 
 
-def test_what_is_left_is_distributed_as_the_validation_set() -> None:
-    """Kept in proportion to its ratio, a mixture 9:1 becomes what has ratios 1/9 and 9: 1:9."""
-    rare = IDS % 10 == 0
-    ratios = np.where(rare, 9.0, 1.0 / 9.0).astype(np.float32)
-    factor = relevance(ratios, relevance_share=0.05).factor(IDS, 0.0)
-    assert factor[rare].sum() / factor.sum() == pytest.approx(0.9)
-
-
-def test_without_ratios_it_is_refused() -> None:
-    with pytest.raises(FeatureError, match="needs the density ratios"):
+def test_without_it_a_run_is_refused() -> None:
+    with pytest.raises(FeatureError, match="needs the relevance of each pair"):
         Relevance(AutoAssistConfig(), object())
 
 
@@ -106,7 +93,7 @@ def test_an_assistant_that_may_not_shrink_leaves_relevance_alone() -> None:
     np.testing.assert_array_equal(strategy.keep_probability(IDS), factor)
 
 
-def test_missing_or_cut_ratios_name_the_command(tmp_path) -> None:
+def test_a_missing_or_cut_file_names_the_command(tmp_path) -> None:
     data = write_data_bin(tmp_path / "data bin", 400, vocabulary=300)
     assert build_features([str(data)]) == 0
     folder = feature_folder(data, "train", "de", "en")

@@ -24,7 +24,7 @@ def features(tmp_path_factory):
     assert build_features([str(folder)]) == 0
     features = folder / "autoassist" / "train.de-en"
     np.full(PAIRS, 1.5, dtype="<f4").tofile(features / REFERENCE_NAME)
-    np.linspace(0.1, 3.0, PAIRS, dtype="<f4").tofile(features / RELEVANCE_NAME)
+    np.linspace(0.1, 1.0, PAIRS, dtype="<f4").tofile(features / RELEVANCE_NAME)
     return str(features)
 
 

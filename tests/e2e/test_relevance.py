@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fairseq_autoassist.relevance import main as write_ratios
+from fairseq_autoassist.relevance import main as write_relevance
 from tests.e2e.test_failures import refused
 from tests.support.corpus import make_data_bin, multi30k_pairs
 from tests.support.training import PLUGIN, find, train
@@ -43,7 +43,7 @@ def test_a_run_trains_on_pairs_like_those_of_the_validation_set(mixed, tmp_path,
     words = [*PLUGIN, *WAYS[way], *QUIET]
     said = refused(data, tmp_path, *words)
     assert f"make them with: autoassist-relevance {data}" in said
-    assert write_ratios([str(data)]) == 0
+    assert write_relevance([str(data)]) == 0
     result = train(data, tmp_path, *words).ok()
     assert not find(result, "| ERROR |")
     trained = np.concatenate(result.ids())

@@ -49,8 +49,8 @@ def test_a_run(tmp_path, name):
         shutil.rmtree(data / "autoassist")
     if name == "relevance":
         data = copy_data_bin(tmp_path / "data")
-        ratios = np.random.default_rng(0).gamma(1.0, 1.0, 400)
-        ratios.astype("<f4").tofile(feature_folder(data, "train", "en", "de") / RELEVANCE_NAME)
+        found = np.random.default_rng(0).uniform(0.01, 1.0, 400)
+        found.astype("<f4").tofile(feature_folder(data, "train", "en", "de") / RELEVANCE_NAME)
     result = train(data, tmp_path, *strategy(name), *QUIET, "--max-update", 90).ok()
     last = result.updates[-1]
     assert len(result.batches) == 90 and not find(result, "| ERROR |")

@@ -119,7 +119,7 @@ def test_every_setting_is_read_by_all_or_named_by_one():
     common = {"strategy", "trace", "features", "inline", "timeout", "on_failure"}
     assert set(named) == fields - common
     twice = {name for name, times in Counter(named).items() if times > 1}
-    ours = ("share", "power", "ramp", "floor")
+    ours = ("power", "ramp", "floor")
     assert twice == {f"relevance_{name}" for name in ours}  # of two strategies
 
 

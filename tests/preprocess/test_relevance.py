@@ -1,4 +1,4 @@
-"""`autoassist-relevance`: density ratios of training pairs to a validation set."""
+"""`autoassist-relevance`: how much training pairs are like those of a validation set."""
 
 from __future__ import annotations
 
@@ -60,16 +60,23 @@ def test_validation_rows_are_weighed_as_training_rows_are(mixed) -> None:
     assert abs(difference).max() < 1e-6 and rows.nnz == features.manifest.nnz
 
 
-def test_pairs_of_the_domain_have_a_high_ratio(mixed, tmp_path, capsys) -> None:
+def test_pairs_of_the_domain_are_relevant(mixed, tmp_path, capsys) -> None:
     folder = shutil.copytree(mixed[0], tmp_path / "data-bin")
-    assert main([str(folder)]) == 0
+    assert main([str(folder), "--share", "0.25"]) == 0
     said = capsys.readouterr().out
     assert "3,000 pairs held against 400 of valid: AUC 0." in said and "hardly" not in said
-    ratios, mine = opened(folder).relevance, mixed[1]
-    # p(x | valid) / p(x | train) is 4 in the domain and 0 outside, if it is told without fail
-    assert 2.0 < np.median(ratios[mine]) < 6.0 and np.median(ratios[~mine]) < 0.3
-    # the mean of a density ratio over the training data is 1
-    assert ratios.mean() == pytest.approx(1.0, abs=0.25)
+    found, mine = opened(folder).relevance, mixed[1]
+    assert found.min() > 0.0 and found.max() == 1.0
+    assert (found == 1.0).mean() == pytest.approx(0.25, abs=0.002)
+    assert np.median(found[mine]) > 0.9 and np.median(found[~mine]) < 0.1
+    # what is kept is nearly all of the domain, where a quarter was
+    assert found[mine].sum() / found.sum() > 0.75
+    assert main([str(folder), "--share", "0.01"]) == 0
+    fewer = opened(folder).relevance
+    assert (fewer == 1.0).sum() == 30
+    unclipped = found < 1.0  # in proportion to the same density ratios
+    scale = fewer[unclipped] / found[unclipped]
+    np.testing.assert_allclose(scale, scale[0], rtol=1e-4)
 
 
 def test_the_same_again_to_the_bit(mixed, tmp_path) -> None:
@@ -81,12 +88,11 @@ def test_the_same_again_to_the_bit(mixed, tmp_path) -> None:
     assert found[0] == found[1]
 
 
-def test_pairs_that_cannot_be_told_apart_have_ratios_near_1(mixed, tmp_path, capsys) -> None:
+def test_pairs_that_cannot_be_told_apart_are_about_alike(mixed, tmp_path, capsys) -> None:
     folder = shutil.copytree(mixed[0], tmp_path / "data-bin")
     assert main([str(folder), "--valid-subset", "same"]) == 0
     assert "hardly told apart, there is little to choose by" in capsys.readouterr().out
-    ratios = opened(folder).relevance
-    assert np.abs(np.log(ratios)).max() < 0.7
+    assert opened(folder).relevance.min() > 0.3
 
 
 def test_shards_are_judged_by_one_regression(mixed, tmp_path) -> None:
@@ -97,8 +103,9 @@ def test_shards_are_judged_by_one_regression(mixed, tmp_path) -> None:
     both = f"{folders[0]}:{folders[1]}"
     assert build_features([both]) == 0
     assert main([both]) == 0
-    other, mine = (np.median(opened(folder).relevance) for folder in folders)
-    assert mine > 1.0 > 0.3 > other
+    other, mine = (np.array(opened(folder).relevance) for folder in folders)
+    assert mine.mean() > 3 * other.mean()
+    assert (np.concatenate([other, mine]) == 1.0).sum() == 32 and (mine == 1.0).sum() >= 31
     # one alone does not have the document frequencies that its features were made with
     assert main([str(folders[0])]) == 2
 

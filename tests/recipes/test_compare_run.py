@@ -204,7 +204,7 @@ def test_the_reference_of_an_arm_is_written_once_for_each_model(
     assert path.stat().st_mtime_ns > written
 
 
-def test_the_ratios_of_an_arm_are_written_once(tmp_path: Path) -> None:
+def test_the_relevance_for_an_arm_is_written_once(tmp_path: Path) -> None:
     corpus = shutil.copytree(compare.corpora() / "multi30k", tmp_path / "multi30k")
     path = feature_folder(corpus / "data-bin", "train", "en", "de") / RELEVANCE_NAME
     write_relevance(run_of("multi30k.tiny.easy.b100.s1"), corpus)

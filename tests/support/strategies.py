@@ -37,7 +37,7 @@ CASES = {
     "autoassist by progress": {**_AUTOASSIST, "utility": "progress"},
     "autoassist by excess": {**_AUTOASSIST, "utility": "excess"},
     "autoassist by relevance": {**_DEFAULT, "relevance": True},
-    "relevance": {"strategy": "relevance", "relevance_share": 0.1},
+    "relevance": {"strategy": "relevance", "relevance_power": 2.0},
     "relevance with a ramp": {
         "strategy": "relevance",
         "relevance_ramp": 0.5,
@@ -69,7 +69,7 @@ class RareFeatures(MemoryFeatures):
         super().__init__(dense)
         self.rarity = rng.gamma(4.0, 5.0, pairs).astype(np.float32)
         self.reference = np.full(pairs, 1.5, dtype=np.float32)  # a model that knows no difference
-        self.relevance = rng.gamma(1.0, 1.0, pairs).astype(np.float32) + 0.01
+        self.relevance = rng.uniform(0.01, 1.0, pairs).astype(np.float32)
 
 
 @functools.lru_cache(maxsize=None)

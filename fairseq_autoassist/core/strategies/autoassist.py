@@ -79,7 +79,7 @@ class AutoAssist(Strategy):
 
     @classmethod
     def needs_beside(cls, config: AutoAssistConfig) -> tuple[str, ...]:
-        """Losses of a reference for a utility above them, and ratios for relevance."""
+        """Losses of a reference for a utility above them, and the relevance of each pair."""
         reference = (REFERENCE_NAME,) if config.utility == EXCESS else ()
         return reference + ((RELEVANCE_NAME,) if config.relevance else ())
 

@@ -12,7 +12,7 @@ from ...config import AutoAssistConfig, flag
 from ..relevance import Relevance
 from .base import Corpus, Strategy
 
-SETTINGS = ("relevance_share", "relevance_power", "relevance_ramp", "relevance_floor")
+SETTINGS = ("relevance_power", "relevance_ramp", "relevance_floor")
 
 
 def ramp_needs_end(config: AutoAssistConfig) -> str:
@@ -33,12 +33,12 @@ class ByRelevance(Strategy):
 
     @classmethod
     def needs_features(cls, config: AutoAssistConfig) -> bool:
-        """The ratios are stored beside them."""
+        """What is to be known of the pairs is stored beside them."""
         return True
 
     @classmethod
     def needs_beside(cls, config: AutoAssistConfig) -> tuple[str, ...]:
-        """The ratios."""
+        """The relevance of each pair."""
         return ("relevance",)
 
     @classmethod
@@ -52,7 +52,7 @@ class ByRelevance(Strategy):
         return 1.0 if self.stopped else self._relevance.least(self.moment.share)
 
     def keep_probability(self, ids: np.ndarray) -> np.ndarray:
-        """min(1, w / c)^a, at least the floor; float32, shape of ``ids``."""
+        """r^a, at least the floor; float32, shape of ``ids``."""
         if self.stopped:
             return np.ones(len(ids), dtype=np.float32)
         return self._relevance.factor(ids, self.moment.share)
