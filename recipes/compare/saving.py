@@ -13,6 +13,7 @@ from typing import Sequence
 
 import numpy as np
 
+from recipes.compare.arms import ARMS
 from recipes.compare.overall import above_zero, by_corpora, by_corpus
 from recipes.compare.records import Record
 from recipes.compare.sections import Cell, Section
@@ -28,7 +29,8 @@ One figure a setting (a corpus, model, length and budget), over the seeds that a
 mean and 95% t interval over settings, and in how many it is above 0. Left out: settings where
 uniform 1.00 is less than {LEAST} BLEU above random, or has no more tokens: there it is not known
 what fewer tokens cost. Settings share corpora, test sentences and seeds; "by corpus" has one figure
-a corpus. Arms with one setting are not shown."""
+a corpus. Arms with one setting are not shown. Of arms that choose by relevance, for which pairs of
+the validation set are the model, the score is BLEU on test alone."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +49,10 @@ class _Point:
     score: float
 
 
-def _mean(records: Sequence[Record], seeds: set[int]) -> _Point:
+def _mean(records: Sequence[Record], seeds: set[int], keys: Sequence[str]) -> _Point:
     chosen = [r for r in records if r.seed in seeds]
     tokens = math.exp(np.mean([math.log(r.train["tokens"]) for r in chosen]))
-    return _Point(tokens, float(np.mean([r.end[key] for r in chosen for key in KEYS])))
+    return _Point(tokens, float(np.mean([r.end[key] for r in chosen for key in keys])))
 
 
 def share_saved(cell: Cell, control: Cell, baseline: Cell) -> float | None:
@@ -62,7 +64,8 @@ def share_saved(cell: Cell, control: Cell, baseline: Cell) -> float | None:
     seeds = set(cell.seeds) & set(control.seeds) & set(baseline.seeds)
     if not seeds:
         return None
-    arm, low, high = (_mean(c.records, seeds) for c in (cell, control, baseline))
+    keys = KEYS[:1] if cell.arm in ARMS and ARMS[cell.arm].relevance else KEYS
+    arm, low, high = (_mean(c.records, seeds, keys) for c in (cell, control, baseline))
     if high.score - low.score < LEAST or high.tokens <= low.tokens:
         return None
     lead = (arm.score - low.score) / (high.score - low.score)

@@ -85,3 +85,13 @@ def test_a_section_says_each_arms_and_a_dash_where_nothing_is_known() -> None:
     assert section_table(flat).splitlines()[-1].rstrip("| ").endswith("-")
     (alone,) = grouped(*setting(29.0, 41.0)[::2])
     assert section_table(alone) == ""
+
+
+def test_what_chose_by_the_validation_set_is_scored_on_test_alone() -> None:
+    runs = setting(29.0, 99.0) + setting(29.0, 0.0, corpus="tatoeba")
+    for run in runs:
+        if run["arm"] == "easy":
+            run["run"], run["arm"] = run["run"].replace("easy", "relevant"), "relevant"
+    (entry,) = savings(grouped(*runs))
+    # a third of the way from 28 to 31
+    assert entry.shares == pytest.approx([1 - 0.5 ** (1 / 3)] * 2)
