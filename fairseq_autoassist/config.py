@@ -288,6 +288,9 @@ class AutoAssistConfig:
                 f"{flag('extra_features')} loss needs {flag('utility')} loss, found "
                 f"{self.utility!r}: leave one of them out"
             )
+        if self.relevance and self.weights != "none":
+            undone = f"{flag('weights')} {self.weights} takes back what {flag('relevance')} does"
+            raise ConfigError(f"{undone}: leave one of them out")
 
     @property
     def extra_kinds(self) -> tuple[str, ...]:

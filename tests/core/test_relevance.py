@@ -9,7 +9,7 @@ from fairseq_autoassist.config import AutoAssistConfig
 from fairseq_autoassist.core.features import RELEVANCE_NAME, Features, feature_folder
 from fairseq_autoassist.core.relevance import Relevance
 from fairseq_autoassist.core.strategies import Report, build_strategy
-from fairseq_autoassist.errors import FeatureError
+from fairseq_autoassist.errors import ConfigError, FeatureError
 from fairseq_autoassist.tfidf.cli import main as build_features
 from tests.support.corpus import write_data_bin
 from tests.support.strategies import PAIRS, at, corpus_of, strategy_of, teach
@@ -57,6 +57,11 @@ def test_no_factor_is_below_the_least(share: float, ramp: float) -> None:
 def test_without_it_a_run_is_refused() -> None:
     with pytest.raises(FeatureError, match="needs the relevance of each pair"):
         Relevance(AutoAssistConfig(), object())
+
+
+def test_weights_that_would_take_it_back_are_refused() -> None:
+    with pytest.raises(ConfigError, match="inverse takes back what --autoassist-relevance does"):
+        AutoAssistConfig(relevance=True, weights="inverse")
 
 
 def test_with_the_assistant_both_count() -> None:
