@@ -178,22 +178,22 @@ class AutoAssistConfig:
         "ours",
         low=0,
     )
-    keep: float = constant(
-        0.7,
-        "share of the pairs that strategy 'random' keeps",
-        "ours",
-        low=0.01,
-        high=1.0,
-    )
+    keep: float = constant(0.7, "share that strategy 'random' keeps", "ours", low=0.01, high=1.0)
     keep_from: str = constant(
         "",
         "JSON log (--log-file) of a run whose share of pairs kept strategy 'random' follows, "
         "update by update; empty: --autoassist-keep",
         "ours",
     )
+    competence: bool = constant(
+        False,
+        "begin with easy pairs: those too hard for the 'competence' below wait, and until it is 1 "
+        "the Assistant only learns",
+        "Platanios et al. 2019; the paper has none",
+    )
     competence_by: str = constant(
         "rarity",
-        "difficulty for strategy 'competence': 'rarity' of the source's words, or its 'length'",
+        "difficulty for 'competence': 'rarity' of the source's words, or its 'length'",
         "Platanios et al. 2019, section 3",
     )
     competence_start: float = constant(

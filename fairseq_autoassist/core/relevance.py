@@ -15,8 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from ..config import AutoAssistConfig
+from ..config import AutoAssistConfig, flag
 from ..errors import FeatureError
+
+SETTINGS = ("relevance_power", "relevance_ramp", "relevance_floor")
+
+
+def ramps_over(config: AutoAssistConfig) -> str:
+    """The setting of the ramp, where there is one: a share of the run; empty: there is none."""
+    return f"{flag('relevance_ramp')} {config.relevance_ramp}" if config.relevance_ramp else ""
 
 
 class Relevance:

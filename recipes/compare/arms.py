@@ -67,6 +67,7 @@ def _relevance(power: str, ramp: str, floor: str) -> tuple[str, ...]:
 
 
 _SAME = _relevance("1", "0", "0.05")  # the plugin's defaults
+_COMPETENCE = ("--autoassist-competence-by", "rarity", "--autoassist-competence-start", "0.01")
 _GRADUAL = _relevance("3", "1", "0.02")
 
 ARMS = {
@@ -87,6 +88,11 @@ ARMS = {
     "easy-loss": Arm((*_EASY, "--autoassist-anneal", "0.2", *_MORE)),
     "progress": Arm((*_above("0.3"), "--autoassist-utility", "progress")),
     "excess": Arm((*_above("0.3"), "--autoassist-utility", "excess"), reference="smaller"),
+    "easy-competence": Arm((*_EASY, "--autoassist-competence", *_COMPETENCE)),
+    "easy-competence-relevant": Arm(
+        (*_EASY, "--autoassist-competence", *_COMPETENCE, "--autoassist-relevance", *_GRADUAL),
+        relevance=True,
+    ),
     "relevant": Arm(_strategy("relevance", *_SAME), relevance=True),
     "relevant-late": Arm(_strategy("relevance", *_GRADUAL), relevance=True),
     "easy-relevant": Arm((*_EASY, "--autoassist-relevance", *_SAME), relevance=True),

@@ -9,8 +9,9 @@ import pytest
 from fairseq_autoassist.config import AutoAssistConfig
 from fairseq_autoassist.core.planner import Planner
 from fairseq_autoassist.core.strategies import Moment, Report, build_strategy
+from fairseq_autoassist.core.strategies.autoassist import AutoAssist
 from tests.support.planning import make_sizes, make_spec
-from tests.support.strategies import PAIRS, RareFeatures, corpus_of, losses_of, train
+from tests.support.strategies import PAIRS, RareFeatures, corpus_of, losses_of, teach, train
 
 IDS = np.arange(PAIRS)
 
@@ -95,6 +96,57 @@ def test_a_run_by_competence_trains_on_short_sentences_first():
     early = np.concatenate([batch.ids for batch in batches[:100]])
     assert (spec.source_sizes[early] <= allowed).all()
     assert batches[-1].metrics["competence"] == 1.0
+
+
+# -- the curriculum before the Assistant chooses --------------------------------------------------
+
+FAST = {"gamma_decay": 0.5, "guard_pairs": 0}  # shrinks after some reports
+
+
+def test_while_hard_pairs_wait_the_assistant_only_learns():
+    settings = {"competence_start": 0.1, "competence_updates": 100}
+    alone, both = competence(**settings), built(competence=True, **settings, **FAST)
+    plain = built(**FAST)
+    for strategy in (alone, both, plain):
+        strategy.at(Moment(25, 1.0, 0.1))
+        teach(strategy)
+    assert plain.gamma > 0.5 and both.gamma == 0.0 == both.uniform_share
+    np.testing.assert_array_equal(both.keep_probability(IDS), alone.keep_probability(IDS))
+    for strategy in (both, plain):
+        strategy.at(Moment(100, 4.0, 0.4))
+    assert both.gamma == plain.gamma and both.uniform_share == plain.uniform_share > 0.0
+    chosen = both.keep_probability(IDS)
+    np.testing.assert_array_equal(chosen, plain.keep_probability(IDS))
+    assert np.ptp(chosen) > 0.2
+
+
+def test_relevance_thins_out_the_easy_pairs_too():
+    settings = {"competence_updates": 100, "competence_start": 0.1}
+    alone, both = competence(**settings), built(competence=True, relevance=True, **settings)
+    thinned = built(strategy="relevance")
+    for strategy in (alone, both, thinned):
+        strategy.at(Moment(25, 1.0, 0.1))
+    expected = alone.keep_probability(IDS) * thinned.keep_probability(IDS)
+    np.testing.assert_allclose(both.keep_probability(IDS), expected, rtol=1e-6)
+
+
+def test_where_something_failed_no_pair_waits():
+    for fail in ("losses", "worker"):
+        strategy = built(competence=True, competence_updates=100)
+        assert strategy.keep_probability(IDS).mean() < 0.1
+        if fail == "worker":
+            strategy.stop_shrinking()
+        else:
+            know(strategy, IDS[:4], np.full(4, np.nan, np.float32))
+        assert (strategy.keep_probability(IDS) == 1.0).all()
+        assert strategy.uniform_share == 1.0
+
+
+@pytest.mark.parametrize("updates, needed", [(0, "--autoassist-competence-updates 0"), (9, "")])
+def test_a_share_of_the_run_needs_its_end(updates, needed):
+    config = AutoAssistConfig(competence=True, competence_updates=updates)
+    assert AutoAssist.needs_end(config) == needed
+    assert AutoAssist.needs_end(AutoAssistConfig()) == ""
 
 
 # -- self-paced learning --------------------------------------------------------------------------

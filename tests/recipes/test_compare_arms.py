@@ -26,6 +26,8 @@ RULES = {
     "easy-sharp": {**BAND, "floor": 0.1},
     "easy-loss": BAND,
     "paper": {},
+    "easy-competence": BAND,
+    "easy-competence-relevant": BAND,
     "easy-relevant": BAND,
     "easy-relevant-late": BAND,
     "progress": {"floor": 0.3},

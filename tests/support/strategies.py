@@ -37,6 +37,12 @@ CASES = {
     "autoassist by progress": {**_AUTOASSIST, "utility": "progress"},
     "autoassist by excess": {**_AUTOASSIST, "utility": "excess"},
     "autoassist by relevance": {**_DEFAULT, "relevance": True},
+    "autoassist that begins easily": {
+        **_DEFAULT,
+        "competence": True,
+        "competence_start": 0.2,
+        "competence_updates": 20,
+    },
     "relevance": {"strategy": "relevance", "relevance_power": 2.0},
     "relevance with a ramp": {
         "strategy": "relevance",

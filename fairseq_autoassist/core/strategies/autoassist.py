@@ -19,17 +19,18 @@ import numpy as np
 
 from ...config import AutoAssistConfig, flag
 from ..assistant import Assistant
+from ..curriculum import SETTINGS as CURRICULUM_SETTINGS
+from ..curriculum import Curriculum, grows_over
 from ..extra import ExtraFeatures
 from ..features import REFERENCE_NAME, RELEVANCE_NAME, FeatureSource
 from ..guard import Guard
 from ..memory import LossMemory
 from ..plan import News
-from ..relevance import Relevance
+from ..relevance import SETTINGS as RELEVANCE_SETTINGS
+from ..relevance import Relevance, ramps_over
 from ..utility import Band, band_at, ema, labels, update_threshold
 from ..worth import EXCESS, LOSS, Worth
 from .base import Corpus, Report, Strategy
-from .relevance import SETTINGS as RELEVANCE_SETTINGS
-from .relevance import ramp_needs_end
 
 _AVERAGES = ("accuracy_sum", "positive_sum", "average_weight")
 
@@ -46,7 +47,7 @@ class AutoAssist(Strategy):
         *("eta", "weight_decay", "intercept", "threshold_decay", "threshold_from", "gamma_decay"),
         *("gamma_max", "floor", "warmup_updates", "anneal", "weights", "weight_clip"),
         *("extra_features", "lower", "upper", "band", "guard_pairs", "utility", "relevance"),
-        *RELEVANCE_SETTINGS,
+        *("competence", *CURRICULUM_SETTINGS, *RELEVANCE_SETTINGS),
     )
     metric_names = ("T", "gamma", "acc", "majority", "ess")
 
@@ -57,6 +58,10 @@ class AutoAssist(Strategy):
         self.source: FeatureSource = corpus.features
         self.worth = Worth(config, corpus.pairs, corpus.features)
         self.relevance = Relevance(config, corpus.features) if config.relevance else None
+        self.curriculum: Curriculum | None = None
+        if config.competence:
+            where = corpus.source_sizes, corpus.features, corpus.eligible
+            self.curriculum = Curriculum(config, *where)
         self.extra: ExtraFeatures | None = None
         if config.extra_kinds:
             sizes = corpus.source_sizes, corpus.target_sizes
@@ -89,35 +94,51 @@ class AutoAssist(Strategy):
         for name in ("anneal", "band"):
             if getattr(config, name):
                 return f"{flag(name)} {getattr(config, name)}"
-        return ramp_needs_end(config) if config.relevance else ""
+        if config.competence and grows_over(config):
+            return grows_over(config)
+        return ramps_over(config) if config.relevance else ""
+
+    @property
+    def competence(self) -> float:
+        """c(t) of the curriculum, in (0, 1]; 1 where there is none, or something has failed."""
+        if self.curriculum is None or self._failed:
+            return 1.0
+        return self.curriculum.competence(self.moment.update, self.moment.share)
 
     @property
     def gamma(self) -> float:
         """gamma_k, in [0, gamma_max]; 0 while shrinking is not allowed."""
         config = self.config
-        early = self.moment.update < config.warmup_updates
+        early = self.moment.update < config.warmup_updates or self.competence < 1.0
         late = config.anneal > 0 and self.moment.share >= 1.0 - config.anneal
         if self.stopped or early or late or not self.guard.allows:
             return 0.0
         return min(self.accuracy_sum, config.gamma_max)
 
     @property
+    def _failed(self) -> bool:
+        """Whether all pairs are kept because something went wrong."""
+        return self.stopped or self.guard.clean_reports_due > 0
+
+    @property
     def _thinned_by(self) -> Relevance | None:
-        """Relevance, where it was asked for and nothing has failed; it knows of no losses, so that
-        a warm-up, annealing or a useless Assistant do not concern it."""
-        return None if self.stopped or self.guard.clean_reports_due else self.relevance
+        """Relevance, where it was asked for; it knows of no losses, so that a warm-up, annealing or
+        a useless Assistant do not concern it."""
+        return None if self._failed else self.relevance
 
     @property
     def uniform_share(self) -> float:
         """1 - gamma_k, the first coin of Algorithm 1, or the floor where that is higher; times the
-        least that relevance leaves of it."""
+        least that relevance leaves of it. None is while hard pairs wait."""
+        if self.competence < 1.0:
+            return 0.0
         share = max(1.0 - self.gamma, self.config.floor)
         thinned = self._thinned_by
         return share if thinned is None else share * thinned.least(self.moment.share)
 
     def keep_probability(self, ids: np.ndarray) -> np.ndarray:
         """(1 - gamma_k) + gamma_k * g(psi | phi), at least the floor, times the relevance where
-        that counts; float32, shape of ``ids``."""
+        that counts, and 0 for pairs that wait; float32, shape of ``ids``."""
         gamma = self.gamma
         if gamma == 0.0:
             probability = np.ones(len(ids), dtype=np.float32)
@@ -129,6 +150,8 @@ class AutoAssist(Strategy):
         thinned = self._thinned_by
         if thinned is not None:
             probability *= thinned.factor(ids, self.moment.share)
+        if self.curriculum is not None:
+            probability *= self.curriculum.allows(ids, self.competence)
         self._mean_probability = float(probability.mean()) if len(ids) else 1.0
         return probability
 

@@ -8,16 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...config import AutoAssistConfig, flag
-from ..relevance import Relevance
+from ...config import AutoAssistConfig
+from ..relevance import SETTINGS, Relevance, ramps_over
 from .base import Corpus, Strategy
-
-SETTINGS = ("relevance_power", "relevance_ramp", "relevance_floor")
-
-
-def ramp_needs_end(config: AutoAssistConfig) -> str:
-    """The flag of the ramp where there is one, which is a share of the run."""
-    return f"{flag('relevance_ramp')} {config.relevance_ramp}" if config.relevance_ramp else ""
 
 
 class ByRelevance(Strategy):
@@ -44,7 +37,7 @@ class ByRelevance(Strategy):
     @classmethod
     def needs_end(cls, config: AutoAssistConfig) -> str:
         """For a ramp, which is a share of the run."""
-        return ramp_needs_end(config)
+        return ramps_over(config)
 
     @property
     def uniform_share(self) -> float:

@@ -1,0 +1,97 @@
+"""Easy pairs first: which pairs a model of a certain competence is shown (Platanios et al. 2019).
+
+A pair may be trained on once its difficulty, as the share of pairs that are easier, is at most
+the competence of the model, which grows as the square root of time (eq. 7 with p = 2):
+
+    c(t) = min(1, sqrt(t (1 - c_0^2) / T + c_0^2))
+
+t is counted in updates, as there; where a run ends by --max-epoch alone, T is a number of passes,
+and the early ones, of few pairs, are short: c then grows faster, and is 1 well before half of the
+updates.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..config import AutoAssistConfig, flag
+from ..errors import ConfigError
+
+SETTINGS = ("competence_by", "competence_start", "competence_updates")
+_STEPS = 2**16 - 1  # a share is remembered in two bytes
+
+
+def reads_rarity(config: AutoAssistConfig) -> bool:
+    """Whether the difficulty is stored beside the features."""
+    return config.competence_by == "rarity"
+
+
+def grows_over(config: AutoAssistConfig) -> str:
+    """The setting of T where it is a share of the run; empty: it is a number of updates."""
+    return "" if config.competence_updates else flag("competence-updates") + " 0"
+
+
+class Curriculum:
+    """Which pairs are easy enough, by sentence length or by rarity of the source's words.
+
+    Difficulty (section 3 of the paper): tokens of the source sentence, or
+    -sum_k log p(w_k) over its tokens, with the frequencies of the training data.
+
+    Args:
+        config: c_0, T and the kind of difficulty
+        source_sizes: tokens per sentence with EOS, shape (pairs,)
+        features: hold the rarity, where that is the difficulty
+        eligible: ids that may be trained on (integers, ascending); None: all
+    """
+
+    def __init__(
+        self,
+        config: AutoAssistConfig,
+        source_sizes: np.ndarray,
+        features: Any,
+        eligible: np.ndarray | None,
+    ) -> None:
+        self._start, self._updates = config.competence_start, config.competence_updates
+        self._sizes = source_sizes if config.competence_by == "length" else None
+        self._features = features
+        self._barred: np.ndarray | None = None  # not the ids: a byte a pair, where those are eight
+        if eligible is not None:
+            self._barred = np.ones(len(source_sizes), dtype=bool)
+            self._barred[eligible] = False
+        self._easier: np.ndarray | None = None  # made when it is first needed
+
+    def competence(self, update: float, share: float) -> float:
+        """c(t), in (0, 1], at an update, when ``share`` of the run is over."""
+        grown = update / self._updates if self._updates else 2.0 * share
+        return min(1.0, math.sqrt(grown * (1.0 - self._start**2) + self._start**2))
+
+    def allows(self, ids: np.ndarray, competence: float) -> np.ndarray:
+        """Whether pairs are no harder than a competence allows: bool, shape of ``ids``."""
+        if competence >= 1.0:
+            self._easier = None  # not needed again
+            return np.ones(len(ids), dtype=bool)
+        if self._easier is None:
+            self._easier = self._rank()
+        return self._easier[ids] <= competence * _STEPS
+
+    def _rank(self) -> np.ndarray:
+        """Share of the pairs that may be trained on that are easier than each, in steps of
+        1 / 65535: uint16, shape (pairs,)."""
+        difficulty = self._sizes
+        if difficulty is None:
+            difficulty = getattr(self._features, "rarity", None)
+        if difficulty is None:
+            raise ConfigError(f"{flag('competence-by')} rarity needs features, and there are none")
+        count = len(difficulty)
+        if self._barred is not None:  # behind all others, and then left out
+            difficulty = difficulty.astype(np.float32)
+            difficulty[self._barred] = np.inf
+            count -= int(self._barred.sum())
+        # ties are broken by id, so that the allowed part grows evenly
+        order = np.argsort(difficulty, kind="stable")[:count]
+        easier = np.zeros(len(difficulty), dtype=np.uint16)
+        easier[order] = np.linspace(0, _STEPS, len(order)).astype(np.uint16)
+        return easier
