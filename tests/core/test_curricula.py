@@ -120,6 +120,17 @@ def test_while_hard_pairs_wait_the_assistant_only_learns():
     assert np.ptp(chosen) > 0.2
 
 
+def test_pairs_that_wait_do_not_make_the_others_lighter():
+    strategy = built(competence=True, competence_updates=100, weights="inverse", **FAST)
+    strategy.at(Moment(25, 1.0, 0.1))
+    teach(strategy)
+    probability = strategy.keep_probability(IDS)
+    kept = probability > 0
+    assert 0 < kept.sum() < PAIRS and strategy.loss_weight(IDS[kept], probability[kept]) is None
+    strategy.at(Moment(100, 4.0, 0.4))
+    assert strategy.loss_weight(IDS, strategy.keep_probability(IDS)) is not None
+
+
 def test_relevance_thins_out_the_easy_pairs_too():
     settings = {"competence_updates": 100, "competence_start": 0.1}
     alone, both = competence(**settings), built(competence=True, relevance=True, **settings)

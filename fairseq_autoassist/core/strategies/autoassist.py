@@ -129,7 +129,7 @@ class AutoAssist(Strategy):
     @property
     def uniform_share(self) -> float:
         """1 - gamma_k, the first coin of Algorithm 1, or the floor where that is higher; times the
-        least that relevance leaves of it. None is while hard pairs wait."""
+        least that relevance leaves of it; 0 while hard pairs wait."""
         if self.competence < 1.0:
             return 0.0
         share = max(1.0 - self.gamma, self.config.floor)
@@ -150,9 +150,10 @@ class AutoAssist(Strategy):
         thinned = self._thinned_by
         if thinned is not None:
             probability *= thinned.factor(ids, self.moment.share)
+        # before pairs that wait are left out: no weight makes up for those
+        self._mean_probability = float(probability.mean()) if len(ids) else 1.0
         if self.curriculum is not None:
             probability *= self.curriculum.allows(ids, self.competence)
-        self._mean_probability = float(probability.mean()) if len(ids) else 1.0
         return probability
 
     def loss_weight(self, ids: np.ndarray, probability: np.ndarray) -> np.ndarray | None:
