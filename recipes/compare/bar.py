@@ -27,8 +27,8 @@ class Answer:
     tokens: float  # ratio to the baseline
     wall: float | None  # None also where runs shared a GPU: their times say how busy it was
     bleu: Estimate | None  # difference to the baseline
-    random: Estimate | None  # difference to random at the same budget
-    random_tokens: float | None = None  # ratio to random's at the same budget
+    random: Estimate | None  # difference to the cell's control
+    random_tokens: float | None = None  # ratio to the control's
 
     @property
     def non_inferior(self) -> bool | None:

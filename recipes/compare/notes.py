@@ -28,6 +28,8 @@ def notes(section: Section) -> list[str]:
         if control is not None:
             if control.arm != CONTROL:
                 found.append(f"random to {cell.name} is {control.name}, at its keep rates")
+            elif control.budget != cell.budget:
+                found.append(f"random to {cell.name} is {control.name}: it has as many tokens")
             found += _seeds(cell, control) + _tokens(cell, control)
         found += _marks(cell) + _flags(cell)
     alone = [
@@ -36,7 +38,7 @@ def notes(section: Section) -> list[str]:
         if c is not base and not c.is_control and not section.control(c)
     ]
     if alone:
-        found.append(f"no run of random at the same budget: {', '.join(alone)}")
+        found.append(f"no run of random at the same budget or tokens: {', '.join(alone)}")
     return found
 
 

@@ -1,4 +1,4 @@
-"""An arm over all sections: how far it is from a random choice with the same seed and budget."""
+"""An arm over all sections: how far it is from a random choice with the same seed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from recipes.compare.sections import Section
 from recipes.compare.statistics import Estimate, difference, estimate, ratio
 from recipes.compare.tables import interval, number, table
 
-WORDS = """Difference to random at the same budget, of final BLEU: one figure a setting (a corpus,
+WORDS = """Difference to random, of final BLEU: one figure a setting (a corpus,
 model, length and budget), the mean over the seeds that both have; then mean and 95% t interval over
 settings, and in how many the figure is above 0. Settings share corpora, test sentences and seeds,
 so that interval says little of another corpus; "by corpus" is the mean and interval of one figure a

@@ -17,7 +17,7 @@ from recipes.compare.bar import ROUNDING, TOKENS, WALL, architectures, judge
 from recipes.compare.notes import notes
 from recipes.compare.overall import WORDS, overview
 from recipes.compare.records import Record, load
-from recipes.compare.sections import Section, sections
+from recipes.compare.sections import NEAR, Section, sections
 from recipes.compare.significance import SAMPLES, bootstrap
 
 READING = """Budgets are shares of the full number of updates; each run's schedule ends with its own
@@ -36,10 +36,11 @@ BY_TOKENS = """BLEU of the mean curve over seeds, straight between marks, at mil
 tokens trained on: those of the marks of uniform 1.00. Schedules that end earlier are ahead here."""
 BAR = f"""Saves: non-inferior with at most {TOKENS:.2f} of the tokens and {WALL:.2f} of the wall
 time, to which {ROUNDING} is added: batches are not all of one size, and a share of the updates is
-nearly that of the tokens. Better than random: the interval of the difference at the same budget
-lies above 0. "-": the records do not say (one seed, no such run, none under the same conditions, or
-times of runs that shared a GPU).
-"Tokens to random": budgets are equal in updates, and random's batches are a little emptier."""
+nearly that of the tokens. Better than random: the interval of the difference lies above 0. Random
+is the run of it at the same budget, or at another if its tokens are nearer and within {NEAR:.0%};
+at equal budgets, which count updates, random's batches are a little emptier ("tokens to random").
+"-": the records do not say (one seed, no such run, none under the same conditions, or times of runs
+that shared a GPU)."""
 
 
 def _joined(values: Sequence[str]) -> str:

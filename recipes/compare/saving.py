@@ -23,14 +23,14 @@ from recipes.compare.tables import interval, table
 LEAST = 0.5  # BLEU by which plain training over the full budget must be above random
 KEYS = ("BLEU", "valid_BLEU")  # their mean is the score: twice the sentences of either
 WORDS = f"""Tokens that plain training needs for an arm's final score, the mean of BLEU on test and
-validation, by a straight line over the logarithm of tokens from random at the same budget to
-uniform 1.00, each with a schedule of its own; saved is the share of these that the arm did without.
-One figure a setting (a corpus, model, length and budget), over the seeds that all three have; then
-mean and 95% t interval over settings, and in how many it is above 0. Left out: settings where
-uniform 1.00 is less than {LEAST} BLEU above random, or has no more tokens: there it is not known
-what fewer tokens cost. Settings share corpora, test sentences and seeds; "by corpus" has one figure
-a corpus. Arms with one setting are not shown. Of arms that choose by relevance, for which pairs of
-the validation set are the model, the score is BLEU on test alone."""
+validation, by a straight line over the logarithm of tokens from random (the run that the arm is
+held against) to uniform 1.00, each with a schedule of its own; saved is the share of these that the
+arm did without. One figure a setting (a corpus, model, length and budget), over the seeds that all
+three have; then mean and 95% t interval over settings, and in how many it is above 0. Left out:
+settings where uniform 1.00 is less than {LEAST} BLEU above random, or has no more tokens: there it
+is not known what fewer tokens cost. Settings share corpora, test sentences and seeds; "by corpus"
+has one figure a corpus. Arms with one setting are not shown. Of arms that choose by relevance, for
+which pairs of the validation set are the model, the score is BLEU on test alone."""
 
 
 @dataclass(frozen=True)

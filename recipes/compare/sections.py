@@ -6,6 +6,7 @@ and architecture with the same full number of updates, so that budgets mean the 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Sequence
 
@@ -13,6 +14,7 @@ from preprocess.text import UserError
 from recipes.compare.records import ALIKE, Record
 
 BASELINE, CONTROL, FOLLOWER, FULL = "uniform", "random", "follow-", 1.0
+NEAR = 0.01  # so far apart may the tokens of a cell and of its control at another budget be
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,11 @@ class Cell:
     def seeds(self) -> list[int]:
         return [record.seed for record in self.records]
 
+    @property
+    def tokens(self) -> float:
+        """Target tokens trained on, the mean over seeds."""
+        return sum(record.train["tokens"] for record in self.records) / len(self.records)
+
 
 @dataclass(frozen=True)
 class Section:
@@ -53,8 +60,11 @@ class Section:
         return f"{self.corpus}, {self.architecture}, {self.updates:,} updates{device}"
 
     def cell(self, arm: str, budget: float) -> Cell | None:
-        found = [c for c in self.cells if c.arm == arm and abs(c.budget - budget) < 1e-6]
+        found = [c for c in self._of(arm) if abs(c.budget - budget) < 1e-6]
         return found[0] if found else None
+
+    def _of(self, arm: str) -> list[Cell]:
+        return [c for c in self.cells if c.arm == arm]
 
     @property
     def baseline(self) -> Cell | None:
@@ -62,14 +72,20 @@ class Section:
         return self.cell(BASELINE, FULL)
 
     def control(self, cell: Cell) -> Cell | None:
-        """Random choice at the cell's budget: at the cell's own keep rates if there is such a run.
+        """Random choice with as many tokens: at the cell's own keep rates if there is such a run.
 
-        None for a cell that is a control itself.
+        Else the nearest in tokens of the run at the cell's budget and those within NEAR of its
+        tokens: an arm that prefers short pairs fills its batches better than random. None for a
+        cell that is a control itself.
         """
         if cell.is_control:
             return None
         following = self.cell(FOLLOWER + cell.arm, cell.budget)
-        return following or self.cell(CONTROL, cell.budget)
+        if following:
+            return following
+        apart = {c.budget: abs(math.log(c.tokens / cell.tokens)) for c in self._of(CONTROL)}
+        near = [b for b, far in apart.items() if far <= NEAR or abs(b - cell.budget) < 1e-6]
+        return self.cell(CONTROL, min(near, key=apart.__getitem__)) if near else None
 
     @property
     def records(self) -> list[Record]:

@@ -83,7 +83,9 @@ def costs(section: Section) -> str:
 
 
 def quality(section: Section) -> str:
-    """BLEU with its interval over seeds and paired differences; other figures as means."""
+    """BLEU with its interval over seeds and paired differences; other figures as means.
+
+    "to random" is the difference to the cell's control."""
     base = section.baseline
     known = {answer.cell.name: answer for answer in answers(section)}
     rows = []
@@ -102,7 +104,7 @@ def quality(section: Section) -> str:
             row += [number(value.mean if value else None, digits)]
         rows.append(row)
     headers = ["arm", "budget", "seeds", "BLEU [95%]", "to uniform 1.00", "non-inf."]
-    headers += ["to random, same budget", "to uniform, same budget"]
+    headers += ["to random", "to uniform, same budget"]
     headers += ["valid BLEU", "chrF2", "valid loss", "slice loss"]
     return table(rows, headers)
 

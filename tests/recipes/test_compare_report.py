@@ -106,7 +106,7 @@ def test_report_of_a_matrix(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert quality["uniform 1.00"][2:5] == ["-", "-", "-"]
     assert quality["paper 0.70"][3] == "yes"
     assert quality["paper 0.50"][4] == "-"  # no random of this budget
-    assert "- no run of random at the same budget: paper 0.50" in text
+    assert "- no run of random at the same budget or tokens: paper 0.50" in text
     reach = rows(text, "To the baseline's final BLEU")
     assert reach["uniform 1.00"][2:] == ["1.00", "1.00", "2 of 2"]
     bootstrap = rows(text, "Paired bootstrap")

@@ -107,6 +107,27 @@ def test_sections_and_cells() -> None:
     assert found[2].baseline is None
 
 
+@pytest.mark.parametrize(
+    "share, budget",
+    [(1.0, 0.7), (1.005, 0.7), (0.957, 0.67), (0.965, 0.67), (1.043, 0.67), (1.065, 0.75)],
+)
+def test_random_with_as_many_tokens_is_the_control(share: float, budget: float) -> None:
+    """Random at 0.70 of the updates has 70,000 tokens; the arm, of 0.67, this share of that."""
+
+    def run(arm: str, budget: float, tokens: float) -> dict[str, Any]:
+        made = record(arm, budget=budget)
+        return {**made, "train": {**made["train"], "tokens": tokens}}
+
+    controls = [run("random", 0.67, 67e3), run("random", 0.7, 70e3), run("random", 0.75, 75e3)]
+    made = run("paper", 0.67, 70e3 * share)
+    (section,) = grouped(record(), *controls, made)
+    (cell,) = [c for c in section.cells if c.arm == "paper"]
+    control = section.control(cell)
+    assert control is not None and control.name == f"random {budget:.2f}"
+    said = "random to paper 0.67 is random {:.2f}: it has as many tokens"
+    assert (said.format(budget) in notes(section)) == (budget != 0.67)
+
+
 def test_the_same_run_twice() -> None:
     with pytest.raises(SystemExit, match=r"two records of multi30k.*commit aaaaaaa.*commit bbb"):
         grouped(record(), record(commit="bbb"))
@@ -161,7 +182,7 @@ def test_notes_say_what_is_missing_or_mixed() -> None:
         "time ratios of paper 0.70 are over 1 of its 2 runs",
         "not at equal tokens: paper 0.70 trained on -12.5% of random 0.70's",
         "paper 0.70: its seeds share 3 of 4 marks; curves are over these",
-        "no run of random at the same budget: spl 0.50",
+        "no run of random at the same budget or tokens: spl 0.50",
     ):
         assert expected in found
     assert notes(grouped(record("paper"))[0])[0].startswith("no run of uniform 1.00")
