@@ -85,7 +85,8 @@ class Everything(dict):
 def logged_metrics():
     """Names of all metrics that an update can log, from the code that logs them."""
     with fairseq_metrics.aggregate(new_root=True) as logged:
-        names = {name for kind in STRATEGIES.values() for name in kind.metric_names}
+        config = AutoAssistConfig(competence=True)
+        names = {name for kind in STRATEGIES.values() for name in kind.metric_names(config)}
         metrics.log([Everything()], 1, sorted(names))
     return set(logged.get_smoothed_values())
 

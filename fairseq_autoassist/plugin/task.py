@@ -210,7 +210,7 @@ class TranslationAutoAssistTask(TranslationTask):
             before = self._shards.trained_elsewhere
             self._trace.write(update_num + 1, before + batch.number, batch.ids)
         waited = 0.0 if self._iterator is None else self._iterator.waited
-        names = self.strategy.metric_names
+        names = self.strategy.metric_names(self.autoassist)
         sums = metrics.step_sums(batch, waited, self._shards.elsewhere, names)
         # the criterion's own sums win over the zeros that stand for them
         return loss, sample_size, {**sums, **log}
@@ -234,7 +234,8 @@ class TranslationAutoAssistTask(TranslationTask):
         """fairseq's metrics, and ours."""
         super().reduce_metrics(logging_outputs, criterion)
         world_size = distributed_utils.get_data_parallel_world_size()
-        metrics.log(logging_outputs, world_size, self.strategy.metric_names)
+        names = self.strategy.metric_names(self.autoassist)
+        metrics.log(logging_outputs, world_size, names)
 
     # -- inside -----------------------------------------------------------------------------------
 

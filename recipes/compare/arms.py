@@ -15,6 +15,8 @@ class Arm:
     Attributes:
         flags: of the plugin
         warmup: share of the run's updates without shrinking; 0 leaves the flag out
+        easy_first: share of the run's updates until all pairs are easy enough, T of the curriculum;
+            0 leaves the flag out: half of the run
         follows: an arm whose share of pairs kept this one follows, in the run that differs in
             nothing else; the runner trains that one first
         reference: architecture of a model, plainly trained on the corpus, whose losses this one is
@@ -24,6 +26,7 @@ class Arm:
 
     flags: tuple[str, ...] = ()
     warmup: float = 0.0
+    easy_first: float = 0.0
     follows: str = ""
     reference: str = ""
     relevance: bool = False
@@ -33,6 +36,8 @@ class Arm:
         words = list(self.flags)
         if self.warmup:
             words += ["--autoassist-warmup-updates", str(round(self.warmup * updates))]
+        if self.easy_first:
+            words += ["--autoassist-competence-updates", str(round(self.easy_first * updates))]
         return words
 
 
@@ -67,7 +72,13 @@ def _relevance(power: str, ramp: str, floor: str) -> tuple[str, ...]:
 
 
 _SAME = _relevance("1", "0", "0.05")  # the plugin's defaults
-_COMPETENCE = ("--autoassist-competence-by", "rarity", "--autoassist-competence-start", "0.01")
+_FIRST = (
+    "--autoassist-competence",
+    "--autoassist-competence-by",
+    "rarity",
+    "--autoassist-competence-start",
+    "0.01",
+)
 _GRADUAL = _relevance("3", "1", "0.02")
 
 ARMS = {
@@ -88,10 +99,10 @@ ARMS = {
     "easy-loss": Arm((*_EASY, "--autoassist-anneal", "0.2", *_MORE)),
     "progress": Arm((*_above("0.3"), "--autoassist-utility", "progress")),
     "excess": Arm((*_above("0.3"), "--autoassist-utility", "excess"), reference="smaller"),
-    "easy-competence": Arm((*_EASY, "--autoassist-competence", *_COMPETENCE)),
+    "easy-competence": Arm((*_EASY, *_FIRST)),
+    "easy-competence-short": Arm((*_EASY, *_FIRST), easy_first=0.1),
     "easy-competence-relevant": Arm(
-        (*_EASY, "--autoassist-competence", *_COMPETENCE, "--autoassist-relevance", *_GRADUAL),
-        relevance=True,
+        (*_EASY, *_FIRST, "--autoassist-relevance", *_GRADUAL), relevance=True
     ),
     "relevant": Arm(_strategy("relevance", *_SAME), relevance=True),
     "relevant-late": Arm(_strategy("relevance", *_GRADUAL), relevance=True),

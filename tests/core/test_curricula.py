@@ -111,6 +111,7 @@ def test_while_hard_pairs_wait_the_assistant_only_learns():
         strategy.at(Moment(25, 1.0, 0.1))
         teach(strategy)
     assert plain.gamma > 0.5 and both.gamma == 0.0 == both.uniform_share
+    assert both.metrics() == {**plain.metrics(), **alone.metrics(), "gamma": 0.0}
     np.testing.assert_array_equal(both.keep_probability(IDS), alone.keep_probability(IDS))
     for strategy in (both, plain):
         strategy.at(Moment(100, 4.0, 0.4))

@@ -142,7 +142,7 @@ def test_metrics_are_those_promised_and_finite(case):
         at(strategy, share)
         strategy.keep_probability(IDS)
         metrics = strategy.metrics()
-        assert set(metrics) == set(strategy.metric_names)
+        assert set(metrics) == set(strategy.metric_names(strategy.config))
         assert all(isinstance(value, float) for value in metrics.values()), metrics
         assert np.isfinite(list(metrics.values())).all()
         teach(strategy, 10, seed=int(100 * share))

@@ -7,6 +7,7 @@ import signal
 import numpy as np
 import pytest
 
+from fairseq_autoassist.config import AutoAssistConfig
 from fairseq_autoassist.core import trace
 from fairseq_autoassist.core.features import RELEVANCE_NAME, feature_folder
 from fairseq_autoassist.core.strategies import STRATEGIES
@@ -56,7 +57,7 @@ def test_a_run(tmp_path, name):
     assert len(result.batches) == 90 and not find(result, "| ERROR |")
     assert np.isfinite(result.losses()).all()
     assert (float(last["aa_saved"]) > 0.05) == (name != "uniform")
-    for metric in STRATEGIES[name].metric_names:
+    for metric in STRATEGIES[name].metric_names(AutoAssistConfig()):
         assert np.isfinite(float(last["aa_" + metric]))
     # none of pairs that are chosen for being easy is a sample of the data
     assert ("aa_loss" in result.updates[20]) == (name not in ("competence", "spl"))
@@ -70,6 +71,18 @@ def test_competence_starts_with_short_sentences(tmp_path):
     early, late = (np.concatenate(result.ids()[a:b]) for a, b in ((0, 5), (40, 60)))
     assert lengths[early].max() <= np.quantile(lengths, 0.45)
     assert lengths[late].mean() == pytest.approx(lengths.mean(), rel=0.1)
+
+
+def test_autoassist_begins_with_the_easy_pairs(tmp_path):
+    easy = ["--autoassist-competence", "--autoassist-competence-updates", 60]
+    result = train(data_bin(), tmp_path, *strategy("autoassist", *easy), *QUIET, "--max-update", 90)
+    updates = result.ok().updates
+    competence = np.array([float(update["aa_competence"]) for update in updates])
+    gamma = np.array([float(update["aa_gamma"]) for update in updates])
+    assert (np.diff(competence) >= 0).all() and competence[0] < 0.5 and competence[-1] == 1.0
+    assert (gamma[competence < 1] == 0).all() and (gamma[-10:] > 0.3).all()
+    assert float(updates[-1]["aa_acc"]) > 0.5  # it had learned while pairs waited
+    assert "aa_loss" not in updates[20] and "aa_loss" in updates[-1]
 
 
 def test_a_new_stream_does_not_begin_the_curriculum_again(tmp_path):

@@ -27,6 +27,7 @@ RULES = {
     "easy-loss": BAND,
     "paper": {},
     "easy-competence": BAND,
+    "easy-competence-short": BAND,
     "easy-competence-relevant": BAND,
     "easy-relevant": BAND,
     "easy-relevant-late": BAND,
@@ -56,6 +57,11 @@ def test_an_arm_says_its_rule_itself(name: str) -> None:
     settings = settings_of(name)
     assert {key: settings[key] for key in PAPERS_RULE} == {**PAPERS_RULE, **RULES[name]}
     AutoAssistConfig(**settings)  # type: ignore[arg-type]
+
+
+def test_shares_of_a_run_go_with_its_length() -> None:
+    assert settings_of("easy-competence-short")["competence_updates"] == 100
+    assert settings_of("middle")["warmup_updates"] == 100
 
 
 def test_the_best_arm_is_the_default() -> None:

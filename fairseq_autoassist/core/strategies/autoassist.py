@@ -49,7 +49,6 @@ class AutoAssist(Strategy):
         *("extra_features", "lower", "upper", "band", "guard_pairs", "utility", "relevance"),
         *("competence", *CURRICULUM_SETTINGS, *RELEVANCE_SETTINGS),
     )
-    metric_names = ("T", "gamma", "acc", "majority", "ess")
 
     def __init__(self, config: AutoAssistConfig, corpus: Corpus) -> None:
         super().__init__(config, corpus)
@@ -97,6 +96,12 @@ class AutoAssist(Strategy):
         if config.competence and grows_over(config):
             return grows_over(config)
         return ramps_over(config) if config.relevance else ""
+
+    @classmethod
+    def metric_names(cls, config: AutoAssistConfig) -> tuple[str, ...]:
+        """Those of the Assistant, and the competence where there is a curriculum."""
+        names = ("T", "gamma", "acc", "majority", "ess")
+        return (*names, "competence") if config.competence else names
 
     @property
     def competence(self) -> float:
@@ -212,17 +217,18 @@ class AutoAssist(Strategy):
         return labels(utilities, threshold, band_at(self.moment.share, config.band, end))
 
     def metrics(self) -> dict[str, float]:
-        """T (nats/token), gamma, accuracy, majority-class rate, and effective share of the pairs
-        kept (the last four in [0, 1])."""
+        """T (nats/token), gamma, accuracy, majority-class rate, effective share of the pairs kept,
+        and competence where there is a curriculum (all but T in [0, 1])."""
         weight = self.average_weight or 1.0
         positive = self.positive_sum / weight
-        return {
+        found = {
             "T": self.threshold or 0.0,
             "gamma": self.gamma,
             "acc": self.accuracy_sum / weight,
             "majority": max(positive, 1.0 - positive) if self.average_weight else 0.0,
             "ess": self.effective,
         }
+        return found if self.curriculum is None else {**found, "competence": self.competence}
 
     def state_dict(self) -> dict[str, Any]:
         """phi, T_k, gamma_k, the guard's evidence and counters, and losses where they count."""

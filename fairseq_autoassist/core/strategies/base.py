@@ -73,8 +73,6 @@ class Strategy:
     needs_losses = False
     #: fields of the config that it alone reads
     settings: tuple[str, ...] = ()
-    #: what `metrics` gives; logged as ``aa_<name>``
-    metric_names: tuple[str, ...] = ()
 
     def __init__(self, config: AutoAssistConfig, corpus: Corpus) -> None:
         # a strategy keeps of the corpus what it needs: all of it is four bytes a pair
@@ -99,6 +97,11 @@ class Strategy:
     def needs_end(cls, config: AutoAssistConfig) -> str:
         """The setting that makes it need to know how long the run is; empty: it need not."""
         return ""
+
+    @classmethod
+    def metric_names(cls, config: AutoAssistConfig) -> tuple[str, ...]:
+        """What `metrics` gives; logged as ``aa_<name>``."""
+        return ()
 
     @classmethod
     def check(cls, config: AutoAssistConfig) -> None:

@@ -13,7 +13,6 @@ class Competence(Strategy):
     """Every pair that the curriculum allows, and no other."""
 
     settings = SETTINGS
-    metric_names = ("competence",)
 
     def __init__(self, config: AutoAssistConfig, corpus: Corpus) -> None:
         super().__init__(config, corpus)
@@ -28,6 +27,11 @@ class Competence(Strategy):
     def needs_end(cls, config: AutoAssistConfig) -> str:
         """The default T is a share of the run."""
         return grows_over(config)
+
+    @classmethod
+    def metric_names(cls, config: AutoAssistConfig) -> tuple[str, ...]:
+        """The competence."""
+        return ("competence",)
 
     @property
     def competence(self) -> float:

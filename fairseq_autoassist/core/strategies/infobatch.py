@@ -23,7 +23,6 @@ class InfoBatch(Remembering):
     """Drops a share of the pairs below the mean of the remembered losses, and rescales the rest."""
 
     settings = ("infobatch_ratio", "infobatch_anneal")
-    metric_names = ("mean_loss", "below_mean")
 
     def __init__(self, config: AutoAssistConfig, corpus: Corpus) -> None:
         super().__init__(config, corpus)
@@ -41,6 +40,11 @@ class InfoBatch(Remembering):
         """Everything is kept towards the end of the run."""
         anneal = config.infobatch_anneal
         return f"{flag('infobatch-anneal')} {anneal}" if anneal else ""
+
+    @classmethod
+    def metric_names(cls, config: AutoAssistConfig) -> tuple[str, ...]:
+        """What is pruned by."""
+        return ("mean_loss", "below_mean")
 
     @property
     def mean(self) -> float:

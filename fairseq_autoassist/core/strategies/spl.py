@@ -23,11 +23,15 @@ class SelfPaced(Remembering):
     """Keeps the pairs whose last known loss is among the lowest; of unknown ones a share."""
 
     settings = ("spl_start", "spl_passes")
-    metric_names = ("pace",)
 
     def __init__(self, config: AutoAssistConfig, corpus: Corpus) -> None:
         super().__init__(config, corpus)
         self._threshold, self._age, self._taken = float("nan"), 0, 0.0
+
+    @classmethod
+    def metric_names(cls, config: AutoAssistConfig) -> tuple[str, ...]:
+        """The pace."""
+        return ("pace",)
 
     @property
     def pace(self) -> float:
