@@ -5,7 +5,7 @@ Neither torch nor fairseq is a plain requirement:
   (Python >= 3.11), and many people run a source checkout; requiring one would install a second copy
   over theirs;
 - torch is chosen for a machine (CUDA, ROCm, CPU), and pip would replace that choice.
-Whoever has no fairseq yet asks for the extra: pip install torch numpy cython, then
+Whoever has no fairseq yet asks for the extra: pip install torch numpy cython setuptools wheel, then
 `pip install --no-build-isolation '.[fairseq]'`, so that fairseq is built against the torch in use.
 """
 

@@ -11,8 +11,13 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from .errors import AutoAssistError
+from .errors import AutoAssistError, FeatureError
+
+if TYPE_CHECKING:
+    from .core.features import Features
 
 NAME = "autoassist-relevance"
 
@@ -32,21 +37,18 @@ def main(argv: list[str] | None = None) -> int:
 def _write(options: argparse.Namespace) -> str:
     """Fit, then write every file; returns what there is to say."""
     # late, so that --help and wrong options answer at once
-    from .core.features import RELEVANCE_NAME, Features, feature_folder
+    from .core.features import RELEVANCE_NAME
     from .tfidf.corpus import infer_languages, open_shard, split_shards
     from .tfidf.ratio import fit, relevances, validation_rows
     from .tfidf.staging import write_beside
 
-    data_bins, subset = split_shards(options.data_bin), options.train_subset
+    data_bins = split_shards(options.data_bin)
     given = options.source_lang, options.target_lang
-    languages = infer_languages(data_bins[0], subset, *given)
-    features = []
-    for data_bin in data_bins:
-        folder = feature_folder(data_bin, subset, *languages, options.dest)
-        one = Features.open(folder)
-        one.check(open_shard(data_bin, data_bins[0], subset, *languages).fingerprint())
-        features.append(one)
-    valid = open_shard(data_bins[0], data_bins[0], options.valid_subset, *languages)
+    languages = infer_languages(data_bins[0], options.train_subset, *given)
+    features = _features(options, data_bins, languages)
+    valid = open_shard(
+        data_bins[0], data_bins[0], options.valid_subset, *languages, trained_on=False
+    )
     fitted = fit(validation_rows(valid, features), features)
     found = relevances(fitted, features, options.share)
     paths = [one.folder / RELEVANCE_NAME for one in features]
@@ -59,6 +61,25 @@ def _write(options: argparse.Namespace) -> str:
         f"{_verdict(fitted.auc, fitted.log_loss)}; mean relevance {mean:.3f}; in "
         f"{', '.join(map(str, paths))}"
     )
+
+
+def _features(
+    options: argparse.Namespace, data_bins: list[Path], languages: tuple[str, str]
+) -> list[Features]:
+    """Those of all data-bins, after a check that they fit them and one another."""
+    from .core.features import Features, feature_folder
+    from .core.manifest import build_command
+    from .tfidf.corpus import open_shard
+
+    subset, dest = options.train_subset, options.dest
+    if dest and len(data_bins) > 1:
+        raise FeatureError("--dest takes one DATA_BIN, found several: leave --dest out")
+    folders = [feature_folder(data_bin, subset, *languages, dest) for data_bin in data_bins]
+    command = build_command(options.data_bin, subset, languages, dest)
+    features = Features.open_all(folders, command)
+    for data_bin, one in zip(data_bins, features):
+        one.check(open_shard(data_bin, data_bins[0], subset, *languages).fingerprint())
+    return features
 
 
 def _verdict(auc: float, loss: float) -> str:

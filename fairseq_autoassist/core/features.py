@@ -12,7 +12,7 @@ offset needs int64: a large corpus would leave the page cache and double in size
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Iterator, Protocol
+from typing import Iterator, Protocol, Sequence
 
 import numpy as np
 import scipy.sparse as sp
@@ -102,6 +102,22 @@ class Features:
         blocks = [map_block(folder, manifest, b, command) for b in range(len(manifest.blocks))]
         return cls(folder, manifest, blocks, command)
 
+    @classmethod
+    def open_all(cls, folders: Sequence[Path], command: str) -> list[Features]:
+        """Open features of data-bins that go together; ``command`` builds them.
+
+        Raises:
+            FeatureError: as `open`, or they have different document frequencies.
+        """
+        opened = [cls.open(folder, command) for folder in folders]
+        if len({features.manifest.provenance.get("idf") for features in opened}) > 1:
+            raise FeatureError(
+                "these data-bins have features of different document frequencies, expected the "
+                f"same, since one Assistant goes through all; build them together with: {command} "
+                "--force"
+            )
+        return opened
+
     def __reduce__(self) -> tuple[object, ...]:
         return Features.open, (self.folder, self._command)
 
@@ -141,7 +157,10 @@ class Features:
         Raises:
             FeatureError: the file is missing or truncated.
         """
-        command = side_command("autoassist-reference", self.folder, "--path", "CHECKPOINT")
+        # it takes one data-bin of several: where these features lie inside it, the path tells
+        build = mending_command(self.folder)
+        build = self._command if build.split()[1] == "DATA_BIN" else build
+        command = side_command("autoassist-reference", build, "--path", "CHECKPOINT")
         return self._beside(REFERENCE_NAME, "losses of a reference model", command)
 
     @property
@@ -153,7 +172,7 @@ class Features:
         Raises:
             FeatureError: the file is missing or truncated.
         """
-        command = side_command("autoassist-relevance", self.folder)
+        command = side_command("autoassist-relevance", self._command)
         return self._beside(RELEVANCE_NAME, "relevance of the pairs", command)
 
     def _beside(self, name: str, what: str, command: str) -> np.ndarray:

@@ -211,10 +211,10 @@ def mending_command(folder: PathLike) -> str:
     return build_command(data_bin, subset, (source, target), dest)
 
 
-def side_command(program: str, folder: PathLike, *words: str) -> str:
-    """The command that completes ``folder`` (a program and its words), as far as its path tells."""
-    data_bin, dest = _place(Path(folder))
-    return shlex.join([program, data_bin, *words, *(["--dest", str(dest)] if dest else [])])
+def side_command(program: str, build: str, *words: str) -> str:
+    """The command that writes something beside the features that ``build`` makes: a program, the
+    same data-bins, languages, subset and place, and further words."""
+    return shlex.join([program, *shlex.split(build)[1:], *words])
 
 
 def _place(folder: Path) -> tuple[str, Path | None]:

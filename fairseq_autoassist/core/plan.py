@@ -12,6 +12,21 @@ from ..config import AutoAssistConfig
 from .batching import BatchLimits, compact, pair_tokens, parts
 
 
+class Moment(NamedTuple):
+    """How far a run is when pairs are decided on.
+
+    Attributes:
+        update: the update that is being planned, over the run (a fraction within --update-freq);
+            infinite until the trainer's count is known
+        passes: passes over the data so far (a fraction)
+        share: of the run that is over, in [0, 1]; 0 where the run has no end
+    """
+
+    update: float
+    passes: float
+    share: float
+
+
 class News(NamedTuple):
     """Something to tell the user; ``bad`` if the Assistant failed in it."""
 

@@ -11,12 +11,14 @@ set, has relevance 1.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from ..config import AutoAssistConfig, flag
 from ..errors import FeatureError
+from .plan import Moment
 
 SETTINGS = ("relevance_power", "relevance_ramp", "relevance_floor")
 
@@ -49,20 +51,24 @@ class Relevance:
         self._power, self._ramp = config.relevance_power, config.relevance_ramp
         self._floor = config.relevance_floor
 
-    def exponent(self, share: float) -> float:
-        """a, in [0, power], when ``share`` of the run is over."""
-        return self._power * (1.0 if share >= self._ramp else share / self._ramp)
+    def exponent(self, moment: Moment) -> float:
+        """a, in [0, power], at a moment of the run."""
+        if self._ramp == 0.0:
+            return self._power
+        if math.isinf(moment.update):  # the trainer's count is not known yet: nothing is skipped
+            return 0.0
+        return self._power * min(1.0, moment.share / self._ramp)
 
-    def least(self, share: float) -> float:
+    def least(self, moment: Moment) -> float:
         """No pair's factor is below this."""
-        return 1.0 if self.exponent(share) == 0.0 else self._floor
+        return 1.0 if self.exponent(moment) == 0.0 else self._floor
 
-    def factor(self, ids: np.ndarray, share: float) -> np.ndarray:
+    def factor(self, ids: np.ndarray, moment: Moment) -> np.ndarray:
         """The factor on P(keep), float32 in [floor, 1], shape of ``ids``.
 
         Args:
             ids: of pairs, int64 (n,)
-            share: of the run that is over, in [0, 1]
+            moment: of the run
         """
-        part = self._relevance[ids] ** np.float32(self.exponent(share))
+        part = self._relevance[ids] ** np.float32(self.exponent(moment))
         return np.maximum(part, np.float32(self._floor), out=part)

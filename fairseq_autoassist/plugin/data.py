@@ -136,9 +136,10 @@ def open_features(cfg: Any, epoch: int, beside: tuple[str, ...] = ()) -> OpenedF
         dest = folders[0].parent if folders[0].name == name else folders[0]
     files = open_shard(Path(data_bins[shard]), Path(data_bins[0]), cfg.train_subset, *languages)
     try:
-        opened = _open_all(folders, build_command(cfg.data, cfg.train_subset, languages, dest))
+        command = build_command(cfg.data, cfg.train_subset, languages, dest)
+        opened = Features.open_all(folders, command)
         opened[shard].check(files.fingerprint())
-        for features, name in itertools.product(opened, beside):
+        for features, name in itertools.product(opened, ("rarity", *beside)):
             getattr(features, name)  # now, not in the worker in the middle of the run
     except FeatureError as error:
         if len(named) > 1:  # the command builds several inside their data-bins
@@ -155,16 +156,3 @@ def _named_folder(root: Path, name: str) -> Path:
     inside = root / name
     itself = root.name == name or (root / MANIFEST_NAME).is_file()
     return root if itself and not inside.is_dir() else inside
-
-
-def _open_all(folders: list[Path], command: str) -> list[Features]:
-    """Features of data-bins that go together; ``command`` builds them."""
-    opened = [Features.open(folder, command) for folder in folders]
-    for features in opened:
-        _ = features.rarity  # mapped later, in the worker, where damage would end the shrinking
-    if len({features.manifest.provenance.get("idf") for features in opened}) > 1:
-        raise FeatureError(
-            "these data-bins have features of different document frequencies, expected the same, "
-            f"since one Assistant goes through all; build them together with: {command} --force"
-        )
-    return opened

@@ -35,7 +35,8 @@ def step_sums(
         sums["pass"] = batch.passes
         for name in _TOTALS:
             sums[name] = float(getattr(batch.totals, name) + getattr(elsewhere, name))
-        sums.update({name: float(batch.metrics[name]) for name in names})
+        # planned before a checkpoint, under other flags: it may lack a number
+        sums.update({name: float(batch.metrics.get(name, 0.0)) for name in names})
     return {"aa_" + name: value for name, value in sums.items()}
 
 

@@ -8,8 +8,9 @@ import pytest
 
 from fairseq_autoassist.config import AutoAssistConfig
 from fairseq_autoassist.core.planner import Planner
-from fairseq_autoassist.core.strategies import Moment, Report, build_strategy
+from fairseq_autoassist.core.strategies import Moment, Report, build_strategy, without_effect
 from fairseq_autoassist.core.strategies.autoassist import AutoAssist
+from fairseq_autoassist.errors import ConfigError
 from tests.support.planning import make_sizes, make_spec
 from tests.support.strategies import PAIRS, RareFeatures, corpus_of, losses_of, teach, train
 
@@ -159,6 +160,22 @@ def test_a_share_of_the_run_needs_its_end(updates, needed):
     config = AutoAssistConfig(competence=True, competence_updates=updates)
     assert AutoAssist.needs_end(config) == needed
     assert AutoAssist.needs_end(AutoAssistConfig()) == ""
+
+
+def test_a_threshold_from_uniform_pairs_needs_some():
+    config = AutoAssistConfig(competence=True, threshold_from="uniform")
+    with pytest.raises(ConfigError, match="uniform needs pairs that are kept uniformly"):
+        AutoAssist.check(config)
+    AutoAssist.check(AutoAssistConfig(threshold_from="uniform"))
+    AutoAssist.check(AutoAssistConfig(competence=True))
+
+
+def test_a_curriculum_without_its_switch_is_named():
+    settings = {"competence_by": "length", "competence_updates": 9}
+    named = ["--autoassist-competence-by length", "--autoassist-competence-updates 9"]
+    named = [f"{words} without --autoassist-competence" for words in named]
+    assert without_effect(AutoAssistConfig(**settings)) == named
+    assert without_effect(AutoAssistConfig(competence=True, **settings)) == []
 
 
 # -- self-paced learning --------------------------------------------------------------------------

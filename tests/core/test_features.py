@@ -289,10 +289,9 @@ def test_mending_command_names_what_is_not_default() -> None:
     assert mending_command(dashes) == "autoassist-tfidf bin"
 
 
-def test_the_command_for_a_reference_names_the_place_too() -> None:
-    assert side_command(
-        "autoassist-reference", Path("my bin/autoassist/train.en-de"), "--path", "CHECKPOINT"
-    ) == ("autoassist-reference 'my bin' --path CHECKPOINT")
-    assert side_command(
-        "autoassist-reference", Path("/features/train.en-de"), "--path", "CHECKPOINT"
-    ) == ("autoassist-reference DATA_BIN --path CHECKPOINT --dest /features")
+def test_what_lies_beside_the_features_is_made_with_the_same_words() -> None:
+    build = build_command("my bin", "mono", ("en", "de"), "/features")
+    assert side_command("autoassist-reference", build, "--path", "CHECKPOINT") == (
+        "autoassist-reference 'my bin' --source-lang en --target-lang de --train-subset mono "
+        "--dest /features --path CHECKPOINT"
+    )

@@ -117,8 +117,10 @@ def test_by_excess_what_the_reference_cannot_explain_either_is_left_out() -> Non
 def test_a_missing_or_cut_reference_names_the_command(tmp_path) -> None:
     data = copy_data_bin(tmp_path / "data")
     folder = feature_folder(data, "train", "en", "de")
-    with pytest.raises(FeatureError, match=f"make them with: autoassist-reference {data} --path"):
-        _ = Features.open(folder).reference
+    command = f"autoassist-reference {data} --source-lang en --target-lang de --path CHECKPOINT$"
+    for build in ("", f"autoassist-tfidf other:{data}"):  # it takes one of several
+        with pytest.raises(FeatureError, match=f"make them with: {command}"):
+            _ = Features.open(folder, build or None).reference
     (folder / REFERENCE_NAME).write_bytes(bytes(4 * 399))
     with pytest.raises(FeatureError, match="is truncated: found 1596 bytes, expected 1600"):
         _ = Features.open(folder).reference

@@ -85,6 +85,16 @@ def test_autoassist_begins_with_the_easy_pairs(tmp_path):
     assert "aa_loss" not in updates[20] and "aa_loss" in updates[-1]
 
 
+def test_a_curriculum_is_switched_on_in_the_middle_of_a_run(tmp_path):
+    """What was planned before the checkpoint knows of no competence."""
+    save = ["--disable-validation", "--max-update"]
+    train(data_bin(), tmp_path, *strategy("autoassist"), *save, 20).ok()
+    easy = ["--autoassist-competence", "--autoassist-competence-updates", 60]
+    updates = train(data_bin(), tmp_path, *strategy("autoassist", *easy), *save, 70).ok().updates
+    assert len(updates) == 50
+    assert float(updates[0]["aa_competence"]) == 0.0 and float(updates[-1]["aa_competence"]) == 1.0
+
+
 def test_a_new_stream_does_not_begin_the_curriculum_again(tmp_path):
     """After --reset-dataloader the trainer's updates count, and are not known at once."""
     words = strategy("competence", "--autoassist-competence-by", "length", "--disable-validation")

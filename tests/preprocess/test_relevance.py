@@ -95,7 +95,7 @@ def test_pairs_that_cannot_be_told_apart_are_about_alike(mixed, tmp_path, capsys
     assert opened(folder).relevance.min() > 0.3
 
 
-def test_shards_are_judged_by_one_regression(mixed, tmp_path) -> None:
+def test_shards_are_judged_by_one_regression(mixed, tmp_path, capsys) -> None:
     folders = [tmp_path / name for name in "ab"]
     for number, folder in enumerate(folders):
         write_mixture(folder, "train", np.full(800, number), 7 + number)
@@ -108,6 +108,27 @@ def test_shards_are_judged_by_one_regression(mixed, tmp_path) -> None:
     assert (np.concatenate([other, mine]) == 1.0).sum() == 32 and (mine == 1.0).sum() >= 31
     # one alone does not have the document frequencies that its features were made with
     assert main([str(folders[0])]) == 2
+    assert main([both, "--dest", str(tmp_path)]) == 2  # they cannot all lie there
+    shutil.rmtree(folders[1] / "autoassist")
+    capsys.readouterr()
+    assert main([both]) == 2
+    assert f"build them with: autoassist-tfidf {both} --source-lang" in capsys.readouterr().err
+    assert build_features([str(folders[1])]) == 0  # alone
+    capsys.readouterr()
+    assert main([both]) == 2
+    assert "have features of different document frequencies" in capsys.readouterr().err
+
+
+def test_several_validation_sets_are_not_joined(mixed, tmp_path) -> None:
+    """fairseq would join train1 to train, but not valid1 to valid."""
+    folder = shutil.copytree(mixed[0], tmp_path / "data-bin")
+    assert main([str(folder)]) == 0
+    alone = np.array(opened(folder).relevance)
+    write_mixture(folder, "valid1", np.zeros(VALID, dtype=int), 4)
+    assert main([str(folder)]) == 0
+    np.testing.assert_array_equal(opened(folder).relevance, alone)
+    assert main([str(folder), "--valid-subset", "valid1"]) == 0
+    assert np.corrcoef(opened(folder).relevance, alone)[0, 1] < 0
 
 
 def test_where_the_features_are_elsewhere(mixed, tmp_path) -> None:

@@ -39,14 +39,18 @@ def strategy_class(name: str) -> type[Strategy]:
 
 
 def without_effect(config: AutoAssistConfig) -> list[str]:
-    """Flags, with their values, that another strategy than the one named would read."""
-    mine = strategy_class(config.strategy).settings
-    others = {name for kind in STRATEGIES.values() for name in kind.settings if name not in mine}
-    return [
-        f"{flag(field.name)} {getattr(config, field.name)}"
-        for field in dataclasses.fields(config)
-        if field.name in others and getattr(config, field.name) != field.default
-    ]
+    """Flags, with their values, that only another strategy would read, or this with a switch on."""
+    kind = strategy_class(config.strategy)
+    read = kind.reads(config)
+    others = {name for kind in STRATEGIES.values() for name in kind.settings if name not in read}
+    found = []
+    for field in dataclasses.fields(config):
+        value, name = getattr(config, field.name), field.name
+        if name in others and value != field.default:
+            # its own, but switched off: the switch is what their names begin with
+            off = f" without {flag(name.split('_')[0])}" if name in kind.settings else ""
+            found.append(f"{flag(name)} {value}{off}")
+    return found
 
 
 def build_strategy(config: AutoAssistConfig, corpus: Corpus) -> Strategy:

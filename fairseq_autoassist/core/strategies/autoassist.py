@@ -17,38 +17,29 @@ from typing import Any
 
 import numpy as np
 
-from ...config import AutoAssistConfig, flag
+from ...config import AutoAssistConfig
 from ..assistant import Assistant
-from ..curriculum import SETTINGS as CURRICULUM_SETTINGS
-from ..curriculum import Curriculum, grows_over
+from ..curriculum import Curriculum
 from ..extra import ExtraFeatures
-from ..features import REFERENCE_NAME, RELEVANCE_NAME, FeatureSource
+from ..features import FeatureSource
 from ..guard import Guard
 from ..memory import LossMemory
 from ..plan import News
-from ..relevance import SETTINGS as RELEVANCE_SETTINGS
-from ..relevance import Relevance, ramps_over
+from ..relevance import Relevance
 from ..utility import Band, band_at, ema, labels, update_threshold
-from ..worth import EXCESS, LOSS, Worth
-from .base import Corpus, Report, Strategy
+from ..worth import LOSS, Worth
+from .autoassist_settings import AutoAssistSettings
+from .base import Corpus, Report
 
 _AVERAGES = ("accuracy_sum", "positive_sum", "average_weight")
 
 
-class AutoAssist(Strategy):
+class AutoAssist(AutoAssistSettings):
     """Algorithm 1; every deviation from the paper is a setting of the config.
 
     State, in the paper's symbols: phi (`assistant`), T_k (`threshold`, nats/token), gamma_k
     (`gamma`), the last one an average that starts at 0, so that training starts without shrinking.
     """
-
-    needs_losses = True
-    settings = (
-        *("eta", "weight_decay", "intercept", "threshold_decay", "threshold_from", "gamma_decay"),
-        *("gamma_max", "floor", "warmup_updates", "anneal", "weights", "weight_clip"),
-        *("extra_features", "lower", "upper", "band", "guard_pairs", "utility", "relevance"),
-        *("competence", *CURRICULUM_SETTINGS, *RELEVANCE_SETTINGS),
-    )
 
     def __init__(self, config: AutoAssistConfig, corpus: Corpus) -> None:
         super().__init__(config, corpus)
@@ -75,33 +66,6 @@ class AutoAssist(Strategy):
         self.average_weight = 0.0  # what both would be, had every report held 1
         self.effective = 1.0  # effective share of the sample, of the last chunk weighted
         self._mean_probability = 1.0
-
-    @classmethod
-    def needs_features(cls, config: AutoAssistConfig) -> bool:
-        """Always."""
-        return True
-
-    @classmethod
-    def needs_beside(cls, config: AutoAssistConfig) -> tuple[str, ...]:
-        """Losses of a reference for a utility above them, and the relevance of each pair."""
-        reference = (REFERENCE_NAME,) if config.utility == EXCESS else ()
-        return reference + ((RELEVANCE_NAME,) if config.relevance else ())
-
-    @classmethod
-    def needs_end(cls, config: AutoAssistConfig) -> str:
-        """For what happens in a share of the run."""
-        for name in ("anneal", "band"):
-            if getattr(config, name):
-                return f"{flag(name)} {getattr(config, name)}"
-        if config.competence and grows_over(config):
-            return grows_over(config)
-        return ramps_over(config) if config.relevance else ""
-
-    @classmethod
-    def metric_names(cls, config: AutoAssistConfig) -> tuple[str, ...]:
-        """Those of the Assistant, and the competence where there is a curriculum."""
-        names = ("T", "gamma", "acc", "majority", "ess")
-        return (*names, "competence") if config.competence else names
 
     @property
     def competence(self) -> float:
@@ -139,7 +103,7 @@ class AutoAssist(Strategy):
             return 0.0
         share = max(1.0 - self.gamma, self.config.floor)
         thinned = self._thinned_by
-        return share if thinned is None else share * thinned.least(self.moment.share)
+        return share if thinned is None else share * thinned.least(self.moment)
 
     def keep_probability(self, ids: np.ndarray) -> np.ndarray:
         """(1 - gamma_k) + gamma_k * g(psi | phi), at least the floor, times the relevance where
@@ -154,7 +118,7 @@ class AutoAssist(Strategy):
             np.maximum(probability, np.float32(self.config.floor), out=probability)
         thinned = self._thinned_by
         if thinned is not None:
-            probability *= thinned.factor(ids, self.moment.share)
+            probability *= thinned.factor(ids, self.moment)
         # before pairs that wait are left out: no weight makes up for those
         self._mean_probability = float(probability.mean()) if len(ids) else 1.0
         if self.curriculum is not None:

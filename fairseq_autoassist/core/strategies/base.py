@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ...config import AutoAssistConfig
 from ..features import FeatureSource
-from ..plan import News
+from ..plan import Moment, News
 
 
 @dataclass(frozen=True)
@@ -48,20 +48,6 @@ class Corpus:
         return len(self.source_sizes)
 
 
-class Moment(NamedTuple):
-    """How far a run is when pairs are decided on.
-
-    Attributes:
-        update: the update that is being planned, over the run (a fraction within --update-freq)
-        passes: passes over the data so far (a fraction)
-        share: of the run that is over, in [0, 1]; 0 where the run has no end
-    """
-
-    update: float
-    passes: float
-    share: float
-
-
 class Strategy:
     """Base class: keeps every pair. A strategy overrides what it decides differently.
 
@@ -81,6 +67,11 @@ class Strategy:
         self.moment = Moment(0.0, 0.0, 0.0)
         self.stopped = False
         self._news: list[News] = []
+
+    @classmethod
+    def reads(cls, config: AutoAssistConfig) -> tuple[str, ...]:
+        """Those of `settings` that count under the others."""
+        return cls.settings
 
     @classmethod
     def needs_features(cls, config: AutoAssistConfig) -> bool:

@@ -42,10 +42,10 @@ class ByRelevance(Strategy):
     @property
     def uniform_share(self) -> float:
         """The floor: what is kept beside it is no sample of the data."""
-        return 1.0 if self.stopped else self._relevance.least(self.moment.share)
+        return 1.0 if self.stopped else self._relevance.least(self.moment)
 
     def keep_probability(self, ids: np.ndarray) -> np.ndarray:
         """r^a, at least the floor; float32, shape of ``ids``."""
         if self.stopped:
             return np.ones(len(ids), dtype=np.float32)
-        return self._relevance.factor(ids, self.moment.share)
+        return self._relevance.factor(ids, self.moment)
