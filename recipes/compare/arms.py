@@ -95,6 +95,7 @@ ARMS = {
     "band": Arm((*_above("0.3"), "--autoassist-band", "0.6", "--autoassist-anneal", "0.25")),
     "easy-first": Arm((*_above("0.3"), "--autoassist-band", "0.5", "--autoassist-anneal", "0.5")),
     "easy": Arm(_EASY),  # the plugin's defaults
+    "easy-unguarded": Arm((*_EASY, "--autoassist-guard-pairs", "0")),
     "easy-sharp": Arm(_band("0.3", "1.25", "0.1")),
     "easy-loss": Arm((*_EASY, "--autoassist-anneal", "0.2", *_MORE)),
     "progress": Arm((*_above("0.3"), "--autoassist-utility", "progress")),

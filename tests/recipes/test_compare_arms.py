@@ -23,6 +23,7 @@ RULES = {
     "band": {"floor": 0.3},
     "easy-first": {"floor": 0.3},
     "easy": BAND,
+    "easy-unguarded": BAND,
     "easy-sharp": {**BAND, "floor": 0.1},
     "easy-loss": BAND,
     "paper": {},
