@@ -15,7 +15,7 @@ CPU_TORCH=2.13.0
 FAIRSEQ=fairseq-fixed==0.12.3.1
 CAN_RUN="CPython 3.11, 3.12 or 3.13, 64 bit, with venv"
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 venv=${1:?usage: tools/setup_env.sh VENV_FOLDER}
 stamp=$venv/.setup-stamp
 named=$venv/.setup-named # TORCH and PYTHON as they were named, and where the checkout lay
@@ -154,7 +154,9 @@ main() {
   say "pinned dependencies"
   pip_install -c "$venv/torch-constraint.txt" -r "$root/requirements/dev.txt"
   say "$FAIRSEQ (built from source: about three minutes, silent)"
-  pip_install -c "$venv/torch-constraint.txt" --no-build-isolation "$FAIRSEQ"
+  pip_install -c "$venv/torch-constraint.txt" --no-build-isolation "$FAIRSEQ" ||
+    fail "$FAIRSEQ was not installed, pip's own words are above; building it needs a C++ compiler" \
+      "and the headers of $python (package python3-dev or the like)"
   say "fairseq_autoassist"
   pip_install --quiet --no-deps --no-build-isolation --editable "$root"
   link_package

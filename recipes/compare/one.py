@@ -17,7 +17,6 @@ import logging
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -25,6 +24,7 @@ from typing import IO
 
 from preprocess.text import UserError, read_lines, whole_files
 from recipes.common.data import ROOT
+from recipes.common.steps import run_command, stoppable
 from recipes.compare import settings
 from recipes.compare.arms import ARMS
 from recipes.compare.matrices import Run, run_of
@@ -37,16 +37,17 @@ LEASH = "AUTOASSIST_LEASH"  # set by the runner, whose death closes our standard
 def settings_key(run: Run, corpus: Path) -> str:
     """A hash of all that makes a run what it is; another one makes it again."""
     account = corpus / "pairs.json"
-    if not account.is_file() or not (corpus / "data-bin" / "autoassist").is_dir():
+    known = json.loads("\n".join(read_lines(account))) if account.is_file() else {}
+    data = known.get("sha256")  # what prepare adds last
+    if not data or not (corpus / "data-bin" / "autoassist").is_dir():
         raise UserError(
-            f"{corpus} is no prepared corpus; expected pairs.json and data-bin with features; "
-            f"run `python -m recipes.compare.prepare {run.corpus} --out {corpus.parent}`"
+            f"{corpus} is no prepared corpus; expected pairs.json with hashes and data-bin with "
+            f"features; run `python -m recipes.compare.prepare {run.corpus} --out {corpus.parent}`"
         )
     marks = settings.marks_of(run.training, run.updates)
     measured = [settings.MEASURE_VERSION, settings.BEAM, settings.LENPEN, marks]
     measured += [settings.MAX_LEN_A, settings.MAX_LEN_B]
     followed = run.followed
-    data = json.loads("\n".join(read_lines(account)))["sha256"]
     facts = [model_words(run), measured, data, settings_key(followed, corpus) if followed else ""]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
@@ -119,8 +120,14 @@ def write_reference(run: Run, folder: Path, corpus: Path, cpu: bool) -> None:
     if written.is_file() and written.stat().st_mtime >= model.stat().st_mtime:
         return
     words = ["-m", "fairseq_autoassist.reference", str(data_bin), "--path", str(model)]
-    # a process of its own: fairseq's logging is for one program
-    subprocess.run([sys.executable, *words, *(["--cpu"] if cpu else [])], check=True, cwd=ROOT)
+    run_beside([*words, *(["--cpu"] if cpu else [])], run)
+
+
+def run_beside(words: list[str], run: Run) -> None:
+    """Run a command of the plugin as a process of its own, since fairseq's logging is for one
+    program; a signal that ends this one ends it too."""
+    with stoppable(f"python -m recipes.compare.run {run.id}"):
+        run_command([sys.executable, *words], cwd=ROOT)
 
 
 def write_relevance(run: Run, corpus: Path) -> None:
@@ -132,7 +139,7 @@ def write_relevance(run: Run, corpus: Path) -> None:
     if ARMS[run.arm].relevance and not path.is_file():  # new features come without
         words = ["-m", "fairseq_autoassist.relevance", str(data_bin)]
         words += ["--source-lang", LANGS[0], "--target-lang", LANGS[1], "--share", "0.02"]
-        subprocess.run([sys.executable, *words], check=True, cwd=ROOT)
+        run_beside(words, run)
 
 
 def execute(run: Run, out: Path, corpora: Path, cpu: bool) -> None:
@@ -144,12 +151,12 @@ def execute(run: Run, out: Path, corpora: Path, cpu: bool) -> None:
     with hold(folder):
         make_room(folder, key)
         if finished(run, out, corpora):
+            shutil.rmtree(folder / "marks", ignore_errors=True)  # ended between record and this
             return
         write_reference(run, folder, corpus, cpu)
         write_relevance(run, corpus)
-        marks = saved_marks(folder / "marks")
-        if run.updates not in marks:
-            note_session(folder, cpu, begin=not marks)
+        # also where measuring alone is left: the record names the conditions of this process
+        note_session(folder, cpu, begin=not saved_marks(folder / "marks"))
         train(run, corpus / "data-bin", folder, cpu)
         gc.collect()  # the trainer holds the model and its optimizer in a cycle
         marks = saved_marks(folder / "marks")

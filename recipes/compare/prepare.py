@@ -15,7 +15,6 @@ import os
 import shlex
 import shutil
 import sys
-import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Callable
@@ -23,7 +22,7 @@ from typing import Callable
 from fairseq_autoassist.core.manifest import FORMAT_VERSION
 from fairseq_autoassist.tfidf.binarized import BinarizedSide
 from preprocess import binarize, spm
-from preprocess.text import UserError, read_lines, whole_files
+from preprocess.text import UserError, read_lines, staging, whole_files
 from recipes.common.data import ROOT, sha256_of
 from recipes.common.steps import Steps, run_command, stoppable
 from recipes.compare.corpora import CORPORA
@@ -31,7 +30,7 @@ from recipes.compare.splits import HELD_OUT, SEED, SLICE, Splits
 from recipes.multi30k.prepare import LANGS
 
 PARTS = ("train", *HELD_OUT)
-STEPS = 5
+STEPS = 4
 VERSION = 1  # of how corpora are made; a new number makes them anew
 
 
@@ -58,10 +57,16 @@ def write_text(splits: Splits, out: Path) -> None:
     print(f"{splits.read} pairs read: {kept}; dropped: {dropped}", flush=True)
 
 
+def _labels_of(out: Path) -> list[Path]:
+    """The file of labels, where a corpus made before has any."""
+    account = out / "pairs.json"
+    told = json.loads("\n".join(read_lines(account))) if account.is_file() else {}
+    return [out / "labels.txt"] if told.get("labels") else []
+
+
 def write_data_bin(out: Path) -> None:
     """Encode, binarise, and add the slice as a subset of its own, which fairseq's tool cannot."""
-    with tempfile.TemporaryDirectory(prefix=".pieces.", dir=out) as name:
-        pieces = Path(name)
+    with staging(out / ".pieces") as pieces:
         for part in PARTS:
             for lang in LANGS:
                 file = f"{part}.{lang}"
@@ -116,7 +121,7 @@ def build(out: Path, settings: dict[str, object], vocab: int, split: Callable[[]
     steps.run(
         "text",
         {"version": VERSION, "seed": SEED, "slice": SLICE, **settings},
-        [out / "text", out / "pairs.json"],
+        [out / "text", out / "pairs.json", *_labels_of(out)],
         lambda: write_text(split(), out),
     )
     training = [out / "text" / f"train.{lang}" for lang in LANGS]
@@ -133,7 +138,7 @@ def build(out: Path, settings: dict[str, object], vocab: int, split: Callable[[]
         [out / "data-bin" / "autoassist"],
         lambda: build_features(out),
     )
-    steps.run("account", {"version": VERSION}, [], lambda: write_account(out))
+    write_account(out)  # each time: it completes what the first step wrote, in a second
 
 
 def prepare(name: str, out: Path) -> None:

@@ -132,13 +132,23 @@ def training(log: Log, kept: Kept, end: dict[str, float]) -> dict[str, float]:
 
 
 def note_session(folder: Path, cpu: bool, begin: bool) -> None:
-    """Write down under what a process trains the run: one that goes on may be another machine."""
+    """Write down under what a process trains or measures the run: one that goes on may be another
+    machine."""
     import torch
 
     words = [commit(), device_name(cpu), f"{torch.get_num_threads()} threads"]
     words += [f"{os.environ.get(JOBS, '1')} jobs", *(f"{k}={v}" for k, v in tuning().items())]
+    words += [f"session {session()}"]
     with open(folder / SESSIONS, "w" if begin else "a", encoding="utf-8") as stream:
         stream.write(", ".join(words) + "\n")
+
+
+def session() -> str:
+    """The session of this machine, which ends when it is started anew; "" where it is not known."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8")[:8]
+    except OSError:
+        return ""
 
 
 def resumed(folder: Path) -> str:
@@ -197,6 +207,7 @@ def write_record(
         "jobs": int(os.environ.get(JOBS, "1")),
         "tuning": tuning(),
         "resumed": resumed(folder),
+        "session": session(),
         "train": cost,
         "signatures": signatures,
         "marks": marks,

@@ -26,6 +26,7 @@ class Condition(NamedTuple):
     jobs: int
     tuning: str = ""  # variables of the environment, `NAME=value ...`
     resumed: str = ""  # where it went on under another condition: these, and no other run's
+    session: str = ""  # of the machine: two of one kind need not be equally fast
 
     @property
     def shared(self) -> bool:
@@ -35,7 +36,9 @@ class Condition(NamedTuple):
     def __str__(self) -> str:
         tuning = [self.tuning] if self.tuning else []
         resumed = [f"resumed ({self.resumed})"] if self.resumed else []
-        words = [self.device, f"{self.threads} threads", f"{self.jobs} jobs", *tuning, *resumed]
+        session = [f"session {self.session}"] if self.session else []
+        words = [self.device, f"{self.threads} threads", f"{self.jobs} jobs"]
+        words += [*tuning, *resumed, *session]
         return ", ".join(words)
 
 
@@ -63,6 +66,7 @@ class Record:
     versions: Mapping[str, str] = field(default_factory=dict)
     tuning: Mapping[str, str] = field(default_factory=dict)
     resumed: str = ""
+    session: str = ""
     flags: tuple[str, ...] = ()  # of fairseq-train, those that name no path
     alike: Mapping[str, str] = field(default_factory=dict)  # what runs compared must have the same
     curve: list[Values] = field(default_factory=list)
@@ -74,7 +78,8 @@ class Record:
     @property
     def condition(self) -> Condition:
         tuning = " ".join(f"{name}={self.tuning[name]}" for name in sorted(self.tuning))
-        return Condition(self.device, self.threads, self.jobs, tuning, self.resumed)
+        where = self.device, self.threads, self.jobs
+        return Condition(*where, tuning, self.resumed, self.session)
 
     @property
     def end(self) -> Values:
@@ -169,6 +174,8 @@ def parse(raw: object, folder: Path | None, where: str, runs: Path | None = None
         versions=_strings(raw, "versions", where),
         tuning=_strings(raw, "tuning", where),
         resumed=str(raw.get("resumed") or ""),
+        # those that do not say it were collected once a session, into a folder of their own
+        session=str(raw.get("session") or (runs.parent.name if runs else "")),
         flags=_flags(settings, where),
         alike={k: json.dumps(settings[k], sort_keys=True) for k in ALIKE if k in settings},
         curve=_rows(raw, "curve", ("update",), where),

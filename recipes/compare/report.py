@@ -25,9 +25,10 @@ budget. "x" is a ratio to uniform 1.00, plain training over the full budget. Int
 intervals over seeds, of differences paired by seed: over the seeds that both have. All other
 figures are means over a row's own seeds, which may be others than another row's. Non-inferior: the
 interval of the difference to uniform 1.00 lies above -0.3 BLEU. Losses are in nats per token, not
-smoothed; "slice" is held out of training. Times are compared only between runs on one device with
-the same threads, jobs side by side and tuning of the environment; those of runs that shared a GPU
-depend on how many others there were, and no verdict rests on them."""
+smoothed; "slice" is held out of training. Times are compared only between runs of one session of
+a machine (two of one kind need not be equally fast) with the same threads, jobs side by side and
+tuning of the environment; those of runs that shared a GPU depend on how many others there were, and
+no verdict rests on them."""
 REACHING = """Tokens and time until the mean curve over seeds, smoothed to be rising and straight
 between marks, reaches the final BLEU of uniform 1.00; ratios to its whole run."""
 SAVED = """To plain training that is as good, by the mean of test and validation BLEU, as in "Tokens

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -162,6 +163,8 @@ def run_matrix(options: argparse.Namespace) -> int:
         settings_key(run, options.corpora / run.corpus)  # an unprepared corpus is refused at once
     done = [run for run in runs if finished(run, options.out, options.corpora)]
     left = [run for run in runs if run not in done]
+    for run in done:  # what one that was killed behind its record left
+        shutil.rmtree(options.out / "runs" / run.id / "marks", ignore_errors=True)
     print(
         f"{len(runs)} runs, {len(done)} of them finished, {options.jobs} side by side", flush=True
     )

@@ -11,6 +11,7 @@ import pytest
 from recipes.compare.notes import notes
 from recipes.compare.records import load, parse
 from recipes.compare.sections import Section, sections
+from recipes.compare.statistics import comparable
 from tests.support.compare_records import record, write_runs
 
 MARKS = record()["marks"]
@@ -34,6 +35,22 @@ def test_a_folder_of_runs_and_its_collected_file_are_the_same_records(tmp_path: 
     elsewhere.write_text(lines.read_text())
     for order in ([elsewhere, tmp_path], [tmp_path, elsewhere]):  # the one with its folder wins
         assert {r.folder for r in load(order)} == {r.folder for r in both}
+
+
+def test_a_record_is_of_the_session_that_it_names_or_of_its_folder(tmp_path: Path) -> None:
+    """Two machines of one kind are not equally fast: no ratio of times across sessions."""
+    folders = {"first": [record()], "second": [record("paper")]}
+    folders["third"] = [record(seed=2, session="b"), record("paper", seed=2, session="b")]
+    for name, made in folders.items():
+        (tmp_path / name).mkdir()
+        text = "".join(json.dumps(raw) + "\n" for raw in made)
+        (tmp_path / name / "records.jsonl").write_text(text)
+    found = load([tmp_path / name for name in folders])
+    assert [r.session for r in found] == ["first", "second", "b", "b"]
+    (section,) = sections(found)
+    (paper,) = [cell for cell in section.cells if cell.arm == "paper"]
+    assert section.baseline is not None
+    assert [r.session for r in comparable(paper, section.baseline)] == ["b"]
 
 
 def test_a_bad_line_is_named(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from preprocess.text import UserError, read_lines
 from recipes.common.score import hypotheses
 from recipes.compare.matrices import run_of
 from recipes.compare.measure import generate_words
-from recipes.compare.one import write_reference, write_relevance
+from recipes.compare.one import settings_key, write_reference, write_relevance
 from recipes.compare.settings import GENERATE_TOKENS
 from tests.support import compare, training
 from tests.support.processes import alive, children, wait_for
@@ -214,6 +214,34 @@ def test_the_relevance_for_an_arm_is_written_once(tmp_path: Path) -> None:
     assert (Features.open(path.parent).relevance > 0).all()
     write_relevance(run_of("multi30k.tiny.relevant.b100.s1"), corpus)
     assert path.stat().st_mtime_ns == written
+
+
+@pytest.mark.parametrize("name", ["pairs.json", "text"])
+def test_preparing_again_mends_what_is_missing(tmp_path: Path, name: str) -> None:
+    corpus = shutil.copytree(compare.corpora() / "multi30k", tmp_path / "multi30k")
+    before = settings_key(run_of(PAPER), corpus)
+    shutil.rmtree(corpus / name) if name == "text" else (corpus / name).unlink()
+    compare.prepare(corpus)
+    assert settings_key(run_of(PAPER), corpus) == before
+    account = json.loads((corpus / "pairs.json").read_text())
+    (corpus / "pairs.json").write_text(json.dumps({**account, "sha256": {}}))  # before its end
+    with pytest.raises(UserError, match="is no prepared corpus.*recipes.compare.prepare"):
+        settings_key(run_of(PAPER), corpus)
+
+
+def test_a_child_ends_with_its_run() -> None:
+    """As the one that measures a reference: the runner ends the run, and that its child."""
+    code = "from recipes.compare import one; from recipes.compare.matrices import run_of\n"
+    code += f"one.run_beside(['-c', 'import time; time.sleep(99)'], run_of('{PAPER}'))"
+    with subprocess.Popen([sys.executable, "-c", code], cwd=compare.ROOT) as process:
+        try:
+            wait_for(lambda: children(process.pid), SECONDS, "the child")
+            (child,) = children(process.pid)
+            process.terminate()
+            assert process.wait(SECONDS) == 130
+            assert not alive(child)
+        finally:
+            process.kill()
 
 
 def test_an_unprepared_corpus_is_refused(tmp_path: Path) -> None:

@@ -31,8 +31,13 @@ def _splits() -> Splits:
 def corpora() -> Path:
     """A folder with a few hundred pairs of `multi30k`, made once a session; do not change it."""
     folder = session_folder() / "corpora"
-    build(folder / "multi30k", {}, 500, _splits)
+    prepare(folder / "multi30k")
     return folder
+
+
+def prepare(out: Path) -> None:
+    """The tiny corpus, or what is missing of it."""
+    build(out, {}, 500, _splits)
 
 
 def command(out: Path, *words: object) -> list[str]:
