@@ -102,6 +102,7 @@ ARMS = {
     "excess": Arm((*_above("0.3"), "--autoassist-utility", "excess"), reference="smaller"),
     "easy-competence": Arm((*_EASY, *_FIRST)),
     "easy-competence-short": Arm((*_EASY, *_FIRST), easy_first=0.1),
+    "hard-competence": Arm((*_above("0.3"), *_FIRST)),
     "easy-competence-relevant": Arm(
         (*_EASY, *_FIRST, "--autoassist-relevance", *_GRADUAL), relevance=True
     ),

@@ -136,7 +136,9 @@ MATRICES: dict[str, Callable[[], list[Run]]] = {
         for run in _grid(["msdocs"], ["small-batch"], ["uniform"], [1.0], [1])
         + _grid(["msdocs"], ["small-batch"], ["random"], [0.7], [1, 2, 3])
         + _grid(["msdocs"], ["small-batch"], ["easy-competence", "competence"], [0.67], [1, 2, 3])
-        + _grid(["msdocs"], ["small-batch"], ["easy-competence-short"], [0.67], [1])
+        + _grid(
+            ["msdocs"], ["small-batch"], ["easy-competence-short", "hard-competence"], [0.67], [1]
+        )
         + _grid(["msdocs"], ["small-batch"], ["easy-unguarded"], [0.7], [1])
     ],
     # a model of a published size, to its end: how far plain training gets

@@ -29,6 +29,7 @@ RULES = {
     "paper": {},
     "easy-competence": BAND,
     "easy-competence-short": BAND,
+    "hard-competence": {"floor": 0.3},
     "easy-competence-relevant": BAND,
     "easy-relevant": BAND,
     "easy-relevant-late": BAND,
