@@ -13,7 +13,7 @@ import sys
 import zlib
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Iterator
+from typing import IO, Iterator, Sequence
 
 PART = ".tmp"  # how the name of a file ends while it is written
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -100,6 +100,47 @@ def _alive(process_id: int) -> bool:
     return True
 
 
+def _unwritable(paths: Sequence[Path], error: OSError) -> UserError:
+    """Why files cannot be written, and what to do about it."""
+    named = " and ".join(path.name for path in paths)
+    if error.errno in NO_ROOM:
+        return UserError(
+            f"{paths[0].parent} has no room ({error.strerror}); expected some for "
+            f"{named}: free some, and run this again"
+        )
+    at = f" at {error.filename}" if error.filename else ""
+    return UserError(
+        f"cannot write {named} in {paths[0].parent} ({error.strerror or error}{at}); expected a "
+        f"folder in which you may make files: name another place, or mend this one"
+    )
+
+
+@contextmanager
+def writing(*paths: Path) -> Iterator[None]:
+    """Refuse in one line, with UserError, what the system refuses to write."""
+    try:
+        yield
+    except OSError as error:
+        raise _unwritable(paths, error) from error
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A name to write a file under that becomes `path` if all went well; else nothing stays.
+
+    Raises:
+        UserError: it cannot be written
+    """
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = unfinished(path)
+        try:
+            yield part
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+
+
 @contextmanager
 def whole_files(*paths: Path) -> Iterator[list[IO[str]]]:
     """Open text files for writing that appear under their names, if all went well.
@@ -109,8 +150,37 @@ def whole_files(*paths: Path) -> Iterator[list[IO[str]]]:
 
     Raises:
         UserError: two of them are the same file, one is called .gz (what is written is plain) or
-            is no file but a folder or a device, or the disk is full
+            is no file but a folder or a device, or they cannot be written
     """
+    with writing(*paths):
+        _check_names(paths)
+        temporary = [unfinished(path) for path in paths]
+    streams: list[IO[str]] = []
+    try:
+        with writing(*paths):
+            for path in temporary:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                streams.append(open(path, "w", encoding="utf-8", newline="\n"))
+        yield streams
+        with writing(*paths):
+            for stream in streams:
+                stream.close()
+            for part, path in zip(temporary, paths):
+                os.replace(part, path)
+    except OSError as error:  # of the block: it may have met others than ours
+        if error.errno not in NO_ROOM:
+            raise
+        raise _unwritable(paths, error) from error
+    finally:
+        for stream in streams:
+            with suppress(OSError):  # it may try, and fail, to write the rest again
+                stream.close()
+        for part in temporary:
+            with suppress(OSError):  # where it could not be made
+                part.unlink()
+
+
+def _check_names(paths: Sequence[Path]) -> None:
     for path in paths:
         if path.suffix == ".gz":
             raise UserError(f"{path} would hold plain text; expected a name without .gz")
@@ -119,30 +189,6 @@ def whole_files(*paths: Path) -> Iterator[list[IO[str]]]:
     if len({path.resolve() for path in paths}) < len(paths):
         named = " and ".join(map(str, paths))
         raise UserError(f"{named} are one file; expected two names for two outputs")
-    temporary = [unfinished(path) for path in paths]
-    streams: list[IO[str]] = []
-    try:
-        for path in temporary:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            streams.append(open(path, "w", encoding="utf-8", newline="\n"))
-        yield streams
-        for stream in streams:
-            stream.close()
-        for part, path in zip(temporary, paths):
-            os.replace(part, path)
-    except OSError as error:
-        if error.errno not in NO_ROOM:
-            raise
-        raise UserError(
-            f"{paths[0].parent} has no room ({error.strerror}); expected some for "
-            f"{' and '.join(path.name for path in paths)}: free some, and run this again"
-        ) from error
-    finally:
-        for stream in streams:
-            with suppress(OSError):  # it may try, and fail, to write the rest again
-                stream.close()
-        for part in temporary:
-            part.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -170,12 +216,13 @@ def staging(folder: Path) -> Iterator[Path]:
     """An empty folder to make something in; it is gone afterwards.
 
     Its name is fixed, so that the next call clears away what a killed one left; UserError where a
-    process that call had started still works in it (see `held`).
+    process that call had started still works in it (see `held`), or it cannot be made.
     """
-    if folder.is_dir():
-        with held(folder, fcntl.LOCK_EX):
-            shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    with writing(folder):
+        if folder.is_dir():
+            with held(folder, fcntl.LOCK_EX):
+                shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
     try:
         yield folder
     finally:

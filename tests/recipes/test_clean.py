@@ -8,13 +8,14 @@ import resource
 import subprocess
 import sys
 from pathlib import Path
+from typing import Callable, ContextManager
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from preprocess.clean import Limits, Report, clean_pairs, main, reason_to_drop
-from preprocess.text import read_lines, whole_files
+from preprocess.text import UserError, read_lines, staging, whole_file, whole_files
 from recipes.common.data import ROOT
 
 
@@ -122,6 +123,27 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
                 streams[0].write("x" * (3 << 20))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("manager", [whole_files, whole_file, staging])
+@pytest.mark.parametrize("inside", ["out", "folder/out"])
+def test_what_cannot_be_made_is_told_in_one_line(
+    tmp_path: Path, manager: Callable[..., ContextManager], inside: str
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UserError, match="cannot write out in .*file.* at .*; expected a folder in"):
+        with manager(tmp_path / "file" / inside):
+            pass
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("manager", [whole_files, staging])
+def test_what_fails_in_the_block_is_not_taken_for_the_outputs_fault(
+    tmp_path: Path, manager: Callable[..., ContextManager]
+) -> None:
+    with pytest.raises(FileNotFoundError), manager(tmp_path / "out"):
+        open(tmp_path / "absent")
     assert not list(tmp_path.iterdir())
 
 
