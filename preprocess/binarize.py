@@ -18,10 +18,20 @@ import sys
 from pathlib import Path
 
 from preprocess.spm import load
-from preprocess.text import UserError, exit_on_signals, held, read_lines, staging, whole_files
+from preprocess.text import (
+    UserError,
+    exit_on_signals,
+    held,
+    read_lines,
+    staging,
+    whole_files,
+    writing,
+)
 
+SPLITS = ("train", "valid", "test")
 # what may lie in a data-bin: fairseq-preprocess's, and our features
 OF_A_DATA_BIN = re.compile(r"dict\.[^.]+\.txt|.+\.(bin|idx)|preprocess\.log|autoassist")
+OLD = "old"  # in the folder where a data-bin is made: the one that it replaces
 MOST_UNKNOWN = 5.0  # percent of a file's tokens; with its own model a file has about none
 
 
@@ -47,7 +57,7 @@ def preprocess_command(options: argparse.Namespace, folder: Path) -> list[str]:
     """Return the fairseq-preprocess command that writes into `folder`."""
     command = [sys.executable, "-m", "fairseq_cli.preprocess"]
     command += ["--source-lang", options.source_lang, "--target-lang", options.target_lang]
-    for split in ("train", "valid", "test"):
+    for split in SPLITS:
         prefix = getattr(options, split)
         if prefix is not None:
             command += [f"--{split}pref", str(prefix)]
@@ -75,16 +85,27 @@ def _lines(path: Path) -> int:
 
 def check(options: argparse.Namespace) -> None:
     """Refuse what would fail late or overwrite something, in one line."""
-    for split in ("train", "valid", "test"):
+    given = [split for split in SPLITS if getattr(options, split) is not None]
+    if not given:
+        raise UserError("found no text to binarise; expected some: give --train, --valid or --test")
+    if options.source_lang == options.target_lang:
+        raise UserError(
+            f"--source-lang and --target-lang are both {options.source_lang}; expected two: give "
+            f"one side's file another ending"
+        )
+    for split in given:
         prefix = getattr(options, split)
-        if prefix is None:
-            continue
         paths = [Path(f"{prefix}.{lang}") for lang in (options.source_lang, options.target_lang)]
         source, target = map(_lines, paths)
         if source != target:
             raise UserError(
                 f"{paths[0]} has {source} lines but {paths[1]} {target}; expected one line a pair "
                 f"in both: encode both again from text that is aligned"
+            )
+        if source == 0:
+            raise UserError(
+                f"{paths[0]} and {paths[1]} hold no line; expected one a pair: encode the text "
+                f"again, or leave --{split} out"
             )
     if options.workers < 1:
         raise UserError(f"--workers is {options.workers}; expected 1 or more")
@@ -153,18 +174,27 @@ def move_whole(made: Path, destination: Path, old: Path) -> None:
             os.replace(destination, old)
         os.replace(made, destination)
     except BaseException:
-        if old.exists() and not destination.exists():
-            os.replace(old, destination)
+        put_back(old, destination)
         raise
+
+
+def put_back(old: Path, destination: Path) -> None:
+    """Undo half of `move_whole`: a call that was killed in it has left nothing in its place."""
+    if old.exists() and not destination.exists():
+        os.replace(old, destination)
 
 
 def binarize(options: argparse.Namespace) -> None:
     """Build the data-bin beside its destination, then move it there whole."""
-    options.destination = options.destination.resolve()  # of a link, where it leads
+    destination: Path = options.destination.resolve()  # of a link, where it leads
+    options.destination = destination
+    place = destination.parent / f".{destination.name}.binarize"
+    with writing(destination):
+        put_back(place / OLD, destination)
     check(options)
-    destination: Path = options.destination
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    with staging(destination.parent / f".{destination.name}.binarize") as folder:
+    with writing(destination):
+        destination.parent.mkdir(parents=True, exist_ok=True)
+    with staging(place) as folder:
         write_dictionary(options.source_model, folder / "source.txt")
         if options.target_model is not None:
             write_dictionary(options.target_model, folder / "target.txt")
@@ -172,7 +202,8 @@ def binarize(options: argparse.Namespace) -> None:
         if status != 0:
             raise UserError(f"fairseq-preprocess failed with status {status}; its words are above")
         refuse_unknown(folder / "data-bin")
-        move_whole(folder / "data-bin", destination, folder / "old")
+        with writing(destination):
+            move_whole(folder / "data-bin", destination, folder / OLD)
     print(destination)
 
 

@@ -17,7 +17,15 @@ from typing import Iterator
 import sentencepiece
 from tqdm import tqdm
 
-from preprocess.text import UserError, exit_on_signals, held, read_lines, staging, whole_files
+from preprocess.text import (
+    UserError,
+    exit_on_signals,
+    held,
+    read_lines,
+    staging,
+    whole_files,
+    writing,
+)
 
 # The trainer adds up partial counts per thread, so the number is fixed rather than the machine's.
 TRAINER_THREADS = 4
@@ -49,9 +57,21 @@ def train(inputs: list[Path], model: Path, vocab: int, kind: str = "unigram") ->
     """Train one joint model over `inputs`; return the path of the .model file.
 
     Begin, end and padding symbols are left to fairseq's dictionary, which has its own.
+
+    Raises:
+        UserError: `model` is no prefix or cannot be written, or SentencePiece refuses the text or
+            the size
     """
-    target = model.with_name(model.name + ".model")
-    target.parent.mkdir(parents=True, exist_ok=True)
+    if model.suffix == ".model":
+        raise UserError(
+            f"--model is {model}; expected a prefix, to which .model and .vocab are added: give "
+            f"--model {model.with_suffix('')}"
+        )
+    if vocab < 1:
+        raise UserError(f"--vocab is {vocab}; expected 1 or more")
+    target = _file_of(model)
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
     with staging(target.parent / f".{model.name}.spm") as folder, held(folder):
         lines = _Lines(inputs)
         prefix = folder / "spm"
@@ -73,9 +93,14 @@ def train(inputs: list[Path], model: Path, vocab: int, kind: str = "unigram") ->
             if lines.failure is not None:
                 raise lines.failure from None
             raise _refusal(inputs, vocab, " ".join(str(error).split())) from error
-        for suffix in (".vocab", ".model"):  # the model last: it is what others look for
-            os.replace(f"{prefix}{suffix}", model.with_name(model.name + suffix))
+        with writing(target):
+            for suffix in (".vocab", ".model"):  # the model last: it is what others look for
+                os.replace(f"{prefix}{suffix}", model.with_name(model.name + suffix))
     return target
+
+
+def _file_of(prefix: Path) -> Path:
+    return prefix.with_name(prefix.name + ".model")
 
 
 def _refusal(inputs: list[Path], vocab: int, reason: str) -> UserError:
@@ -89,7 +114,7 @@ def _refusal(inputs: list[Path], vocab: int, reason: str) -> UserError:
     if "ocabulary size" in reason:
         return UserError(
             f"SentencePiece refused a vocabulary of {vocab} pieces ({reason}); "
-            f"expected a size that the text can fill: change --vocab"
+            f"expected a size that the text can fill: give another --vocab, or more text"
         )
     return UserError(f"SentencePiece failed ({reason}); is there room on the disk of --model?")
 
@@ -102,7 +127,11 @@ def _train(model: Path) -> str:
 def load(model: Path) -> sentencepiece.SentencePieceProcessor:
     """Load a model; a missing or damaged file is refused in one line."""
     if not model.is_file():
-        raise UserError(f"found no SentencePiece model {model}; make it with {_train(model)}")
+        whole = _file_of(model)
+        if whole.is_file():
+            raise UserError(f"found no SentencePiece model {model}; expected a file: give {whole}")
+        then = "" if model.suffix == ".model" else f", then give {whole}"
+        raise UserError(f"found no SentencePiece model {model}; make it with {_train(model)}{then}")
     try:
         return sentencepiece.SentencePieceProcessor(model_file=str(model))
     except (RuntimeError, OSError) as error:

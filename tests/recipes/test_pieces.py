@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from preprocess import binarize, spm
-from preprocess.text import held, read_lines, staging
+from preprocess.text import UserError, held, read_lines, staging
 from recipes.common.data import MULTI30K, ROOT, local_folder
 from tests.support.processes import alive, children, wait_for
 
@@ -124,6 +124,44 @@ def test_only_a_data_bin_is_replaced_and_only_by_a_whole_one(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bin", "file", "runs"]
 
 
+def test_a_data_bin_that_a_killed_call_set_aside_is_put_back(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aside = tmp_path / ".bin.binarize" / binarize.OLD
+    aside.mkdir(parents=True)
+    (aside / "dict.en.txt").write_text("")
+    monkeypatch.setattr(binarize.sys, "executable", "/bin/false")
+    with pytest.raises(SystemExit, match="failed with status 1"):
+        binarize.main([*arguments(corpus, tmp_path / "bin"), "--overwrite"])
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")] == [
+        "bin",
+        "bin/dict.en.txt",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--train"], "found no text to binarise; expected some: give --train"),
+        (["--target-lang", "en"], "--source-lang and --target-lang are both en; expected two"),
+        (["--valid", "empty"], "empty.en and empty.de hold no line; .* or leave --valid out"),
+        (["--destination", "empty.en/bin"], "cannot write bin in .*empty.en .*; expected a folder"),
+    ],
+)
+def test_what_makes_no_data_bin_is_refused(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for lang in LANGS:
+        Path(f"empty.{lang}").touch()
+    given = arguments(corpus, tmp_path / "bin")
+    if words == ["--train"]:  # take it out
+        given, words = [*given[: given.index("--train")], *given[-2:]], []
+    with pytest.raises(UserError, match=message):
+        binarize.main([*given, *words])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty.de", "empty.en"]
+
+
 def test_sides_of_different_length_are_refused(corpus: Path, tmp_path: Path) -> None:
     (tmp_path / "enc.en").write_text("a\nb\n")
     (tmp_path / "enc.de").write_text("a")
@@ -181,6 +219,24 @@ def test_a_failed_fairseq_preprocess_leaves_nothing(
     assert not list(corpus.glob(".*binarize*"))
 
 
+@pytest.mark.parametrize(
+    ("model", "vocab", "message"),
+    [
+        ("spm.model", 700, r"--model is .*spm.model; expected a prefix, .* give --model .*/spm$"),
+        ("spm", 0, "--vocab is 0; expected 1 or more"),
+        ("spm", -5, "--vocab is -5; expected 1 or more"),
+        ("file/spm", 700, "cannot write spm.model in .*file .*; expected a folder"),
+    ],
+)
+def test_a_model_that_cannot_be_made_is_told_before_it_is_trained(
+    tmp_path: Path, model: str, vocab: int, message: str
+) -> None:
+    (tmp_path / "file").write_text("a man\n")
+    with pytest.raises(UserError, match=message):
+        spm.train([tmp_path / "file"], tmp_path / model, vocab)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 def test_bad_input_is_one_line(corpus: Path, tmp_path: Path) -> None:
     text = corpus / "text.en"
     with pytest.raises(SystemExit, match="refused a vocabulary of 90000 pieces") as error:
@@ -196,6 +252,12 @@ def test_bad_input_is_one_line(corpus: Path, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(SystemExit, match=rf"spm train --input .* --model {tmp_path}/no`"):
         spm.encode(tmp_path / "no.model", text, tmp_path / "out")
+    with pytest.raises(SystemExit, match=rf"--model {tmp_path}/no`, then give .*/no.model$"):
+        spm.encode(tmp_path / "no", text, tmp_path / "out")
+    with pytest.raises(
+        SystemExit, match=rf"model {corpus}/spm; expected a file: give .*/spm.model$"
+    ):
+        spm.encode(corpus / "spm", text, tmp_path / "out")
     with pytest.raises(SystemExit, match="is not a SentencePiece model"):
         spm.encode(text, text, tmp_path / "out")
     words = arguments(corpus, tmp_path / "bin")
