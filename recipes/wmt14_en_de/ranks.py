@@ -19,7 +19,8 @@ from recipes.common.data import ROOT
 from recipes.common.steps import environment
 
 # Script -> the variable that says how many ranks it starts on this machine
-ONE_MACHINE = {"one_node.sh": "GPUS", "cpu_gloo.sh": "RANKS"}
+ONE_NODE = "one_node.sh"
+ONE_MACHINE = {ONE_NODE: "GPUS", "cpu_gloo.sh": "RANKS"}
 SEVERAL = ("NNODES", "GPUS")  # of torchrun.sh, and of what a user made of it: their product
 
 
@@ -78,6 +79,33 @@ def variables(launch: Sequence[str], gpus: int) -> dict[str, str]:
         given = " ".join(f"{name}={values.get(name)}" for name in SEVERAL)
         _agree(given, told(launch), gpus)
     return found
+
+
+def check_visible(launch: Sequence[str], gpus: int, divided: int) -> None:
+    """Refuse more ranks on this machine than it has GPUs: fairseq would name one that is not there.
+
+    Other launchers may start theirs elsewhere.
+
+    Args:
+        launch: words of --launch
+        gpus: ranks
+        divided: what a smaller number of ranks has to divide
+
+    Raises:
+        UserError: too few GPUs are visible
+    """
+    import torch
+
+    if Path(launch[-1]).name != ONE_NODE:
+        return
+    visible = torch.cuda.device_count()
+    if gpus <= visible:
+        return
+    mend = "name visible ones in CUDA_VISIBLE_DEVICES, or try the recipe with --scale tiny"
+    if visible:
+        fewer = next(number for number in range(visible, 0, -1) if divided % number == 0)
+        mend = f"give --gpus {fewer}, which accumulates more batches"
+    raise UserError(f"found {visible} GPUs (torch.cuda); expected {gpus}, one for a rank: {mend}")
 
 
 def _agree(given: str, ranks: int | None, gpus: int) -> None:

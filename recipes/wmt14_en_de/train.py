@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 from preprocess.text import UserError, read_lines, whole_files
@@ -20,8 +21,9 @@ from recipes.common.checkpoints import updates_done
 from recipes.common.data import ROOT
 from recipes.common.plan import check_disk
 from recipes.wmt14_en_de.budget import Budget, budget
+from recipes.wmt14_en_de.flags import changes, own
 from recipes.wmt14_en_de.prepare import OUT
-from recipes.wmt14_en_de.ranks import launcher, told, variables
+from recipes.wmt14_en_de.ranks import check_visible, launcher, told, variables
 from recipes.wmt14_en_de.settings import (
     LANGS,
     MODELS,
@@ -85,15 +87,15 @@ def check_begun(run: Path, flags: list[str]) -> None:
         before = json.loads("\n".join(read_lines(path)))
     except ValueError:
         before = None
-    if not isinstance(before, list):
+    if not isinstance(before, list) or not all(isinstance(word, str) for word in before):
         raise UserError(
             f"{path} is damaged; expected the list of flags that the run was begun with: "
             f"remove it (`rm {shlex.quote(str(path))}`) and give the same flags as then"
         )
-    if before != flags:
-        found = [flag for flag in flags if flag not in before] or ["fewer flags"]
+    found = changes(before, flags)
+    if found:
         raise UserError(
-            f"{run} was begun with other settings than now ({' '.join(found)}); expected "
+            f"{run} was begun with other settings than now ({', '.join(found)}); expected "
             f"those in {path}: give them again, or name another folder with --run"
         )
 
@@ -105,8 +107,8 @@ def remember(run: Path, flags: list[str]) -> None:
         json.dump(flags, stream, indent=1)
 
 
-def finished(run: Path, flags: list[str]) -> bool:
-    """Return, and say, whether the last checkpoint is at --max-update.
+def finished(run: Path, wanted: int) -> bool:
+    """Return, and say, whether the last checkpoint has done all updates.
 
     fairseq looks only after an update: started again, it would train one more.
 
@@ -116,12 +118,9 @@ def finished(run: Path, flags: list[str]) -> bool:
     last = run / "checkpoint_last.pt"
     if not last.is_file():
         return False
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--max-update", type=int, default=0)  # 0: without end
-    wanted = parser.parse_known_args(flags)[0].max_update  # the last one given, as for fairseq
     whole = run / "checkpoint_EPOCH_UPDATE.pt"
     done = updates_done(last, f"copy the latest whole one over it (`cp {whole} {last}`)")
-    if not 0 < wanted <= done:
+    if done < wanted:
         return False
     print(f"finished: {last} has done {done:,} of {wanted:,} updates", flush=True)
     return True
@@ -183,28 +182,32 @@ def main(arguments: list[str] | None = None) -> None:
     run = (options.run or data / name).resolve()
     launch = launcher(options.launch)
     gpus = (told(launch) or scale.gpus) if options.gpus is None else options.gpus
-    accumulated = update_freq(gpus, scale)
+    given = own(options.flags)
+    accumulated = given.get("--update-freq", update_freq(gpus, scale))
     environment = variables(launch, gpus)
     shared = training_flags(model, scale, scale.vocabularies[options.vocab].target is None)
     plan = budget(
         data / "data-bin",
         scale.target_tokens,
-        scale.max_tokens or model.max_tokens,
+        given.get("--max-tokens", scale.max_tokens or model.max_tokens),
         gpus * accumulated,
     )
+    plan = replace(plan, updates=given.get("--max-update", plan.updates))
     flags = [*shared, *budget_flags(plan, scale, accumulated, run)]
     method = [*(BASELINE if options.baseline else ()), *options.flags]
     command = [*launch, str(data / "data-bin"), str(run), *flags, *method]
     print(f"{name}: {plan}", flush=True)
     settings = [*shared, "--max-update", str(plan.updates), *method]
     check_begun(run, settings)
-    if finished(run, command):
+    if finished(run, plan.updates):
         return
     if options.scale == "full":
         check_room(run, model, options.vocab, scale)
     print("$ " + shlex.join(command), flush=True)
     if options.dry_run:
         return
+    if "--cpu" not in command:
+        check_visible(launch, gpus, scale.gpus)
     remember(run, settings)
     become(command, environment)
 

@@ -52,12 +52,17 @@ def test_a_run_is_not_gone_on_with_under_other_settings(tmp_path: Path) -> None:
     train.remember(tmp_path, ["--lr", "1"])
     (tmp_path / "checkpoint_last.pt").write_text("")
     train.remember(tmp_path, ["--lr", "1"])
-    with pytest.raises(SystemExit, match=r"begun with other settings than now \(2\)"):
-        train.remember(tmp_path, ["--lr", "2"])
+    train.remember(tmp_path, ["--lr=2", "--lr", "1"])  # the same to fairseq
+    train.remember(tmp_path, ["--lr", "1"])
+    changed = r"settings than now \(--lr 1 -> 2 3, --cpu not given -> given\); expected"
+    with pytest.raises(SystemExit, match=changed):
+        train.remember(tmp_path, ["--lr", "2", "3", "--cpu"])
+    with pytest.raises(SystemExit, match=r"settings than now \(--lr 1 -> not given\)"):
+        train.remember(tmp_path, [])
     assert json.loads((tmp_path / train.SETTINGS).read_text()) == ["--lr", "1"]
 
 
-@pytest.mark.parametrize("content", ['["--lr",', "null"])
+@pytest.mark.parametrize("content", ['["--lr",', "null", "[1]"])
 def test_damaged_settings_are_refused_in_one_line(tmp_path: Path, content: str) -> None:
     (tmp_path / "checkpoint_last.pt").write_text("")
     (tmp_path / train.SETTINGS).write_text(content)
@@ -92,6 +97,69 @@ def test_a_damaged_last_checkpoint_is_told_before_anything_starts() -> None:
     Path("run/checkpoint_last.pt").write_bytes(Path("run/checkpoint_last.pt").read_bytes()[:-10])
     with pytest.raises(UserError, match="cannot read .*checkpoint_last.pt .*whole one over it"):
         call()
+
+
+@pytest.mark.parametrize(
+    ("flags", "max_tokens", "batches", "updates"),
+    [
+        ("", 500, 1, UPDATES),
+        ("--max-tokens 9 --max-tokens=2048", 2048, 1, UPDATES),
+        ("--update-freq 4 --lr 1", 500, 4, UPDATES),
+        ("--max-update=31", 500, 1, 31),
+    ],
+)
+def test_the_users_own_flags_count_in_the_budget(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    flags: str,
+    max_tokens: int,
+    batches: int,
+    updates: int,
+) -> None:
+    counted = []
+    result = Budget(1000, 100.0, 100.0, UPDATES)
+    monkeypatch.setattr(train, "budget", lambda *words: counted.append(words[2:]) or result)
+    call("--dry-run", "--", *flags.split())
+    out = capsys.readouterr().out
+    assert counted == [(max_tokens, batches)] and f"base: {updates} updates of " in out
+    assert f"--max-update {updates} " in out and out.endswith(f"{flags}\n")
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ("--batch-size 8", "found --batch-size 8 after --; expected none.* give --max-tokens"),
+        ("--max-sentences=8", "found --max-sentences 8 after --.* give --max-tokens"),
+        ("--distributed-world-size 4", "found --distributed-world-size 4 .*: give --gpus, before"),
+        ("--update-freq 4,2", "--update-freq is 4,2; expected a number of 1 or more"),
+        ("--max-update 0", "--max-update is 0; expected a number"),
+        ("--max-tokens", "--max-tokens is ; expected a number"),
+    ],
+)
+def test_flags_that_would_make_another_budget_are_refused(flags: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        call("--dry-run", "--", *flags.split())
+
+
+@pytest.mark.parametrize(
+    ("visible", "mend"), [(0, "try the recipe with --scale tiny"), (7, "give --gpus 4,")]
+)
+def test_more_ranks_than_gpus_are_told_before_anything_starts(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, visible: int, mend: str
+) -> None:
+    started: list[object] = []
+    monkeypatch.setattr(train, "become", lambda *words: started.append(words))
+    monkeypatch.setattr(train, "check_room", lambda *_: None)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: visible)
+    with pytest.raises(UserError, match=f"found {visible} GPUs .*; expected 8, .*{mend}"):
+        call("--scale", "full")
+    assert not started and not Path("run").exists()
+    command(capsys, "--scale", "full")  # a plan can be made anywhere
+    call("--gpus", 1)  # tiny: on a CPU
+    call("--scale", "full", "--run", "more", "--gpus", 16, "--launch", f"sbatch {SLURM}")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 8)
+    call("--scale", "full", "--run", "full")
+    assert len(started) == 3
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,64 @@
+"""Flags of fairseq-train as fairseq reads them: of one that is given twice, the last counts."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from typing import Sequence
+
+from preprocess.text import UserError
+
+COUNTED = ("--max-tokens", "--update-freq", "--max-update")
+# What would make other updates than the plan says, and cannot be counted
+INSTEAD = {
+    "--batch-size": "give --max-tokens, which batches are made and counted by",
+    "--max-sentences": "give --max-tokens, which batches are made and counted by",
+    "--distributed-world-size": "give --gpus, before the --",
+}
+
+
+def own(flags: Sequence[str]) -> dict[str, int]:
+    """Return what the user's own flags say about the budget: those of `COUNTED` that are there.
+
+    Raises:
+        UserError: one of them is no number, or one of `INSTEAD` is there
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for name in (*COUNTED, *INSTEAD):
+        parser.add_argument(name, dest=name, nargs="?", const="")
+    given = vars(parser.parse_known_args(flags)[0])
+    for name, mend in INSTEAD.items():
+        if given[name] is not None:
+            raise UserError(
+                f"found {name} {given[name]} after --; expected none, so that the target tokens "
+                f"of an update are known: {mend}"
+            )
+    found = {name: given[name] for name in COUNTED if given[name] is not None}
+    for name, text in found.items():
+        if not re.fullmatch("0*[1-9][0-9]{0,8}", text):
+            raise UserError(f"{name} is {text}; expected a number of 1 or more: change it")
+    return {name: int(text) for name, text in found.items()}
+
+
+def changes(before: Sequence[str], now: Sequence[str]) -> list[str]:
+    """Return how flags differ: `--flag old -> new` for each that does."""
+    old, new = _values(before), _values(now)
+    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    return [f"{name} {_told(old.get(name))} -> {_told(new.get(name))}" for name in names]
+
+
+def _values(flags: Sequence[str]) -> dict[str, str]:
+    """Flag -> its value, or its values in one; a switch has none."""
+    found: dict[str, list[str]] = {}
+    values: list[str] = []
+    for word in flags:
+        if word.startswith("--"):
+            name, equals, value = word.partition("=")
+            values = found[name] = [value] if equals else []
+        else:
+            values.append(word)
+    return {name: " ".join(values) for name, values in found.items()}
+
+
+def _told(value: str | None) -> str:
+    return "not given" if value is None else value or "given"
