@@ -13,7 +13,7 @@ from typing import Any, Sequence
 
 from tqdm import tqdm
 
-from preprocess.text import UserError
+from preprocess.text import UserError, exit_on_signals
 from recipes.common.checkpoints import load
 
 AVERAGED = "averaged.pt"
@@ -95,4 +95,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    exit_on_signals()
     main()

@@ -20,6 +20,29 @@ from recipes.common.steps import child
 Scores = Dict[str, Dict[str, object]]  # metric -> score and signature
 
 
+def check_prepared(
+    texts: Path, model: Path, data_bin: Path, langs: Sequence[str], maker: str
+) -> None:
+    """Refuse, before a whole test set is translated, what of prepare.py is not there.
+
+    Args:
+        texts: folder of the test set as published
+        model: SentencePiece's, of the target
+        data_bin: with the test set in it
+        langs: source and target
+        maker: the command that makes them
+
+    Raises:
+        UserError: one of them is missing
+    """
+    paths = [texts / f"test.{langs[1]}", model]
+    paths += [data_bin / f"dict.{lang}.txt" for lang in langs]
+    paths += [data_bin / f"test.{'-'.join(langs)}.{lang}.idx" for lang in langs]
+    for path in paths:
+        if not path.is_file():
+            raise UserError(f"found no {path}; expected what this leaves there: run `{maker}`")
+
+
 def run_generate(command: list[str], output: Path, sentences: int) -> None:
     """Run fairseq-generate with a progress bar; its output appears under `output` once complete."""
     with whole_files(output) as (stream,), child(command, ROOT, piped=True) as process:

@@ -11,6 +11,7 @@ import hashlib
 import itertools
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -35,7 +36,7 @@ def child(command: Sequence[str], cwd: Path, piped: bool = False) -> Iterator[su
 
     `piped` gives its standard output to the block as text; otherwise it goes to this terminal.
     """
-    print("$ " + " ".join(command), flush=True)
+    print("$ " + shlex.join(command), flush=True)
     output = subprocess.PIPE if piped else None
     try:
         process = subprocess.Popen(

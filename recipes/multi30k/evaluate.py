@@ -10,8 +10,9 @@ import shlex
 from pathlib import Path
 
 from preprocess.spm import decode
-from preprocess.text import UserError, read_lines
-from recipes.common.score import hypotheses, report, run_generate, score
+from preprocess.text import UserError, exit_on_signals, read_lines
+from recipes.common.score import check_prepared, hypotheses, report, run_generate, score
+from recipes.multi30k.prepare import LANGS
 
 BEAM = 5
 
@@ -31,17 +32,18 @@ def generate_command(data_bin: Path, checkpoint: Path) -> list[str]:
 
 def evaluate(data: Path, run: Path) -> None:
     """Translate, detokenise, score; writes generate.txt, hypotheses.txt and scores.json."""
-    text, checkpoint = data / "text" / "test.de", run / "checkpoint_best.pt"
+    text, data_bin, model = data / "text", data / "data-bin", data / "spm.model"
     prepare = shlex.join(["python", "-m", "recipes.multi30k.prepare", "--out", str(data)])
-    train = shlex.join(["recipes/multi30k/train.sh", str(data / "data-bin"), str(run)])
-    for path, maker in ((text, prepare), (checkpoint, train)):
-        if not path.is_file():
-            raise UserError(f"found no {path}; expected what this leaves there: run `{maker}`")
-    references = list(read_lines(text))
+    check_prepared(text, model, data_bin, LANGS, prepare)
+    checkpoint = run / "checkpoint_best.pt"
+    if not checkpoint.is_file():
+        train = shlex.join(["recipes/multi30k/train.sh", str(data_bin), str(run)])
+        raise UserError(f"found no {checkpoint}; expected what this leaves there: run `{train}`")
+    references = list(read_lines(text / "test.de"))
     output = run / "generate.txt"
-    command = generate_command(data / "data-bin", checkpoint)
+    command = generate_command(data_bin, checkpoint)
     run_generate(command, output, len(references))
-    translations = decode(data / "spm.model", hypotheses(output, len(references)))
+    translations = decode(model, hypotheses(output, len(references)))
     report(score(translations, references), translations, run)
 
 
@@ -54,4 +56,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    exit_on_signals()
     main()

@@ -6,12 +6,13 @@ python -m recipes.wmt14_en_de.evaluate --model base --run runs/wmt14_en_de/paper
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 
 from preprocess.spm import decode
-from preprocess.text import UserError, read_lines
+from preprocess.text import UserError, exit_on_signals, read_lines
 from recipes.common.average import AVERAGED
-from recipes.common.score import hypotheses, old_score, report, run_generate, score
+from recipes.common.score import check_prepared, hypotheses, old_score, report, run_generate, score
 from recipes.wmt14_en_de.prepare import OUT, models
 from recipes.wmt14_en_de.settings import LANGS, MODELS, SCALES, Model, Vocabulary
 
@@ -40,7 +41,14 @@ def evaluate(
         texts: folder of the test set as published
         data: folder of a vocabulary, with its data-bin
         checkpoint: lies in the folder of the run, where everything is written
+
+    Raises:
+        UserError: anything of these is missing
     """
+    target = models(data, vocabulary)[1]
+    prepare = ["python", "-m", "recipes.wmt14_en_de.prepare", "--vocab", data.name]
+    prepare += ["--out", str(data.parent)]
+    check_prepared(texts, target, data / "data-bin", LANGS, shlex.join(prepare))
     if not checkpoint.is_file():
         raise UserError(
             f"found no {checkpoint}; expected averaged checkpoints: run `python -m "
@@ -52,7 +60,7 @@ def evaluate(
     run_generate(
         generate_command(model, data / "data-bin", checkpoint, cpu), output, len(references)
     )
-    translations = decode(models(data, vocabulary)[1], hypotheses(output, len(references)))
+    translations = decode(target, hypotheses(output, len(references)))
     scores = score(translations, references)
     try:
         scores.update(old_score(translations, references, LANGS[1]))
@@ -81,4 +89,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    exit_on_signals()
     main()

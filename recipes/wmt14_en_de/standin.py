@@ -19,7 +19,7 @@ import zipfile
 from pathlib import Path
 from typing import List, Tuple
 
-from preprocess.text import UserError, read_lines, whole_files
+from preprocess.text import UserError, exit_on_signals, read_lines, whole_files
 from recipes.common.archives import digest_of
 from recipes.common.data import MULTI30K, ROOT, find
 from recipes.wmt14_en_de.corpus import PARTS, STAND_IN_LIST, TEST
@@ -124,4 +124,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    exit_on_signals()
     main()

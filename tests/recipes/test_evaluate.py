@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
+import runpy
+import signal
+import sys
 from pathlib import Path
 
 import pytest
 
+from preprocess.text import UserError
 from recipes.multi30k.evaluate import evaluate, hypotheses, score
+from recipes.wmt14_en_de import evaluate as wmt14
 
 OUTPUT = "S-1\t▁two\nH-1\t-0.4\t▁zwei ▁Männer\nD-1\t-0.4\t▁zwei\nS-0\t▁a\nH-0\t-0.5\t▁ein ▁Mann\n"
 
@@ -20,13 +26,70 @@ def test_order_is_the_test_sets(tmp_path: Path) -> None:
         hypotheses(path, 3)
 
 
-def test_what_is_not_there_yet_names_the_command_that_makes_it(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match=rf"multi30k.prepare --out {tmp_path}`"):
-        evaluate(tmp_path, tmp_path / "run")
-    (tmp_path / "text").mkdir()
-    (tmp_path / "text" / "test.de").touch()
-    with pytest.raises(SystemExit, match=rf"train.sh {tmp_path}/data-bin {tmp_path}/run`"):
-        evaluate(tmp_path, tmp_path / "run")
+PREPARED = ("text/test.de", "{0}/data-bin/dict.en.txt", "{0}/data-bin/test.en-de.de.idx")
+RECIPES = {
+    "multi30k": (".", "spm.model", "recipes.multi30k.prepare --out {0}`"),
+    "wmt14": ("paper", "spm.de.model", "recipes.wmt14_en_de.prepare --vocab paper --out {0}`"),
+}
+
+
+def call(recipe: str, folder: Path) -> None:
+    if recipe == "multi30k":
+        evaluate(folder, folder / "run")
+    else:
+        words = ["--model", "base", "--data", str(folder), "--run", str(folder / "run"), "--cpu"]
+        wmt14.main(words)
+
+
+@pytest.mark.parametrize("missing", range(6))
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_what_is_not_there_names_the_command_that_makes_it(
+    tmp_path: Path, recipe: str, missing: int
+) -> None:
+    """Before anything is translated, which a missing model used to be found after."""
+    vocab, model, maker = RECIPES[recipe]
+    names = [name.format(vocab) for name in (*PREPARED, f"{{0}}/{model}")]
+    names += [name.replace("en.txt", "de.txt").replace("de.idx", "en.idx") for name in names[1:3]]
+    for number, name in enumerate(names):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        if number != missing:
+            (tmp_path / name).touch()
+    with pytest.raises(UserError, match=re.escape(maker.format(tmp_path))) as error:
+        call(recipe, tmp_path)
+    assert f"found no {tmp_path / names[missing]};" in str(error.value)
+    (tmp_path / names[missing]).touch()
+    train = {
+        "multi30k": rf"train.sh {tmp_path}/data-bin {tmp_path}/run`",
+        "wmt14": "common.average",
+    }
+    with pytest.raises(UserError, match=train[recipe]):
+        call(recipe, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "recipes.multi30k.evaluate",
+        "recipes.wmt14_en_de.evaluate",
+        "recipes.wmt14_en_de.standin",
+        "recipes.common.average",
+    ],
+)
+def test_sigterm_lets_a_command_clear_up(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an exception it ends fairseq-generate too, and removes what is half written."""
+    monkeypatch.setattr(sys, "argv", [module, "--help"])
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        with pytest.raises(SystemExit):
+            runpy.run_module(module, run_name="__main__")
+        assert signal.getsignal(signal.SIGTERM) != before[signal.SIGTERM]
+        with pytest.raises(SystemExit) as stop:
+            signal.raise_signal(signal.SIGTERM)
+        assert stop.value.code == 128 + signal.SIGTERM
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def test_scores_carry_their_signature() -> None:

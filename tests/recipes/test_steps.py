@@ -91,11 +91,12 @@ def test_step_that_writes_nothing_is_an_error(tmp_path: Path) -> None:
     assert not (tmp_path / "lazy.done").exists()
 
 
-def test_commands_fail_in_one_line(tmp_path: Path) -> None:
+def test_commands_fail_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="found no command no-such-command"):
         run_command(["no-such-command"], tmp_path)
     with pytest.raises(SystemExit, match="failed with status 3"):
         run_command([sys.executable, "-c", "raise SystemExit(3)"], tmp_path)
+    assert "-c 'raise SystemExit(3)'\n" in capsys.readouterr().out  # as it can be typed
 
 
 def test_no_process_outlives_its_block(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
