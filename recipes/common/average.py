@@ -13,7 +13,7 @@ from typing import Any, Sequence
 
 from tqdm import tqdm
 
-from preprocess.text import UserError, exit_on_signals
+from preprocess.text import UserError, exit_on_signals, whole_file
 from recipes.common.checkpoints import load
 
 AVERAGED = "averaged.pt"
@@ -48,10 +48,9 @@ def average(paths: Sequence[Path], output: Path) -> None:
     belongs to one point of a run, and nothing can be resumed from a mean.
 
     Raises:
-        UserError: a checkpoint is damaged, or they are of different models
+        UserError: a checkpoint is damaged, they are of different models, or the disk is full
     """
     import torch
-    from fairseq import checkpoint_utils
 
     state = _load(paths[0])
     sums = {name: tensor.double() for name, tensor in state["model"].items()}
@@ -74,7 +73,16 @@ def average(paths: Sequence[Path], output: Path) -> None:
             state["model"][name] = (sums[name] / len(paths)).to(kind)
     state["last_optimizer_state"] = None
     state["extra_state"].pop("train_iterator", None)
-    checkpoint_utils.torch_persistent_save(state, str(output))  # beside, then renamed
+    with whole_file(output) as part:
+        try:
+            with open(part, "wb") as stream:  # given a name, torch would write it into the file
+                torch.save(state, stream)
+        except RuntimeError as error:  # what torch makes of a full disk
+            reason = str(error).splitlines()[0]
+            raise UserError(
+                f"cannot write {output} ({reason}); expected room on its disk: free some, and run "
+                f"this again"
+            ) from error
 
 
 def _load(path: Path) -> dict[str, Any]:

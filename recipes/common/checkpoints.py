@@ -1,9 +1,16 @@
-"""Reading fairseq's checkpoints; one that was cut short is refused in one line."""
+"""Reading fairseq's checkpoints; one that was cut short is refused in one line.
+
+    python -m recipes.common.checkpoints --run RUN_FOLDER
+
+checks the one that a run would go on from.
+"""
 
 from __future__ import annotations
 
+import argparse
 import inspect
 import pickle
+import shlex
 import zipfile
 from pathlib import Path
 from typing import Any, Callable, TypeVar
@@ -54,6 +61,29 @@ def updates_done(path: Path, mend: str) -> int:
     return _refused(read, path, mend)
 
 
+def check_last(run: Path) -> None:
+    """Refuse a last checkpoint that cannot be gone on from; fairseq copies it from the best.
+
+    Raises:
+        UserError: it is damaged
+    """
+    last, best = run / "checkpoint_last.pt", run / "checkpoint_best.pt"
+    if not last.is_file() or _whole(last):
+        return
+    mend = f"begin anew with `{shlex.join(['rm', str(last)])}`"
+    if best.is_file() and _whole(best):
+        mend = f"go on from the best with `{shlex.join(['cp', str(best), str(last)])}`"
+    updates_done(last, mend)
+
+
+def _whole(path: Path) -> bool:
+    try:
+        updates_done(path, "")
+    except UserError:
+        return False
+    return True
+
+
 def _refused(read: Callable[[], Found], path: Path, mend: str) -> Found:
     """Read; tell what torch, pickle and fairseq raise for a file of another kind in one line."""
     from fairseq_autoassist.plugin.checkpoints import allow_fairseq_checkpoints
@@ -69,3 +99,13 @@ def _refused(read: Callable[[], Found], path: Path, mend: str) -> Found:
         raise UserError(
             f"cannot read {path} ({reason}); expected a whole checkpoint of fairseq-train: {mend}"
         ) from error
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--run", type=Path, required=True, help="folder of the training run")
+    check_last(parser.parse_args(arguments).run)
+
+
+if __name__ == "__main__":
+    main()

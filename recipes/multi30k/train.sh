@@ -20,6 +20,10 @@ fi
 export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 
 mkdir -p "$run"
+if [[ -f $run/checkpoint_last.pt ]]; then # one that a kill cut short is told in one line
+  root=$(dirname "${BASH_SOURCE[0]}")/../..
+  PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH} python -m recipes.common.checkpoints --run "$run"
+fi
 # --user-dir for both: the plugin also lets torch >= 2.6 read fairseq's checkpoints again.
 exec fairseq-train "$data_bin" --source-lang en --target-lang de \
   --user-dir fairseq_autoassist "${method[@]}" --label-smoothing 0.1 \

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import shlex
 import sys
 from pathlib import Path
@@ -145,6 +146,27 @@ def test_checkpoints_of_two_models_are_not_averaged(
     torch.save({"model": {"w": torch.zeros(3), "n": torch.tensor([3])}, "extra_state": {}}, two)
     with pytest.raises(SystemExit, match=r"are of different models \(at w\)"):
         average([one, two], tmp_path / "averaged.pt")
+
+
+# Of the second torch makes a RuntimeError of its own
+@pytest.mark.parametrize(("weights", "room"), [(2, 800), (200_000, 100_000)])
+def test_an_average_on_a_full_disk_is_one_line_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: int, room: int
+) -> None:
+    from fairseq import checkpoint_utils
+
+    monkeypatch.setattr(checkpoint_utils, "_upgrade_state_dict", lambda state: state)
+    state = {"model": {"w": torch.zeros(weights)}, "optimizer_history": [], "cfg": None}
+    torch.save({**state, "extra_state": {}}, tmp_path / "one.pt")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+        with pytest.raises(UserError, match="room.* averaged.pt|averaged.pt .*room") as error:
+            average([tmp_path / "one.pt"], tmp_path / "averaged.pt")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "\n" not in str(error.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["one.pt"]
 
 
 @pytest.mark.parametrize("kept", [0, 500, -10])
