@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from typing import IO, Iterator, Sequence
+from urllib.error import HTTPError
 
 from tqdm import tqdm
 
@@ -52,14 +53,24 @@ def digest_of(path: Path, algorithm: str) -> str:
     return digest.hexdigest()
 
 
-def check(archive: Archive, path: Path) -> Path:
-    """Return `path` if it is the published archive; refuse it in one line otherwise."""
+def check(archive: Archive, path: Path, mend: str | None = None) -> Path:
+    """Return `path` if it is the published archive; refuse it in one line otherwise.
+
+    Args:
+        archive: what it must be
+        path: where it lies
+        mend: what the user can do; default: have it downloaded again
+    """
+    if not path.is_file():
+        mend = mend or "put it there, or name another folder in AUTOASSIST_DATA"
+        raise UserError(f"found no {path}; expected {archive.size:,} bytes: {mend}")
     found = digest_of(path, archive.algorithm)
     if found != archive.digest:
+        mend = mend or f"remove it (`rm {shlex.quote(str(path))}`) and run this again"
         raise UserError(
             f"{path} is damaged or another version: {path.stat().st_size:,} bytes, "
             f"{archive.algorithm} {found}, expected {archive.size:,} bytes, {archive.digest}; "
-            f"remove it (`rm {shlex.quote(str(path))}`) and run this again"
+            f"{mend}"
         )
     return path
 
@@ -149,7 +160,13 @@ def _fetch(archive: Archive, part: Path) -> None:
     request = urllib.request.Request(archive.url)
     if have:
         request.add_header("Range", f"bytes={have}-")
-    with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
+    try:
+        response = urllib.request.urlopen(request, timeout=TIMEOUT)
+    except HTTPError as error:
+        if have and error.code == 416:  # there is no more of it: the digest decides
+            return
+        raise
+    with response:
         if response.status != 206:  # a server (or file://) that cannot go on sends all of it
             have = 0
         chunk = response.read(CHUNK)

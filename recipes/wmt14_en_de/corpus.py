@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterator, Mapping
 
 from preprocess.text import UserError, read_lines
-from recipes.common.archives import Archive, check, download, extract
+from recipes.common.archives import Archive, check, download, extract, part_of
 from recipes.common.data import ROOT
 
 STAND_IN_LIST = "stand-in.json"
@@ -123,6 +124,11 @@ WMT14 = Corpus(
 )
 
 
+def written_by(folder: Path) -> str:
+    """The command that writes a stand-in into a folder."""
+    return f"`{shlex.join(['python', '-m', 'recipes.wmt14_en_de.standin', '--out', str(folder)])}`"
+
+
 def stand_in(folder: Path) -> Corpus:
     """Return the corpus that `standin.py` wrote into a folder.
 
@@ -130,7 +136,7 @@ def stand_in(folder: Path) -> Corpus:
         UserError: its list is not there, or damaged
     """
     path = folder / STAND_IN_LIST
-    write = f"`python -m recipes.wmt14_en_de.standin --out {folder}`"
+    write = written_by(folder)
     if not path.is_file():
         raise UserError(f"found no {path}; expected a stand-in corpus: write one with {write}")
     try:
@@ -206,6 +212,25 @@ def check_outside(corpus: Corpus, location: Location, raw: Path) -> None:
             )
 
 
+def to_download(corpus: Corpus, location: Location) -> int:
+    """Return the bytes of the archives that are not there yet, less what is there of them."""
+    if location.kind != "download":
+        return 0
+    missing = 0
+    for name, archive in corpus.archives.items():
+        path = location.folder / name
+        if not path.is_file():
+            part = part_of(path)
+            missing += max(0, archive.size - (part.stat().st_size if part.is_file() else 0))
+    return missing
+
+
+def check_archive(corpus: Corpus, name: str, folder: Path) -> Path:
+    """Return an archive in a folder if it is the corpus's own; UserError otherwise."""
+    mend = f"write it again with {written_by(corpus.folder)}" if corpus.folder else None
+    return check(corpus.archives[name], folder / name, mend)
+
+
 def collect(corpus: Corpus, location: Location, out: Path) -> None:
     """Put every file of `PARTS` under `out`, at its path in its archive; what is there stays."""
     if location.kind == "files":
@@ -224,7 +249,7 @@ def collect(corpus: Corpus, location: Location, out: Path) -> None:
         if location.kind == "download" and not path.is_file():
             download(archive, path)
         else:
-            check(archive, path)
+            check_archive(corpus, name, location.folder)
         extract(path, members, out)
 
 

@@ -23,7 +23,6 @@ from fairseq_autoassist.core.manifest import FORMAT_VERSION
 from preprocess import spm
 from preprocess.clean import Report, clean_files, clean_pairs, parallel
 from preprocess.text import UserError, read_lines, whole_files
-from recipes.common.archives import part_of
 from recipes.common.data import ROOT
 from recipes.common.plan import Cost, DryRun, check_disk, same_disk
 from recipes.common.steps import Steps, run_command, stoppable
@@ -34,11 +33,13 @@ from recipes.wmt14_en_de.corpus import (
     WMT14,
     Corpus,
     Location,
+    check_archive,
     check_outside,
     collect,
     locate,
     segments,
     stand_in,
+    to_download,
 )
 from recipes.wmt14_en_de.settings import LANGS, PIECE_LIMITS, SCALES, TEXT_LIMITS, Scale, Vocabulary
 
@@ -128,7 +129,13 @@ def sentencepiece(texts: Path, folder: Path, vocabulary: Vocabulary, lines: int)
         command = [sys.executable, "-m", "preprocess.spm", "train", "--vocab", str(size)]
         command += ["--model", str(model.with_suffix("").resolve()), "--input"]
         command += [str(samples[lang].resolve()) for lang in langs]
-        run_with_clock(f"{model.name}: {size:,} pieces", command, ROOT)
+        try:
+            run_with_clock(f"{model.name}: {size:,} pieces", command, ROOT)
+        except UserError as error:  # its words name its own --vocab, which is not this script's
+            raise UserError(
+                f"SentencePiece made no {model.name} of {size:,} pieces, for the reason above; "
+                f"where the text is too small for them, give --scale tiny"
+            ) from error
     for path in samples.values():
         path.unlink()
 
@@ -223,7 +230,8 @@ def plan(corpus: Corpus, location: Location, out: Path, vocab: str, scale: Scale
     """Print every step with its state, disk and time, and check that the disk has room.
 
     Raises:
-        UserError: it has not, or the corpus lies in the folder that the first step empties
+        UserError: it has not, the corpus lies in the folder that the first step empties, or an
+            archive of a stand-in is not as it was written
     """
     costs = {}
     for step, (size, seconds) in COSTS.items():
@@ -232,6 +240,9 @@ def plan(corpus: Corpus, location: Location, out: Path, vocab: str, scale: Scale
     print(f"corpus: {location}; {corpus.pairs:,} training pairs", flush=True)
     steps = DryRun(out / "steps", STEPS, costs)
     prepare(corpus, location, out, vocab, scale, 1, steps)
+    if "raw" in steps.to_do and location.folder == corpus.folder:
+        for name in corpus.archives:  # small; WMT14's own would take minutes
+            check_archive(corpus, name, location.folder)
     missing = to_download(corpus, location) if "raw" in steps.to_do else 0
     if missing and same_disk(out, location.folder):
         check_disk(out, missing + steps.disk, f"the downloads and what is to do in {out}")
@@ -244,19 +255,6 @@ def plan(corpus: Corpus, location: Location, out: Path, vocab: str, scale: Scale
             "the downloads",
             "fetch the archives elsewhere and name their folder in AUTOASSIST_DATA",
         )
-
-
-def to_download(corpus: Corpus, location: Location) -> int:
-    """Return the bytes of the archives that are not there yet, less what is there of them."""
-    if location.kind != "download":
-        return 0
-    missing = 0
-    for name, archive in corpus.archives.items():
-        path = location.folder / name
-        if not path.is_file():
-            part = part_of(path)
-            missing += max(0, archive.size - (part.stat().st_size if part.is_file() else 0))
-    return missing
 
 
 def options_of(arguments: list[str] | None) -> argparse.Namespace:

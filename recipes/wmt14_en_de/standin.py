@@ -19,7 +19,7 @@ import zipfile
 from pathlib import Path
 from typing import List, Tuple
 
-from preprocess.text import UserError, exit_on_signals, read_lines, whole_files
+from preprocess.text import UserError, exit_on_signals, read_lines, whole_file, whole_files, writing
 from recipes.common.archives import digest_of
 from recipes.common.data import MULTI30K, ROOT, find
 from recipes.wmt14_en_de.corpus import PARTS, STAND_IN_LIST, TEST
@@ -29,21 +29,31 @@ Pairs = List[Tuple[str, str]]  # (English, German)
 
 
 def pack(pairs: dict[str, Pairs], folder: Path) -> None:
-    """Write every archive of the corpus, and the list of their digests, into `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write every archive of the corpus, and the list of their digests, into `folder`.
+
+    Raises:
+        UserError: they cannot be written
+    """
     listed: dict[str, dict[str, object]] = {}
+    with writing(folder / STAND_IN_LIST):
+        (folder / STAND_IN_LIST).unlink(missing_ok=True)  # it would not be true of what follows
     for name in sorted({part.archive for part in PARTS.values()}):
-        with tarfile.open(folder / name, "w:gz", compresslevel=1) as tar:
-            for part_name, part in PARTS.items():
-                if part.archive == name:
-                    for side, path in enumerate(part.files):
-                        lines = [pair[side] for pair in pairs[part_name]]
-                        _add(tar, path, sgm(lines) if part == TEST else lines)
+        with whole_file(folder / name) as path:
+            _pack_one(pairs, name, path)
         digest = digest_of(folder / name, "sha256")
         listed[name] = {"size": (folder / name).stat().st_size, "sha256": digest}
     lines_of = {name: len(pairs[name]) for name in PARTS}
     with whole_files(folder / STAND_IN_LIST) as (stream,):
         json.dump({"archives": listed, "lines": lines_of}, stream, indent=2)
+
+
+def _pack_one(pairs: dict[str, Pairs], archive: str, path: Path) -> None:
+    with tarfile.open(path, "w:gz", compresslevel=1) as tar:
+        for name, part in PARTS.items():
+            if part.archive == archive:
+                for side, inner in enumerate(part.files):
+                    lines = [pair[side] for pair in pairs[name]]
+                    _add(tar, inner, sgm(lines) if part == TEST else lines)
 
 
 def sgm(lines: list[str]) -> list[str]:

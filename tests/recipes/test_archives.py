@@ -38,7 +38,8 @@ class Server(BaseHTTPRequestHandler):
         self.ranges.append(asked)
         begin = int(asked[6:-1]) if asked and self.resumes else 0
         body = CONTENT[begin : self.cut] if self.page is None else self.page
-        self.send_response(206 if begin and self.page is None else 200)
+        status = 206 if begin and self.page is None else 200
+        self.send_response(416 if begin >= len(CONTENT) else status)
         self.end_headers()
         self.wfile.write(body)
 
@@ -82,6 +83,20 @@ def test_wrong_bytes_are_refused_and_not_gone_on_from(server: str, tmp_path: Pat
     with pytest.raises(SystemExit, match="is damaged or another version.*rm ") as error:
         check(other, tmp_path / "a.tgz")
     assert "\n" not in str(error.value)
+    with pytest.raises(UserError, match="found no .*b.tgz; expected 512,000 bytes: put it there"):
+        check(other, tmp_path / "b.tgz")
+
+
+def test_what_is_published_shorter_than_listed_comes_to_an_end(server: str, tmp_path: Path) -> None:
+    """A server has nothing to send after its last byte; the digest says whether that was all."""
+    path, part = tmp_path / "a.tgz", tmp_path / "a.tgz.part"
+    longer = replace(archive(url=server), size=len(CONTENT) + 1)
+    part.write_bytes(CONTENT)
+    assert download(longer, path).read_bytes() == CONTENT
+    path.rename(part)
+    with pytest.raises(SystemExit, match="came as 512,000 bytes, sha256 .* expected"):
+        download(replace(longer, digest="0" * 64), path)
+    assert Server.ranges == ["bytes=512000-"] * 2 and not list(tmp_path.iterdir())
 
 
 def test_a_page_in_place_of_the_archive_is_neither_kept_nor_written_over_what_is_there(

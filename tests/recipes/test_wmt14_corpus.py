@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from sacrebleu.dataset.fake_sgml import FakeSGMLDataset
@@ -11,7 +13,8 @@ from sacrebleu.dataset.fake_sgml import FakeSGMLDataset
 from preprocess.text import UserError
 from recipes.wmt14_en_de import corpus as wmt14
 from recipes.wmt14_en_de import standin
-from recipes.wmt14_en_de.prepare import check_lines, spread, text
+from recipes.wmt14_en_de.prepare import check_lines, plan, sentencepiece, spread, text
+from recipes.wmt14_en_de.settings import SCALES
 from recipes.wmt14_en_de.standin import pack, sgm
 
 PAIRS = [
@@ -40,6 +43,38 @@ def test_a_damaged_stand_in_is_refused_in_one_line(tmp_path: Path, content: str)
     with pytest.raises(UserError, match=r"stand-in.json is damaged \(.*standin --out") as error:
         wmt14.stand_in(tmp_path)
     assert "\n" not in str(error.value)
+
+
+def test_a_stand_in_that_cannot_be_written_is_none(
+    small: wmt14.Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The archives of the one before stay whole, and no list says what is no longer true."""
+    folder = tmp_path / "stand-in"
+    before = {name: (folder / name).read_bytes() for name in small.archives}
+    parts = dict.fromkeys(wmt14.PARTS, PAIRS * 9)
+    full = OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr(standin.tarfile.TarFile, "addfile", mock.Mock(side_effect=full))
+    with pytest.raises(UserError, match="stand-in has no room .*some for dev.tgz"):
+        pack(parts, folder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    with pytest.raises(UserError, match=rf"found no .*standin --out {folder}`"):
+        wmt14.stand_in(folder)
+
+
+@pytest.mark.parametrize("content", [None, b"cut"])
+def test_an_archive_of_a_stand_in_that_is_not_as_it_was_written(
+    small: wmt14.Corpus, tmp_path: Path, content: bytes | None
+) -> None:
+    folder, location = tmp_path / "stand-in", wmt14.locate(small, tmp_path / "none")
+    (folder / "dev.tgz").unlink()
+    if content is not None:
+        (folder / "dev.tgz").write_bytes(content)
+    told = rf"dev.tgz.* expected .* bytes.* write it again with `.*standin --out {folder}`"
+    with pytest.raises(UserError, match=told) as error:
+        wmt14.collect(small, location, tmp_path / "raw")
+    assert "\n" not in str(error.value)
+    with pytest.raises(UserError, match=told):
+        plan(small, location, tmp_path / "out", "paper", SCALES["tiny"])
 
 
 @pytest.mark.parametrize("pairs", ["-3", "9"])
@@ -108,3 +143,10 @@ def test_a_sample_is_spread_over_the_file(tmp_path: Path) -> None:
     assert list(spread(path, 5)) == ["0", "2", "4", "6", "8"]
     assert len(list(spread(path, 3))) == 3
     assert len(list(spread(path, 100))) == 10
+
+
+def test_a_text_too_small_for_the_vocabulary_names_this_recipes_own_flag(tmp_path: Path) -> None:
+    for lang in ("en", "de"):
+        (tmp_path / f"train.{lang}").write_text("a man\n")
+    with pytest.raises(UserError, match="made no spm.en.model of 42,000 .* give --scale tiny"):
+        sentencepiece(tmp_path, tmp_path, SCALES["full"].vocabularies["paper"], 10)
