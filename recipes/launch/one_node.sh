@@ -8,6 +8,10 @@ set -euo pipefail
 usage="usage: [GPUS=n] one_node.sh DATA_BIN RUN_FOLDER [fairseq-train flags]"
 data_bin=${1:?$usage} run=${2:?$usage}
 shift 2
+[[ -f recipes/launch/flags.sh ]] || {
+  echo "error: found no recipes/launch in $PWD; run this from the root of the repository" >&2
+  exit 1
+}
 source recipes/launch/flags.sh
 
 world=()

@@ -11,6 +11,10 @@ usage="usage: NNODES=n GPUS=n MASTER=host:port torchrun.sh DATA_BIN RUN_FOLDER [
 data_bin=${1:?$usage} run=${2:?$usage}
 : "${NNODES:?$usage}" "${GPUS:?$usage}" "${MASTER:?$usage}"
 shift 2
+[[ -f recipes/launch/flags.sh ]] || {
+  echo "error: found no recipes/launch in $PWD; run this from the root of the repository" >&2
+  exit 1
+}
 source recipes/launch/flags.sh
 
 # The world size has to be said although torchrun knows it: its default is the number of this node's

@@ -33,43 +33,45 @@ def minutes(seconds: float | None) -> str:
     return "-" if seconds is None else f"{int(seconds) // 60} min {int(seconds) % 60:02d} s"
 
 
-def load_scores(path: Path) -> dict[str, dict[str, str]]:
-    """Read what evaluate.py wrote: metric -> score and signature."""
+def load_scores(path: Path) -> dict[str, tuple[float, str]]:
+    """Read what evaluate.py wrote: metric -> score, signature."""
     if not path.is_file():
         raise UserError(
             f"found no {path}; expected the scores of a run: run `python -m "
             f"recipes.multi30k.evaluate --data DATA --run {path.parent}`"
         )
     try:
-        return dict(json.loads("\n".join(read_lines(path))))
-    except ValueError as error:
+        scores = json.loads("\n".join(read_lines(path)))
+        return {name: (float(x["score"]), str(x["signature"])) for name, x in scores.items()}
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise UserError(
-            f"{path} is not JSON ({error}); expected the scores of "
+            f"{path} is damaged ({type(error).__name__}: {error}); expected the scores of "
             f"`python -m recipes.multi30k.evaluate`: remove it and run that again"
         ) from error
 
 
-def rows(log: Log, scores: dict[str, dict[str, str]]) -> list[tuple[str, str]]:
+def rows(log: Log, scores: dict[str, tuple[float, str]]) -> list[tuple[str, str]]:
     """Return the lines of the table; a plain run has no AutoAssist figures, and says so."""
     table = []
     if log.last("aa_considered") is None:
         table.append(("AutoAssist", "off (the log holds no aa_ metrics)"))
     else:
         pairs, tokens = log.last("aa_considered"), log.last("aa_considered_tokens")
+        majority = log.last("aa_majority") or None  # 0 until something is learned
         table += [
             ("pairs considered", count(pairs)),
             ("pairs kept", of(log.last("aa_kept"), pairs)),
             ("target tokens considered", count(tokens)),
             ("target tokens kept", of(log.last("aa_kept_tokens"), tokens)),
-            ("Assistant accuracy", share(log.last("aa_acc"))),
-            ("majority-class rate", share(log.last("aa_majority"))),
+            ("Assistant accuracy", share(log.last("aa_acc") if majority else None)),
+            ("majority-class rate", share(majority)),
             ("waited for the Assistant", f"{log.last('aa_wait') or 0:.1f} s"),
         ]
     table.append(("target tokens trained on", count(tokens_trained(log)[-1])))
     table.append(("updates", count(log.inner[-1]["num_updates"])))
     table.append(("training time", minutes(log.last("wall"))))
-    for name, score in scores.items():
-        table.append((name, f"{score['score']:.2f}   {score['signature']}"))
+    for name, (score, signature) in scores.items():
+        table.append((name, f"{score:.2f}   {signature}"))
     return table
 
 

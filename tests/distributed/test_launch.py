@@ -122,6 +122,15 @@ def test_scripts_are_valid_bash(script):
 
 
 @pytest.mark.parametrize("script", sorted(ARGUMENTS))
+def test_elsewhere_than_in_the_root_a_script_says_so(script, tmp_path):
+    command = ["bash", str(LAUNCH / script), "data", "run"]
+    variables = environment(DRY_RUN="1", **ARGUMENTS[script])
+    said = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True)
+    assert said.returncode == 1 and not said.stdout
+    assert len(said.stderr.splitlines()) == 1 and "from the root of the repo" in said.stderr
+
+
+@pytest.mark.parametrize("script", sorted(ARGUMENTS))
 def test_every_script_passes_the_plugin_and_flags_on(script):
     commands = dry_run(script, "--arch", "transformer", "--user-dir", "elsewhere")
     assert len(commands) == (2 if script == "cpu_gloo.sh" else 1)

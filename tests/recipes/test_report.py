@@ -115,6 +115,15 @@ def test_table_and_picture_of_an_assisted_run(
     ]
 
 
+def test_no_share_is_told_before_anything_is_learned(tmp_path: Path) -> None:
+    log = read(write_run(tmp_path, aa=True) / "train.log")
+    for entry in (*log.inner, *log.epochs):
+        entry.update(aa_acc=0.0, aa_majority=0.0)
+    table = dict(report.rows(log, {}))
+    assert table["Assistant accuracy"] == table["majority-class rate"] == "-"
+    assert table["pairs kept"] == "2,400 (80.0%)"
+
+
 def test_curves(tmp_path: Path) -> None:
     log = read(write_run(tmp_path, aa=True) / "train.log")
     assert report.series(log, "aa_T") == ([0.017, 0.034, 0.051], [3.5] * 3)
@@ -147,6 +156,8 @@ def test_damaged_scores(tmp_path: Path) -> None:
     (run / "scores.json").unlink()
     with pytest.raises(SystemExit, match=f"recipes.multi30k.evaluate --data DATA --run {run}`"):
         report.main(["--run", str(run)])
-    (run / "scores.json").write_text("{")
-    with pytest.raises(SystemExit, match="is not JSON"):
-        report.main(["--run", str(run)])
+    for content in ("{", "[1]", '{"BLEU": 12.3}', '{"BLEU": {"score": "x"}}', '{"BLEU": {}}'):
+        (run / "scores.json").write_text(content)
+        with pytest.raises(SystemExit, match=r"scores.json is damaged \(.*: remove it") as error:
+            report.main(["--run", str(run)])
+        assert "\n" not in str(error.value)
