@@ -1,7 +1,8 @@
 """Find a public corpus on this machine, or download it; every file is checked by its sha256.
 
-Looked for in this order: the folder named by AUTOASSIST_DATA, `shared/data` beside the checkout,
-the public repository the corpus comes from (at one commit, so that the bytes never change).
+Where AUTOASSIST_DATA is set, the folder that it names must hold it. Otherwise it is taken from
+`shared/data` beside the checkout, else downloaded from the public repository that it comes from (at
+one commit, so that the bytes never change).
 """
 
 from __future__ import annotations

@@ -168,7 +168,8 @@ class Location:
 
 
 def locate(corpus: Corpus, downloads: Path, root: Path = ROOT) -> Location:
-    """Look for the corpus: a stand-in's own folder, AUTOASSIST_DATA, `shared/data`, the downloads.
+    """Look for the corpus: a stand-in in its own folder; WMT14 in AUTOASSIST_DATA where that is
+    set, else in `shared/data`, else among the downloads.
 
     A folder the user named must hold it: a download in its place would hide the mistake.
     """
