@@ -145,3 +145,10 @@ def test_a_number_of_skipped_updates_is_no_update_freq():
     for k in range(0, 20, 2):
         clock.tick(k, k // 4)  # every other update overflowed: four micro-batches to each
     assert clock.at(20) == pytest.approx(4 + 4 / 2)
+
+
+def test_the_end_that_comes_first_counts():
+    by_updates = run(Exchange(spec_of(max_update=50, max_passes=100.0)), 26)
+    assert by_updates[-1].share == pytest.approx(0.5)
+    by_passes = run(Exchange(spec_of(max_update=5000, max_passes=4.0)), 26)
+    assert by_passes[-1].share == pytest.approx(by_passes[-1].passes / 4) and by_passes[-1].passes

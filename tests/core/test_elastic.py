@@ -11,9 +11,10 @@ from fairseq_autoassist.core.elastic import redistribute
 from fairseq_autoassist.core.exchange import Exchange
 from fairseq_autoassist.core.planner import Planner
 from fairseq_autoassist.core.sampler import Stream, over_other_ranks
-from fairseq_autoassist.core.strategies import strategy_class
+from fairseq_autoassist.core.strategies import Report, strategy_class
 from tests.core.test_planner import planted, train
 from tests.support.planning import make_spec
+from tests.support.strategies import strategy_of, teach
 
 WORLDS = st.lists(st.integers(1, 5), min_size=2, max_size=5)
 
@@ -116,3 +117,29 @@ def test_the_mean_of_assistants():
     rates = [planner.state_dict()["keep_rate"] for planner in planners]
     found = redistribute(exchanges, "autoassist", 0, 1)["planner"]["keep_rate"]
     assert found == pytest.approx(np.mean(rates)) and rates[0] != rates[1]
+
+
+def test_ranks_do_not_shrink_where_one_of_them_had_losses_that_were_not_finite():
+    ranks = [strategy_of("autoassist") for _ in range(2)]
+    for strategy in ranks:
+        teach(strategy, 10)
+    ranks[1].observe(Report(np.arange(4), np.full(4, np.nan, np.float32), np.ones(4, bool)))
+    states = [strategy.state_dict() for strategy in ranks]
+    for saved, allowed in ((states, False), (states[:1], True)):
+        merged = strategy_of("autoassist")
+        merged.load_state_dict(strategy_class("autoassist").merge(saved))
+        assert merged.guard.allows == allowed
+
+
+def test_what_other_numbers_of_ranks_have_finished_is_forgotten():
+    streams = [Stream(60, 3)]
+    for world_size in (2, 3, 2, 1):
+        done = min(stream.position[0] for stream in streams) + 2
+        for stream in streams:
+            while stream.position[0] < done:
+                stream.take(7)
+        states = [stream.state_dict() for stream in streams]
+        streams = [Stream(60, 3, rank=r, world_size=world_size) for r in range(world_size)]
+        for rank, stream in enumerate(streams):
+            stream.load_state_dict(over_other_ranks(states, rank, world_size))
+            assert len(stream.state_dict()["lineage"]) == 1

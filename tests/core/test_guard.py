@@ -1,8 +1,14 @@
 """The guard: what it calls useless, when that is a failure, and when it forgives."""
 
 import numpy as np
+import pytest
 
 from fairseq_autoassist.core.guard import CLEAN_REPORTS, DOUBTS, ONE_SIDED, PATIENCE, Guard
+from fairseq_autoassist.core.planner import Planner
+from fairseq_autoassist.core.strategies import Report, strategy_class
+from tests.core.test_planner import planted
+from tests.support.planning import make_spec
+from tests.support.strategies import at, strategy_of, teach
 
 
 def judge(guard, accuracy, positive=0.5, pairs=100):
@@ -87,3 +93,47 @@ def test_losses_that_are_not_finite_stop_shrinking_until_enough_reports_are_clea
     assert not guard.allows
     guard.check_losses(0)
     assert guard.allows
+
+
+def judged(planner, first, last):
+    """Batches ``first`` .. ``last - 1``: losses are random for a while, then planted, and so on."""
+    for number in range(first, last):
+        batch = planner.plan()
+        losses = 1.0 + batch.ids % 2
+        if number // 40 % 2 == 0:
+            losses = np.random.default_rng(number).random(len(batch.ids))
+        planner.receive(number, np.asarray(losses, np.float32))
+        yield batch.pairs.tolist(), batch.news
+
+
+def test_evidence_outlasts_a_restart():
+    """Verdicts fall where they would have fallen, and pairs are kept as they would have been."""
+    # with a floor, for uniformly kept pairs to judge by
+    spec = make_spec(300, strategy="autoassist", gamma_decay=0.5, guard_pairs=40, floor=0.5)
+    features, batches, states = planted(300), 160, {}
+    planner, reference = Planner(spec, features), []
+    for number in range(batches):
+        if number % 13 == 5:
+            states[number] = planner.state_dict()
+        reference += judged(planner, number, number + 1)
+    assert sum(len(news) for _, news in reference) >= 2  # useless, then not
+    for number, state in states.items():
+        resumed = Planner(spec, features)
+        resumed.load_state_dict(state)
+        last = min(number + 60, batches)
+        assert list(judged(resumed, number, last)) == reference[number:last]
+
+
+@pytest.mark.parametrize("case", ["spl", "infobatch"])
+def test_a_time_without_choosing_goes_on_with_other_data(case):
+    first, there = strategy_of(case), strategy_of(case, pairs=300)
+    for strategy in (first, there):
+        at(strategy, 0.4)
+    teach(first, 40)
+    first.observe(Report(np.arange(4), np.full(4, np.nan, np.float32), np.ones(4, bool)))
+    assert there.chooses and not first.chooses
+    for here in (None, there.state_dict()):
+        second = strategy_of(case, pairs=300)
+        found = strategy_class(case).on_other_data(first.state_dict(), here)
+        second.load_state_dict(found)
+        assert not second.chooses

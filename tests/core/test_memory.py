@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
+from fairseq_autoassist.config import PAPERS_RULE, AutoAssistConfig
 from fairseq_autoassist.core.extra import SCALE, ExtraFeatures
 from fairseq_autoassist.core.memory import LossMemory
+from fairseq_autoassist.core.strategies import Report, build_strategy
 from tests.support.planning import make_sizes
-from tests.support.strategies import RareFeatures
+from tests.support.strategies import RareFeatures, corpus_of
 
 IDS = np.arange(6)
 
@@ -141,3 +143,14 @@ def test_the_loss_feature_remembers_multiples_of_the_threshold():
 def test_sentences_of_one_length_are_no_trouble():
     extra = ExtraFeatures(RareFeatures(), np.full(400, 9), np.full(400, 9), ("lengths", "ratio"))
     assert np.isfinite(extra.dense(np.arange(400))).all()
+
+
+def test_the_last_loss_of_a_pair_is_no_hint_at_a_random_one():
+    """A report is learned from before its losses are remembered: none is a feature of itself."""
+    settings = {"extra_features": "loss", "gamma_decay": 0.99, "guard_pairs": 0}
+    strategy = build_strategy(AutoAssistConfig(**settings, **PAPERS_RULE), corpus_of())
+    rng = np.random.default_rng(3)
+    for _ in range(400):
+        ids, losses = rng.integers(0, 400, 16), rng.random(16).astype(np.float32)
+        strategy.observe(Report(ids, losses, np.ones(16, bool)))
+    assert strategy.metrics()["acc"] < 0.6

@@ -120,3 +120,9 @@ def test_ids_above_two_to_the_24_are_exact():
     pairs, high = 2**24 + 5000, 2**24 + 1
     stream = Stream(pairs, 1, eligible=np.arange(high, high + 64))
     assert sorted(consume(stream, 1, 7)[0]) == list(range(high, high + 64))
+
+
+def test_no_rank_has_a_pair_more_in_every_pass():
+    for rank in range(3):
+        seen = consume(Stream(10, 1, rank=rank, world_size=3), 3, 100)
+        assert sorted(len(ids) for ids in seen.values()) == [3, 3, 4]
