@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fairseq_autoassist.errors import ConfigError, FeatureError
-from fairseq_autoassist.plugin.data import open_features, refuse_empty
+from fairseq_autoassist.plugin.data import open_features, refuse_empty, refuse_unplannable
 from fairseq_autoassist.tfidf.cli import main as build
 from tests.support.corpus import write_data_bin
 
@@ -92,3 +92,26 @@ def test_only_the_languages_of_the_run_may_not_be_empty(data_bin: Path) -> None:
     for languages in (("fr", "en"), ("en", "fr")):  # fairseq reads either direction from either
         with pytest.raises(ConfigError, match="fr.bin is empty: .* 0 pairs, expected at least one"):
             refuse_empty(task(data_bin, languages=languages))
+
+
+def test_a_hash_tells_features_with_the_idf_of_another_corpus(
+    data_bin: Path, tmp_path: Path
+) -> None:
+    """The same folder, built again together with another data-bin: a state learned on the features
+    that were there before cannot go on."""
+    second = write_data_bin(tmp_path / "second", 30, seed=1, vocabulary=50)
+    both, hashes = f"{data_bin}:{second}", []
+    for built in (str(data_bin), str(data_bin), both):
+        assert build([built, "--force", "--no-progress"]) == 0
+        hashes.append(open_features(task(built), 1).hash)
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_what_cannot_be_planned_is_refused() -> None:
+    cfg = Namespace(num_batch_buckets=0, data="bin", train_subset="train")
+    refuse_unplannable(range(4), cfg, 4)
+    with pytest.raises(ConfigError, match="bin has 3 pairs .* at least one for each of 4 ranks"):
+        refuse_unplannable(range(3), cfg, 4)
+    cfg.num_batch_buckets = 2
+    with pytest.raises(ConfigError, match="--num-batch-buckets 2 cannot be combined"):
+        refuse_unplannable(range(4), cfg, 4)

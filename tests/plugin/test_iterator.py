@@ -1,0 +1,42 @@
+"""The iterator between fairseq and the exchange: which one it opens, what it tells of a batch."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+
+from fairseq_autoassist.core.exchange import Exchange
+from fairseq_autoassist.core.plan import News
+from fairseq_autoassist.core.process import ProcessExchange
+from fairseq_autoassist.plugin.iterator import AutoAssistEpochIterator, Loader
+from fairseq_autoassist.plugin.ranks import Ranks
+from fairseq_autoassist.plugin.shards import Shards
+from tests.support.planning import make_spec
+
+
+@contextlib.contextmanager
+def opened(**settings):
+    """An iterator with its exchange, which is closed whatever happens."""
+    words = (make_spec(200, **settings), 1, Loader(0, 0, (1,)), Shards(), Ranks(0, 1))
+    iterator = AutoAssistEpochIterator(None, *words, lambda: None)
+    iterator._open()
+    with contextlib.closing(iterator.exchange):
+        yield iterator
+
+
+@pytest.mark.parametrize("inline, kind", [(True, Exchange), (False, ProcessExchange)])
+def test_the_assistant_has_a_process_unless_it_is_to_be_inline(inline, kind):
+    with opened(inline=inline) as iterator:
+        assert type(iterator.exchange) is kind
+
+
+def test_news_is_told_once_though_its_batch_is_trained_on_again():
+    """Under --amp fairseq runs a micro-batch again after an overflow."""
+    with opened(inline=True) as iterator:
+        batch, news = iterator._next_batch(), News("something", bad=False)
+        batch.news.append(news)
+        assert iterator.trained(batch.number).news == [news]
+        again = iterator.trained(batch.number)
+        assert again.news == [] and again.ids.tolist() == batch.ids.tolist()
+        assert iterator.trained(batch.number + 1) is None
