@@ -204,7 +204,8 @@ def test_catching_up_loses_and_doubles_nothing(snapshot, more, chunk):
     features = planted(200)
     planner = Planner(spec, features)
     before = train(planner, snapshot)
-    state = planner.state_dict()
+    state, passes_before = planner.state_dict(), planner.stream.passes
+    held_before = sum(len(part) for part in [*state["ready"], state["buckets"]["pairs"]])
     delivered = train(planner, more)
     successor = Planner(dataclasses.replace(spec, abandoned=True), features)
     successor.load_state_dict(state)
@@ -221,3 +222,18 @@ def test_catching_up_loses_and_doubles_nothing(snapshot, more, chunk):
     assert min(seen[i] for i in range(200)) >= whole - start - 1
     everything = Counter(i for ids in ids_of(before + delivered) for i in ids) + seen
     assert max(everything.values()) <= whole + 1
+    # and all that came up since then was trained on or is held, no more and no less
+    new = sum(seen.values()) + sum(len(batch.ids) for batch in delivered) - held_before
+    assert new == round((successor.stream.passes - passes_before) * 200)
+
+
+def test_pairs_of_a_rare_length_do_not_wait_for_ever():
+    """Three pairs of their length never fill a batch: the end of a pass takes them."""
+    sizes = np.full(2000, 20, np.int32)
+    sizes[-3:] = 100
+    spec = make_spec(2000, limits=BatchLimits(max_tokens=2000, multiple=8))
+    planner = Planner(dataclasses.replace(spec, source_sizes=sizes, target_sizes=sizes))
+    seen = Counter()
+    while planner.stream.position[0] < 4:
+        seen.update(ids_of(train(planner, 1))[0])
+    assert min(seen[pair] for pair in (1997, 1998, 1999)) >= 2

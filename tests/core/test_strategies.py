@@ -101,6 +101,7 @@ def test_goes_on_from_its_state(case, step):
     again = train(resumed, UPDATES - step)
     assert pairs_of(again) == pairs_of(after)
     assert [b.metrics for b in again] == [b.metrics for b in after]
+    assert [b.keep_rate for b in again] == [b.keep_rate for b in after]
 
 
 @every_case

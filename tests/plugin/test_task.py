@@ -1,0 +1,41 @@
+"""A training step of the task: every planned micro-batch is reported once, whatever comes of it."""
+
+from __future__ import annotations
+
+import pytest
+from fairseq.tasks.translation import TranslationTask
+
+from fairseq_autoassist.config import AutoAssistConfig
+from fairseq_autoassist.core.strategies import strategy_class
+from fairseq_autoassist.plugin.criterions import PLAN
+from fairseq_autoassist.plugin.losses import LossMailbox
+from fairseq_autoassist.plugin.shards import Shards
+from fairseq_autoassist.plugin.task import TranslationAutoAssistTask
+
+
+def test_a_step_without_sentence_losses_is_reported_as_such(monkeypatch):
+    """A criterion of fairseq's own hands none over, nor does one that runs out of memory."""
+    posted, outcomes = [], [(1.0, 4, {}), MemoryError(), (1.0, 4, {})]
+
+    def step(self, *_):
+        outcome = outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr(TranslationTask, "train_step", step)
+    task = TranslationAutoAssistTask.__new__(TranslationAutoAssistTask)
+    task.autoassist, task.strategy = AutoAssistConfig("random"), strategy_class("random")
+    task._iterator = task._trace = None
+    task._shards = Shards()
+    task._mailbox = LossMailbox(lambda *report: posted.append(report))
+
+    def train(number):
+        return task.train_step({PLAN: {"number": number}}, None, None, None, 7)
+
+    assert train(0)[:2] == (1.0, 4) and posted == [(0, None, 7)]
+    with pytest.raises(MemoryError):
+        train(1)
+    assert posted[1:] == [(1, None, 7)]
+    task.train_step({}, None, None, None, 7)  # fairseq's dummy batch: not planned
+    assert len(posted) == 2
