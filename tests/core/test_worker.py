@@ -1,0 +1,121 @@
+"""The worker's process: how it is started, how it ends, and what is remembered of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from fairseq_autoassist.core.exchange import Exchange, History
+from fairseq_autoassist.core.process import ProcessExchange
+from fairseq_autoassist.core.worker import SNAPSHOT_EVERY
+from tests.support.corpus import ROOT
+from tests.support.planning import make_spec
+from tests.support.processes import alive, wait_for
+
+LAG = 10
+FORKED = """
+import os, sys, time
+from fairseq_autoassist.core.process import ProcessExchange
+from tests.support.planning import make_spec
+exchange = ProcessExchange(make_spec(500))
+exchange.next_batch()
+copy = os.fork()
+if copy == 0:
+    time.sleep(200)
+    os._exit(0)
+print(exchange.pid, copy, flush=True)
+time.sleep(200)
+"""
+
+
+@pytest.fixture
+def worker():
+    """Starts exchanges with a worker, and ends them whatever happens."""
+    with contextlib.ExitStack() as stack:
+
+        def start(**settings):
+            exchange = ProcessExchange(make_spec(500, lag=LAG, **settings))
+            return stack.enter_context(contextlib.closing(exchange))
+
+        yield start
+
+
+def test_a_worker_may_take_longer_to_start_than_to_answer(worker):
+    exchange = worker(timeout=0.1)
+    os.kill(exchange.pid, signal.SIGSTOP)
+    timer = threading.Timer(1.0, os.kill, (exchange.pid, signal.SIGCONT))
+    timer.start()
+    exchange.next_batch()
+    timer.join()
+    assert exchange.failure is None
+
+
+def test_the_worker_computes_in_one_thread(worker, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    environment = Path(f"/proc/{worker().pid}/environ").read_bytes().split(b"\0")
+    threads = [line for line in environment if line.startswith(b"OMP_NUM_THREADS=")]
+    assert threads == [b"OMP_NUM_THREADS=1"]
+
+
+def test_the_worker_ends_with_its_parent_though_a_copy_of_that_lives_on():
+    """A forked data loader holds the parent's end of the connection."""
+    words, pids = [sys.executable, "-c", FORKED], []
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=ROOT) as parent:
+        try:
+            pids = [int(word) for word in parent.stdout.readline().split()]
+            worker, copy = pids
+            assert alive(worker)
+            parent.kill()
+            wait_for(lambda: not alive(worker), 8, "the worker to end with its parent")
+            assert alive(copy)
+        finally:
+            parent.kill()
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+
+def test_what_is_remembered_of_a_worker_is_bounded(worker):
+    exchange, longest = worker(), 0
+    history = exchange._history
+    for _ in range(4 * SNAPSHOT_EVERY):
+        exchange.report(exchange.next_batch().number, None)
+        with exchange._lock:
+            longest = max(longest, len(history._delivered), len(history._reports))
+    assert exchange.failure is None and longest <= SNAPSHOT_EVERY + 2 * LAG
+
+
+def test_reports_that_a_state_holds_or_has_learned_from_are_forgotten():
+    history = History(None)
+    for number in range(5):
+        history.reported(number, None, None)
+    history.known({"next_number": 5, "learned": 2, "reports": {2: None, 3: None}})
+    assert set(history._reports) == {4}
+
+
+def test_a_report_that_comes_twice_is_refused():
+    exchange = Exchange(make_spec(500))
+    exchange.report(exchange.next_batch().number, None)
+    with pytest.raises(ValueError, match="report of micro-batch 0, expected 1"):
+        exchange.report(0, None)
+
+
+def test_the_time_waited_for_a_batch_is_counted(monkeypatch):
+    exchange = Exchange(make_spec(500))
+    plan = exchange._planner.plan
+
+    def slowly():
+        time.sleep(0.05)
+        return plan()
+
+    monkeypatch.setattr(exchange._planner, "plan", slowly)
+    exchange.next_batch()
+    assert exchange.waited >= 0.05
