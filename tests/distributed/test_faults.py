@@ -9,12 +9,10 @@ import pytest
 
 from tests.support.processes import alive, children, wait_for, workers
 from tests.support.ranks import start_ranks, train_ranks
-from tests.support.training import PLUGIN, SHRINK, copy_data_bin, data_bin, find
+from tests.support.training import NO_EPOCHS, PLUGIN, SHRINK, copy_data_bin, data_bin, find
 
 pytestmark = pytest.mark.timeout(200)
 QUIET = ["--disable-validation", "--no-save"]
-# fairseq saves checkpoint_last.pt at the end of every epoch too, otherwise
-NO_EPOCHS = ["--no-epoch-checkpoints", "--save-interval", 1000]
 FOREVER = ["--max-update", 1_000_000]
 
 

@@ -15,6 +15,7 @@ from tests.support.corpus import make_data_bin, multi30k_pairs
 from tests.support.processes import alive, children, wait_for, workers
 from tests.support.recording import OOM_EVERY
 from tests.support.training import (
+    NO_EPOCHS,
     PAPER,
     PLUGIN,
     SHRINK,
@@ -241,7 +242,7 @@ def test_a_diverging_model_ends_with_fairseqs_own_error_and_no_process(tmp_path)
 def test_ctrl_c_and_sigterm_leave_no_process_and_no_half_written_file(tmp_path, number, loader):
     words = [*PLUGIN, *SHRINK, "--disable-validation", "--num-workers", loader]
     # so far apart that the signal comes between two saves: fairseq leaves its .tmp in one cut short
-    words += ["--save-interval-updates", 200, "--max-update", 1_000_000]
+    words += ["--save-interval-updates", 200, *NO_EPOCHS, "--max-update", 1_000_000]
     with start_train(data_bin(), tmp_path / "ck", *words) as process:
         wait_for(lambda: len(process.batches()) > 210, 40, "the first updates")
         below = children(process.pid)

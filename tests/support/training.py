@@ -55,6 +55,8 @@ TINY = {
         *["--decoder-out-embed-dim", "16", "--dropout", "0.1"],
     ],
 }
+# fairseq saves checkpoint_last.pt at the end of every epoch too, otherwise
+NO_EPOCHS = ["--no-epoch-checkpoints", "--save-interval", 1000]
 COMMON = [
     *["--optimizer", "adam", "--lr", "0.01", "--lr-scheduler", "fixed", "--max-tokens", "250"],
     *["--seed", "3", "--log-format", "json", "--log-interval", "1", "--num-workers", "0"],
