@@ -58,7 +58,6 @@ class AutoAssistEpochIterator(EpochBatchIterating):
         shards: states of the streams of all data-bins
         ranks: the data-parallel group
         flush: makes sure that all losses of finished updates are reported
-        passes_an_epoch: over the data of each data-bin, about
     """
 
     def __init__(
@@ -70,14 +69,13 @@ class AutoAssistEpochIterator(EpochBatchIterating):
         shards: Shards,
         ranks: Ranks,
         flush: Callable[[], None],
-        passes_an_epoch: float = 1.0,
     ) -> None:
         self.dataset = dataset
         self.spec = spec
         self.epoch = max(epoch, 1)
         self.loader_settings, self.shards, self.ranks = loader, shards, ranks
         self.shuffle = True
-        self._flush, self._passes_an_epoch = flush, passes_an_epoch
+        self._flush = flush
         self._delivered: dict[int, PlannedBatch] = {}  # handed to the loader, not yet trained on
         self._recent: dict[int, PlannedBatch] = {}  # of the last update
         self._exchange: Exchange | None = None
@@ -248,7 +246,7 @@ class AutoAssistEpochIterator(EpochBatchIterating):
             self.spec,
             strategy_state=strategy,
             updates_before=self.shards.updates_before(self.spec.update_freq),
-            passes_before=self.shards.epochs_before * self._passes_an_epoch,
+            passes_before=self.shards.epochs_before + self.shards.passes_elsewhere,
             abandoned=failed,
         )
         self._exchange = kind(spec, state)

@@ -52,6 +52,12 @@ class Shards:
         return Totals(*(sum(column) for column in zip(*totals))) if totals else Totals()
 
     @property
+    def passes_elsewhere(self) -> float:
+        """Passes of the run over the data-bins that are not being trained on now."""
+        others = (state["progress"] for s, state in self._states.items() if s != self.current)
+        return sum(float(progress[0]) for progress in others if progress is not None)
+
+    @property
     def trained_elsewhere(self) -> int:
         """Micro-batches of the run, of each rank, in shards that are not being trained on now."""
         others = (s for shard, s in self._states.items() if shard != self.current)

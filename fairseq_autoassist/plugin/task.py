@@ -10,7 +10,6 @@ import torch
 from fairseq.distributed import utils as distributed_utils
 from fairseq.tasks import register_task
 from fairseq.tasks.translation import TranslationTask
-from fairseq.utils import split_paths
 
 from ..config import flag
 from ..core.batching import BatchLimits
@@ -25,7 +24,6 @@ from .data import (
     NONE,
     counts_on,
     open_features,
-    passes_of_run,
     refuse_empty,
     refuse_endless,
     refuse_unplannable,
@@ -147,7 +145,7 @@ class TranslationAutoAssistTask(TranslationTask):
             update_freq=loader.update_freq_of(epoch),
             update_freqs=loader.update_freq,
             max_update=max(self.cfg.max_update, 0),
-            max_passes=passes_of_run(self.cfg),
+            max_passes=max(self.cfg.max_epoch, 0),  # about one to an epoch
         )
         if num_shards > 1:
             gather_before_saving()
@@ -158,10 +156,7 @@ class TranslationAutoAssistTask(TranslationTask):
         if self.autoassist.trace and self._trace is None:
             self._trace = TraceWriter(self.autoassist.trace, shard_id)
         flush = self._mailbox.flush
-        share = 1.0 / len(split_paths(self.cfg.data))
-        return AutoAssistEpochIterator(
-            dataset, spec, epoch, loader, self._shards, ranks, flush, passes_an_epoch=share
-        )
+        return AutoAssistEpochIterator(dataset, spec, epoch, loader, self._shards, ranks, flush)
 
     def _eligible(
         self, dataset: Any, max_positions: Any, ignore_invalid_inputs: bool, ranks: int
