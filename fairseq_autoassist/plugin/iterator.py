@@ -14,6 +14,7 @@ from ..core.epochs import Progress, epoch_length, stock_iterations
 from ..core.exchange import Exchange, lag_for
 from ..core.plan import PlannedBatch, PlanSpec
 from ..core.process import ProcessExchange
+from ..core.strategies import strategy_class
 from .dataset import EpochSampler, PlannedDataset
 from .ranks import Ranks
 from .shards import Shards
@@ -111,6 +112,9 @@ class AutoAssistEpochIterator(EpochBatchIterating):
         """The micro-batches of the next epoch, or of what is left of a resumed one.
 
         All ranks agree on their number, so they come by here together.
+
+        Raises:
+            AutoAssistError: a setting is wrong; the message says which
         """
         self.epoch = self.next_epoch_idx
         self.shuffle = shuffle
@@ -173,7 +177,8 @@ class AutoAssistEpochIterator(EpochBatchIterating):
         """Go on from a saved state; one without ours (saved by fairseq's task) starts a pass.
 
         Raises:
-            AutoAssistError: the state is of another run; the message says in what
+            AutoAssistError: the state is of another run, or a setting is wrong; the message says
+                which and in what
         """
         self.epoch = state_dict["epoch"]
         mine = state_dict.get("autoassist")
@@ -242,6 +247,8 @@ class AutoAssistEpochIterator(EpochBatchIterating):
         failed = self.shards.failed
         kind = Exchange if self.spec.config.inline or failed else ProcessExchange
         state, self._progress, strategy = self.shards.here(self.spec)
+        # not before: a model is read, and a run goes on, without the log that it followed, say
+        strategy_class(self.spec.config.strategy).check(self.spec.config, strategy)
         spec = dataclasses.replace(
             self.spec,
             strategy_state=strategy,

@@ -90,15 +90,13 @@ class TranslationAutoAssistTask(TranslationTask):
             return self._iterator
         if self._iterator is not None:
             self._iterator.park()
-        self._check_settings()
+        self._say_what_is_idle()
         end_cleanly_on_sigterm()
         self._mailbox = LossMailbox(self._post)
         self._iterator = self._training_iterator(dataset, **kwargs)
         return self._iterator
 
-    def _check_settings(self) -> None:
-        """Not before training: a model is read without the run that it followed, say."""
-        self.strategy.check(self.autoassist)
+    def _say_what_is_idle(self) -> None:
         idle = without_effect(self.autoassist)
         if idle and not self._idle_said:
             self._idle_said = True

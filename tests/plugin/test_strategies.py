@@ -234,6 +234,28 @@ def test_a_share_of_the_run_goes_on_over_data_bins_and_checkpoints():
     assert [found for found, _ in before] == [expected for _, expected in before]
 
 
+def test_a_run_that_followed_a_log_goes_on_without_it_and_none_begins(tmp_path):
+    log = tmp_path / "log"
+    log.write_text('{"num_updates": "9", "aa_considered": "10", "aa_kept": "5"}')
+    spec = spec_of("random")
+    config = dataclasses.replace(spec.config, keep_from=str(log), inline=True)
+    words = dataclasses.replace(spec, config=config), 1, Loader(0, 0, (1,))
+
+    def iterator():
+        return AutoAssistEpochIterator(None, *words, Shards(), Ranks(0, 1), lambda: None)
+
+    first = iterator()
+    first.next_epoch_itr()
+    saved = first.state_dict()
+    log.unlink()
+    again = iterator()
+    again.load_state_dict(saved)
+    assert again.exchange.next_batch().metrics == {}
+    fresh = iterator()
+    with pytest.raises(ConfigError, match="--autoassist-keep-from .*No such file"):
+        fresh.next_epoch_itr()
+
+
 def test_an_assistant_that_failed_is_not_started_again_with_the_next_data_bin():
     shards, loader = Shards(), Loader(0, 0, (1,))
     spec = dataclasses.replace(spec_of("autoassist"), features="gone", dimensions=20)
