@@ -10,6 +10,7 @@ import torch
 from fairseq.distributed import utils as distributed_utils
 from fairseq.tasks import register_task
 from fairseq.tasks.translation import TranslationTask
+from fairseq.utils import split_paths
 
 from ..config import flag
 from ..core.batching import BatchLimits
@@ -148,6 +149,7 @@ class TranslationAutoAssistTask(TranslationTask):
         if num_shards > 1:
             gather_before_saving()
         self._shards.current = shard_of(self.cfg, epoch)
+        self._shards.data_bins = len(split_paths(self.cfg.data))
         self._shards.began_elsewhere |= counts_on(self.cfg)
         self._shards.counts_anew = self.cfg.reset_optimizer
         ranks = Ranks(shard_id, num_shards)
