@@ -31,15 +31,20 @@ def main(argv: list[str] | None = None) -> int:
     try:
         config, dest = _options(argv)
         losses, path = _measure(config, dest)
+        unknown = int(np.isnan(losses).sum())
+        if unknown == len(losses):
+            raise ConfigError(
+                f"--path {config.common_eval.path} gives a loss to none of {unknown} pairs, "
+                "expected one for most: they are all too long for the model or for --max-tokens, "
+                "or the losses are not numbers; raise --max-tokens, or name another checkpoint"
+            )
         write_beside(path, losses)
     except (AutoAssistError, OSError) as error:
         print(f"{NAME}: error: {error}", file=sys.stderr)
         return 2
-    unknown = int(np.isnan(losses).sum())
-    mean = float(np.nanmean(losses)) if unknown < len(losses) else float("nan")
     print(
-        f"{NAME}: {len(losses):,} pairs, mean loss {mean:.3f} nats/token, {unknown:,} too long for "
-        f"the model or for --max-tokens (not known), in {path}"
+        f"{NAME}: {len(losses):,} pairs, mean loss {np.nanmean(losses):.3f} nats/token, "
+        f"{unknown:,} too long for the model or for --max-tokens (not known), in {path}"
     )
     return 0
 
@@ -48,11 +53,15 @@ def _options(argv: list[str] | None) -> tuple[Any, str | None]:
     from fairseq import options, utils
     from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 
+    from . import plugin  # noqa: F401 (its task and criterions, before the parser lists them)
+
     logging.getLogger("fairseq").setLevel(logging.WARNING)
+    words = _without_this_plugin(sys.argv[1:] if argv is None else argv)
+    if argv is None:
+        sys.argv[1:] = words  # where fairseq looks for --user-dir before there is a parser
     parser = options.get_validation_parser(default_task="translation")
     parser.prog = NAME
     parser.add_argument("--dest", metavar="FOLDER", help="that of autoassist-tfidf, if it had one")
-    words = sys.argv[1:] if argv is None else argv
     parsed: argparse.Namespace = options.parse_args_and_arch(parser, words)
     config = convert_namespace_to_omegaconf(parsed)
     data_bins = utils.split_paths(config.task.data)
@@ -69,6 +78,14 @@ def _options(argv: list[str] | None) -> tuple[Any, str | None]:
     if not config.dataset.max_tokens and not config.dataset.batch_size:
         config.dataset.max_tokens = MAX_TOKENS
     return config, parsed.dest
+
+
+def _without_this_plugin(words: list[str]) -> list[str]:
+    """Less a --user-dir that names it: fairseq refuses what was imported from another path."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--user-dir")
+    named, others = parser.parse_known_args(words)
+    return others if named.user_dir and Path(named.user_dir).name == __package__ else words
 
 
 def _measure(config: Any, dest: str | None) -> tuple[np.ndarray, Path]:

@@ -45,6 +45,7 @@ __all__ = [
 ]
 
 BLOCK_NONZEROS = 2**31 - 1  # most non-zeros (and rows) of a block, so that int32 offsets suffice
+_CHUNK = 1 << 20  # pairs looked at in one go
 RARITY_NAME = "rarity"
 REFERENCE_NAME = "reference"
 RELEVANCE_NAME = "relevance"
@@ -155,13 +156,20 @@ class Features:
         Mapped when asked for; ``autoassist-reference`` writes it.
 
         Raises:
-            FeatureError: the file is missing or truncated.
+            FeatureError: the file is missing or truncated, or no loss is known.
         """
         # it takes one data-bin of several: where these features lie inside it, the path tells
         build = mending_command(self.folder)
         build = self._command if build.split()[1] == "DATA_BIN" else build
         command = side_command("autoassist-reference", build, "--path", "CHECKPOINT")
-        return self._beside(REFERENCE_NAME, "losses of a reference model", command)
+        losses = self._beside(REFERENCE_NAME, "losses of a reference model", command)
+        starts = range(0, len(losses), _CHUNK)  # the first one tells, mostly
+        if starts and all(np.isnan(losses[i : i + _CHUNK]).all() for i in starts):
+            raise FeatureError(
+                f"{self.folder / REFERENCE_NAME} knows the loss of none of {len(losses)} pairs, "
+                f"from which nothing can be learned; make it again with: {command}"
+            )
+        return losses
 
     @property
     def relevance(self) -> np.ndarray:

@@ -66,9 +66,9 @@ class PlanSpec:
         update_freqs: the same in all epochs of the run
         updates_before: updates of the run before this stream began; infinity: the first report
             will tell, and until then the run is taken to be at its end, where nothing is skipped
-        max_update, max_passes: where the run ends, in updates and in passes over these pairs; 0:
-            not by that
-        passes_before: of these, done before this stream began
+        max_update, max_passes: where the run ends, in updates and in passes, over whatever
+            data-bin; 0: not by that
+        passes_before: of these, done before this stream began, or over other data-bins
         abandoned: the Assistant failed before: neither shrink nor learn
     """
 

@@ -149,6 +149,24 @@ def check_state(saved: dict[str, Any], spec: PlanSpec, same_data: bool = True) -
             )
 
 
+def check_data_bins(saved: dict[str, Any], count: int) -> None:
+    """Refuse what was saved with another number of data-bins: the list of them was changed.
+
+    Args:
+        saved: what `Shards.saved` gave; older ones lack the number, and pass
+        count: data-bins of this run
+
+    Raises:
+        AutoAssistError: they differ; the message says in what, and what to do
+    """
+    found = saved.get("data-bins", count)
+    if found != count:
+        raise AutoAssistError(
+            f"the checkpoint's AutoAssist state is of {found} data-bins, this run has {count}: it "
+            f"cannot go on from there; name the same data-bins in the same order, or {_RESET}"
+        )
+
+
 def check_data(saved: dict[str, Any] | None, spec: PlanSpec, data_bin: int) -> None:
     """Refuse what was saved for another data-bin: the list of them was changed.
 

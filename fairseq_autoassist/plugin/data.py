@@ -77,11 +77,6 @@ def shard_of(cfg: Any, epoch: int) -> int:
     return (epoch - 1) % len(utils.split_paths(cfg.data))
 
 
-def passes_of_run(cfg: Any) -> float:
-    """Passes over each data-bin that --max-epoch allows, about; 0: no limit."""
-    return max(cfg.max_epoch, 0) / len(utils.split_paths(cfg.data))
-
-
 def counts_on(cfg: Any) -> bool:
     """Whether the trainer's count of updates goes on, though nothing tells the stream from where.
 

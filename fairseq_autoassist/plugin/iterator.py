@@ -14,6 +14,7 @@ from ..core.epochs import Progress, epoch_length, stock_iterations
 from ..core.exchange import Exchange, lag_for
 from ..core.plan import PlannedBatch, PlanSpec
 from ..core.process import ProcessExchange
+from ..core.strategies import strategy_class
 from .dataset import EpochSampler, PlannedDataset
 from .ranks import Ranks
 from .shards import Shards
@@ -58,7 +59,6 @@ class AutoAssistEpochIterator(EpochBatchIterating):
         shards: states of the streams of all data-bins
         ranks: the data-parallel group
         flush: makes sure that all losses of finished updates are reported
-        passes_an_epoch: over the data of each data-bin, about
     """
 
     def __init__(
@@ -70,14 +70,13 @@ class AutoAssistEpochIterator(EpochBatchIterating):
         shards: Shards,
         ranks: Ranks,
         flush: Callable[[], None],
-        passes_an_epoch: float = 1.0,
     ) -> None:
         self.dataset = dataset
         self.spec = spec
         self.epoch = max(epoch, 1)
         self.loader_settings, self.shards, self.ranks = loader, shards, ranks
         self.shuffle = True
-        self._flush, self._passes_an_epoch = flush, passes_an_epoch
+        self._flush = flush
         self._delivered: dict[int, PlannedBatch] = {}  # handed to the loader, not yet trained on
         self._recent: dict[int, PlannedBatch] = {}  # of the last update
         self._exchange: Exchange | None = None
@@ -113,6 +112,9 @@ class AutoAssistEpochIterator(EpochBatchIterating):
         """The micro-batches of the next epoch, or of what is left of a resumed one.
 
         All ranks agree on their number, so they come by here together.
+
+        Raises:
+            AutoAssistError: a setting is wrong; the message says which
         """
         self.epoch = self.next_epoch_idx
         self.shuffle = shuffle
@@ -175,7 +177,8 @@ class AutoAssistEpochIterator(EpochBatchIterating):
         """Go on from a saved state; one without ours (saved by fairseq's task) starts a pass.
 
         Raises:
-            AutoAssistError: the state is of another run; the message says in what
+            AutoAssistError: the state is of another run, or a setting is wrong; the message says
+                which and in what
         """
         self.epoch = state_dict["epoch"]
         mine = state_dict.get("autoassist")
@@ -244,11 +247,13 @@ class AutoAssistEpochIterator(EpochBatchIterating):
         failed = self.shards.failed
         kind = Exchange if self.spec.config.inline or failed else ProcessExchange
         state, self._progress, strategy = self.shards.here(self.spec)
+        # not before: a model is read, and a run goes on, without the log that it followed, say
+        strategy_class(self.spec.config.strategy).check(self.spec.config, strategy)
         spec = dataclasses.replace(
             self.spec,
             strategy_state=strategy,
             updates_before=self.shards.updates_before(self.spec.update_freq),
-            passes_before=self.shards.epochs_before * self._passes_an_epoch,
+            passes_before=self.shards.epochs_before + self.shards.passes_elsewhere,
             abandoned=failed,
         )
         self._exchange = kind(spec, state)

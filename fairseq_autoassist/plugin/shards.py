@@ -17,6 +17,7 @@ from ..core.plan import PlanSpec, Totals
 from ..core.strategies import strategy_class
 from .checkpoints import (
     check_data,
+    check_data_bins,
     check_state,
     data_header,
     from_checkpoint,
@@ -33,6 +34,7 @@ class Shards:
 
     def __init__(self) -> None:
         self.current = 0
+        self.data_bins = 1  # of the run
         # by shard: state of the exchange, progress, and what tells the data-bin
         self._states: dict[int, dict[str, Any]] = {}
         self._last = 0  # the shard whose strategy state is the newest
@@ -50,6 +52,12 @@ class Shards:
             if shard != self.current and state["progress"] is not None
         ]
         return Totals(*(sum(column) for column in zip(*totals))) if totals else Totals()
+
+    @property
+    def passes_elsewhere(self) -> float:
+        """Passes of the run over the data-bins that are not being trained on now."""
+        others = (state["progress"] for s, state in self._states.items() if s != self.current)
+        return sum(float(progress[0]) for progress in others if progress is not None)
 
     @property
     def trained_elsewhere(self) -> int:
@@ -121,8 +129,9 @@ class Shards:
             ranks: `own` of every rank
         """
         header = state_header(spec)
+        run = {"data-bins": self.data_bins, "epochs before": self.epochs_before}
         epoch = {"shard": self.current, "offset": offset, "length": length}
-        return {**header, **epoch, "epochs before": self.epochs_before, "ranks": ranks}
+        return {**header, **run, **epoch, "ranks": ranks}
 
     def load(
         self, saved: dict[str, Any], spec: PlanSpec, ranks: Ranks, update_freq: int
@@ -135,6 +144,7 @@ class Shards:
         Raises:
             AutoAssistError: it is of another run; the message says in what
         """
+        check_data_bins(saved, self.data_bins)
         check_state(saved, spec, same_data=saved["shard"] == self.current)
         self.epochs_before = saved.get("epochs before", 0)
         as_before = len(saved["ranks"]) == ranks.world_size

@@ -25,7 +25,6 @@ from .data import (
     NONE,
     counts_on,
     open_features,
-    passes_of_run,
     refuse_empty,
     refuse_endless,
     refuse_unplannable,
@@ -92,15 +91,13 @@ class TranslationAutoAssistTask(TranslationTask):
             return self._iterator
         if self._iterator is not None:
             self._iterator.park()
-        self._check_settings()
+        self._say_what_is_idle()
         end_cleanly_on_sigterm()
         self._mailbox = LossMailbox(self._post)
         self._iterator = self._training_iterator(dataset, **kwargs)
         return self._iterator
 
-    def _check_settings(self) -> None:
-        """Not before training: a model is read without the run that it followed, say."""
-        self.strategy.check(self.autoassist)
+    def _say_what_is_idle(self) -> None:
         idle = without_effect(self.autoassist)
         if idle and not self._idle_said:
             self._idle_said = True
@@ -147,21 +144,19 @@ class TranslationAutoAssistTask(TranslationTask):
             update_freq=loader.update_freq_of(epoch),
             update_freqs=loader.update_freq,
             max_update=max(self.cfg.max_update, 0),
-            max_passes=passes_of_run(self.cfg),
+            max_passes=max(self.cfg.max_epoch, 0),  # about one to an epoch
         )
         if num_shards > 1:
             gather_before_saving()
         self._shards.current = shard_of(self.cfg, epoch)
+        self._shards.data_bins = len(split_paths(self.cfg.data))
         self._shards.began_elsewhere |= counts_on(self.cfg)
         self._shards.counts_anew = self.cfg.reset_optimizer
         ranks = Ranks(shard_id, num_shards)
         if self.autoassist.trace and self._trace is None:
             self._trace = TraceWriter(self.autoassist.trace, shard_id)
         flush = self._mailbox.flush
-        share = 1.0 / len(split_paths(self.cfg.data))
-        return AutoAssistEpochIterator(
-            dataset, spec, epoch, loader, self._shards, ranks, flush, passes_an_epoch=share
-        )
+        return AutoAssistEpochIterator(dataset, spec, epoch, loader, self._shards, ranks, flush)
 
     def _eligible(
         self, dataset: Any, max_positions: Any, ignore_invalid_inputs: bool, ranks: int

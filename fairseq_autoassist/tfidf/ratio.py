@@ -65,7 +65,8 @@ def validation_rows(shard: Shard, features: Sequence[Features]) -> sp.csr_array:
     float32 (pairs, dimensions).
 
     Raises:
-        FeatureError: too few pairs; or ``features`` are not all of the shards built together
+        FeatureError: too few pairs, of either kind; or ``features`` are not all of the shards built
+            together
     """
     if shard.rows < LEAST_PAIRS:
         raise FeatureError(
@@ -73,6 +74,12 @@ def validation_rows(shard: Shard, features: Sequence[Features]) -> sp.csr_array:
             f"{LEAST_PAIRS} to learn from: name a larger subset with --valid-subset"
         )
     manifest = features[0].manifest
+    if sum(one.rows for one in features) < FOLDS:
+        raise FeatureError(
+            f"found {sum(one.rows for one in features)} training pairs in {features[0].folder}, "
+            f"expected at least {FOLDS} to hold the validation pairs against: name a larger subset "
+            "with --train-subset"
+        )
     frequencies, documents = document_frequency(features)
     if documents != manifest.provenance.get("documents"):
         raise FeatureError(

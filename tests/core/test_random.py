@@ -47,6 +47,11 @@ def test_a_saved_state_does_without_the_log(tmp_path):
     log = tmp_path / "log"
     state = following(write(log, LINES)).state_dict()
     log.unlink()
+    config = AutoAssistConfig(strategy="random", keep_from=str(log))
+    Random.check(config, state)
+    for without in (None, {}):  # a fresh run, and one that went on from an older checkpoint
+        with pytest.raises(ConfigError, match="--autoassist-keep-from .*No such file"):
+            Random.check(config, without)
     for stopped in (False, True):  # what goes on after a failure keeps everything
         strategy = following(log)
         if stopped:

@@ -114,7 +114,7 @@ def test_by_excess_what_the_reference_cannot_explain_either_is_left_out() -> Non
     assert -0.5 < strategy.threshold < 0.5  # nats/token, and may be negative
 
 
-def test_a_missing_or_cut_reference_names_the_command(tmp_path) -> None:
+def test_a_missing_cut_or_empty_reference_names_the_command(tmp_path) -> None:
     data = copy_data_bin(tmp_path / "data")
     folder = feature_folder(data, "train", "en", "de")
     command = f"autoassist-reference {data} --source-lang en --target-lang de --path CHECKPOINT$"
@@ -123,6 +123,9 @@ def test_a_missing_or_cut_reference_names_the_command(tmp_path) -> None:
             _ = Features.open(folder, build or None).reference
     (folder / REFERENCE_NAME).write_bytes(bytes(4 * 399))
     with pytest.raises(FeatureError, match="is truncated: found 1596 bytes, expected 1600"):
+        _ = Features.open(folder).reference
+    (folder / REFERENCE_NAME).write_bytes(np.full(400, np.nan, dtype="<f4").tobytes())
+    with pytest.raises(FeatureError, match=f"the loss of none of 400 pairs.*with: {command}"):
         _ = Features.open(folder).reference
     (folder / REFERENCE_NAME).write_bytes(np.arange(400, dtype="<f4").tobytes())
     np.testing.assert_array_equal(Features.open(folder).reference, np.arange(400))

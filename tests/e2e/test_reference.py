@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,7 @@ def folder_of(data: Path) -> Path:
     return feature_folder(data, "train", "en", "de")
 
 
-def test_losses_are_those_of_fairseq_validate(tmp_path, model, capsys) -> None:
+def test_losses_are_those_of_fairseq_validate(tmp_path, model, capsys, monkeypatch) -> None:
     data = copy_data_bin(tmp_path / "data")
     assert main([str(data), "--path", str(model), "--cpu", "--max-tokens", "500"]) == 0
     assert "400 pairs, mean loss" in capsys.readouterr().out
@@ -67,8 +68,12 @@ def test_losses_are_those_of_fairseq_validate(tmp_path, model, capsys) -> None:
     nll = float(re.search(r"nll_loss (\d+\.\d+)", said.output)[1]) * np.log(2)  # of bits
     assert (losses * sizes).sum() / sizes.sum() == pytest.approx(nll, abs=2e-3)
     assert losses.std() > 0.05
-    # whatever the batches are
-    assert main([str(data), "--path", str(model), "--cpu", "--batch-size", "7"]) == 0
+    # whatever the batches are, and named as in a run of this plugin installed elsewhere
+    plugin = ["--task", "translation_autoassist", "--criterion", "autoassist_cross_entropy"]
+    words = [str(data), *plugin, "--user-dir", "elsewhere/fairseq_autoassist", "--cpu"]
+    words += ["--path", str(model), "--batch-size", "7"]
+    monkeypatch.setattr(sys, "argv", ["autoassist-reference", *words])
+    assert main() == 0
     np.testing.assert_allclose(Features.open(folder_of(data)).reference, losses, rtol=1e-4)
 
 
@@ -104,7 +109,8 @@ def test_pairs_that_are_too_long_are_not_known_and_counted(
 
 
 @pytest.mark.parametrize(
-    "case", ["two data-bins", "no path", "no file", "no features", "other dictionaries"]
+    "case",
+    ["two data-bins", "no path", "no file", "no features", "other dictionaries", "no known loss"],
 )
 def test_what_is_wrong_is_said_in_a_line_and_nothing_is_written(
     tmp_path, model, capsys, case
@@ -121,6 +127,9 @@ def test_what_is_wrong_is_said_in_a_line_and_nothing_is_written(
     elif case == "no features":
         shutil.rmtree(data / "autoassist")
         expected = "autoassist-tfidf"
+    elif case == "no known loss":
+        words += ["--max-tokens", "1"]
+        expected = "gives a loss to none of 400 pairs"
     elif case == "other dictionaries":
         with open(data / "dict.de.txt", "a", encoding="utf-8") as stream:
             stream.write("".join(f"more{i} 1\n" for i in range(8)))

@@ -67,6 +67,21 @@ def test_another_data_bin_in_the_place_of_one_is_refused(ranks, other, found):
         again.here(dataclasses.replace(other, world_size=ranks))
 
 
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_another_number_of_data_bins_is_refused(ranks):
+    shards, spec = Shards(), data_bin(150)
+    shards.data_bins = 2
+    train(shards, 0, spec)
+    saved = shards.saved(spec, 0, 0, [shards.own(None, None, spec)])
+    shards.load(saved, spec, Ranks(0, ranks), 1)
+    for count in (1, 3):
+        shards.data_bins = count
+        with pytest.raises(AutoAssistError, match=f"of 2 data-bins, this run has {count}.*--reset"):
+            shards.load(saved, spec, Ranks(0, ranks), 1)
+        older = {key: value for key, value in saved.items() if key != "data-bins"}
+        shards.load(older, spec, Ranks(0, ranks), 1)
+
+
 def test_a_state_saved_before_data_bins_were_written_down_goes_on():
     shards, spec = Shards(), data_bin(150)
     train(shards, 0, spec)

@@ -22,7 +22,7 @@ from fairseq_autoassist.plugin.checkpoints import (
     state_header,
     to_checkpoint,
 )
-from fairseq_autoassist.plugin.data import passes_of_run, refuse_endless
+from fairseq_autoassist.plugin.data import refuse_endless
 from fairseq_autoassist.plugin.iterator import AutoAssistEpochIterator, Loader
 from fairseq_autoassist.plugin.ranks import Ranks
 from fairseq_autoassist.plugin.shards import Shards
@@ -132,11 +132,6 @@ def test_settings_without_effect_are_found():
     assert not any(without_effect(config_of(case)) for case in CASES)
 
 
-def test_passes_of_a_run_are_those_over_each_data_bin():
-    assert passes_of_run(run_of(0, 6)) == 6 and passes_of_run(run_of(0, 6, "a:b")) == 3
-    assert passes_of_run(run_of(100, 0)) == 0
-
-
 def test_a_state_with_other_extra_features_is_refused():
     spec = spec_of("autoassist with more features")
     saved = state_header(spec)
@@ -209,33 +204,56 @@ def test_updates_are_counted_over_data_bins_also_on_other_ranks():
         assert shards._states[0]["progress"][:2] == [1.5, 0.75]
 
 
-def test_epochs_before_the_plugin_outlast_data_bins_and_checkpoints():
-    loader, spec = Loader(0, 0, (1,)), dataclasses.replace(spec_of("uniform"), max_passes=5.0)
+def test_a_share_of_the_run_goes_on_over_data_bins_and_checkpoints():
+    loader, spec = Loader(0, 0, (1,)), dataclasses.replace(spec_of("uniform"), max_passes=10.0)
 
     def opened(shards, shard):
         shards.current = shard
-        words = (None, spec, 1, loader, shards, Ranks(0, 1), lambda: None)
-        return AutoAssistEpochIterator(*words, passes_an_epoch=0.5)
+        return AutoAssistEpochIterator(None, spec, 1, loader, shards, Ranks(0, 1), lambda: None)
 
     shards = Shards()
     first = opened(shards, 0)
     first.load_state_dict({"epoch": 6})  # of fairseq's own task: five of ten epochs are over
-    saved, passes = None, []
-    for shard in (0, 1):
-        iterator = first if shard == 0 else opened(shards, 1)
+    saved, before, done = None, [], [0.0, 0.0]
+    for update, shard in enumerate((0, 1, 0, 1)):
+        iterator = first if update == 0 else opened(shards, shard)
         iterator._open()
         with contextlib.closing(iterator.exchange):
-            passes.append(iterator.exchange.spec.passes_before)
-            iterator.exchange.report(iterator.exchange.next_batch().number, None, 700 + shard)
-            own = shards.own(iterator.exchange.state_dict(), None, spec)
-            saved = shards.saved(spec, 1, 9, [own])
+            before.append((iterator.exchange.spec.passes_before, 5.0 + done[1 - shard]))
+            number = iterator._next_batch().number
+            iterator.exchange.report(number, None, 700 + update)
+            done[shard] = iterator.trained(number).passes
+            saved = shards.saved(spec, 1, 9, [iterator._own_state()])
             iterator.park()
     again = Shards()
     resumed = opened(again, 1)
-    resumed.load_state_dict({"epoch": 7, "autoassist": saved})
+    resumed.load_state_dict({"epoch": 9, "autoassist": saved})
     with contextlib.closing(resumed.exchange):
-        passes.append(resumed.exchange.spec.passes_before)
-    assert passes == [2.5, 2.5, 2.5]
+        before.append((resumed.exchange.spec.passes_before, 5.0 + done[0]))
+    assert min(done) > 0.0
+    assert [found for found, _ in before] == [expected for _, expected in before]
+
+
+def test_a_run_that_followed_a_log_goes_on_without_it_and_none_begins(tmp_path):
+    log = tmp_path / "log"
+    log.write_text('{"num_updates": "9", "aa_considered": "10", "aa_kept": "5"}')
+    spec = spec_of("random")
+    config = dataclasses.replace(spec.config, keep_from=str(log), inline=True)
+    words = dataclasses.replace(spec, config=config), 1, Loader(0, 0, (1,))
+
+    def iterator():
+        return AutoAssistEpochIterator(None, *words, Shards(), Ranks(0, 1), lambda: None)
+
+    first = iterator()
+    first.next_epoch_itr()
+    saved = first.state_dict()
+    log.unlink()
+    again = iterator()
+    again.load_state_dict(saved)
+    assert again.exchange.next_batch().metrics == {}
+    fresh = iterator()
+    with pytest.raises(ConfigError, match="--autoassist-keep-from .*No such file"):
+        fresh.next_epoch_itr()
 
 
 def test_an_assistant_that_failed_is_not_started_again_with_the_next_data_bin():

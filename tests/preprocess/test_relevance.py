@@ -147,6 +147,7 @@ def test_where_the_features_are_elsewhere(mixed, tmp_path) -> None:
         ("other data", "were made of other data"),
         ("no subset", "no none.de-en in"),
         ("few pairs", "found 10 validation pairs"),
+        ("few training pairs", "found 4 training pairs"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_line_and_nothing_is_written(
@@ -160,6 +161,10 @@ def test_what_is_wrong_is_said_in_a_line_and_nothing_is_written(
         write_mixture(folder, "train", np.ones(ROWS, dtype=int), 9)
     elif case == "no subset":
         words += ["--valid-subset", "none"]
+    elif case == "few training pairs":
+        write_mixture(folder, "train", np.ones(4, dtype=int), 9)
+        assert build_features([str(folder), "--force", "--no-progress"]) == 0
+        capsys.readouterr()
     else:
         write_mixture(folder, "few", np.ones(10, dtype=int), 9)
         words += ["--valid-subset", "few"]

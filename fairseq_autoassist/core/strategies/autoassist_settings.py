@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ...config import AutoAssistConfig, flag
 from ...errors import ConfigError
 from ..curriculum import SETTINGS as CURRICULUM_SETTINGS
@@ -61,7 +63,7 @@ class AutoAssistSettings(Strategy):
         return (*names, "competence") if config.competence else names
 
     @classmethod
-    def check(cls, config: AutoAssistConfig) -> None:
+    def check(cls, config: AutoAssistConfig, state: dict[str, Any] | None = None) -> None:
         """Refuse what leaves no uniform slice where one is needed: without a word the guard would
         not judge, or T_k and with it the Assistant not be learned."""
         if config.relevance and config.relevance_floor == 0.0:

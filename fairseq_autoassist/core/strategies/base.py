@@ -95,8 +95,12 @@ class Strategy:
         return ()
 
     @classmethod
-    def check(cls, config: AutoAssistConfig) -> None:
+    def check(cls, config: AutoAssistConfig, state: dict[str, Any] | None = None) -> None:
         """Refuse, before training, settings that only turn out to be wrong when they are used.
+
+        Args:
+            config: the settings
+            state: saved, to go on with; None: there is none
 
         Raises:
             ConfigError: names the setting, what was found and what was expected

@@ -45,13 +45,13 @@ class Random(Strategy):
         return self._rates
 
     @classmethod
-    def check(cls, config: AutoAssistConfig) -> None:
-        """The recorded run can be read.
+    def check(cls, config: AutoAssistConfig, state: dict[str, Any] | None = None) -> None:
+        """The recorded run can be read, where no saved state has its rates.
 
         Raises:
             ConfigError: it cannot
         """
-        if config.keep_from:
+        if config.keep_from and not state:
             recorded_keep_rate(config.keep_from)
 
     @property
