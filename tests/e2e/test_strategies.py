@@ -13,7 +13,16 @@ from fairseq_autoassist.core.features import RELEVANCE_NAME, feature_folder
 from fairseq_autoassist.core.strategies import STRATEGIES
 from tests.e2e.test_failures import refused
 from tests.support.processes import wait_for
-from tests.support.training import PLUGIN, SHRINK, copy_data_bin, data_bin, find, start_train, train
+from tests.support.training import (
+    PLUGIN,
+    SHRINK,
+    STOCK,
+    copy_data_bin,
+    data_bin,
+    find,
+    start_train,
+    train,
+)
 
 pytestmark = pytest.mark.timeout(120)
 QUIET = ["--disable-validation", "--no-save"]
@@ -202,3 +211,11 @@ def test_a_log_that_is_not_there_is_refused_before_training(tmp_path):
 def test_a_run_without_an_end_is_refused(tmp_path, name):
     message = refused(data_bin(), tmp_path, *strategy(name))
     assert f"--autoassist-{name}-" in message and "give --max-update or --max-epoch" in message
+
+
+def test_a_criterion_of_fairseqs_own_delays_nothing(tmp_path):
+    """It hands no losses over; that a batch was trained on is reported all the same."""
+    words = [*PLUGIN[:4], *STOCK[2:], "--autoassist-strategy", "random", *SETTINGS["random"]]
+    words += ["--autoassist-timeout", 3, "--max-update", 60]
+    result = train(data_bin(), tmp_path, *words, *QUIET).ok()
+    assert len(result.batches) == 60 and not find(result, "| ERROR |")
