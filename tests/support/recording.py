@@ -10,6 +10,7 @@ import importlib
 import itertools
 import json
 import logging
+import multiprocessing
 import os
 import sys
 from typing import Any
@@ -34,6 +35,9 @@ def run_in_child(program: str, words: list[str], folder: str, record: bool, envi
         for name in [name for name in sys.modules if name.startswith("fairseq_autoassist")]:
             del sys.modules[name]
     os.environ["OMP_NUM_THREADS"] = "1"
+    # fairseq-train's own, in place of this server's: then a loader's worker is a child of the run,
+    # and sees when that is killed
+    multiprocessing.set_start_method("fork", force=True)
     import torch
 
     torch.set_num_threads(1)
