@@ -135,11 +135,22 @@ MATRICES: dict[str, Callable[[], list[Run]]] = {
         replace(run, full=8000)
         for run in _grid(["msdocs"], ["small-batch"], ["uniform"], [1.0], [1])
         + _grid(["msdocs"], ["small-batch"], ["random"], [0.7], [1, 2, 3])
-        + _grid(["msdocs"], ["small-batch"], ["easy-competence", "competence"], [0.67], [1, 2, 3])
         + _grid(
-            ["msdocs"], ["small-batch"], ["easy-competence-short", "hard-competence"], [0.67], [1]
+            ["msdocs"],
+            ["small-batch"],
+            ["easy-competence", "competence", "hard-competence"],
+            [0.67],
+            [1, 2, 3],
         )
+        + _grid(["msdocs"], ["small-batch"], ["easy-competence-short"], [0.67], [1])
         + _grid(["msdocs"], ["small-batch"], ["easy-unguarded"], [0.7], [1])
+    ],
+    # twice as long: whether the lead lasts
+    "curriculum-long": lambda: [
+        replace(run, full=16000)
+        for run in _grid(["msdocs"], ["small-batch"], ["uniform"], [1.0], [1])
+        + _grid(["msdocs"], ["small-batch"], ["random"], [0.7], [1])
+        + _grid(["msdocs"], ["small-batch"], ["hard-competence"], [0.67], [1])
     ],
     # a model of a published size, to its end: how far plain training gets
     "published": lambda: _grid(["multi30k-lower"], ["published"], ["uniform"], [1.0], [1]),
