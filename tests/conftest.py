@@ -1,4 +1,4 @@
-"""For every test: no Assistant outlives it, and Hypothesis tries the same examples every time."""
+"""For every test: no process outlives it, and Hypothesis tries the same examples every time."""
 
 import ctypes
 import os
@@ -7,7 +7,7 @@ import signal
 import pytest
 from hypothesis import settings
 
-from tests.support.processes import alive, wait_for, workers
+from tests.support.processes import alive, children, command_line, serves, wait_for
 
 # What outlives its parent becomes a child of the tests, not of process 1: `no_orphans` sees it.
 _PR_SET_CHILD_SUBREAPER = 36
@@ -25,14 +25,17 @@ settings.load_profile("repeatable")
 
 @pytest.fixture(autouse=True)
 def no_orphans():
-    """Fail a test that leaves a worker process behind, and end the process."""
+    """Fail a test that leaves a process behind, and end it."""
+    before = set(children(os.getpid()))
     yield
-    left = workers(os.getpid())
+    left = [pid for pid in children(os.getpid()) if pid not in before and not serves(pid)]
     if not left:
         return
+    named = {pid: command_line(pid) for pid in left}
     try:
-        wait_for(lambda: not any(alive(pid) for pid in left), 8, "Assistants to end")
+        wait_for(lambda: not any(alive(pid) for pid in left), 8, "processes to end")
     except TimeoutError:
+        left = [pid for pid in left if alive(pid)]
         for pid in left:
             os.kill(pid, signal.SIGKILL)
-        pytest.fail(f"the test left Assistants running: {left}")
+        pytest.fail("the test left running: " + "; ".join(f"{pid} {named[pid]}" for pid in left))

@@ -54,6 +54,7 @@ def evaluate(
             f"found no {checkpoint}; expected averaged checkpoints: run `python -m "
             f"recipes.common.average --run {checkpoint.parent}`, or name a --checkpoint"
         )
+    tell_if_old(checkpoint)
     references = list(read_lines(texts / f"test.{LANGS[1]}"))
     run = checkpoint.parent
     output = run / "generate.txt"
@@ -67,6 +68,19 @@ def evaluate(
     except UserError as error:  # the score that counts is there
         print(f"no tokenised BLEU: {error}", flush=True)
     report(scores, translations, run)
+
+
+def tell_if_old(checkpoint: Path) -> None:
+    """Say so where the run went on after its checkpoints were averaged."""
+    last = checkpoint.with_name("checkpoint_last.pt")
+    if checkpoint.name != AVERAGED or not last.is_file():
+        return
+    if checkpoint.stat().st_mtime_ns < last.stat().st_mtime_ns:
+        print(
+            f"note: {checkpoint} is older than {last.name}; for the latest run `python -m "
+            f"recipes.common.average --run {checkpoint.parent}` first",
+            flush=True,
+        )
 
 
 def main(arguments: list[str] | None = None) -> None:

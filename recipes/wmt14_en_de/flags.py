@@ -9,10 +9,11 @@ from typing import Sequence
 from preprocess.text import UserError
 
 COUNTED = ("--max-tokens", "--update-freq", "--max-update")
-# What would make other updates than the plan says, and cannot be counted
+# What would make other updates, or another number of them, than the plan says
 INSTEAD = {
     "--batch-size": "give --max-tokens, which batches are made and counted by",
     "--max-sentences": "give --max-tokens, which batches are made and counted by",
+    "--max-epoch": "give --max-update, to which the learning rate and the checkpoints go",
     "--distributed-world-size": "give --gpus, before the --",
 }
 
@@ -31,7 +32,7 @@ def own(flags: Sequence[str]) -> dict[str, int]:
         if given[name] is not None:
             raise UserError(
                 f"found {name} {given[name]} after --; expected none, so that the target tokens "
-                f"of an update are known: {mend}"
+                f"of the run are known: {mend}"
             )
     found = {name: given[name] for name in COUNTED if given[name] is not None}
     for name, text in found.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import runpy
 import signal
@@ -64,6 +65,29 @@ def test_what_is_not_there_names_the_command_that_makes_it(
     }
     with pytest.raises(UserError, match=train[recipe]):
         call(recipe, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "last", "told"),
+    [
+        ("averaged.pt", 2000, True),
+        ("averaged.pt", 500, False),
+        ("averaged.pt", None, False),
+        ("checkpoint_best.pt", 2000, False),  # often older, and meant
+    ],
+)
+def test_a_mean_of_earlier_checkpoints_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, last: int | None, told: bool
+) -> None:
+    """A run that went on would be scored as it was before."""
+    (tmp_path / name).touch()
+    os.utime(tmp_path / name, (1000, 1000))
+    if last is not None:
+        (tmp_path / "checkpoint_last.pt").touch()
+        os.utime(tmp_path / "checkpoint_last.pt", (last, last))
+    wmt14.tell_if_old(tmp_path / name)
+    out = capsys.readouterr().out
+    assert (f"common.average --run {tmp_path}`" in out) == told == bool(out)
 
 
 @pytest.mark.parametrize(

@@ -130,6 +130,7 @@ def test_the_users_own_flags_count_in_the_budget(
     [
         ("--batch-size 8", "found --batch-size 8 after --; expected none.* give --max-tokens"),
         ("--max-sentences=8", "found --max-sentences 8 after --.* give --max-tokens"),
+        ("--max-epoch 3", "found --max-epoch 3 after --.* give --max-update"),
         ("--distributed-world-size 4", "found --distributed-world-size 4 .*: give --gpus, before"),
         ("--update-freq 4,2", "--update-freq is 4,2; expected a number of 1 or more"),
         ("--max-update 0", "--max-update is 0; expected a number"),

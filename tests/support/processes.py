@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 from typing import Callable
 
@@ -33,6 +34,12 @@ def children(pid: int) -> list[int]:
 def workers(pid: int) -> list[int]:
     """The Assistants' processes below a process."""
     return [child for child in children(pid) if WORKER in command_line(child)]
+
+
+def serves(pid: int) -> bool:
+    """Whether a process is one that multiprocessing keeps for all tests to come."""
+    kept = [forkserver._forkserver._forkserver_pid, resource_tracker._resource_tracker._pid]
+    return pid in kept
 
 
 def command_line(pid: int) -> str:
