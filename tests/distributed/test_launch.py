@@ -125,7 +125,9 @@ def test_scripts_are_valid_bash(script):
 def test_elsewhere_than_in_the_root_a_script_says_so(script, tmp_path):
     command = ["bash", str(LAUNCH / script), "data", "run"]
     variables = environment(DRY_RUN="1", **ARGUMENTS[script])
-    said = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True)
+    said = subprocess.run(
+        command, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=30
+    )
     assert said.returncode == 1 and not said.stdout
     assert len(said.stderr.splitlines()) == 1 and "from the root of the repo" in said.stderr
 

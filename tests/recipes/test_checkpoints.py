@@ -35,7 +35,7 @@ def test_what_is_told_mends_it(tmp_path: Path, best: bool | None, mend: str) -> 
     mend = mend.format(run, last)
     with pytest.raises(UserError, match=f"cannot read {last} .*`{mend}`$"):
         check_last(run)
-    subprocess.run(shlex.split(mend), check=True)
+    subprocess.run(shlex.split(mend), check=True, timeout=30)
     check_last(run)
 
 
@@ -53,7 +53,7 @@ def test_train_sh_looks_before_it_trains(tmp_path: Path) -> None:
             env={**os.environ, "PATH": path},
             capture_output=True,
             text=True,
-            check=False,
+            timeout=120,
         )
         assert (result.stdout, result.returncode) == (said, 0 if whole else 1), result.stderr
     assert "rm checkpoint_last.pt`" in result.stderr and "Traceback" not in result.stderr

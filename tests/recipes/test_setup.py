@@ -17,7 +17,7 @@ SCRIPT = ROOT / "tools" / "setup_env.sh"
 def set_up(venv: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     environment = {"PATH": os.environ["PATH"], **variables}
     return subprocess.run(
-        [str(SCRIPT), str(venv)], env=environment, capture_output=True, text=True, check=False
+        [str(SCRIPT), str(venv)], env=environment, capture_output=True, text=True, timeout=120
     )
 
 
@@ -73,7 +73,9 @@ def test_no_suitable_python_at_all(tmp_path: Path, old_python: str) -> None:
 def test_an_environment_without_pip_is_made_again(tmp_path: Path) -> None:
     """Ctrl-C in the middle of ensurepip leaves one."""
     venv = tmp_path / "venv"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True, timeout=120
+    )
     torch_first = {"PYTHON": sys.executable, "TORCH": "0.0.0", "PIP_NO_INDEX": "1"}
     result = set_up(venv, **torch_first)
     assert result.returncode != 0 and "No module named pip" not in result.stderr
@@ -110,20 +112,20 @@ def test_the_torch_that_is_kept_takes_the_place_of_one_that_was_installed(tmp_pa
     kept = tmp_path / "packages"
     write_torch(kept, "9.9+cu1", "9.9")
     venv = tmp_path / "venv"
-    subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
+    subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True, timeout=120)
     site = next(venv.glob("lib/python*/site-packages"))
     write_torch(site, "8.8", "8.8")
     result = set_up(venv, PYTHON=sys.executable, PYTHONPATH=str(kept), PIP_NO_INDEX="1")
     assert "keeping torch 9.9+cu1" in result.stdout
     words = [str(venv / "bin" / "python"), "-c", "import torch; print(torch.__version__)"]
-    done = subprocess.run(words, env={}, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(words, env={}, capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout == "9.9+cu1\n"
 
 
 def test_an_activated_environment_is_not_made_from_itself(tmp_path: Path) -> None:
     """Its own torch, kept, would be a path file that reads itself without end."""
     venv = tmp_path / "venv"
-    subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
+    subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True, timeout=120)
     site = next(venv.glob("lib/python*/site-packages"))
     write_torch(site, "9.9+cu1", "9.9")
     path = os.pathsep.join([str(venv / "bin"), os.environ["PATH"]])
