@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from multiprocessing import forkserver, resource_tracker
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Callable
 
@@ -37,9 +37,12 @@ def workers(pid: int) -> list[int]:
 
 
 def serves(pid: int) -> bool:
-    """Whether a process is one that multiprocessing keeps for all tests to come."""
-    kept = [forkserver._forkserver._forkserver_pid, resource_tracker._resource_tracker._pid]
-    return pid in kept
+    """Whether a process is kept by multiprocessing or joblib for all tests to come.
+
+    A resource tracker ends with the last process that it serves, and that one does not count.
+    """
+    tracks = "resource_tracker import main" in command_line(pid)
+    return tracks or pid == forkserver._forkserver._forkserver_pid
 
 
 def command_line(pid: int) -> str:
