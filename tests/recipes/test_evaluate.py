@@ -77,17 +77,35 @@ def test_what_is_not_there_names_the_command_that_makes_it(
     ],
 )
 def test_a_mean_of_earlier_checkpoints_is_told(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, last: int | None, told: bool
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    last: int | None,
+    told: bool,
 ) -> None:
     """A run that went on would be scored as it was before."""
-    (tmp_path / name).touch()
-    os.utime(tmp_path / name, (1000, 1000))
-    if last is not None:
-        (tmp_path / "checkpoint_last.pt").touch()
-        os.utime(tmp_path / "checkpoint_last.pt", (last, last))
-    wmt14.tell_if_old(tmp_path / name)
+
+    def translate(*_: object) -> None:
+        raise SystemExit("translates")
+
+    monkeypatch.setattr(wmt14, "check_prepared", lambda *_: None)
+    monkeypatch.setattr(wmt14, "run_generate", translate)
+    run = tmp_path / "run"
+    for path, time in (
+        ("text/test.de", 0),
+        (f"run/{name}", 1000),
+        ("run/checkpoint_last.pt", last),
+    ):
+        if time is not None:
+            (tmp_path / path).parent.mkdir(exist_ok=True)
+            (tmp_path / path).touch()
+            os.utime(tmp_path / path, (time, time))
+    words = ["--model", "base", "--data", str(tmp_path), "--run", str(run), "--checkpoint", name]
+    with pytest.raises(SystemExit, match="translates"):
+        wmt14.main([*words, "--cpu"])
     out = capsys.readouterr().out
-    assert (f"common.average --run {tmp_path}`" in out) == told == bool(out)
+    assert (f"common.average --run {run}`" in out) == told == bool(out)
 
 
 @pytest.mark.parametrize(
