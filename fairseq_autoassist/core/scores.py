@@ -64,8 +64,9 @@ def _from_text(path: Path, pairs: int, data_bin: str) -> np.ndarray:
     parts = [np.empty(0, np.float32)]
     with open(path, encoding="utf-8", errors="replace") as lines:
         for start, part in _in_parts(lines):
-            if start >= pairs:  # a file of another kind may be large
-                raise _other_number(path, f"more than {pairs} lines", pairs, data_bin)
+            if start >= pairs:  # what is in the others does not matter
+                count = start + len(part) + sum(1 for _ in lines)
+                raise _other_number(path, f"{count} lines", pairs, data_bin)
             values = _numbers(part)
             bad = _outside(values)
             if len(bad):

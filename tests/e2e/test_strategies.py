@@ -11,6 +11,7 @@ from fairseq_autoassist.config import AutoAssistConfig
 from fairseq_autoassist.core import trace
 from fairseq_autoassist.core.strategies import STRATEGIES
 from tests.e2e.test_failures import refused
+from tests.support.priors import write_agreement
 from tests.support.processes import wait_for
 from tests.support.training import (
     PLUGIN,
@@ -32,6 +33,7 @@ SETTINGS = {
     "competence": ["--autoassist-competence-start", 0.2],
     "spl": ["--autoassist-spl-passes", 5],
     "infobatch": [],
+    "prior": [],
 }
 OPTIONS = [
     *[*SHRINK, "--autoassist-extra-features", "lengths,ratio,loss"],
@@ -55,6 +57,10 @@ def test_a_run(tmp_path, name):
     if name in ("uniform", "random", "spl", "infobatch"):  # say that they need no features
         data = copy_data_bin(tmp_path / "data")
         shutil.rmtree(data / "autoassist")
+    if name == "prior":  # needs no features either
+        data = copy_data_bin(tmp_path / "data")
+        shutil.rmtree(data / "autoassist")
+        write_agreement(data, np.random.default_rng(0).uniform(0.01, 1.0, 400))
     result = train(data, tmp_path, *strategy(name), *QUIET, "--max-update", 90).ok()
     last = result.updates[-1]
     assert len(result.batches) == 90 and not find(result, "| ERROR |")

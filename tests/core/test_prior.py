@@ -1,0 +1,312 @@
+"""The prior in the planner: what is kept, what is marked, what weighs how much."""
+
+from __future__ import annotations
+
+import dataclasses
+import pickle
+
+import numpy as np
+import pytest
+
+from fairseq_autoassist.config import AutoAssistConfig
+from fairseq_autoassist.core.elastic import redistribute
+from fairseq_autoassist.core.exchange import Exchange
+from fairseq_autoassist.core.planner import Planner
+from fairseq_autoassist.core.prior import Prior
+from fairseq_autoassist.core.process import ProcessExchange
+from fairseq_autoassist.core.sampler import pass_coins
+from fairseq_autoassist.core.strategies import STRATEGIES, without_effect
+from fairseq_autoassist.errors import ConfigError, FeatureError
+from tests.support.planning import make_spec
+from tests.support.strategies import (
+    PAIRS,
+    RareFeatures,
+    losses_of,
+    prior_of,
+    spec_of,
+    teach,
+    train,
+)
+
+PASSES = 60
+
+
+def weighed(case: str, prior: Prior | None = None, **named) -> Planner:
+    """A planner for a case under a prior."""
+    spec = spec_of(case, **named)
+    return Planner(dataclasses.replace(spec, prior=prior or prior_of()), RareFeatures())
+
+
+def considered(planner: Planner, passes: int) -> np.ndarray:
+    """All pairs kept in so many passes, as an array of `KEPT`; nothing is learned meanwhile."""
+    found = []
+    while planner.stream.position[0] < passes:
+        planner._consider()
+        found += planner._ready
+        planner._ready.clear()
+    return np.concatenate([*found, planner.buckets.take_all()])
+
+
+def by_pair(kept: np.ndarray) -> np.ndarray:
+    return np.bincount(kept["id"], minlength=PAIRS)
+
+
+def exactly(probability: np.ndarray, passes: int = PASSES, seed: int = 1) -> np.ndarray:
+    """How often each pair's coin is below a probability: float32 (PAIRS,)."""
+    coins = [pass_coins(seed, number, PAIRS) for number in range(passes)]
+    return sum((coin < probability).astype(int) for coin in coins)
+
+
+def test_the_prior_alone_keeps_a_pair_as_often_as_it_says() -> None:
+    kept = considered(weighed("prior"), PASSES)
+    prior = prior_of().of(np.arange(PAIRS))
+    np.testing.assert_array_equal(by_pair(kept), exactly(prior))
+    assert kept["uniform"].all() and (kept["weight"] == 1.0).all()
+    # what the coins make of it is what it says: three standard errors of 24,000 coins
+    assert by_pair(kept).mean() / PASSES == pytest.approx(prior.mean(), abs=0.01)
+
+
+def test_p_keep_is_the_strategys_times_the_prior_and_the_slice_shrinks_with_it() -> None:
+    planner, ids = weighed("autoassist by default"), np.arange(PAIRS)
+    teach(planner.strategy, 80)
+    own = planner.strategy.keep_probability(ids)
+    share = planner.strategy.uniform_share
+    assert np.ptp(own) > 0.2 and 0.2 < share < 0.9
+    kept, prior = considered(planner, PASSES), prior_of().of(ids)
+    np.testing.assert_array_equal(by_pair(kept), exactly(own * prior))
+    np.testing.assert_array_equal(by_pair(kept[kept["uniform"]]), exactly(share * prior))
+
+
+@pytest.mark.parametrize("case", ["infobatch", "autoassist with weights"])
+def test_no_weight_takes_the_prior_back(case: str) -> None:
+    """The same losses, with a prior and without: a pair that is kept weighs the same."""
+    weights = []
+    for prior in (prior_of(), Prior(np.ones(PAIRS, np.float32), 1.0)):
+        planner = weighed(case, prior)
+        teach(planner.strategy, 80)
+        kept = considered(planner, 1)
+        found = np.full(PAIRS, np.nan, np.float32)
+        found[kept["id"]] = kept["weight"]
+        weights.append(found)
+    both = ~np.isnan(weights).any(axis=0)
+    assert both.sum() > 60 and np.ptp(weights[0][both]) > 0.3
+    np.testing.assert_array_equal(weights[0][both], weights[1][both])
+
+
+@pytest.mark.parametrize("case", ["uniform", "random"])
+def test_the_controls_have_no_prior(case: str) -> None:
+    plain = Planner(spec_of(case), RareFeatures())
+    kept, expected = considered(weighed(case), 3), considered(plain, 3)
+    assert kept.tolist() == expected.tolist()
+    assert weighed(case)._keep_rate == 1.0
+
+
+def test_a_prior_of_one_changes_nothing() -> None:
+    ones = Prior(np.ones(PAIRS, np.float32), 0.001)
+    for case in ("autoassist with weights", "spl", "competence by length"):
+        plain = train(Planner(spec_of(case), RareFeatures()), 60)
+        found = train(weighed(case, ones), 60)
+        assert [b.pairs.tolist() for b in found] == [b.pairs.tolist() for b in plain]
+        assert [b.keep_rate for b in found] == [b.keep_rate for b in plain]
+
+
+def test_the_guard_sees_the_slice_as_the_prior_weighs_it() -> None:
+    """Junk is as rare among the pairs that T_k and the guard go by as among those kept."""
+    planner = weighed("autoassist with a prior")
+    batches = train(planner, 60)
+    uniform = np.concatenate([b.pairs[b.pairs["uniform"]]["id"] for b in batches])
+    assert len(uniform) > 200 and (uniform % 3 == 0).mean() < 0.05
+
+
+def test_an_assistant_that_stopped_leaves_the_prior_in_force() -> None:
+    planner, prior = weighed("autoassist by default"), prior_of().of(np.arange(PAIRS))
+    teach(planner.strategy, 80)
+    planner.strategy.stop_shrinking()
+    np.testing.assert_array_equal(by_pair(considered(planner, PASSES)), exactly(prior))
+    failed = weighed("autoassist by default")
+    teach(failed.strategy, 80)
+    teach(failed.strategy, 1, losses=lambda ids: np.full(len(ids), np.nan, np.float32))
+    np.testing.assert_array_equal(by_pair(considered(failed, PASSES)), exactly(prior))
+
+
+def test_what_catching_up_keeps_counts() -> None:
+    """The share kept goes on from what the prior lets through, and not from all."""
+    spec = dataclasses.replace(spec_of("autoassist by default"), prior=prior_of())
+    planner = Planner(spec, RareFeatures())
+    delivered = train(planner, 40)
+    successor = Planner(dataclasses.replace(spec, abandoned=True), RareFeatures())
+    successor.catch_up(delivered)
+    mean = prior_of().mean()
+    totals = successor._totals
+    assert totals.kept / totals.considered == pytest.approx(mean, abs=0.05)
+    assert successor._keep_rate == pytest.approx(mean, abs=0.12)
+
+
+# -- a share of which nothing is kept -------------------------------------------------------------
+
+
+def starving(values: np.ndarray, floor: float = 1e-6) -> Planner:
+    """A planner whose strategy keeps nothing that its prior does not let through by a miracle."""
+    spec = make_spec(len(values), strategy="prior", chunk=16, seed=5)
+    return Planner(dataclasses.replace(spec, prior=Prior(values.astype(np.float32), floor)))
+
+
+def test_where_nothing_comes_through_the_best_of_a_few_are_kept() -> None:
+    values = np.zeros(64)
+    values[::8] = 2e-6  # no coin of three passes is as low
+    batches = train(starving(values), 3)
+    news = [news for batch in batches for news in batch.news]
+    assert ["no pair was kept in two passes" in item.text for item in news] == [True]
+    trained = np.concatenate([batch.ids for batch in batches])
+    assert len(trained) and (trained % 8 == 0).all()
+    assert not any(batch.pairs["uniform"].any() for batch in batches)
+    assert batches[0].position[0] >= 4  # not before the prior was alone for a pass
+
+
+def test_where_the_strategy_keeps_nothing_the_prior_still_decides() -> None:
+    """The easiest hundredth of 100 pairs, which the prior takes for junk."""
+    settings = {"strategy": "competence", "competence_by": "length"}
+    spec = dataclasses.replace(make_spec(100, chunk=100, **settings), max_update=5000)
+    sizes = np.full(100, 20, np.int32)
+    sizes[0] = 3
+    spec = dataclasses.replace(spec, source_sizes=sizes, target_sizes=sizes)
+    values = np.where(np.arange(100) < 50, 0.0, 0.5).astype(np.float32)
+    planner = Planner(dataclasses.replace(spec, prior=Prior(values, 1e-6)))
+    batch = planner.plan()
+    assert len(batch.news) == 1 and batch.position == (4, 0)
+    coins = pass_coins(1, 3, 100)
+    kept = set(np.flatnonzero(coins < np.maximum(values, 1e-6)).tolist())
+    held = np.concatenate([batch.pairs, *planner._ready, planner.buckets.take_all()])
+    assert set(held["id"].tolist()) == kept and min(kept) >= 50
+
+
+# -- the share kept, ranks, the worker ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("eligible", [None, np.arange(0, PAIRS, 3), np.arange(1, PAIRS, 3)])
+def test_the_keep_rate_begins_at_the_mean_prior_of_what_may_be_trained_on(eligible) -> None:
+    planner = weighed("prior", eligible=eligible)
+    ids = np.arange(PAIRS) if eligible is None else eligible
+    mean = prior_of().of(ids).astype(np.float64).mean()
+    assert planner._keep_rate == pytest.approx(mean, rel=1e-6)
+    considered(planner, 1)
+    assert planner._keep_rate == pytest.approx(mean, abs=0.15)
+
+
+def test_ranks_share_a_pass_under_a_prior_and_merge() -> None:
+    prior, states, kept = prior_of(), [], []
+    for rank in range(2):
+        planner = weighed("autoassist with a prior", rank=rank, world_size=2)
+        batches = train(planner, 12)
+        kept += [i for batch in batches for i in batch.ids.tolist()]
+        states.append({"trained": 12, "planner": planner.state_dict()})
+    merged = weighed("autoassist with a prior")
+    merged.load_state_dict(redistribute(states, "autoassist", 0, 1)["planner"])
+    more = np.concatenate([batch.ids for batch in train(merged, 60)])
+    junk = prior.of(np.arange(PAIRS)) < 0.1
+    assert junk.mean() > 0.3
+    assert junk[kept].mean() < 0.05 and junk[more].mean() < 0.05
+
+
+def mapped(tmp_path, pairs: int = PAIRS) -> Prior:
+    prior = prior_of(pairs)
+    prior.values.astype("<f4").tofile(tmp_path / "prior")
+    return Prior.mapped(tmp_path / "prior", pairs, prior.floor, prior.sha256)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("damage", [False, True])
+def test_a_lost_worker_leaves_the_prior_unless_that_is_what_cannot_be_read(tmp_path, damage):
+    prior = mapped(tmp_path)
+    spec = dataclasses.replace(make_spec(PAIRS, strategy="prior", lag=10), prior=prior)
+    exchange = ProcessExchange(spec)
+    try:
+        first = exchange.next_batch()
+        assert exchange.failure is None
+        if damage:
+            (tmp_path / "prior").write_bytes(b"cut")
+        exchange._worker.kill()
+        batches = [first]
+        for _ in range(200):
+            exchange.report(batches[-1].number, losses_of(batches[-1].ids))
+            batches.append(exchange.next_batch())
+        assert "signal 9" in exchange.failure
+        late = np.concatenate([batch.ids for batch in batches[100:]])
+        if damage:
+            assert exchange.kept_since == "every pair" and (late % 3 == 0).mean() > 0.25
+        else:
+            assert exchange.kept_since == "every pair that its prior lets through"
+            assert (late % 3 == 0).mean() < 0.05
+    finally:
+        exchange.close()
+
+
+def test_the_worker_plans_the_same_from_a_mapped_file(tmp_path) -> None:
+    spec = dataclasses.replace(make_spec(PAIRS, strategy="prior", lag=10), prior=mapped(tmp_path))
+    found = []
+    for kind in (Exchange, ProcessExchange):
+        exchange = kind(spec)
+        try:
+            batches = []
+            for _ in range(30):
+                batches.append(exchange.next_batch())
+                exchange.report(batches[-1].number, losses_of(batches[-1].ids))
+        finally:
+            exchange.close()
+        found.append([batch.pairs.tolist() for batch in batches])
+    assert found[0] == found[1]
+
+
+# -- the prior itself -----------------------------------------------------------------------------
+
+
+def test_a_mapped_prior_is_pickled_by_its_path(tmp_path) -> None:
+    prior = mapped(tmp_path, 100_000)
+    sent = pickle.dumps(prior)
+    assert len(sent) < 1000
+    back = pickle.loads(sent)
+    ids = np.arange(100_000)
+    np.testing.assert_array_equal(back.of(ids), prior_of(100_000).of(ids))
+    assert back.identity == prior.identity == prior_of(100_000).identity
+    in_memory = pickle.loads(pickle.dumps(prior_of()))
+    np.testing.assert_array_equal(in_memory.values, prior_of().values)
+    (tmp_path / "prior").write_bytes(b"1234")
+    with pytest.raises(FeatureError, match="truncated: found 4 bytes, expected 400000; write it"):
+        pickle.loads(sent)
+
+
+def test_the_floor_is_part_of_what_a_prior_is() -> None:
+    values = np.array([0.0, 0.2, 1.0], np.float32)
+    low, high = Prior(values, 0.001), Prior(values, 0.5)
+    np.testing.assert_array_equal(low.of(np.arange(3)), np.float32([0.001, 0.2, 1.0]))
+    np.testing.assert_array_equal(high.of(np.array([2, 0])), np.float32([1.0, 0.5]))
+    assert low.identity != high.identity
+    assert low.mean() == pytest.approx(1.201 / 3) and low.share_below(0.01) == pytest.approx(1 / 3)
+    assert low.mean(np.array([0, 1])) == pytest.approx(0.1005)
+    assert Prior(values[::-1].copy(), 0.001).identity != low.identity
+
+
+def test_a_strategy_that_cannot_do_without_is_not_planned_without() -> None:
+    assert [name for name, kind in STRATEGIES.items() if kind.needs_prior] == ["prior"]
+    with pytest.raises(ValueError, match="'prior' needs a prior"):
+        Planner(make_spec(100, strategy="prior"))
+
+
+@pytest.mark.parametrize("floor", [0.0, -0.1, 1.5, float("nan")])
+def test_a_floor_out_of_range_is_refused(floor: float) -> None:
+    with pytest.raises(ConfigError, match="--autoassist-prior-floor is .*, expected"):
+        AutoAssistConfig(prior_floor=floor)
+
+
+def test_what_has_no_effect_is_said() -> None:
+    def said(**settings: object) -> list[str]:
+        return without_effect(AutoAssistConfig(**settings))  # type: ignore[arg-type]
+
+    for control in ("uniform", "random"):
+        assert said(strategy=control, prior="mine.txt") == ["--autoassist-prior mine.txt"]
+        assert said(strategy=control, prior_floor=0.1) == ["--autoassist-prior-floor 0.1"]
+        assert said(strategy=control, prior="none") == said(strategy=control) == []
+    assert said(prior="none", prior_floor=0.1) == [
+        "--autoassist-prior-floor 0.1 without --autoassist-prior"
+    ]
+    assert said(prior="mine.txt", prior_floor=0.1) == []

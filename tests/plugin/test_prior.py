@@ -1,0 +1,296 @@
+"""Which prior a run has, what is refused, and what a checkpoint of another one goes on with."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import shlex
+import shutil
+from argparse import Namespace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fairseq_autoassist.config import AutoAssistConfig
+from fairseq_autoassist.core.binned import Codes
+from fairseq_autoassist.core.epochs import Progress, epoch_length
+from fairseq_autoassist.core.features import CODES_NAME
+from fairseq_autoassist.core.plan import Totals
+from fairseq_autoassist.core.planner import Planner
+from fairseq_autoassist.core.prior import Prior
+from fairseq_autoassist.errors import AutoAssistError, ConfigError, FeatureError
+from fairseq_autoassist.plugin.checkpoints import check_state, state_header
+from fairseq_autoassist.plugin.data import open_features
+from fairseq_autoassist.plugin.prior import OpenedPrior, open_prior
+from fairseq_autoassist.plugin.ranks import Ranks
+from fairseq_autoassist.plugin.shards import Shards
+from fairseq_autoassist.tfidf.cli import main as build_features
+from tests.support.corpus import write_data_bin
+from tests.support.planning import make_spec
+from tests.support.priors import BINS, STATISTICS, write_agreement
+from tests.support.strategies import prior_of, spec_of, train
+
+ROWS = 60
+PRIOR = np.where(np.arange(ROWS) % 4 == 0, 0.5, 0.0001).astype(np.float32)
+LANGUAGES = "--source-lang de --target-lang en"
+
+
+def cfg(data: object, features: object = "") -> Namespace:
+    """The settings of a task that are read."""
+    return Namespace(
+        data=str(data),
+        train_subset="train",
+        source_lang="de",
+        target_lang="en",
+        autoassist_features=str(features),
+    )
+
+
+def opened(data: object, epoch: int = 1, features: object = "", **settings) -> OpenedPrior:
+    return open_prior(cfg(data, features), AutoAssistConfig(**settings), epoch, ROWS)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data-bin with features and an agreement."""
+    data = write_data_bin(tmp_path_factory.mktemp("data") / "bin", ROWS, vocabulary=50)
+    assert build_features([str(data), "--no-progress"]) == 0
+    write_agreement(data, PRIOR)
+    return data
+
+
+def test_what_agreement_wrote_is_taken_by_default(made: Path) -> None:
+    found = opened(made)
+    assert found.prior is not None and found.prior.floor == 0.001
+    np.testing.assert_array_equal(found.prior.values, PRIOR)
+    path = made / "autoassist" / "train.de-en" / CODES_NAME
+    assert found.codes == Codes(str(path), STATISTICS, BINS)
+    # 15 of 60 at 0.5, the others at the floor
+    assert found.told == (
+        "prior of autoassist-agreement: mean 0.126, 75% of the pairs below 0.01; off with "
+        "--autoassist-prior none"
+    )
+    floored = opened(made, prior_floor=0.2)
+    assert floored.prior is not None and floored.prior.mean() == pytest.approx(0.275)
+    assert ": mean 0.275, 0% of the pairs" in floored.told
+
+
+@pytest.mark.parametrize("strategy", ["spl", "infobatch", "competence", "prior"])
+def test_strategies_without_an_assistant_have_no_columns(made: Path, strategy: str) -> None:
+    found = opened(made, strategy=strategy)
+    assert found.prior is not None and found.codes is None
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"prior": "none"}, {"strategy": "uniform"}, {"strategy": "random", "prior": "no such file"}],
+)
+def test_there_is_none(made: Path, settings: dict) -> None:
+    assert opened(made, **settings) == OpenedPrior()
+
+
+def test_no_agreement_is_no_prior_and_nothing_is_said(tmp_path: Path) -> None:
+    data = write_data_bin(tmp_path / "bin", ROWS, vocabulary=50)
+    assert opened(data) == opened(data, strategy="spl") == OpenedPrior()
+
+
+def test_columns_count_in_the_dimensions_and_the_hash(made: Path) -> None:
+    found = opened(made)
+    plain, more = open_features(cfg(made), 1), open_features(cfg(made), 1, (), found.codes)
+    assert more.dimensions == plain.dimensions + len(STATISTICS) * BINS
+    assert found.codes is not None and more.hash != plain.hash and more.folder == plain.folder
+    other = found.codes._replace(statistics=("gain", "copies", "other"))
+    assert open_features(cfg(made), 1, (), other).hash != more.hash
+
+
+@pytest.mark.parametrize("name", ["mine.txt", "mine.npy"])
+def test_a_file_of_the_user(made: Path, tmp_path: Path, name: str) -> None:
+    path, values = tmp_path / name, np.linspace(0, 1, ROWS)
+    np.save(path, values) if name.endswith("npy") else np.savetxt(path, values)
+    found = opened(made, prior=str(path))
+    assert found.prior is not None and found.codes is None
+    np.testing.assert_allclose(
+        found.prior.of(np.arange(ROWS)), np.maximum(values, 0.001), rtol=1e-6
+    )
+    assert found.told.startswith(f"prior of {path}: mean 0.500, 2% of the pairs below 0.01; off")
+
+
+def test_a_file_of_the_user_that_is_wrong(made: Path, tmp_path: Path) -> None:
+    path = tmp_path / "mine.txt"
+    path.write_text("0.5\n" * (ROWS - 1) + "2\n")
+    with pytest.raises(ConfigError, match=f"mine.txt, line {ROWS}: found '2', expected a number"):
+        opened(made, prior=str(path))
+    path.write_text("0.5\n" * (ROWS + 1))
+    with pytest.raises(ConfigError, match=f"found 61 lines, expected 60, one for each .* {made}"):
+        opened(made, prior=str(path))
+    with pytest.raises(ConfigError, match="names 2 files for 1 data-bins, expected one for each"):
+        opened(made, prior=f"{path}:{path}")
+
+
+def command_in(error: Exception) -> list[str]:
+    words = shlex.split(str(error).rsplit(": ", 1)[1])
+    assert words[0] == "autoassist-agreement"
+    return words[1:]
+
+
+def test_an_agreement_of_other_data_names_the_command(made: Path, tmp_path: Path) -> None:
+    data = write_data_bin(tmp_path / "data bin", ROWS, seed=3, vocabulary=50)
+    shutil.copytree(made / "autoassist", data / "autoassist")
+    with pytest.raises(FeatureError, match="made of other data than is loaded") as error:
+        opened(data)
+    assert command_in(error.value) == [str(data), *LANGUAGES.split()]
+    assert opened(data, prior="none") == OpenedPrior()
+
+
+def test_features_elsewhere(made: Path, tmp_path: Path) -> None:
+    data = write_data_bin(tmp_path / "bin", ROWS, vocabulary=50)
+    elsewhere = tmp_path / "dest" / "train.de-en"
+    folder = write_agreement(data, PRIOR, folder=elsewhere)
+    assert opened(data).prior is None
+    found = opened(data, features=tmp_path / "dest").prior
+    assert found is not None and found.path == folder / "prior"
+    (folder / "prior").unlink()
+    with pytest.raises(FeatureError, match="not whole") as error:
+        opened(data, features=tmp_path / "dest")
+    assert command_in(error.value) == [
+        *[str(data), *LANGUAGES.split()],
+        *["--dest", str(tmp_path / "dest")],
+    ]
+
+
+def test_the_prior_alone_needs_one(made: Path, tmp_path: Path) -> None:
+    data = write_data_bin(tmp_path / "bin", ROWS, vocabulary=50)
+    with pytest.raises(ConfigError, match="there is none in .*bin/autoassist/train.de-en") as error:
+        opened(data, strategy="prior")
+    assert command_in(error.value) == [str(data), *LANGUAGES.split()]
+    with pytest.raises(ConfigError, match="needs a prior, and --autoassist-prior is none; give"):
+        opened(made, strategy="prior", prior="none")
+
+
+# -- several data-bins ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> tuple[Path, Path]:
+    """Two data-bins, of which the first has an agreement."""
+    first, second = (write_data_bin(tmp_path / n, ROWS, seed=s) for n, s in (("a", 0), ("b", 1)))
+    write_agreement(first, PRIOR)
+    return first, second
+
+
+def test_each_data_bin_has_its_own(two: tuple[Path, Path], tmp_path: Path) -> None:
+    first, second = two
+    write_agreement(second, PRIOR[::-1])
+    data = f"{first}:{second}"
+    priors = [opened(data, epoch).prior for epoch in (1, 2, 3)]
+    for found, expected in zip(priors, (PRIOR, PRIOR[::-1], PRIOR)):
+        assert found is not None
+        np.testing.assert_array_equal(found.values, expected)
+    paths = [tmp_path / name for name in ("x", "y")]
+    for value, path in enumerate(paths):
+        path.write_text(f"0.{value + 1}\n" * ROWS)
+    for epoch in (1, 2):
+        mine = opened(data, epoch, prior=":".join(map(str, paths))).prior
+        assert mine is not None and mine.mean() == pytest.approx(0.1 * epoch)
+    with pytest.raises(ConfigError, match="names 1 files for 2 data-bins"):
+        opened(data, prior=str(paths[0]))
+
+
+def test_all_data_bins_have_one_or_none_has(two: tuple[Path, Path]) -> None:
+    data = ":".join(map(str, two))
+    for epoch in (1, 2):
+        with pytest.raises(FeatureError, match="of 1 of 2 data-bins, expected that") as error:
+            opened(data, epoch)
+        assert command_in(error.value) == [data, *LANGUAGES.split()]
+    folder = write_agreement(two[1], PRIOR, statistics=STATISTICS[:2])
+    with pytest.raises(FeatureError, match="different statistics, expected the same"):
+        opened(data)
+    write_agreement(two[1], PRIOR)
+    (folder / "prior").write_bytes(b"1234")
+    with pytest.raises(FeatureError, match="prior is truncated"):  # though the first is trained on
+        opened(data)
+
+
+# -- epochs and checkpoints -----------------------------------------------------------------------
+
+
+def test_the_first_epoch_is_about_a_pass_of_what_the_prior_lets_through() -> None:
+    plain = make_spec(20_000, strategy="prior")
+    values = np.where(np.arange(20_000) % 10 < 3, 1.0, 0.001).astype(np.float32)
+    spec = dataclasses.replace(plain, prior=Prior(values, 0.001))
+    shards = Shards()
+    length = epoch_length(spec, None, 1, shards.keep_rate(spec))
+    assert length == pytest.approx(0.3 * epoch_length(plain, None, 1), rel=0.02)
+    batches = train(Planner(spec), length)
+    assert batches[-1].passes == pytest.approx(1.0, abs=0.15)  # as without one
+    # of the next data-bin, under its own prior: of what that lets through as much is kept
+    progress = Progress(1.0, 0.5 * spec.mean_prior, Totals())
+    shards.own({"trained": 1}, progress, spec)
+    shards.current = 1
+    assert shards.keep_rate(plain) == pytest.approx(0.5)
+    assert shards.keep_rate(spec) == pytest.approx(0.5 * spec.mean_prior)
+
+
+def saved_under(prior: Prior | None) -> tuple[dict, list[list[int]], object]:
+    """What a run under a prior leaves in a checkpoint, and what it trains on after that."""
+    spec = dataclasses.replace(spec_of("spl"), prior=prior)
+    planner, shards = Planner(spec), Shards()
+    batch = train(planner, 30)[-1]
+    state = {"trained": 30, "planner": planner.state_dict()}
+    saved = shards.saved(spec, 1, 9, [shards.own(state, Progress.of(batch), spec)])
+    return saved, [b.pairs.tolist() for b in train(planner, 20)], spec
+
+
+OTHER = Prior(np.full(400, 0.2, np.float32), 0.001)
+
+
+@pytest.mark.parametrize(
+    "before, now, said",
+    [
+        (prior_of(), prior_of(), ""),
+        (None, None, ""),
+        (None, prior_of(), f"under the prior none, this run has {prior_of().identity}: it goes on"),
+        (prior_of(), None, f"under the prior {prior_of().identity}, this run has none: it goes on"),
+        (prior_of(), OTHER, f"prior {prior_of().identity}, this run has {OTHER.identity}: it"),
+    ],
+)
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_a_checkpoint_of_another_prior_goes_on_and_says_so(before, now, said, ranks, caplog):
+    saved, expected, spec = saved_under(before)
+    spec = dataclasses.replace(spec, prior=now, world_size=ranks)
+    again = Shards()
+    again.load(saved, spec, Ranks(0, ranks), 1)
+    with caplog.at_level(logging.WARNING):
+        state, progress, _ = again.here(spec)
+    warned = [record.getMessage() for record in caplog.records]
+    assert len(warned) == (1 if said else 0) and all(said in line for line in warned)
+    planner = Planner(spec)
+    planner.load_state_dict(state["planner"])
+    if not said and ranks == 1:
+        assert [b.pairs.tolist() for b in train(planner, 20)] == expected
+        return
+    train(planner, 20)
+    # what is kept of the pairs that a prior lets through is what it was
+    mean = 1.0 if before is None else before.mean()
+    was = again._states[0]["progress"][1] / mean
+    assert progress.keep_rate == pytest.approx(min(1.0, was * spec.mean_prior), rel=1e-6)
+
+
+def test_a_state_without_a_word_about_priors_is_of_none(caplog) -> None:
+    saved, expected, spec = saved_under(None)
+    again = Shards()
+    again.load(saved, spec, Ranks(0, 1), 1)
+    del again._states[0]["prior"]  # as saved by an older version
+    with caplog.at_level(logging.WARNING):
+        state, _, _ = again.here(spec)
+    assert not caplog.records
+    planner = Planner(spec)
+    planner.load_state_dict(state["planner"])
+    assert [b.pairs.tolist() for b in train(planner, 20)] == expected
+
+
+def test_where_columns_came_since_the_refusal_says_how_to_go_on_without() -> None:
+    spec = make_spec(200)
+    with pytest.raises(AutoAssistError, match="go on without it by --autoassist-prior none"):
+        check_state(state_header(spec), dataclasses.replace(spec, features_hash="b"))
