@@ -12,7 +12,6 @@ Whoever has no fairseq yet asks for the extra: pip install torch numpy cython se
 from setuptools import find_packages, setup
 
 RECIPES = [
-    "matplotlib>=3.5",
     "sacrebleu>=2.0",
     "sacremoses>=0.0.50",
     "sentencepiece>=0.1.97",
@@ -30,6 +29,7 @@ setup(
     python_requires=">=3.8",
     install_requires=[
         "joblib>=1.4",
+        "matplotlib>=3.5",
         "numpy>=1.21",
         "scipy>=1.8",
         "scikit-learn>=1.0",
@@ -56,6 +56,7 @@ setup(
     entry_points={
         "console_scripts": [
             "autoassist-tfidf = fairseq_autoassist.tfidf.cli:main",
+            "autoassist-agreement = fairseq_autoassist.features.agreement.cli:main",
             "autoassist-reference = fairseq_autoassist.reference:main",
         ]
     },

@@ -116,7 +116,7 @@ def _write(job: Job, crew: Crew) -> None:
     with ExitStack() as stack:
         folders = [stack.enter_context(staging_folder(target)) for target in job.targets]
         shards = _cut(job, folders, crew.count)
-        hashes = _hash_tokens(job, crew)
+        hashes = hash_tokens(job, crew)
         blocks, frequencies, unigrams = _count(job, shards, crew)
         idf = inverse_document_frequency(frequencies, documents, job.settings.smooth_idf)
         weights = shards[0][0].folder.parent / WEIGHTS_NAME  # a file: workers may be elsewhere
@@ -155,7 +155,7 @@ def _cut(job: Job, folders: Sequence[Path], workers: int | None) -> list[list[Pa
     ]
 
 
-def _hash_tokens(job: Job, crew: Crew) -> list[list[str]]:
+def hash_tokens(job: Job, crew: Crew) -> list[list[str]]:
     """sha256 of source and target tokens of each shard."""
     sides = [side for shard in job.shards for side in (shard.source, shard.target)]
     paths = [side.data_path.absolute() for side in sides]

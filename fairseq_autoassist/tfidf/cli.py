@@ -22,7 +22,7 @@ def main(argv: list[str] | None = None) -> int:
 
     settings = TfidfSettings(not options.no_smooth_idf, options.sublinear_tf)
     try:
-        with _terminated_cleanly():
+        with terminated_cleanly("autoassist-tfidf"):
             report = build_features(
                 options.data_bin,
                 options.source_lang,
@@ -65,14 +65,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--dest", metavar="FOLDER", help="default: DATA_BIN/autoassist")
     add(
         "--chunk-tokens",
-        type=_positive,
+        type=positive,
         default=CHUNK_TOKENS,
         metavar="N",
         help="tokens of both sides held in memory at once (default: %(default)s)",
     )
     add(
         "--workers",
-        type=_positive,
+        type=positive,
         default=1,
         metavar="N",
         help="processes that share the work, with the same result (default: %(default)s)",
@@ -91,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"found {value}, expected at least 1")
@@ -99,7 +99,7 @@ def _positive(text: str) -> int:
 
 
 @contextlib.contextmanager
-def _terminated_cleanly() -> Iterator[None]:
+def terminated_cleanly(program: str) -> Iterator[None]:
     """SIGTERM unwinds the stack as Ctrl-C does, so that half-written folders are removed.
 
     An extension module may turn the handler's exception into another, or swallow it: whatever
@@ -125,7 +125,7 @@ def _terminated_cleanly() -> Iterator[None]:
             signal.signal(number, handler)
         if received:
             name = signal.Signals(received[0]).name
-            print(f"autoassist-tfidf: stopped by {name}", file=sys.stderr)
+            print(f"{program}: stopped by {name}", file=sys.stderr)
             raise SystemExit(128 + received[0]) from None
 
 

@@ -1,0 +1,175 @@
+"""Judge every pair of one or more data-bins, and write the prior beside their features."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...core.features import BLOCK_NONZEROS
+from ...core.manifest import Manifest, build_command, package_version
+from ...errors import FeatureError
+from ...tfidf.binarized import SPECIAL_SYMBOLS
+from ...tfidf.build import hash_tokens
+from ...tfidf.corpus import CHUNK_TOKENS
+from ...tfidf.job import DEFAULT_SETTINGS, Job, plan_job
+from ...tfidf.staging import staging_folder
+from ...tfidf.workers import Crew, crew_of
+from .learning import ROUNDS, SAMPLE, draw, learn_judge
+from .passes import CHUNK, POWER, Judge, Verdict, judge_pairs
+from .reading import side_paths
+from .report import histogram, told_of
+from .statistics import BINS, NAMES, read_vocabulary
+from .writing import Written, publish
+
+LEAST_PAIRS = 1000  # fewer tell nothing: every prior is 1
+
+
+@dataclass(frozen=True)
+class AgreementReport:
+    """What was found, over all data-bins.
+
+    Attributes:
+        folders: of the features, where it lies
+        prior: of each pair, float32 (pairs,), data-bin after data-bin
+        low: lower information of both directions, nats per piece, float32 (pairs,)
+        told: what agreement.json says of all pairs
+        seconds: it took
+    """
+
+    folders: tuple[Path, ...]
+    prior: np.ndarray
+    low: np.ndarray
+    told: dict[str, Any]
+    seconds: float
+
+
+def build_agreement(
+    data_bin: str,
+    source_lang: str | None = None,
+    target_lang: str | None = None,
+    subset: str = "train",
+    dest: str | None = None,
+    sample: int = SAMPLE,
+    progress: bool = True,
+    workers: int = 1,
+    backend: str | None = None,
+) -> AgreementReport:
+    """Write the prior of every pair, and the bins of its statistics, beside the features.
+
+    Args:
+        data_bin: folder of fairseq-preprocess, or ``a:b``: judged by what all of them teach
+        source_lang, target_lang: inferred from file names by default
+        subset: the ``--train-subset`` of training
+        dest: the ``--dest`` of autoassist-tfidf
+        sample: pairs to learn from, at most
+        progress: show progress bars on stderr
+        workers: processes that share the work; the result is the same to the bit
+        backend: joblib's, that runs them: see ``tfidf.workers.crew_of``
+
+    Raises:
+        FeatureError: the data are missing, damaged, empty or the same on both sides; their
+            features are missing or of other data; the backend failed
+    """
+    began = time.perf_counter()
+    where = (data_bin, source_lang, target_lang, subset, dest)
+    job = plan_job(where, DEFAULT_SETTINGS, CHUNK_TOKENS, BLOCK_NONZEROS)
+    command = build_command(data_bin, subset, job.languages, dest)
+    with crew_of(workers, backend, progress) as crew, ExitStack() as stack:
+        hashes = _checked_features(job, command, crew)
+        scratch = stack.enter_context(staging_folder(job.targets[0] / "agreement"))
+        judge, verdicts = None, [_certain(shard.rows) for shard in job.shards]
+        if sum(shard.rows for shard in job.shards) >= LEAST_PAIRS:
+            judge = _learned(job, sample, scratch, crew)
+            verdicts = _judged(job, judge, scratch, crew)
+        groups = None if judge is None else judge.groups
+        told = told_of(verdicts, groups, job.languages)
+        written = []
+        for number, (target, verdict) in enumerate(zip(job.targets, verdicts)):
+            about = {
+                **told,
+                "fingerprint": asdict(job.fingerprints[number]),
+                "tokens": hashes[number],
+                "statistics": list(NAMES),
+                "bins": BINS,
+                "power": POWER,
+                "settings": {"sample": sample, "rounds": ROUNDS},
+                "package_version": package_version(),
+            }
+            written.append(Written(target, verdict.prior, verdict.codes, about))
+        picture = histogram(np.concatenate([v.low for v in verdicts]), groups, scratch)
+        for one in written:
+            publish(one, picture)
+    return AgreementReport(
+        job.targets,
+        np.concatenate([v.prior for v in verdicts]),
+        np.concatenate([v.low for v in verdicts]),
+        told,
+        time.perf_counter() - began,
+    )
+
+
+def _checked_features(job: Job, command: str, crew: Crew) -> list[list[str]]:
+    """sha256 of both sides' tokens of each data-bin, whose features are there and of these tokens.
+
+    Raises:
+        FeatureError: they are not
+    """
+    manifests = [Manifest.load(target, command) for target in job.targets]
+    hashes = hash_tokens(job, crew)
+    for number, manifest in enumerate(manifests):
+        differences = manifest.fingerprint.differences(job.fingerprints[number])
+        if not differences and manifest.provenance.get("tokens") != hashes[number]:
+            differences = "tokens: found those of another text"
+        if differences:
+            raise FeatureError(
+                f"features in {job.targets[number]} were made of other data ({differences}), "
+                f"expected this data-bin's; build them again with: {command}"
+            )
+    return hashes
+
+
+def _learned(job: Job, sample: int, scratch: Path, crew: Crew) -> Judge:
+    first = job.shards[0]
+    vocabulary = read_vocabulary(first.source_dict, first.target_dict, SPECIAL_SYMBOLS)
+    pairs, runs = draw(job.shards, sample, vocabulary)
+    return learn_judge(pairs, runs, vocabulary, scratch, crew)
+
+
+def _judged(job: Job, judge: Judge, scratch: Path, crew: Crew) -> list[Verdict]:
+    """The verdict on all pairs of each data-bin."""
+    tasks = [
+        (scratch, side_paths(shard), start, min(start + CHUNK, shard.rows), judge)
+        for shard in job.shards
+        for start in range(0, shard.rows, CHUNK)
+    ]
+    found = dict(crew.run("judging", judge_pairs, tasks, [task[3] - task[2] for task in tasks]))
+    verdicts, first = [], 0
+    for shard in job.shards:
+        count = -(-shard.rows // CHUNK)
+        parts = [found[first + n] for n in range(count)]
+        verdicts.append(
+            Verdict(
+                *(
+                    np.concatenate(some, axis=-1 if some[0].dtype == bool else 0)
+                    for some in zip(*parts)
+                )
+            )
+        )
+        first += count
+    return verdicts
+
+
+def _certain(rows: int) -> Verdict:
+    """Nothing is known: every pair has a prior of 1."""
+    return Verdict(
+        np.ones(rows, dtype=np.float32),
+        np.zeros((rows, len(NAMES)), dtype=np.uint8),
+        np.zeros(rows, dtype=np.float32),
+        np.zeros(rows, dtype=bool),
+        np.zeros((2, rows), dtype=bool),
+    )

@@ -1,0 +1,125 @@
+"""The command ``autoassist-agreement``.
+
+    autoassist-agreement DATA_BIN [--examples N] [--export FILE] [--workers N]
+
+Are the two sides of each pair translations of each other? Told from the binarised corpus alone, and
+written beside the features of autoassist-tfidf: strategies multiply P(keep) by it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...errors import AutoAssistError, FeatureError
+from ...tfidf.cli import positive, terminated_cleanly
+
+if TYPE_CHECKING:
+    from .build import AgreementReport
+
+NAME = "autoassist-agreement"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Write it; 0 on success, 2 on an error the user can mend (one line on stderr)."""
+    options = _parser().parse_args(argv)
+    # late, so that --help and wrong options answer at once
+    from .build import build_agreement
+
+    try:
+        if options.export and not Path(options.export).absolute().parent.is_dir():
+            raise FeatureError(f"--export {options.export}: no such folder, expected one that is")
+        with terminated_cleanly(NAME):
+            report = build_agreement(
+                options.data_bin,
+                options.source_lang,
+                options.target_lang,
+                options.train_subset,
+                options.dest,
+                options.sample,
+                progress=not options.no_progress,
+                workers=options.workers,
+                backend=options.backend,
+            )
+            _tell(report, options)
+    except (AutoAssistError, OSError) as error:
+        print(f"{NAME}: error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _tell(report: AgreementReport, options: argparse.Namespace) -> None:
+    """Print the verdict, the table and the examples; write the export."""
+    from .report import examples, table
+    from .writing import export
+
+    told = report.told
+    where = ", ".join(map(str, report.folders))
+    if not told["enough_pairs"]:
+        print(
+            f"{NAME}: {told['pairs']:,} pairs are too few to tell junk from translations (1,000 "
+            f"are needed): every prior is 1, in {where}"
+        )
+    else:
+        wrong = ", ".join(f"{count:,} {name}" for name, count in told["wrong_language"].items())
+        print(
+            f"{NAME}: {told['pairs']:,} pairs, {told['null_share']:.1%} of those in the right "
+            f"languages are no translations; sides in the wrong language: {wrong}; copies: "
+            f"{told['copies']:,}; mean prior {told['mean_prior']:.3f}; "
+            f"{told['pairs'] / max(report.seconds, 1e-9):,.0f} pairs/s in {where}"
+        )
+        print(table(report.prior, report.low))
+    if options.examples:
+        from ...core.features import BLOCK_NONZEROS
+        from ...tfidf.binarized import SPECIAL_SYMBOLS
+        from ...tfidf.corpus import CHUNK_TOKENS
+        from ...tfidf.job import DEFAULT_SETTINGS, plan_job
+        from .statistics import read_vocabulary
+
+        given = (options.source_lang, options.target_lang, options.train_subset, options.dest)
+        job = plan_job((options.data_bin, *given), DEFAULT_SETTINGS, CHUNK_TOKENS, BLOCK_NONZEROS)
+        first = job.shards[0]
+        vocabulary = read_vocabulary(first.source_dict, first.target_dict, SPECIAL_SYMBOLS)
+        print(examples(report.prior, report.low, job.shards, vocabulary, options.examples))
+    if options.export:
+        export(report.prior, Path(options.export))
+
+
+def _parser() -> argparse.ArgumentParser:
+    from .learning import SAMPLE
+
+    parser = argparse.ArgumentParser(
+        prog=NAME,
+        description="How likely each pair is a translation, told from the corpus alone: the prior.",
+    )
+    add = parser.add_argument
+    add("data_bin", metavar="DATA_BIN", help="with features of autoassist-tfidf, or shards a:b")
+    add("-s", "--source-lang", metavar="LANG", help="default: from the file names")
+    add("-t", "--target-lang", metavar="LANG", help="default: from the file names")
+    add("--train-subset", default="train", metavar="NAME", help="default: %(default)s")
+    add("--dest", metavar="FOLDER", help="that of autoassist-tfidf, if it had one")
+    add(
+        "--sample",
+        type=positive,
+        default=SAMPLE,
+        metavar="N",
+        help="pairs to learn from, at most (default: %(default)s)",
+    )
+    add("--examples", type=positive, metavar="N", help="print N best, worst and doubtful pairs")
+    add("--export", metavar="FILE", help="write the prior as text too, a number a line")
+    add(
+        "--workers",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="processes that share the work, with the same result (default: %(default)s)",
+    )
+    add("--backend", metavar="NAME", help="joblib backend that runs them, as of autoassist-tfidf")
+    add("--no-progress", action="store_true", help="no progress bar")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

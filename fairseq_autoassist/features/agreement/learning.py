@@ -1,0 +1,110 @@
+"""From a sample of pairs to a judge: rounds of lexicon, nulls and two groups."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Sequence
+
+import numpy as np
+
+from ...errors import FeatureError
+from ...tfidf.corpus import Shard
+from ...tfidf.workers import Crew
+from .language import COPY, Languages, learn
+from .lexicon import ITERATIONS
+from .nulls import neighbours, reordered
+from .passes import CHUNK, Judge, fit_lexicon, measure_sample, statistics
+from .reading import Pairs, drawn_runs, halves, read_runs
+from .statistics import Vocabulary, bin_edges, common_share
+from .twogroups import fit
+
+SAMPLE = 500_000  # pairs that everything is learned from, at most
+ROUNDS = 2  # of which the later ones learn from what the earlier ones took for translations
+SEED = 20190
+_ALL_COPIES = 0.95
+
+
+def draw(shards: Sequence[Shard], sample: int, vocabulary: Vocabulary) -> tuple[Pairs, np.ndarray]:
+    """The pairs to learn from, and the run that each stands in.
+
+    Raises:
+        FeatureError: a side has no pieces, or both sides are the same corpus
+    """
+    sizes = len(vocabulary.joint[0]), len(vocabulary.joint[1])
+    runs = drawn_runs([shard.rows for shard in shards], sample, SEED)
+    pairs, numbers = read_runs(shards, runs, sizes)
+    for name, side in (("source", pairs.source), ("target", pairs.target)):
+        if not len(side.pieces):
+            raise FeatureError(
+                f"the {name} side of {shards[0].data_bin} has no words in {pairs.count} pairs, "
+                "expected sentences; run fairseq-preprocess again on text that is not empty"
+            )
+    same = float((common_share(vocabulary.joined(pairs), vocabulary.size) == 1.0).mean())
+    if same >= _ALL_COPIES:
+        raise FeatureError(
+            f"source and target of {shards[0].data_bin} have the same words in {same:.0%} of the "
+            "pairs, expected translations; run fairseq-preprocess again with the right "
+            "--source-lang and --target-lang"
+        )
+    return pairs, numbers
+
+
+def learn_judge(
+    pairs: Pairs, runs: np.ndarray, vocabulary: Vocabulary, folder: Path, crew: Crew
+) -> Judge:
+    """Learn from the sample; the lexicons stay in ``folder``.
+
+    Args:
+        pairs: the sample
+        runs: number of each pair's run
+        vocabulary: of both sides
+        folder: an empty one, for what workers read and write
+        crew: that does the work
+    """
+    joined = vocabulary.joined(pairs)
+    copies = common_share(joined, vocabulary.size) >= COPY
+    languages = learn(joined, copies, vocabulary.size)
+    right = languages.right(joined, copies)
+    others = neighbours(pairs, runs, SEED)
+    pairs.save(folder)
+    np.save(folder / "neighbours.npy", others)
+    np.save(folder / "halves.npy", halves(pairs.source))
+    weights, made_weights = right[0] * right[1], right[0] * right[1][others]
+    shorter = np.minimum(pairs.source.lengths, pairs.target.lengths)
+    made_shorter = np.minimum(pairs.source.lengths, pairs.target.lengths[others])
+    posterior = weights
+    for number in range(ROUNDS):
+        np.save(folder / "weights.npy", posterior)
+        _fit_lexicons(pairs, vocabulary, folder, crew, f"learning {number + 1}/{ROUNDS}")
+        gains = _measure(pairs.count, folder, crew, f"measuring {number + 1}/{ROUNDS}")
+        groups = fit(gains, (shorter, made_shorter), (weights, made_weights))
+        posterior = groups.posterior(gains[0], shorter) * weights
+    return Judge(vocabulary, languages, groups, _edges(pairs, vocabulary, languages, folder))
+
+
+def _fit_lexicons(
+    pairs: Pairs, vocabulary: Vocabulary, folder: Path, crew: Crew, label: str
+) -> None:
+    sizes = len(vocabulary.joint[0]), len(vocabulary.joint[1])
+    tasks = [(folder, half, given, sizes) for half in (0, 1) for given in (0, 1)]
+    about = [ITERATIONS * pairs.count // 2] * len(tasks)
+    for _ in crew.run(label, fit_lexicon, tasks, about):
+        pass
+
+
+def _measure(count: int, folder: Path, crew: Crew, label: str) -> tuple[np.ndarray, np.ndarray]:
+    """Lower information of the observed and of the made pairs, float32 (n,) each."""
+    bounds = [(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
+    found = np.empty((2, count), dtype=np.float32)
+    sizes = [stop - start for start, stop in bounds]
+    tasks = [(folder, *bound) for bound in bounds]
+    for number, lows in crew.run(label, measure_sample, tasks, sizes):
+        found[:, slice(*bounds[number])] = lows
+    return found[0], found[1]
+
+
+def _edges(pairs: Pairs, vocabulary: Vocabulary, languages: Languages, folder: Path) -> np.ndarray:
+    """Of the bins of every statistic, by the quantiles of the first pairs of the sample."""
+    ids = np.arange(min(CHUNK, pairs.count))
+    first = Pairs(reordered(pairs.source, ids), reordered(pairs.target, ids))
+    return bin_edges(statistics(folder, first, vocabulary, languages))

@@ -1,0 +1,44 @@
+"""Pairs that are no translations, made from the corpus: what junk looks like there."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .reading import Pairs, Sentences
+
+NEAREST, FARTHEST = 2, 12  # how far away a neighbour stands
+_TRIES = 8  # neighbours that are compared in length
+
+
+def neighbours(pairs: Pairs, runs: np.ndarray, seed: int) -> np.ndarray:
+    """For each pair another one that stands nearby, whose target is about as long: int64 (n,).
+
+    Neighbours share names and topic, as misaligned pairs of a document do; in a shuffled corpus
+    they are strangers.
+
+    Args:
+        pairs: in the order of the corpus
+        runs: number of the run of each pair; a neighbour comes from the same run
+        seed: of the choice among neighbours of about the same length
+    """
+    count = pairs.count
+    rng = np.random.Generator(np.random.Philox(key=seed))
+    lengths = np.log(pairs.target.lengths + 1.0).astype(np.float32)
+    best = np.full(count, np.inf, dtype=np.float32)
+    chosen = (np.arange(count) + NEAREST) % max(count, 1)
+    for _ in range(_TRIES):
+        step = rng.integers(NEAREST, FARTHEST + 1, count) * rng.choice([-1, 1], count)
+        other = np.clip(np.arange(count) + step, 0, count - 1)
+        distance = np.abs(lengths[other] - lengths) + 0.2 * rng.random(count, dtype=np.float32)
+        distance[(runs[other] != runs) | (other == np.arange(count))] = np.inf
+        closer = distance < best
+        best[closer], chosen[closer] = distance[closer], other[closer]
+    return chosen
+
+
+def reordered(side: Sentences, ids: np.ndarray) -> Sentences:
+    """Sentences ``ids`` of a side, in that order."""
+    lengths = side.lengths[ids]
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    place = np.arange(int(offsets[-1])) + np.repeat(side.offsets[ids] - offsets[:-1], lengths)
+    return Sentences(side.pieces[place], offsets)

@@ -1,0 +1,167 @@
+"""What workers are sent: to fit a lexicon, to measure the sample, to judge a range of pairs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Callable, NamedTuple
+
+import numpy as np
+
+from .language import COPY, Languages
+from .lexicon import Lexicon, fit, information
+from .nulls import reordered
+from .reading import Pairs, halves, read_pairs
+from .statistics import Vocabulary, codes, common_share, length_ratio
+from .twogroups import TwoGroups
+
+CHUNK = 1 << 16  # pairs judged at a time, whoever does it: the result is the same to the bit
+POWER = 2  # the prior is the posterior to this power: doubtful pairs count less than half
+LEAST = 1e-6  # of a prior, which is above 0
+_WEIGHTLESS = 0.1  # pairs that are weighed less teach the lexicon nothing
+
+Done = Callable[[int], object]  # told how many pairs are through
+
+
+class Judge(NamedTuple):
+    """All that tells junk from translations, once it is learned.
+
+    Attributes:
+        vocabulary: of both sides
+        languages: which side is in the wrong language
+        groups: share of junk by length
+        edges: of the bins of the statistics, float32 (statistics, bins - 1)
+    """
+
+    vocabulary: Vocabulary
+    languages: Languages
+    groups: TwoGroups
+    edges: np.ndarray
+
+
+class Verdict(NamedTuple):
+    """About pairs [start, start + n) of a shard.
+
+    Attributes:
+        prior: float32 (n,), in (0, 1]
+        codes: bins of the statistics, uint8 (n, statistics)
+        low: lower information of both directions, nats per piece, float32 (n,)
+        copies: bool (n,)
+        wrong: bool (2, n): source or target is in the wrong language
+    """
+
+    prior: np.ndarray
+    codes: np.ndarray
+    low: np.ndarray
+    copies: np.ndarray
+    wrong: np.ndarray
+
+
+def lexicon_folder(folder: Path, half: int, given: int) -> Path:
+    """Where the lexicon that half ``half`` teaches lies, for the direction from side ``given``."""
+    return folder / f"lexicon{half}{given}"
+
+
+def fit_lexicon(
+    folder: Path,
+    half: int,
+    given: int,
+    vocabularies: tuple[int, int],
+    done: Done = lambda pairs: None,
+) -> None:
+    """Learn a lexicon from one half of the sample in ``folder``, and write it there.
+
+    A cluster may run a task twice: each run writes to a folder of its own, and the last to end
+    gives it the name.
+    """
+    weights = np.load(folder / "weights.npy")
+    halved = np.load(folder / "halves.npy", "r")
+    weights[(halved != half) | (weights < _WEIGHTLESS)] = 0.0
+    found = fit(Pairs.load(folder), given, vocabularies, weights, done=done)
+    target = lexicon_folder(folder, half, given)
+    written = Path(tempfile.mkdtemp(prefix=target.name + ".", dir=folder))
+    found.save(written / "new")
+    shutil.rmtree(target, ignore_errors=True)
+    os.replace(written / "new", target)
+    written.rmdir()
+
+
+def measure_sample(
+    folder: Path, start: int, stop: int, done: Done = lambda pairs: None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lower information of pairs [start, stop) of the sample, and of the pairs made of them: both
+    float32 (stop - start,), nats per piece."""
+    pairs = Pairs.load(folder)
+    ids = np.arange(start, stop)
+    others = np.load(folder / "neighbours.npy", "r")[start:stop]
+    source = reordered(pairs.source, ids)
+    halved = np.load(folder / "halves.npy", "r")[start:stop]
+    lows = []
+    for target in (ids, others):
+        measured = _information(folder, Pairs(source, reordered(pairs.target, target)), halved)
+        lows.append(measured[:2].min(0))
+        done((stop - start) // 2)
+    return lows[0], lows[1]
+
+
+def _information(folder: Path, pairs: Pairs, halved: np.ndarray) -> np.ndarray:
+    """Gain about the target, about the source, and coverage of both: float32 (4, n).
+
+    Each pair is judged by what the other half of the corpus taught.
+    """
+    found = np.empty((4, pairs.count), dtype=np.float32)
+    for half in (0, 1):
+        mine = np.flatnonzero(halved != half)
+        sides = [reordered(pairs.side(n), mine) for n in (0, 1)]
+        for given in (0, 1):
+            lexicon = Lexicon.open(lexicon_folder(folder, half, given))
+            told = information(lexicon, sides[given], sides[1 - given])
+            found[given, mine], found[2 + given, mine] = told
+    return found
+
+
+def judge_pairs(
+    folder: Path,
+    paths: tuple[Path, Path],
+    start: int,
+    stop: int,
+    judge: Judge,
+    done: Done = lambda pairs: None,
+) -> Verdict:
+    """The verdict on pairs [start, stop) of a data-bin.
+
+    Args:
+        folder: with the lexicons
+        paths: both sides' paths without ``.idx``
+        judge: what was learned of the sample
+    """
+    joint = judge.vocabulary.joint
+    pairs = read_pairs(paths, start, stop, (len(joint[0]), len(joint[1])))
+    values = statistics(folder, pairs, judge.vocabulary, judge.languages)
+    low = values[:, :2].min(1)
+    copies = values[:, 4] >= COPY
+    right = judge.languages.right(judge.vocabulary.joined(pairs), copies)
+    lengths = np.minimum(pairs.source.lengths, pairs.target.lengths)
+    prior = (judge.groups.posterior(low, lengths) * right[0] * right[1]) ** POWER
+    done(stop - start)
+    prior = np.clip(prior, LEAST, 1.0).astype(np.float32)
+    return Verdict(prior, codes(values, judge.edges), low, copies, right < 0.5)
+
+
+def statistics(
+    folder: Path, pairs: Pairs, vocabulary: Vocabulary, languages: Languages
+) -> np.ndarray:
+    """Every statistic of `statistics.NAMES`, in that order: float32 (n, statistics)."""
+    told = _information(folder, pairs, halves(pairs.source))
+    joined = vocabulary.joined(pairs)
+    columns = [
+        *told,
+        common_share(joined, vocabulary.size),
+        length_ratio(pairs),
+        common_share(joined, vocabulary.size, vocabulary.digits),
+        languages.strength(joined.source, 0),
+        languages.strength(joined.target, 1),
+    ]
+    return np.stack(columns, axis=1).astype(np.float32)

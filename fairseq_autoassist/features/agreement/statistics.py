@@ -1,0 +1,117 @@
+"""Numbers of a pair beside its information, and the columns that the Assistant gets of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ...errors import FeatureError
+from .reading import Pairs, Sentences
+
+#: statistics of a pair, in the order of the columns
+NAMES = (
+    "information_target",
+    "information_source",
+    "coverage_target",
+    "coverage_source",
+    "copy_share",
+    "length_ratio",
+    "numbers",
+    "language_source",
+    "language_target",
+)
+BINS = 8  # of a statistic: columns of the features
+NO_NUMBERS = -1.0  # where neither side has any
+
+
+class Vocabulary(NamedTuple):
+    """Pieces of both dictionaries under joint ids.
+
+    Attributes:
+        joint: for each side, the joint id of each dictionary id: int64 (dictionary size,)
+        size: number of joint ids
+        digits: bool (size,), whether the piece holds a digit
+        words: for each side, the pieces by dictionary id
+    """
+
+    joint: tuple[np.ndarray, np.ndarray]
+    size: int
+    digits: np.ndarray
+    words: tuple[list[str], list[str]]
+
+    def joined(self, pairs: Pairs) -> Pairs:
+        """The pairs with joint ids."""
+        return Pairs(
+            *(Sentences(self.joint[n][pairs.side(n).pieces], pairs.side(n).offsets) for n in (0, 1))
+        )
+
+
+def read_vocabulary(source: Path, target: Path, specials: int) -> Vocabulary:
+    """Both dictionaries (``dict.<lang>.txt``, checked before).
+
+    Args:
+        source, target: the files
+        specials: symbols before the first line's
+
+    Raises:
+        FeatureError: a file cannot be read
+    """
+    ids: dict[str, int] = {}
+    joint, words = [], []
+    for path in (source, target):
+        try:
+            with open(path, encoding="utf-8") as file:
+                mine = [line.split(" ", 1)[0] for line in file]
+        except OSError as error:
+            raise FeatureError(f"cannot read dictionary {path}: {error.strerror}") from error
+        mine = [f"<special{n}>" for n in range(specials)] + mine
+        joint.append(np.array([ids.setdefault(word, len(ids)) for word in mine], dtype=np.int64))
+        words.append(mine)
+    digits = np.zeros(len(ids), dtype=bool)
+    digits[[place for word, place in ids.items() if any(c.isdigit() for c in word)]] = True
+    digits[:specials] = False
+    return Vocabulary((joint[0], joint[1]), len(ids), digits, (words[0], words[1]))
+
+
+def common_share(pairs: Pairs, vocabulary: int, counted: np.ndarray | None = None) -> np.ndarray:
+    """Share of piece types that both sides of a pair have, among those that either has: float32
+    (n,); NO_NUMBERS where neither side has any.
+
+    Args:
+        pairs: with joint ids of pieces
+        vocabulary: number of joint ids
+        counted: bool (vocabulary,), pieces to look at; None: all
+    """
+    keys = []
+    for side in (pairs.source, pairs.target):
+        key = side.rows * vocabulary + side.pieces
+        keys.append(np.unique(key if counted is None else key[counted[side.pieces]]))
+    both = np.intersect1d(*keys, assume_unique=True)
+    types = [np.bincount(key // vocabulary, minlength=pairs.count) for key in (*keys, both)]
+    either = types[0] + types[1] - types[2]
+    share = types[2] / np.maximum(either, 1)
+    return np.where(either > 0, share, NO_NUMBERS).astype(np.float32)
+
+
+def length_ratio(pairs: Pairs) -> np.ndarray:
+    """ln of target pieces over source pieces, one added to each: float32 (n,)."""
+    ratio = np.log((pairs.target.lengths + 1.0) / (pairs.source.lengths + 1.0))
+    return ratio.astype(np.float32)
+
+
+def bin_edges(values: np.ndarray) -> np.ndarray:
+    """Inner edges of BINS bins of each statistic, by its quantiles: float32 (statistics, BINS - 1).
+
+    Args:
+        values: float32 (n, statistics)
+    """
+    inner = np.linspace(0, 1, BINS + 1)[1:-1]
+    return np.quantile(values, inner, axis=0).T.astype(np.float32)
+
+
+def codes(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """The bin of each value: uint8 (n, statistics)."""
+    found = [np.searchsorted(edge, column, "right") for edge, column in zip(edges, values.T)]
+    return np.stack(found, axis=1).astype(np.uint8)

@@ -1,0 +1,194 @@
+"""The share of junk in a corpus, and each pair's probability to be none.
+
+The two-groups model of Efron 2004, "Large-scale simultaneous hypothesis testing: the choice of a
+null hypothesis": the lower information of the pairs has the density pi0 f0 + (1 - pi0) f1, and the
+local false discovery rate pi0 f0 / f is what a pair has of being junk. f0 comes from pairs that the
+corpus itself makes (`nulls`), some of which are translations by accident: they have the density
+(1 - c) f0 + c f1. Both are fitted together by EM. f0 is a normal density with a spread of its own
+on either side, and may stand up to one spread elsewhere among the observed pairs than among the
+made ones (an empirical null). f1 is a mixture of normal densities, each at least GAP spreads above
+f0, so that a clean corpus has a share of junk of 0.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Sequence
+
+import numpy as np
+from scipy.special import logsumexp
+
+GAP = 2.0
+GROUPS = 2  # normal densities of f1
+_ITERATIONS = 300
+_RANGE, _CELLS = (-3.0, 9.0), 480  # of the histograms, nats per piece
+_NULL_SPREADS = (0.1, 1.2)
+_SPREADS = (0.25, 2.5)
+_PAIRS_PER_BIN, _BINS = 4000, 8
+_MOST_ACCIDENTS = 0.6
+_TINY = 1e-9
+
+
+class Fit(NamedTuple):
+    """The model of pairs of similar length.
+
+    Attributes:
+        null_share: pi0, in [0, 1]
+        null: (mode, left spread, right spread, shift of the observed ones) of f0, nats per piece
+        groups: weight, mean and spread of each part of f1, float64 (3, GROUPS)
+        posterior: probability of no junk at `GRID`, never falling, float64 (cells,)
+    """
+
+    null_share: float
+    null: tuple[float, float, float, float]
+    groups: np.ndarray
+    posterior: np.ndarray
+
+
+EDGES = np.linspace(*_RANGE, _CELLS + 1)
+GRID = (EDGES[1:] + EDGES[:-1]) / 2
+
+
+class TwoGroups(NamedTuple):
+    """A fit for each range of lengths.
+
+    Attributes:
+        edges: shortest length of each range but the first, int64
+        fits: one a range
+        weights: pairs of each range, summed weights
+    """
+
+    edges: np.ndarray
+    fits: Sequence[Fit]
+    weights: Sequence[float]
+
+    @property
+    def null_share(self) -> float:
+        """pi0 of all pairs."""
+        total = max(sum(self.weights), _TINY)
+        return sum(fit.null_share * w for fit, w in zip(self.fits, self.weights)) / total
+
+    def posterior(self, gains: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """Probability that each pair is no junk, float32 (n,).
+
+        Args:
+            gains: lower information of both directions, nats per piece (n,)
+            lengths: pieces of the shorter side (n,)
+        """
+        ranges = np.searchsorted(self.edges, lengths, side="right")
+        found = np.empty(len(gains), dtype=np.float32)
+        for number, fit in enumerate(self.fits):
+            mine = ranges == number
+            found[mine] = np.interp(gains[mine], GRID, fit.posterior)
+        return found
+
+
+def fit(
+    gains: tuple[np.ndarray, np.ndarray],
+    lengths: tuple[np.ndarray, np.ndarray],
+    weights: tuple[np.ndarray, np.ndarray],
+) -> TwoGroups:
+    """Fit each range of lengths.
+
+    Args:
+        gains: lower information of the observed and of the made pairs, nats per piece
+        lengths: pieces of their shorter sides
+        weights: in [0, 1]
+    """
+    count = int(np.clip(len(gains[0]) // _PAIRS_PER_BIN, 1, _BINS))
+    inner = np.quantile(lengths[0], np.linspace(0, 1, count + 1)[1:-1])
+    edges = np.unique(inner.astype(np.int64))
+    # two equal sets of edges would leave a range without pairs
+    edges = edges[edges > lengths[0].min()]
+    ranges = [np.searchsorted(edges, values, side="right") for values in lengths]
+    fits, totals = [], []
+    for number in range(len(edges) + 1):
+        both = [
+            _histogram(g[r == number], w[r == number]) for g, r, w in zip(gains, ranges, weights)
+        ]
+        fits.append(_fit(*both))
+        totals.append(float(weights[0][ranges[0] == number].sum()))
+    return TwoGroups(edges, fits, totals)
+
+
+def _histogram(gains: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    inside = np.clip(gains, _RANGE[0], _RANGE[1] - 1e-6)
+    counts = np.histogram(inside, EDGES, weights=weights)[0] + _TINY
+    return counts / counts.sum()
+
+
+class _Null:
+    """f0: a mode, and a spread on either side."""
+
+    def __init__(self, made: np.ndarray) -> None:
+        low, self.mode = np.interp([0.1, 0.35], np.cumsum(made), GRID)
+        self.left = self.right = max(self.mode - low, 0.15)
+        self.shift = 0.0
+
+    def log_density(self, shift: float) -> np.ndarray:
+        """Up to a constant that the densities of f1 share."""
+        away = GRID - self.mode - shift
+        spread = np.where(away < 0, self.left, self.right)
+        return -0.5 * (away / spread) ** 2 - np.log((self.left + self.right) / 2)
+
+    def learn(self, made: np.ndarray, observed: np.ndarray) -> None:
+        """One step towards the maximum of the likelihood, given the mass at `GRID`."""
+        made = made / made.sum()
+        away = GRID - self.mode
+        below = float((made * np.where(away < 0, away**2, 0.0)).sum()) ** (1 / 3)
+        above = float((made * np.where(away >= 0, away**2, 0.0)).sum()) ** (1 / 3)
+        self.left, self.right = np.clip(
+            [below * np.sqrt(below + above), above * np.sqrt(below + above)], *_NULL_SPREADS
+        )
+        self.mode = self._centre(made, 0.0)
+        if observed.sum() > 1e-6:
+            moved = self._centre(observed, self.shift) - self.mode
+            self.shift = float(np.clip(moved, -self.left, self.right))
+
+    def _centre(self, mass: np.ndarray, shift: float) -> float:
+        """Where the pull of both sides is equal."""
+        pull = mass / np.where(GRID - shift < self.mode, self.left, self.right) ** 2
+        return float((pull * GRID).sum() / pull.sum())
+
+
+def _fit(observed: np.ndarray, made: np.ndarray) -> Fit:
+    null = _Null(made)
+    start = np.interp([0.6, 0.9], np.cumsum(observed), GRID)
+    groups = np.array([[0.5, 0.5], np.maximum(start, null.mode + GAP * null.right), [0.6, 0.6]])
+    share, accidents = 0.5, 0.1
+    for _ in range(_ITERATIONS):
+        parts = _log_parts(groups)
+        good = logsumexp(parts, 0)
+        junk = _responsibility(share, null.log_density(null.shift), good)
+        own = _responsibility(1.0 - accidents, null.log_density(0.0), good)
+        share = float((junk * observed).sum())
+        accidents = min(float(((1.0 - own) * made).sum()), _MOST_ACCIDENTS)
+        null.learn(own * made, junk * observed)
+        mass = np.exp(parts - good) * (1.0 - junk) * observed
+        lowest = null.mode + max(null.shift, 0.0) + GAP * null.right
+        groups = _learned_groups(mass, lowest)
+    junk = _responsibility(share, null.log_density(null.shift), logsumexp(_log_parts(groups), 0))
+    at = int(np.searchsorted(GRID, null.mode + null.shift))
+    # below the null no pair is better than there: the tails of f1 are wider than those of f0
+    posterior = np.maximum.accumulate(np.where(np.arange(_CELLS) < at, 0.0, 1.0 - junk))
+    if at > 0:
+        posterior[:at] = min(float(posterior[at]), float((1.0 - junk)[:at].min()))
+    return Fit(share, (null.mode, null.left, null.right, null.shift), groups, posterior)
+
+
+def _log_parts(groups: np.ndarray) -> np.ndarray:
+    """ln of weight times density of each part of f1 at `GRID`, up to a constant."""
+    weight, mean, spread = groups[:, :, None]
+    return np.log(weight + 1e-12) - 0.5 * ((GRID - mean) / spread) ** 2 - np.log(spread)
+
+
+def _responsibility(share: float, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The posterior of the first of two groups."""
+    first = np.log(share + _TINY) + one
+    return np.exp(first - np.logaddexp(first, np.log(1.0 - share + _TINY) + other))
+
+
+def _learned_groups(mass: np.ndarray, lowest: float) -> np.ndarray:
+    total = mass.sum(1) + 1e-12
+    mean = np.maximum((mass @ GRID) / total, lowest)
+    variance = (mass * (GRID - mean[:, None]) ** 2).sum(1) / total
+    return np.array([total / total.sum(), mean, np.clip(np.sqrt(variance), *_SPREADS)])

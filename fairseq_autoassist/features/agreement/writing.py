@@ -1,0 +1,70 @@
+"""Write what was found of a data-bin, so that a reader sees all of it or that it is not whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...core.features import AGREEMENT_NAME, CODES_NAME, PRIOR_NAME
+
+PICTURE_NAME = "agreement.png"
+
+
+class Written(NamedTuple):
+    """What goes into a folder of features.
+
+    Attributes:
+        folder: of the features
+        prior: float32 (rows,), in (0, 1]
+        codes: bins of the statistics, uint8 (rows, statistics)
+        told: what agreement.json says, but for the hash of the prior
+    """
+
+    folder: Path
+    prior: np.ndarray
+    codes: np.ndarray
+    told: dict[str, Any]
+
+
+def publish(one: Written, picture: Path) -> None:
+    """Write the files beside, then rename them, agreement.json last.
+
+    Without agreement.json the others are refused, and it holds the hash of the prior: a kill in
+    between is noticed.
+    """
+    prior = one.prior.astype("<f4").tobytes()
+    told = {**one.told, "prior_sha256": hashlib.sha256(prior).hexdigest()}
+    text = json.dumps(told, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    contents = {
+        PRIOR_NAME: prior,
+        CODES_NAME: one.codes.astype(np.uint8).tobytes(),
+        PICTURE_NAME: picture.read_bytes(),
+        AGREEMENT_NAME: text.encode(),
+    }
+    parts = {name: one.folder / f".{name}.tmp-{os.getpid()}" for name in contents}
+    try:
+        for name, content in contents.items():
+            parts[name].write_bytes(content)
+        (one.folder / AGREEMENT_NAME).unlink(missing_ok=True)
+        for name, part in parts.items():
+            os.replace(part, one.folder / name)
+    finally:
+        for part in parts.values():
+            part.unlink(missing_ok=True)
+
+
+def export(prior: np.ndarray, path: Path) -> None:
+    """Write the prior as text, a number a line, for other toolkits: all of it or nothing."""
+    part = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+    try:
+        with open(part, "w", encoding="ascii") as file:
+            np.savetxt(file, prior, fmt="%.6g")
+        shutil.move(part, path)
+    finally:
+        part.unlink(missing_ok=True)
