@@ -57,7 +57,6 @@ setup(
         "console_scripts": [
             "autoassist-tfidf = fairseq_autoassist.tfidf.cli:main",
             "autoassist-reference = fairseq_autoassist.reference:main",
-            "autoassist-relevance = fairseq_autoassist.relevance:main",
         ]
     },
 )

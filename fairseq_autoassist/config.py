@@ -34,7 +34,7 @@ class AutoAssistConfig:
         "autoassist",
         "how pairs are chosen: 'autoassist'; 'uniform' (keeps every pair: plain training through "
         "the same stream); 'random' (keeps a share of them, any: the control); 'competence', "
-        "'spl', 'infobatch', 'relevance' (see their files in core/strategies/)",
+        "'spl', 'infobatch' (see their files in core/strategies/)",
         PAPER + ", Algorithm 1",
     )
     eta: float = constant(
@@ -137,35 +137,6 @@ class AutoAssistConfig:
         "share of the run over which the losses labelled 1 move from those up to T_k to those "
         "between the two limits (of --max-update or --max-epoch); 0: between these all along",
         "ours; the paper has none",
-        low=0.0,
-        high=1.0,
-    )
-    relevance: bool = constant(
-        False,
-        "multiply P(keep) by how much a pair is like the validation set (from "
-        "autoassist-relevance), see the three flags below",
-        "selection by domain: Moore & Lewis 2010, Axelrod et al. 2011; the paper has none",
-    )
-    relevance_power: float = constant(
-        1.0,
-        "exponent of 'relevance': at 1 what is kept is like the validation set as far as the "
-        "density ratio tells, more goes further",
-        "1: importance sampling; beyond: ours",
-        low=0.0,
-        high=16.0,
-    )
-    relevance_ramp: float = constant(
-        0.0,
-        "share of the run over which 'relevance' sets in, evenly (of --max-update or "
-        "--max-epoch); 0: at once",
-        "van der Wees et al. 2017 (gradual fine-tuning); value: ours",
-        low=0.0,
-        high=1.0,
-    )
-    relevance_floor: float = constant(
-        0.05,
-        "least factor of 'relevance': pairs unlike the validation set are kept this often",
-        "ours",
         low=0.0,
         high=1.0,
     )
@@ -288,9 +259,6 @@ class AutoAssistConfig:
                 f"{flag('extra_features')} loss needs {flag('utility')} loss, found "
                 f"{self.utility!r}: leave one of them out"
             )
-        if self.relevance and self.weights != "none":
-            undone = f"{flag('weights')} {self.weights} takes back what {flag('relevance')} does"
-            raise ConfigError(f"{undone}: leave one of them out")
 
     @property
     def extra_kinds(self) -> tuple[str, ...]:

@@ -33,7 +33,6 @@ __all__ = [
     "BLOCK_NONZEROS",
     "RARITY_NAME",
     "REFERENCE_NAME",
-    "RELEVANCE_NAME",
     "FeatureSource",
     "Features",
     "Fingerprint",
@@ -48,7 +47,6 @@ BLOCK_NONZEROS = 2**31 - 1  # most non-zeros (and rows) of a block, so that int3
 _CHUNK = 1 << 20  # pairs looked at in one go
 RARITY_NAME = "rarity"
 REFERENCE_NAME = "reference"
-RELEVANCE_NAME = "relevance"
 
 
 class FeatureSource(Protocol):
@@ -171,18 +169,6 @@ class Features:
             )
         return losses
 
-    @property
-    def relevance(self) -> np.ndarray:
-        """How much each pair is like those of the validation set: float32 (rows,), in (0, 1].
-
-        Mapped when asked for; ``autoassist-relevance`` writes it.
-
-        Raises:
-            FeatureError: the file is missing or truncated.
-        """
-        command = side_command("autoassist-relevance", self._command)
-        return self._beside(RELEVANCE_NAME, "relevance of the pairs", command)
-
     def _beside(self, name: str, what: str, command: str) -> np.ndarray:
         path = self.folder / name
         if not path.is_file():
@@ -275,7 +261,7 @@ class NoFeatures:
 
     def __init__(self, dimensions: int) -> None:
         self.rows, self.dimensions = 0, dimensions
-        self.reference = self.relevance = np.empty(0, dtype=np.float32)
+        self.reference = np.empty(0, dtype=np.float32)
 
     def gather(self, ids: np.ndarray) -> sp.csr_array:
         """Not to be had."""

@@ -79,12 +79,8 @@ def infer_languages(
     )
 
 
-def open_shard(
-    folder: Path, first: Path, subset: str, source: str, target: str, trained_on: bool = True
-) -> Shard:
+def open_shard(folder: Path, first: Path, subset: str, source: str, target: str) -> Shard:
     """The pairs of one folder; ``first`` is the folder whose dictionaries fairseq uses.
-
-    Only to the subset that is ``trained_on`` fairseq adds further parts.
 
     Raises:
         FeatureError: files missing, damaged or not mmap; sides of different length; dictionaries
@@ -96,7 +92,7 @@ def open_shard(
             f"no {subset}.{source}-{target} in {folder}: expected {subset}.{source}-{target}."
             f"{source}.idx and .bin; make them with fairseq-preprocess"
         )
-    if trained_on and _prefix(folder, subset + "1", source, target):
+    if _prefix(folder, subset + "1", source, target):
         raise FeatureError(
             f"{folder} also holds {subset}1, which fairseq would join to {subset}: not supported; "
             "join the text before fairseq-preprocess, or make it a shard of its own (a:b)"

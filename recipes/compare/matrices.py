@@ -118,19 +118,6 @@ MATRICES: dict[str, Callable[[], list[Run]]] = {
         # in large batches the band had 0.72 of the tokens with 0.70 of the updates
         + _grid(["noisy"], ["low-dropout"], ["random", "easy"], [0.67], [1])
     ),
-    # a validation set of another kind than most of the training data; short, as two cores need an
-    # hour for 16,000 updates
-    "relevance": lambda: [
-        replace(run, full=8000)
-        for run in _grid(["msdocs"], ["small-batch"], ["uniform"], [1.0], [1])
-        + _grid(
-            ["msdocs"],
-            ["small-batch"],
-            ["random", "competence", "easy-relevant", "relevant-late"],
-            [0.7],
-            [1],
-        )
-    ],
     # short sentences fill batches better: 0.67 of the updates is 0.70 of the tokens
     "curriculum": lambda: [
         replace(run, full=8000)

@@ -130,18 +130,6 @@ def run_beside(words: list[str], run: Run) -> None:
         run_command([sys.executable, *words], cwd=ROOT)
 
 
-def write_relevance(run: Run, corpus: Path) -> None:
-    """Put beside the corpus's features what an arm that chooses by relevance reads."""
-    from fairseq_autoassist.core.features import RELEVANCE_NAME, feature_folder  # as above
-
-    data_bin = corpus / "data-bin"
-    path = feature_folder(data_bin, "train", *LANGS) / RELEVANCE_NAME
-    if ARMS[run.arm].relevance and not path.is_file():  # new features come without
-        words = ["-m", "fairseq_autoassist.relevance", str(data_bin)]
-        words += ["--source-lang", LANGS[0], "--target-lang", LANGS[1], "--share", "0.02"]
-        run_beside(words, run)
-
-
 def execute(run: Run, out: Path, corpora: Path, cpu: bool) -> None:
     """Do what is not done yet of a run."""
     from recipes.compare.record import note_session, write_record  # late: they need torch
@@ -154,7 +142,6 @@ def execute(run: Run, out: Path, corpora: Path, cpu: bool) -> None:
             shutil.rmtree(folder / "marks", ignore_errors=True)  # ended between record and this
             return
         write_reference(run, folder, corpus, cpu)
-        write_relevance(run, corpus)
         # also where measuring alone is left: the record names the conditions of this process
         note_session(folder, cpu, begin=not saved_marks(folder / "marks"))
         train(run, corpus / "data-bin", folder, cpu)

@@ -13,7 +13,7 @@ from typing import Sequence
 
 import numpy as np
 
-from recipes.compare.arms import ARMS
+from recipes.compare.arms import CHOSE_BY_VALIDATION
 from recipes.compare.overall import above_zero, by_corpora, by_corpus
 from recipes.compare.records import Record
 from recipes.compare.sections import Cell, Section
@@ -64,7 +64,7 @@ def share_saved(cell: Cell, control: Cell, baseline: Cell) -> float | None:
     seeds = set(cell.seeds) & set(control.seeds) & set(baseline.seeds)
     if not seeds:
         return None
-    keys = KEYS[:1] if cell.arm in ARMS and ARMS[cell.arm].relevance else KEYS
+    keys = KEYS[:1] if cell.arm in CHOSE_BY_VALIDATION else KEYS
     arm, low, high = (_mean(c.records, seeds, keys) for c in (cell, control, baseline))
     if high.score - low.score < LEAST or high.tokens <= low.tokens:
         return None

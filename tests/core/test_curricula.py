@@ -133,16 +133,6 @@ def test_pairs_that_wait_do_not_make_the_others_lighter():
     assert strategy.loss_weight(IDS, strategy.keep_probability(IDS)) is not None
 
 
-def test_relevance_thins_out_the_easy_pairs_too():
-    settings = {"competence_updates": 100, "competence_start": 0.1}
-    alone, both = competence(**settings), built(competence=True, relevance=True, **settings)
-    thinned = built(strategy="relevance")
-    for strategy in (alone, both, thinned):
-        strategy.at(Moment(25, 1.0, 0.1))
-    expected = alone.keep_probability(IDS) * thinned.keep_probability(IDS)
-    np.testing.assert_allclose(both.keep_probability(IDS), expected, rtol=1e-6)
-
-
 def test_where_something_failed_no_pair_waits():
     for fail in ("losses", "worker"):
         strategy = built(competence=True, competence_updates=100)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fairseq_autoassist.core.exchange import Exchange
-from fairseq_autoassist.core.features import REFERENCE_NAME, RELEVANCE_NAME, Features
+from fairseq_autoassist.core.features import REFERENCE_NAME, Features
 from fairseq_autoassist.core.process import ProcessExchange
 from fairseq_autoassist.tfidf.cli import main as build_features
 from tests.support.corpus import write_data_bin
@@ -24,7 +24,6 @@ def features(tmp_path_factory):
     assert build_features([str(folder)]) == 0
     features = folder / "autoassist" / "train.de-en"
     np.full(PAIRS, 1.5, dtype="<f4").tofile(features / REFERENCE_NAME)
-    np.linspace(0.1, 1.0, PAIRS, dtype="<f4").tofile(features / RELEVANCE_NAME)
     return str(features)
 
 

@@ -9,7 +9,6 @@ import pytest
 
 from fairseq_autoassist.config import AutoAssistConfig
 from fairseq_autoassist.core import trace
-from fairseq_autoassist.core.features import RELEVANCE_NAME, feature_folder
 from fairseq_autoassist.core.strategies import STRATEGIES
 from tests.e2e.test_failures import refused
 from tests.support.processes import wait_for
@@ -33,7 +32,6 @@ SETTINGS = {
     "competence": ["--autoassist-competence-start", 0.2],
     "spl": ["--autoassist-spl-passes", 5],
     "infobatch": [],
-    "relevance": [],
 }
 OPTIONS = [
     *[*SHRINK, "--autoassist-extra-features", "lengths,ratio,loss"],
@@ -57,10 +55,6 @@ def test_a_run(tmp_path, name):
     if name in ("uniform", "random", "spl", "infobatch"):  # say that they need no features
         data = copy_data_bin(tmp_path / "data")
         shutil.rmtree(data / "autoassist")
-    if name == "relevance":
-        data = copy_data_bin(tmp_path / "data")
-        found = np.random.default_rng(0).uniform(0.01, 1.0, 400)
-        found.astype("<f4").tofile(feature_folder(data, "train", "en", "de") / RELEVANCE_NAME)
     result = train(data, tmp_path, *strategy(name), *QUIET, "--max-update", 90).ok()
     last = result.updates[-1]
     assert len(result.batches) == 90 and not find(result, "| ERROR |")

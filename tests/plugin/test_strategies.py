@@ -13,7 +13,6 @@ from fairseq_autoassist.config import AutoAssistConfig, flag
 from fairseq_autoassist.core.curriculum import SETTINGS as CURRICULUM_SETTINGS
 from fairseq_autoassist.core.elastic import redistribute
 from fairseq_autoassist.core.planner import Planner
-from fairseq_autoassist.core.relevance import SETTINGS as RELEVANCE_SETTINGS
 from fairseq_autoassist.core.strategies import STRATEGIES, without_effect
 from fairseq_autoassist.errors import AutoAssistError, ConfigError
 from fairseq_autoassist.plugin.checkpoints import (
@@ -121,8 +120,8 @@ def test_every_setting_is_read_by_all_or_named_by_one():
     common = {"strategy", "trace", "features", "inline", "timeout", "on_failure"}
     assert set(named) == fields - common
     twice = {name for name, times in Counter(named).items() if times > 1}
-    # autoassist can do what two other strategies do, beside
-    assert twice == {*RELEVANCE_SETTINGS, *CURRICULUM_SETTINGS}
+    # autoassist can do what another strategy does, beside
+    assert twice == set(CURRICULUM_SETTINGS)
 
 
 def test_settings_without_effect_are_found():

@@ -30,9 +30,6 @@ RULES = {
     "easy-competence": BAND,
     "easy-competence-short": BAND,
     "hard-competence": {"floor": 0.3},
-    "easy-competence-relevant": BAND,
-    "easy-relevant": BAND,
-    "easy-relevant-late": BAND,
     "progress": {"floor": 0.3},
     "excess": {"floor": 0.3},
 }

@@ -17,7 +17,6 @@ import pytest
 from fairseq_autoassist.core import trace
 from fairseq_autoassist.core.features import (
     REFERENCE_NAME,
-    RELEVANCE_NAME,
     Features,
     feature_folder,
 )
@@ -26,7 +25,7 @@ from preprocess.text import UserError, read_lines
 from recipes.common.score import hypotheses
 from recipes.compare.matrices import run_of
 from recipes.compare.measure import generate_words
-from recipes.compare.one import settings_key, write_reference, write_relevance
+from recipes.compare.one import settings_key, write_reference
 from recipes.compare.settings import GENERATE_TOKENS
 from tests.support import compare, training
 from tests.support.processes import alive, children, wait_for
@@ -202,18 +201,6 @@ def test_the_reference_of_an_arm_is_written_once_for_each_model(
     os.utime(model, ns=(written + 10**9, written + 10**9))
     write_reference(run, folder, tmp_path / "multi30k", True)
     assert path.stat().st_mtime_ns > written
-
-
-def test_the_relevance_for_an_arm_is_written_once(tmp_path: Path) -> None:
-    corpus = shutil.copytree(compare.corpora() / "multi30k", tmp_path / "multi30k")
-    path = feature_folder(corpus / "data-bin", "train", "en", "de") / RELEVANCE_NAME
-    write_relevance(run_of("multi30k.tiny.easy.b100.s1"), corpus)
-    assert not path.exists()
-    write_relevance(run_of("multi30k.tiny.easy-relevant.b100.s1"), corpus)
-    written = path.stat().st_mtime_ns
-    assert (Features.open(path.parent).relevance > 0).all()
-    write_relevance(run_of("multi30k.tiny.relevant.b100.s1"), corpus)
-    assert path.stat().st_mtime_ns == written
 
 
 @pytest.mark.parametrize("name", ["pairs.json", "text"])

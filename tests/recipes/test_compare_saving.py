@@ -91,7 +91,7 @@ def test_what_chose_by_the_validation_set_is_scored_on_test_alone() -> None:
     runs = setting(29.0, 99.0) + setting(29.0, 0.0, corpus="tatoeba")
     for run in runs:
         if run["arm"] == "easy":
-            run["run"], run["arm"] = run["run"].replace("easy", "relevant"), "relevant"
+            run["run"], run["arm"] = run["run"].replace("easy", "relevant-late"), "relevant-late"
     (entry,) = savings(grouped(*runs))
     # a third of the way from 28 to 31
     assert entry.shares == pytest.approx([1 - 0.5 ** (1 / 3)] * 2)

@@ -36,18 +36,11 @@ CASES = {
     "autoassist with a band": {**_AUTOASSIST, "band": 0.5, "lower": 0.9, "upper": 3.0},
     "autoassist by progress": {**_AUTOASSIST, "utility": "progress"},
     "autoassist by excess": {**_AUTOASSIST, "utility": "excess"},
-    "autoassist by relevance": {**_DEFAULT, "relevance": True},
     "autoassist that begins easily": {
         **_DEFAULT,
         "competence": True,
         "competence_start": 0.2,
         "competence_updates": 20,
-    },
-    "relevance": {"strategy": "relevance", "relevance_power": 2.0},
-    "relevance with a ramp": {
-        "strategy": "relevance",
-        "relevance_ramp": 0.5,
-        "relevance_floor": 0.2,
     },
     "competence by length": {
         "strategy": "competence",
@@ -75,7 +68,6 @@ class RareFeatures(MemoryFeatures):
         super().__init__(dense)
         self.rarity = rng.gamma(4.0, 5.0, pairs).astype(np.float32)
         self.reference = np.full(pairs, 1.5, dtype=np.float32)  # a model that knows no difference
-        self.relevance = rng.uniform(0.01, 1.0, pairs).astype(np.float32)
 
 
 @functools.lru_cache(maxsize=None)

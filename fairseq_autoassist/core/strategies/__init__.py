@@ -11,7 +11,6 @@ from .base import Corpus, Moment, Report, Strategy
 from .competence import Competence
 from .infobatch import InfoBatch
 from .random import Random
-from .relevance import ByRelevance
 from .spl import SelfPaced
 from .uniform import Uniform
 
@@ -22,7 +21,6 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "competence": Competence,
     "spl": SelfPaced,
     "infobatch": InfoBatch,
-    "relevance": ByRelevance,
 }
 
 

@@ -25,7 +25,6 @@ from ..features import FeatureSource
 from ..guard import Guard
 from ..memory import LossMemory
 from ..plan import News
-from ..relevance import Relevance
 from ..utility import Band, band_at, ema, labels, update_threshold
 from ..worth import LOSS, Worth
 from .autoassist_settings import AutoAssistSettings
@@ -47,7 +46,6 @@ class AutoAssist(AutoAssistSettings):
             raise ValueError("the strategy 'autoassist' needs features")
         self.source: FeatureSource = corpus.features
         self.worth = Worth(config, corpus.pairs, corpus.features)
-        self.relevance = Relevance(config, corpus.features) if config.relevance else None
         self.curriculum: Curriculum | None = None
         if config.competence:
             where = corpus.source_sizes, corpus.features, corpus.eligible
@@ -90,24 +88,14 @@ class AutoAssist(AutoAssistSettings):
         return self.stopped or self.guard.clean_reports_due > 0
 
     @property
-    def _thinned_by(self) -> Relevance | None:
-        """Relevance, where it was asked for; it knows of no losses, so that a warm-up, annealing or
-        a useless Assistant do not concern it."""
-        return None if self._failed else self.relevance
-
-    @property
     def uniform_share(self) -> float:
-        """1 - gamma_k, the first coin of Algorithm 1, or the floor where that is higher; times the
-        least that relevance leaves of it; 0 while hard pairs wait."""
-        if self.competence < 1.0:
-            return 0.0
-        share = max(1.0 - self.gamma, self.config.floor)
-        thinned = self._thinned_by
-        return share if thinned is None else share * thinned.least(self.moment)
+        """1 - gamma_k, the first coin of Algorithm 1, or the floor where that is higher; 0 while
+        hard pairs wait."""
+        return 0.0 if self.competence < 1.0 else max(1.0 - self.gamma, self.config.floor)
 
     def keep_probability(self, ids: np.ndarray) -> np.ndarray:
-        """(1 - gamma_k) + gamma_k * g(psi | phi), at least the floor, times the relevance where
-        that counts, and 0 for pairs that wait; float32, shape of ``ids``."""
+        """(1 - gamma_k) + gamma_k * g(psi | phi), at least the floor, and 0 for pairs that
+        wait; float32, shape of ``ids``."""
         gamma = self.gamma
         if gamma == 0.0:
             probability = np.ones(len(ids), dtype=np.float32)
@@ -116,9 +104,6 @@ class AutoAssist(AutoAssistSettings):
             probability *= np.float32(gamma)
             probability += np.float32(1.0 - gamma)
             np.maximum(probability, np.float32(self.config.floor), out=probability)
-        thinned = self._thinned_by
-        if thinned is not None:
-            probability *= thinned.factor(ids, self.moment)
         # before pairs that wait are left out: no weight makes up for those
         self._mean_probability = float(probability.mean()) if len(ids) else 1.0
         if self.curriculum is not None:

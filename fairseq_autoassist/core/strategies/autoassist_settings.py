@@ -8,9 +8,7 @@ from ...config import AutoAssistConfig, flag
 from ...errors import ConfigError
 from ..curriculum import SETTINGS as CURRICULUM_SETTINGS
 from ..curriculum import grows_over
-from ..features import REFERENCE_NAME, RELEVANCE_NAME
-from ..relevance import SETTINGS as RELEVANCE_SETTINGS
-from ..relevance import ramps_over
+from ..features import REFERENCE_NAME
 from ..worth import EXCESS
 from .base import Strategy
 
@@ -22,17 +20,14 @@ class AutoAssistSettings(Strategy):
     settings = (
         *("eta", "weight_decay", "intercept", "threshold_decay", "threshold_from", "gamma_decay"),
         *("gamma_max", "floor", "warmup_updates", "anneal", "weights", "weight_clip"),
-        *("extra_features", "lower", "upper", "band", "guard_pairs", "utility", "relevance"),
-        *("competence", *CURRICULUM_SETTINGS, *RELEVANCE_SETTINGS),
+        *("extra_features", "lower", "upper", "band", "guard_pairs", "utility"),
+        *("competence", *CURRICULUM_SETTINGS),
     )
 
     @classmethod
     def reads(cls, config: AutoAssistConfig) -> tuple[str, ...]:
         """Its settings, but for those of what is not switched on."""
-        off = {
-            *(() if config.competence else CURRICULUM_SETTINGS),
-            *(() if config.relevance else RELEVANCE_SETTINGS),
-        }
+        off = () if config.competence else CURRICULUM_SETTINGS
         return tuple(name for name in cls.settings if name not in off)
 
     @classmethod
@@ -42,9 +37,8 @@ class AutoAssistSettings(Strategy):
 
     @classmethod
     def needs_beside(cls, config: AutoAssistConfig) -> tuple[str, ...]:
-        """Losses of a reference for a utility above them, and the relevance of each pair."""
-        reference = (REFERENCE_NAME,) if config.utility == EXCESS else ()
-        return reference + ((RELEVANCE_NAME,) if config.relevance else ())
+        """Losses of a reference for a utility above them."""
+        return (REFERENCE_NAME,) if config.utility == EXCESS else ()
 
     @classmethod
     def needs_end(cls, config: AutoAssistConfig) -> str:
@@ -52,9 +46,7 @@ class AutoAssistSettings(Strategy):
         for name in ("anneal", "band"):
             if getattr(config, name):
                 return f"{flag(name)} {getattr(config, name)}"
-        if config.competence and grows_over(config):
-            return grows_over(config)
-        return ramps_over(config) if config.relevance else ""
+        return grows_over(config) if config.competence else ""
 
     @classmethod
     def metric_names(cls, config: AutoAssistConfig) -> tuple[str, ...]:
@@ -66,11 +58,6 @@ class AutoAssistSettings(Strategy):
     def check(cls, config: AutoAssistConfig, state: dict[str, Any] | None = None) -> None:
         """Refuse what leaves no uniform slice where one is needed: without a word the guard would
         not judge, or T_k and with it the Assistant not be learned."""
-        if config.relevance and config.relevance_floor == 0.0:
-            raise ConfigError(
-                f"{flag('relevance_floor')} is 0, expected more: no pairs would be kept uniformly, "
-                "by which the Assistant is judged; 0 is for the strategy 'relevance'"
-            )
         if config.competence and config.threshold_from == "uniform":
             raise ConfigError(
                 f"{flag('threshold_from')} uniform needs pairs that are kept uniformly, and there "
