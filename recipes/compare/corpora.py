@@ -46,6 +46,7 @@ class Source:
         langs: source and target
         coverage: share of the characters that get pieces of their own; below 1 where a script has
             thousands, and the rest become <unk>
+        paged: several test pairs come from one page, by which they are resampled
     """
 
     files: tuple[Corpus, ...]
@@ -53,6 +54,7 @@ class Source:
     split: Callable[[], Splits]
     langs: tuple[str, str] = LANGS
     coverage: float = 1.0
+    paged: bool = False
 
 
 def multi30k_pairs() -> dict[str, Pairs]:
@@ -163,11 +165,13 @@ def mdn(corpus: Corpus, pair: str) -> Splits:
     """
     files = data.find(corpus, DOWNLOADS)
     parts: dict[str, Pairs] = {}
+    pages: list[str] = []
     for name in ("train", "valid", "test"):
         path = files[f"{pair}.{name}.tsv.gz"]
-        rows = _columns(path, read_lines(path), 3)
+        rows = list(_columns(path, read_lines(path), 3))
         parts[name] = normalised(Pair(row[0], row[1], row[2].split("/")[0]) for row in rows)
-    return finish(Splits(parts["train"], parts["valid"], parts["test"]), KEEP_NOISE)
+        pages = [row[2] for row in rows]  # in the end those of test
+    return finish(Splits(parts["train"], parts["valid"], parts["test"], pages=pages), KEEP_NOISE)
 
 
 CORPORA = {
@@ -180,8 +184,8 @@ CORPORA = {
     "mix25": Source((data.TATOEBA, data.MSDOCS), 8000, partial(mix, 0.25)),
     "mix50": Source((data.TATOEBA, data.MSDOCS), 8000, partial(mix, 0.50)),
     "mix77": Source((data.TATOEBA, data.MSDOCS), 8000, partial(mix, None)),
-    "mdn-de": Source((data.MDN_DE,), 8000, partial(mdn, data.MDN_DE, "en-de")),
+    "mdn-de": Source((data.MDN_DE,), 8000, partial(mdn, data.MDN_DE, "en-de"), paged=True),
     "mdn-ja": Source(
-        (data.MDN_JA,), 12000, partial(mdn, data.MDN_JA, "en-ja"), ("en", "ja"), 0.9995
+        (data.MDN_JA,), 12000, partial(mdn, data.MDN_JA, "en-ja"), ("en", "ja"), 0.9995, True
     ),
 }

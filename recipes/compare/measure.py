@@ -11,15 +11,16 @@ from typing import Any, Dict
 
 from preprocess.spm import decode
 from preprocess.text import UserError, read_lines
+from recipes.compare.languages import languages_of, tokenizer_of
 from recipes.compare.settings import BEAM, GENERATE_TOKENS, LENPEN, MAX_LEN_A, MAX_LEN_B
 from recipes.multi30k.prepare import LANGS
 
 Scores = Dict[str, float]
 
 
-def generate_words() -> list[str]:
+def generate_words(langs: tuple[str, str] = LANGS) -> list[str]:
     """The flags of fairseq-generate that make a translation what it is."""
-    words = ["--source-lang", LANGS[0], "--target-lang", LANGS[1], "--beam", str(BEAM)]
+    words = ["--source-lang", langs[0], "--target-lang", langs[1], "--beam", str(BEAM)]
     words += ["--lenpen", str(LENPEN), "--max-len-a", str(MAX_LEN_A)]
     return [*words, "--max-len-b", str(MAX_LEN_B)]
 
@@ -40,7 +41,8 @@ class Judge:
 
         self.device = torch.device("cpu" if cpu or not torch.cuda.is_available() else "cuda")
         self.spm = corpus / "spm.model"
-        words = [str(corpus / "data-bin"), *generate_words()]
+        langs = languages_of(corpus / "data-bin")
+        words = [str(corpus / "data-bin"), *generate_words(langs)]
         arguments = options.parse_args_and_arch(options.get_generation_parser(), words)
         config = convert_namespace_to_omegaconf(arguments)
         self.generation = config.generation
@@ -48,9 +50,10 @@ class Judge:
         self.references = {}
         for subset in ("valid", "test", "slice"):
             self.task.load_dataset(subset)
-            path = corpus / "text" / f"{subset}.{LANGS[1]}"
+            path = corpus / "text" / f"{subset}.{langs[1]}"
             self.references[subset] = list(read_lines(path))
-        self.metrics = {"BLEU": sacrebleu.BLEU(), "chrF2": sacrebleu.CHRF()}
+        bleu = sacrebleu.BLEU(tokenize=tokenizer_of(langs[1]))
+        self.metrics = {"BLEU": bleu, "chrF2": sacrebleu.CHRF()}
 
     @property
     def signatures(self) -> dict[str, str]:

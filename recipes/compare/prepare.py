@@ -37,6 +37,7 @@ STEPS = 5
 TFIDF = "fairseq_autoassist.tfidf.cli"
 AGREEMENT = "fairseq_autoassist.features.agreement.cli"
 SECONDS = "seconds.json"  # what the features took, by the name of the command's package
+PAGES = "pages.txt"  # a line a test pair: the page that it comes from
 Languages = Tuple[str, str]
 VERSION = 1  # of how corpora are made; a new number makes them anew
 
@@ -49,6 +50,9 @@ def write_text(splits: Splits, out: Path, langs: Languages = LANGS) -> None:
             for pair in splits.of(part):
                 source.write(pair.source + "\n")
                 target.write(pair.target + "\n")
+    if splits.pages:
+        with whole_files(out / PAGES) as (stream,):
+            stream.writelines(page + "\n" for page in splits.pages)
     labels = Counter(pair.label for pair in splits.train)
     if set(labels) != {""}:
         with whole_files(out / "labels.txt") as (stream,):
@@ -139,6 +143,7 @@ def build(
     split: Callable[[], Splits],
     langs: Languages = LANGS,
     coverage: float = 1.0,
+    paged: bool = False,
 ) -> None:
     """Make a corpus folder from whatever `split` gives; what is there already is reused."""
     out.mkdir(parents=True, exist_ok=True)
@@ -146,7 +151,7 @@ def build(
     steps.run(
         "text",
         {"version": VERSION, "seed": SEED, "slice": SLICE, **settings},
-        [out / "text", out / "pairs.json", *_labels_of(out)],
+        [out / "text", out / "pairs.json", *_labels_of(out), *([out / PAGES] if paged else [])],
         lambda: write_text(split(), out, langs),
     )
     training = [out / "text" / f"train.{lang}" for lang in langs]
@@ -181,7 +186,8 @@ def prepare(name: str, out: Path) -> None:
     source = CORPORA[name]
     print(f"== {name}", flush=True)
     settings: dict[str, object] = {corpus.name: dict(corpus.sha256) for corpus in source.files}
-    build(out / name, settings, source.vocab, source.split, source.langs, source.coverage)
+    how = source.langs, source.coverage, source.paged
+    build(out / name, settings, source.vocab, source.split, *how)
 
 
 def main(arguments: list[str] | None = None) -> None:

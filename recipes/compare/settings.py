@@ -29,6 +29,8 @@ ARCHITECTURES = {
     "small-batch": _transformer(128, 512, 4, 3),
     # and with a dropout of 0.1: on Multi30k plain training levels off within the budget
     "low-dropout": _transformer(128, 512, 4, 3),
+    # the same on raw crawl, for a quarter of the updates
+    "crawl": _transformer(128, 512, 4, 3),
     # of the size that Wu et al. (2021) call tiny, on Multi30k: is our plain training sound?
     "published": _transformer(128, 256, 4, 4),
     "smaller": _transformer(64, 256, 4, 3),  # the reference of the arm `excess`
@@ -89,6 +91,7 @@ TRAINING = {
         "multi30k": Training(16000, 1024, 3e-3, 1000, 0.1),
         "noisy": Training(16000, 1024, 3e-3, 1000, 0.1),
     },
+    "crawl": {"": Training(4000, 1024, 3e-3, 500, 0.1)},
     "published": {"multi30k-lower": Training(40000, 1024, 3e-3, 2000, 0.3)},
     "smaller": {"": Training(6000, 1024, 3e-3, 500, 0.1)},
     "wide": {
