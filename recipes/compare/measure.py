@@ -6,6 +6,7 @@ gives the translations that fairseq-generate gives with the same flags.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any, Dict
 
@@ -60,8 +61,12 @@ class Judge:
         """sacreBLEU's, of each metric; known once something was scored."""
         return {name: str(metric.get_signature()) for name, metric in self.metrics.items()}
 
-    def measure(self, checkpoint: Path) -> tuple[Scores, list[str]]:
-        """Scores of a checkpoint (losses in nats per token), and its translations of the test."""
+    def measure(self, checkpoint: Path, valid: bool = True) -> tuple[Scores, list[str]]:
+        """Scores of a checkpoint (losses in nats per token), and its translations of the test.
+
+        Args:
+            valid: translate the validation set too; else its BLEU is NaN
+        """
         import torch
         from fairseq import checkpoint_utils
 
@@ -71,11 +76,14 @@ class Judge:
         with torch.no_grad():
             scores = {f"{name}_loss": self._loss(model, name) for name in ("valid", "slice")}
             model.prepare_for_inference_(cfg)
-            test, valid = self._translate(model, "test"), self._translate(model, "valid")
+            test = self._translate(model, "test")
+            lines = self._translate(model, "valid") if valid else []
         for name, metric in self.metrics.items():
             scores[name] = metric.corpus_score(test, [self.references["test"]]).score
-        bleu = self.metrics["BLEU"].corpus_score(valid, [self.references["valid"]])
-        scores["valid_BLEU"] = bleu.score
+        scores["valid_BLEU"] = math.nan
+        if valid:
+            bleu = self.metrics["BLEU"].corpus_score(lines, [self.references["valid"]])
+            scores["valid_BLEU"] = bleu.score
         return scores, test
 
     def _batches(self, model: Any, subset: str) -> Any:

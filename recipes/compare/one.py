@@ -153,7 +153,7 @@ def execute(run: Run, out: Path, corpora: Path, cpu: bool) -> None:
         train(run, training_data(run, corpus, folder), folder, cpu)
         gc.collect()  # the trainer holds the model and its optimizer in a cycle
         marks = saved_marks(folder / "marks")
-        scores, translations, signatures = measure_all(marks, corpus, cpu)
+        scores, translations, signatures = measure_all(run, marks, corpus, cpu)
         for update, values in scores.items():
             values.update(read_mark(folder / "marks", update))
         strip(marks[run.updates], folder / "model.pt")
@@ -165,7 +165,7 @@ def execute(run: Run, out: Path, corpora: Path, cpu: bool) -> None:
 
 
 def measure_all(
-    marks: dict[int, Path], corpus: Path, cpu: bool
+    run: Run, marks: dict[int, Path], corpus: Path, cpu: bool
 ) -> tuple[dict[int, dict[str, float]], list[str], dict[str, str]]:
     """Scores by update, the translations of the last checkpoint, and sacreBLEU's signatures."""
     from recipes.compare.measure import Judge
@@ -176,7 +176,8 @@ def measure_all(
     scores: dict[int, dict[str, float]] = {}
     translations: list[str] = []
     for update in sorted(marks):
-        scores[update], translations = judge.measure(marks[update])
+        valid = update == run.updates or run.architecture not in settings.VALID_AT_END
+        scores[update], translations = judge.measure(marks[update], valid)
         line = ", ".join(f"{name} {value:.3f}" for name, value in scores[update].items())
         print(f"update {update}: {line}", flush=True)
     return scores, translations, judge.signatures

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import math
 import os
 import platform
 import re
@@ -221,7 +222,8 @@ def write_record(
         "session": session(),
         "train": cost,
         "signatures": signatures,
-        "marks": marks,
+        # null for what was not measured: NaN is no JSON
+        "marks": [{k: None if math.isnan(v) else v for k, v in m.items()} for m in marks],
         "curve": curve(log, kept),
         "drift": kept.drift([int(mark["update"]) for mark in marks]),
         "drift_all": kept.drift_all(),

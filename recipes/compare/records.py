@@ -82,6 +82,11 @@ class Record:
         return Condition(*where, tuning, self.resumed, self.session)
 
     @property
+    def features_s(self) -> float:
+        """Seconds that the features took which its choice reads; older records do not say."""
+        return self.train.get("features_s", 0.0)
+
+    @property
     def end(self) -> Values:
         return self.marks[-1]
 
