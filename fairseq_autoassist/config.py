@@ -34,7 +34,7 @@ class AutoAssistConfig:
         "autoassist",
         "how pairs are chosen: 'autoassist'; 'uniform' (keeps every pair: plain training through "
         "the same stream); 'random' (keeps a share of them, any: the control); 'competence', "
-        "'spl', 'infobatch' (see their files in core/strategies/)",
+        "'spl', 'infobatch', 'prior' (see their files in core/strategies/)",
         PAPER + ", Algorithm 1",
     )
     eta: float = constant(
@@ -139,6 +139,17 @@ class AutoAssistConfig:
         "ours; the paper has none",
         low=0.0,
         high=1.0,
+    )
+    prior: str = constant(
+        "agreement",
+        "what P(keep) is multiplied by: 'agreement', what autoassist-agreement wrote, where it is "
+        "there; 'none'; or a path of your own scores in [0, 1], a number a pair: a .npy file, or "
+        "text with one number a line (of several data-bins joined by ':' like them). 'uniform' "
+        "and 'random' go without",
+        "ours; the paper has none",
+    )
+    prior_floor: float = constant(
+        0.001, "no pair's prior is below this", "ours", low=1e-6, high=1.0
     )
     guard_pairs: int = constant(
         2000,

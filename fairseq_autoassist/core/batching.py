@@ -206,3 +206,25 @@ class Buckets:
         self._open[index] = [pairs] if len(pairs) else []
         self._count[index] = len(pairs)
         self._longest[index] = int(self._tokens[pairs["id"]].max()) if len(pairs) else 0
+
+
+def kept_pairs(ids: np.ndarray, uniform: Any = True) -> np.ndarray:
+    """Pairs by id (int64 (n,)) as an array of `KEPT`, of weight 1.
+
+    Args:
+        ids: of the pairs
+        uniform: whether they are a uniform sample, bool, or bool (n,)
+    """
+    kept = np.empty(len(ids), KEPT)
+    kept["id"], kept["uniform"], kept["weight"] = ids, uniform, 1.0
+    return kept
+
+
+def without(pairs: np.ndarray, taken: np.ndarray) -> np.ndarray:
+    """``pairs`` less one occurrence of a pair for each of its occurrences in ``taken``."""
+    order = np.argsort(pairs["id"], kind="stable")
+    ids = pairs["id"][order]
+    occurrence = np.arange(len(ids)) - np.searchsorted(ids, ids, side="left")
+    taken_ids = np.sort(taken["id"])
+    times = np.searchsorted(taken_ids, ids, "right") - np.searchsorted(taken_ids, ids, "left")
+    return pairs[np.sort(order[occurrence >= times])]

@@ -42,7 +42,8 @@ def epoch_length(
         spec: what is planned from
         progress: None at the start of this stream
         update_freq: the length is a multiple of it
-        keep_rate: share of pairs kept, as far as it is known without `progress`
+        keep_rate: share of pairs kept, as far as it is known without `progress`: with a prior its
+            mean, since that many are kept before anything is learned
 
     Returns:
         at least ``update_freq``

@@ -30,7 +30,10 @@ from .manifest import (
 from .mapped import block_files, map_block, map_file
 
 __all__ = [
+    "AGREEMENT_NAME",
     "BLOCK_NONZEROS",
+    "CODES_NAME",
+    "PRIOR_NAME",
     "RARITY_NAME",
     "REFERENCE_NAME",
     "FeatureSource",
@@ -47,6 +50,8 @@ BLOCK_NONZEROS = 2**31 - 1  # most non-zeros (and rows) of a block, so that int3
 _CHUNK = 1 << 20  # pairs looked at in one go
 RARITY_NAME = "rarity"
 REFERENCE_NAME = "reference"
+# of autoassist-agreement: see `agreement.py`
+PRIOR_NAME, AGREEMENT_NAME, CODES_NAME = "prior", "agreement.json", "agreement.bins"
 
 
 class FeatureSource(Protocol):

@@ -42,16 +42,29 @@ def map_block(folder: Path, manifest: Manifest, b: int, command: str) -> sp.csr_
     return sp.csr_array((data, indices, indptr), shape=(rows, manifest.dimensions), copy=False)
 
 
-def map_file(path: Path, count: int, dtype: type, command: str) -> np.ndarray:
+def map_file(path: Path, count: int, dtype: type, command: str, force: bool = True) -> np.ndarray:
+    """Map a file of ``count`` little-endian values of a type; nothing is read.
+
+    Args:
+        path: of the file
+        count: values it must hold
+        dtype: of a value
+        command: that mends it; empty: not said
+        force: whether the command takes --force, to write over what is there
+
+    Raises:
+        FeatureError: the file is missing, too short or too long
+    """
+    mend = _rebuild(command) if force else f"write it again with: {command}"
     wanted = count * np.dtype(dtype).itemsize
     try:
         found = path.stat().st_size
     except OSError as error:
-        raise FeatureError(f"{path} is missing; {_rebuild(command)}") from error
+        raise FeatureError(f"{path} is missing; {mend}") from error
     if found != wanted:
         raise FeatureError(
             f"{path} is {'truncated' if found < wanted else 'too long'}: found {found} bytes, "
-            f"expected {wanted}; {_rebuild(command)}"
+            f"expected {wanted}; {mend}"
         )
     if not count:
         return np.empty(0, dtype=dtype)  # an empty file cannot be mapped

@@ -10,6 +10,8 @@ import numpy as np
 
 from ..config import AutoAssistConfig
 from .batching import BatchLimits, compact, pair_tokens, parts
+from .binned import Codes
+from .prior import Prior
 
 
 class Moment(NamedTuple):
@@ -57,6 +59,8 @@ class PlanSpec:
         seed: of the run
         lag: micro-batch k is planned with the loss reports of micro-batches 0 .. k - lag
         features: folder of the features, or None for a strategy that has no use for them
+        codes: where the bins of statistics lie that become features too; None: there are none
+        prior: what P(keep) is multiplied by; None: nothing
         rank, world_size: of the data-parallel group
         chunk: pairs decided on at once, or None to choose by the size of the pass
         dimensions: number of features, for a successor that has to do without them
@@ -80,6 +84,8 @@ class PlanSpec:
     seed: int
     lag: int
     features: str | None = None
+    codes: Codes | None = None
+    prior: Prior | None = None
     rank: int = 0
     world_size: int = 1
     chunk: int | None = None
@@ -101,6 +107,11 @@ class PlanSpec:
             int(np.sum(sizes, dtype=np.int64)) for sizes in (self.source_sizes, self.target_sizes)
         )
         return source, target
+
+    @functools.cached_property
+    def mean_prior(self) -> float:
+        """Of the pairs that may be trained on, in (0, 1]; 1 without a prior."""
+        return 1.0 if self.prior is None else self.prior.mean(self.eligible)
 
     @functools.cached_property
     def pairs_by_length(self) -> np.ndarray:

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from .batching import KEPT, Buckets, compact, pair_tokens
+from .batching import KEPT, Buckets, compact, kept_pairs, pair_tokens, without
+from .binned import Binned
 from .clock import Clock
 from .features import Features, FeatureSource, NoFeatures
 from .lengths import length_buckets
@@ -24,6 +25,9 @@ from .strategies import Corpus, Moment, Report, build_strategy
 # far ahead of what the Assistant has learned; a large corpus gets the chunk where numpy is fast.
 _CHUNKS_PER_PASS = 64
 _SMALLEST_CHUNK, _LARGEST_CHUNK = 64, 8192
+# Passes without a kept pair after which some are kept all the same: whatever the prior lets
+# through, and one pass later those that it likes best.
+_PATIENCE = 2
 _STARVED = (
     "no pair was kept in two passes over this rank's share of the data: keeping some, whichever "
     "come next, so that training goes on"
@@ -41,11 +45,12 @@ class Planner:
     def __init__(self, spec: PlanSpec, features: FeatureSource | None = None) -> None:
         self.lag = spec.lag
         if features is None and spec.features is not None:
-            features = (
-                NoFeatures(spec.dimensions) if spec.abandoned else Features.open(spec.features)
-            )
+            features = NoFeatures(spec.dimensions) if spec.abandoned else _open_features(spec)
         corpus = Corpus(spec.source_sizes, spec.target_sizes, features, spec.eligible)
         self.strategy = build_strategy(spec.config, corpus)
+        if self.strategy.needs_prior and spec.prior is None:
+            raise ValueError(f"the strategy {spec.config.strategy!r} needs a prior")
+        self._prior = spec.prior if self.strategy.uses_prior else None
         self._clock = Clock(spec.update_freq, spec.updates_before, spec.update_freqs)
         self._max_update, self._max_passes = spec.max_update, spec.max_passes
         self._passes_before = spec.passes_before
@@ -71,7 +76,7 @@ class Planner:
         self._reports: dict[int, np.ndarray | None] = {}
         self._updates: dict[int, float] = {}  # in which these were trained on, where it is known
         self._totals = Totals()
-        self._keep_rate = 1.0
+        self._keep_rate = 1.0 if self._prior is None else spec.mean_prior
         self._learning = not spec.abandoned
         self._said = False  # that no pair was kept
         if spec.abandoned:
@@ -111,10 +116,10 @@ class Planner:
         while not self._ready:
             # a small share of a few pairs, and a rare coin or a curriculum's start: training, and
             # with it time, would stand still
-            starved = self.stream.position[0] > started + 2 and self._totals.kept == kept
-            if starved and not self._said:
+            whole = self.stream.position[0] - started - 1 if self._totals.kept == kept else 0
+            if whole >= _PATIENCE and not self._said:
                 news, self._said = [News(_STARVED, bad=False)], True
-            self._consider(keep_all=starved)
+            self._consider(starved=whole >= _PATIENCE, again=whole > _PATIENCE)
         pairs = self._ready.popleft()
         self._totals = self._totals._replace(
             batches=self._totals.batches + 1, batched=self._totals.batched + len(pairs)
@@ -137,7 +142,9 @@ class Planner:
         """Go on after batches that another planner made from this planner's state.
 
         What that planner left in its buckets is lost with it, and so is what it skipped. All that
-        it considered and did not deliver is kept here: no pair is lost and none comes twice.
+        it considered and did not deliver is kept here as far as the prior lets it through, by the
+        coin that it had: no such pair is lost and none comes twice. A pair that was delivered
+        against its coin, as none was kept otherwise, counts as delivered.
 
         Args:
             delivered: every batch made since this planner's state was saved, in order
@@ -148,10 +155,11 @@ class Planner:
         pool = [self.buckets.take_all(), *self._ready]
         self._ready.clear()
         while self.stream.position < tuple(last.position):
-            ids = self._take_until(last.position)
-            pool.append(_keep(ids))
-            self._count(ids, ids)
-        pairs = _without(np.concatenate(pool), np.concatenate([b.pairs for b in delivered]))
+            ids, coins = self._take_until(last.position)
+            chosen = ids if self._prior is None else ids[coins < self._prior.of(ids)]
+            pool.append(kept_pairs(chosen))
+            self._count(ids, chosen)
+        pairs = without(np.concatenate(pool), np.concatenate([b.pairs for b in delivered]))
         self._ready.extend(self.buckets.add(pairs))
         self._totals = self._totals._replace(
             batches=last.totals.batches, batched=last.totals.batched
@@ -209,17 +217,26 @@ class Planner:
                 self.strategy.observe(Report(pairs["id"], losses, pairs["uniform"]))
         self._learned = max(self._learned, last + 1)
 
-    def _consider(self, keep_all: bool = False) -> None:
-        """Decide on the next chunk of pairs, or keep it whole."""
+    def _consider(self, starved: bool = False, again: bool = False) -> None:
+        """Decide on the next chunk of pairs.
+
+        Args:
+            starved: keep all of it that the prior lets through
+            again: that was nothing in a whole pass: keep the pairs of the highest prior
+        """
         self.strategy.at(self._moment())
         started = self.stream.position[0]
         ids, coins = self.stream.take(self._chunk)
         probability = self.strategy.keep_probability(ids)
-        if keep_all:
+        if starved:
             probability = np.ones_like(probability)
-        keep = coins < probability
+        # the one place where the prior counts: the strategy's weights are of its own probability
+        prior = np.ones_like(probability) if self._prior is None else self._prior.of(ids)
+        keep = coins < probability * prior
+        if again:
+            keep |= prior == prior.max()
         chosen = ids[keep]
-        kept = _keep(chosen, coins[keep] < self.strategy.uniform_share)
+        kept = kept_pairs(chosen, coins[keep] < self.strategy.uniform_share * prior[keep])
         weight = self.strategy.loss_weight(chosen, probability[keep])
         if weight is not None:
             kept["weight"] = weight
@@ -237,11 +254,11 @@ class Planner:
             share = max(share, (self._passes_before + passes) / self._max_passes)
         return Moment(update, passes, min(share, 1.0))
 
-    def _take_until(self, position: tuple[int, int]) -> np.ndarray:
+    def _take_until(self, position: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
         here = self.stream.position
         same_pass = here[0] == position[0]
         count = position[1] - here[1] if same_pass else self.stream.pairs_per_pass
-        return self.stream.take(count)[0]
+        return self.stream.take(count)
 
     def _count(self, considered: np.ndarray, kept: np.ndarray) -> None:
         target = self._target_sizes
@@ -257,17 +274,8 @@ class Planner:
         self._keep_rate += share * (len(kept) / len(considered) - self._keep_rate)
 
 
-def _keep(ids: np.ndarray, uniform: Any = True) -> np.ndarray:
-    kept = np.empty(len(ids), KEPT)
-    kept["id"], kept["uniform"], kept["weight"] = ids, uniform, 1.0
-    return kept
-
-
-def _without(pairs: np.ndarray, taken: np.ndarray) -> np.ndarray:
-    """``pairs`` less one occurrence of a pair for each of its occurrences in ``taken``."""
-    order = np.argsort(pairs["id"], kind="stable")
-    ids = pairs["id"][order]
-    occurrence = np.arange(len(ids)) - np.searchsorted(ids, ids, side="left")
-    taken_ids = np.sort(taken["id"])
-    times = np.searchsorted(taken_ids, ids, "right") - np.searchsorted(taken_ids, ids, "left")
-    return pairs[np.sort(order[occurrence >= times])]
+def _open_features(spec: PlanSpec) -> FeatureSource:
+    """Those that a spec names, with the columns beside them."""
+    assert spec.features is not None
+    features = Features.open(spec.features)
+    return features if spec.codes is None else Binned.open(features, spec.codes)

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 from fairseq import utils
 
 from ..config import flag
+from ..core.binned import Codes
 from ..core.features import Features, feature_folder
 from ..core.manifest import MANIFEST_NAME, build_command
 from ..errors import ConfigError, FeatureError
-from ..tfidf.corpus import open_shard
+from ..tfidf.corpus import Shard, open_shard
 
 _BINARISE = "binarise the corpus again with: fairseq-preprocess --trainpref ... --destdir"
 
@@ -102,20 +103,27 @@ class OpenedFeatures(NamedTuple):
 NONE = OpenedFeatures(None, 0, "")  # for strategies that look at none
 
 
-def open_features(cfg: Any, epoch: int, beside: tuple[str, ...] = ()) -> OpenedFeatures:
-    """The features of the training data, after a check that they fit it.
+class Places(NamedTuple):
+    """Where the features of all data-bins lie.
 
-    Args:
-        cfg: of the task
-        epoch: decides about the data-bin, when there are several
-        beside: what must be there too (attributes of `Features`)
+    Attributes:
+        folders: of the features, one to a data-bin
+        command: that builds them
+        named: how many folders the user named
+    """
+
+    folders: list[Path]
+    command: str
+    named: int
+
+
+def places(cfg: Any) -> Places:
+    """Where the features of a task's data-bins are, or would be.
 
     Raises:
-        FeatureError: missing, truncated, of another version or made from other data; the message
-            names what was found, what was expected and the command that mends it
+        FeatureError: there is not one folder for each data-bin
     """
     data_bins = utils.split_paths(cfg.data)
-    shard = shard_of(cfg, epoch)
     languages = cfg.source_lang, cfg.target_lang
     named = utils.split_paths(cfg.autoassist_features) if cfg.autoassist_features else []
     if named and len(named) != len(data_bins):
@@ -129,21 +137,51 @@ def open_features(cfg: Any, epoch: int, beside: tuple[str, ...] = ()) -> OpenedF
         folders = [_named_folder(Path(root), name) for root in named]
     if len(named) == 1:
         dest = folders[0].parent if folders[0].name == name else folders[0]
-    files = open_shard(Path(data_bins[shard]), Path(data_bins[0]), cfg.train_subset, *languages)
+    command = build_command(cfg.data, cfg.train_subset, languages, dest)
+    return Places(folders, command, len(named))
+
+
+def shard_files(cfg: Any, shard: int) -> Shard:
+    """The training pairs of a data-bin, as they lie on disk."""
+    data_bins = utils.split_paths(cfg.data)
+    languages = cfg.source_lang, cfg.target_lang
+    return open_shard(Path(data_bins[shard]), Path(data_bins[0]), cfg.train_subset, *languages)
+
+
+def open_features(
+    cfg: Any, epoch: int, beside: tuple[str, ...] = (), codes: Codes | None = None
+) -> OpenedFeatures:
+    """The features of the training data, after a check that they fit it.
+
+    Args:
+        cfg: of the task
+        epoch: decides about the data-bin, when there are several
+        beside: what must be there too (attributes of `Features`)
+        codes: bins of statistics that become features too; found fit already
+
+    Raises:
+        FeatureError: missing, truncated, of another version or made from other data; the message
+            names what was found, what was expected and the command that mends it
+    """
+    where, shard = places(cfg), shard_of(cfg, epoch)
+    files = shard_files(cfg, shard)
     try:
-        command = build_command(cfg.data, cfg.train_subset, languages, dest)
-        opened = Features.open_all(folders, command)
+        opened = Features.open_all(where.folders, where.command)
         opened[shard].check(files.fingerprint())
         for features, name in itertools.product(opened, ("rarity", *beside)):
             getattr(features, name)  # now, not in the worker in the middle of the run
     except FeatureError as error:
-        if len(named) > 1:  # the command builds several inside their data-bins
+        if where.named > 1:  # the command builds several inside their data-bins
             raise FeatureError(f"{error}, and leave {flag('features')} out") from error
         raise
     manifest = opened[shard].manifest
-    told = json.dumps([manifest.provenance.get("idf"), manifest.settings], sort_keys=True)
-    digest = hashlib.sha256(told.encode()).hexdigest()[:16]
-    return OpenedFeatures(str(folders[shard]), manifest.dimensions, digest)
+    facts = [manifest.provenance.get("idf"), manifest.settings]
+    dimensions = manifest.dimensions
+    if codes is not None:
+        facts.append([codes.statistics, codes.bins])
+        dimensions += codes.columns
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+    return OpenedFeatures(str(where.folders[shard]), dimensions, digest)
 
 
 def _named_folder(root: Path, name: str) -> Path:

@@ -265,7 +265,8 @@ class AutoAssistEpochIterator(EpochBatchIterating):
 
     def _agreed_length(self) -> int:
         update_freq = self.loader_settings.update_freq_of(self.epoch)
-        mine = epoch_length(self.spec, self._progress, update_freq, self.shards.keep_rate)
+        keep_rate = self.shards.keep_rate(self.spec)
+        mine = epoch_length(self.spec, self._progress, update_freq, keep_rate)
         return max(1, round(self.ranks.mean(mine) / update_freq)) * update_freq
 
     def _iterate(self, offset: int, length: int) -> CountingIterator:

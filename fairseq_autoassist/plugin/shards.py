@@ -65,11 +65,13 @@ class Shards:
         others = (s for shard, s in self._states.items() if shard != self.current)
         return sum(state["exchange"]["trained"] for state in others)
 
-    @property
-    def keep_rate(self) -> float:
-        """Share of pairs kept where the run stands, in whatever shard; 1 at its start."""
-        progress = self._states[self._last]["progress"] if self._last in self._states else None
-        return 1.0 if progress is None else Progress.restored(progress).keep_rate
+    def keep_rate(self, spec: PlanSpec) -> float:
+        """Share of pairs kept where the run stands, in whatever shard, under the prior of ``spec``;
+        at its start the mean of that."""
+        newest = self._states.get(self._last)
+        if newest is None or newest["progress"] is None:
+            return spec.mean_prior
+        return _under(spec, Progress.restored(newest["progress"]).keep_rate, newest)
 
     def updates_before(self, update_freq: int) -> float:
         """Updates of the run so far, for a stream that has no count of its own.
@@ -99,12 +101,16 @@ class Shards:
         if state is None:
             return None, None, strategy
         check_data(state.get("data"), spec, self.current)
+        _say_other_prior(state, spec)
         exchange = state["exchange"]
         planner = {**exchange["planner"], "strategy": strategy}
+        planner["keep_rate"] = _under(spec, planner["keep_rate"], state)
         if self._last != self.current:  # its own clock stood still meanwhile
             reached = update_reached(self._states[self._last]["exchange"])
             planner["clock"] = None if reached is None else [exchange["trained"], reached]
         progress = None if state["progress"] is None else Progress.restored(state["progress"])
+        if progress is not None:
+            progress = progress._replace(keep_rate=_under(spec, progress.keep_rate, state))
         return {**exchange, "planner": planner}, progress, strategy
 
     def own(
@@ -113,8 +119,8 @@ class Shards:
         """Remember the current shard; returns the states of all shards in checkpoint form."""
         if exchange is not None:
             saved = None if progress is None else list(progress)
-            data = data_header(spec)
-            self._states[self.current] = {"exchange": exchange, "progress": saved, "data": data}
+            state = {"exchange": exchange, "progress": saved, "data": data_header(spec)}
+            self._states[self.current] = {**state, "prior": [_prior_of(spec), spec.mean_prior]}
             self._last = self.current
         return to_checkpoint({"shards": self._states, "last": self._last})
 
@@ -184,6 +190,30 @@ def _whole_updates(offset: int, length: int, left: float, update_freq: int) -> d
     return {"offset": begun * update_freq, "length": (begun + updates) * update_freq}
 
 
+def _prior_of(spec: PlanSpec) -> str:
+    return "none" if spec.prior is None else spec.prior.identity
+
+
+def _saved_prior(state: dict[str, Any]) -> tuple[str, float]:
+    """What tells the prior that a shard's state was saved under, and its mean."""
+    identity, mean = state.get("prior") or ("none", 1.0)  # saved before there was one
+    return identity, mean
+
+
+def _under(spec: PlanSpec, keep_rate: float, state: dict[str, Any]) -> float:
+    """A share of pairs kept in a shard, as it would be under the prior of ``spec``."""
+    return min(1.0, keep_rate * spec.mean_prior / _saved_prior(state)[1])
+
+
+def _say_other_prior(state: dict[str, Any], spec: PlanSpec) -> None:
+    found, mine = _saved_prior(state)[0], _prior_of(spec)
+    if found != mine:
+        logger.warning(
+            f"AutoAssist: the checkpoint was made under the prior {found}, this run has {mine}: "
+            "it goes on with that"
+        )
+
+
 def _strategy_state(shard: dict[str, Any]) -> dict[str, Any]:
     return shard["exchange"]["planner"]["strategy"]
 
@@ -196,4 +226,5 @@ def _on_other_ranks(states: list[dict[str, Any]], spec: PlanSpec, ranks: Ranks) 
         passes, keep_rates, totals = zip(*(state["progress"] for state in states))
         share = share_totals(list(totals), ranks.rank, ranks.world_size)
         progress = [sum(passes) / len(states), sum(keep_rates) / len(states), share]
-    return {"exchange": exchange, "progress": progress, "data": states[0].get("data")}
+    same = {key: states[0].get(key) for key in ("data", "prior")}
+    return {"exchange": exchange, "progress": progress, **same}

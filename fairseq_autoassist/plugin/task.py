@@ -32,6 +32,7 @@ from .data import (
 )
 from .iterator import AutoAssistEpochIterator, Loader
 from .losses import LossMailbox
+from .prior import open_prior
 from .ranks import Ranks, gather_before_saving
 from .shards import Shards
 from .signals import end_cleanly_on_sigterm
@@ -59,6 +60,7 @@ class TranslationAutoAssistTask(TranslationTask):
         self._shards = Shards()
         self._mailbox = LossMailbox(self._post)
         self._failure_said = self._idle_said = False
+        self._prior_said: set[str] = set()
         self._trace: TraceWriter | None = None
 
     # -- set-up -----------------------------------------------------------------------------------
@@ -104,6 +106,12 @@ class TranslationAutoAssistTask(TranslationTask):
             kind = f"{flag('strategy')} {self.autoassist.strategy}"
             logger.warning(f"AutoAssist: {', '.join(idle)} has no effect with {kind}")
 
+    def _say_once(self, prior: str) -> None:
+        """What is to be said of a prior; each data-bin comes by again and again."""
+        if prior and prior not in self._prior_said:
+            self._prior_said.add(prior)
+            logger.info(f"AutoAssist: {prior}")
+
     def _training_iterator(
         self,
         dataset: Any,
@@ -124,10 +132,12 @@ class TranslationAutoAssistTask(TranslationTask):
         refuse_endless(self.cfg, self.strategy.needs_end(self.autoassist))
         eligible = self._eligible(dataset, max_positions, ignore_invalid_inputs, num_shards)
         loader = Loader(num_workers, min(data_buffer_size, 20), tuple(self.cfg.update_freq))
+        weighed = open_prior(self.cfg, self.autoassist, epoch, len(dataset))
+        self._say_once(weighed.told)
         features = NONE
         if self.strategy.needs_features(self.autoassist):
             beside = self.strategy.needs_beside(self.autoassist)
-            features = open_features(self.cfg, epoch, beside)
+            features = open_features(self.cfg, epoch, beside, weighed.codes)
         spec = PlanSpec(
             config=self.autoassist,
             source_sizes=dataset.src_sizes,
@@ -139,6 +149,8 @@ class TranslationAutoAssistTask(TranslationTask):
             features=features.folder,
             dimensions=features.dimensions,
             features_hash=features.hash,
+            codes=weighed.codes,
+            prior=weighed.prior,
             rank=shard_id,
             world_size=num_shards,
             update_freq=loader.update_freq_of(epoch),
@@ -253,9 +265,10 @@ class TranslationAutoAssistTask(TranslationTask):
         failure = self._iterator.exchange.failure
         if failure is not None and not self._failure_said:
             self._failure_said = True
+            through = " that its prior lets through" if self._iterator.spec.prior else ""
             logger.error(
-                f"AutoAssist: {failure}. Training goes on without shrinking: every pair is kept. "
-                "No pair is lost. Restart from the last checkpoint to try again"
+                f"AutoAssist: {failure}. Training goes on without shrinking: every pair{through} "
+                "is kept. None of them is lost. Restart from the last checkpoint to try again"
             )
         for news in batch.news if batch is not None else ():
             if news.bad and self.autoassist.on_failure == "stop":

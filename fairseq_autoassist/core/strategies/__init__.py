@@ -6,10 +6,12 @@ import dataclasses
 
 from ...config import AutoAssistConfig, flag
 from ...errors import ConfigError
+from ..prior import AGREEMENT, NONE
 from .autoassist import AutoAssist
 from .base import Corpus, Moment, Report, Strategy
 from .competence import Competence
 from .infobatch import InfoBatch
+from .prior import PriorAlone
 from .random import Random
 from .spl import SelfPaced
 from .uniform import Uniform
@@ -21,6 +23,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "competence": Competence,
     "spl": SelfPaced,
     "infobatch": InfoBatch,
+    "prior": PriorAlone,
 }
 
 
@@ -48,6 +51,18 @@ def without_effect(config: AutoAssistConfig) -> list[str]:
             # its own, but switched off: the switch is what their names begin with
             off = f" without {flag(name.split('_')[0])}" if name in kind.settings else ""
             found.append(f"{flag(name)} {value}{off}")
+    return found + _prior_without_effect(config, kind)
+
+
+def _prior_without_effect(config: AutoAssistConfig, kind: type[Strategy]) -> list[str]:
+    """Those of the prior, where it is not multiplied by. Nobody need switch it off there."""
+    found = []
+    if not kind.uses_prior and config.prior not in (AGREEMENT, NONE):
+        found.append(f"{flag('prior')} {config.prior}")
+    default = AutoAssistConfig.__dataclass_fields__["prior_floor"].default
+    if config.prior_floor != default and (not kind.uses_prior or config.prior == NONE):
+        off = f" without {flag('prior')}" if kind.uses_prior else ""
+        found.append(f"{flag('prior_floor')} {config.prior_floor}{off}")
     return found
 
 

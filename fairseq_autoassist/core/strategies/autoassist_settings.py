@@ -17,6 +17,7 @@ class AutoAssistSettings(Strategy):
     """The part of `AutoAssist` that is known before there is one."""
 
     needs_losses = True
+    learns_columns = True
     settings = (
         *("eta", "weight_decay", "intercept", "threshold_decay", "threshold_from", "gamma_decay"),
         *("gamma_max", "floor", "warmup_updates", "anneal", "weights", "weight_clip"),

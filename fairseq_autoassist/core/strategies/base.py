@@ -19,7 +19,8 @@ class Report:
     Attributes:
         ids: pair ids, int64, shape (n,)
         losses: nats per target token, float32, shape (n,); may hold NaN or infinities
-        uniform: bool, shape (n,): kept by the first coin, hence a uniform sample of the data
+        uniform: bool, shape (n,): kept by the first coin, hence a uniform sample of the data, as
+            the prior weighs them
     """
 
     ids: np.ndarray
@@ -51,10 +52,17 @@ class Corpus:
 class Strategy:
     """Base class: keeps every pair. A strategy overrides what it decides differently.
 
-    The planner keeps pair i when its coin u_i < keep_probability(i), and marks it as a uniform
-    sample when u_i < uniform_share: one coin for both.
+    The planner keeps pair i when its coin u_i < keep_probability(i) * prior(i), and marks it as a
+    uniform sample when u_i < uniform_share * prior(i): one coin for both. So where there is a
+    prior, uniform is a uniform sample of the data as the prior weighs them.
     """
 
+    #: whether the planner multiplies its P(keep) by the prior; the controls do without
+    uses_prior = True
+    #: whether it cannot do without a prior
+    needs_prior = False
+    #: whether more columns of features are of use to it: those of `Binned`
+    learns_columns = False
     #: whether `observe` needs the losses of every batch (then the criterion must report them)
     needs_losses = False
     #: fields of the config that it alone reads
@@ -116,11 +124,13 @@ class Strategy:
         return 1.0
 
     def keep_probability(self, ids: np.ndarray) -> np.ndarray:
-        """P(keep) of each pair, float32 in [0, 1], shape of ``ids`` (int64)."""
+        """P(keep) of each pair before the prior, float32 in [0, 1], shape of ``ids`` (int64)."""
         return np.ones(len(ids), dtype=np.float32)
 
     def loss_weight(self, ids: np.ndarray, probability: np.ndarray) -> np.ndarray | None:
         """Factor on each kept pair's loss, float32, shape of ``ids``; None: 1 for all.
+
+        It knows nothing of the prior, so that no weight takes back what the prior does.
 
         Args:
             ids: pairs that were kept just now
@@ -132,7 +142,8 @@ class Strategy:
         """Learn from the losses of one micro-batch. Called in order of micro-batches."""
 
     def stop_shrinking(self) -> None:
-        """Keep every pair from now on, for the rest of the run; learning may go on."""
+        """Keep every pair that the prior lets through, for the rest of the run; learning may go
+        on."""
         self.stopped = True
 
     def metrics(self) -> dict[str, float]:

@@ -30,6 +30,7 @@ class Random(Strategy):
             rates
     """
 
+    uses_prior = False
     settings = ("keep", "keep_from")
 
     def __init__(self, config: AutoAssistConfig, corpus: Corpus) -> None:

@@ -1,0 +1,96 @@
+"""The prior: how likely each pair is worth training on at all, known before training.
+
+One number in (0, 1] a pair, by which the planner multiplies P(keep), whoever wrote it:
+``autoassist-agreement``, or the user. It is data, so no failure of the Assistant touches it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .mapped import map_file
+
+AGREEMENT_COMMAND = "autoassist-agreement DATA_BIN"  # as far as it is known here
+AGREEMENT, NONE = "agreement", "none"  # what --autoassist-prior is, beside a path
+_CHUNK = 1 << 20  # pairs looked at in one go
+
+
+class Prior:
+    """The prior of every pair of a data-bin.
+
+    Args:
+        values: float32 (pairs,), each in [0, 1]
+        floor: in (0, 1]: no pair's prior is below it
+        path: file that ``values`` are mapped from; None: they are in memory
+        sha256: of the bytes of ``values``, in hex; None: taken here
+    """
+
+    def __init__(
+        self,
+        values: np.ndarray,
+        floor: float,
+        path: Path | None = None,
+        sha256: str | None = None,
+    ) -> None:
+        self.values, self.floor, self.path = values, floor, path
+        self.sha256 = sha256 or digest(values)
+
+    @classmethod
+    def mapped(
+        cls, path: Path, rows: int, floor: float, sha256: str, command: str = AGREEMENT_COMMAND
+    ) -> Prior:
+        """Map a file of float32 little-endian values.
+
+        Args:
+            path: of the file
+            rows: pairs it must hold
+            floor, sha256: as for the class
+            command: that mends the file, for error messages
+
+        Raises:
+            FeatureError: the file is missing, too short or too long
+        """
+        return cls(map_file(path, rows, np.float32, command, force=False), floor, path, sha256)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.path is None:
+            return Prior, (self.values, self.floor, None, self.sha256)
+        return Prior.mapped, (self.path, len(self.values), self.floor, self.sha256)
+
+    @property
+    def identity(self) -> str:
+        """What tells this prior from others, in a checkpoint and to the user."""
+        return f"{self.sha256[:12]} with floor {self.floor:g}"
+
+    def of(self, ids: np.ndarray) -> np.ndarray:
+        """Prior of pairs by id (integers (n,)): float32 (n,) in [floor, 1]."""
+        return np.maximum(self.values[ids], np.float32(self.floor))
+
+    def mean(self, eligible: np.ndarray | None = None) -> float:
+        """Mean prior over the pairs ``eligible`` (ids), or over all, in [floor, 1]."""
+        return self._average(lambda found: found, eligible)
+
+    def share_below(self, bound: float) -> float:
+        """Share of all pairs whose prior is below ``bound``, in [0, 1]."""
+        return self._average(lambda found: found < bound, None)
+
+    def _average(self, of: Any, eligible: np.ndarray | None) -> float:
+        count = len(self.values) if eligible is None else len(eligible)
+        total = 0.0
+        for start in range(0, count, _CHUNK):
+            part = slice(start, min(start + _CHUNK, count))
+            ids = np.arange(part.start, part.stop) if eligible is None else eligible[part]
+            total += float(of(self.of(ids)).sum(dtype=np.float64))
+        return total / count if count else 1.0
+
+
+def digest(values: np.ndarray) -> str:
+    """The sha256 of the values' bytes, in hex; mapped values are read a part at a time."""
+    found = hashlib.sha256()
+    for start in range(0, len(values), _CHUNK):
+        found.update(np.ascontiguousarray(values[start : start + _CHUNK]).tobytes())
+    return found.hexdigest()

@@ -1,0 +1,15 @@
+"""The prior alone: what tells how much of a gain is the Assistant's."""
+
+from __future__ import annotations
+
+from .base import Strategy
+
+
+class PriorAlone(Strategy):
+    """Keeps what the prior lets through: P(keep) is the prior, for the planner multiplies by it.
+
+    Losses and features are not looked at. Every pair kept is a uniform sample of the data as the
+    prior weighs them.
+    """
+
+    needs_prior = True

@@ -1,0 +1,119 @@
+"""The prior of the data that is loaded: of ``autoassist-agreement``, the user's own, or none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fairseq import utils
+
+from ..config import AutoAssistConfig, flag
+from ..core.agreement import Agreement
+from ..core.binned import Codes
+from ..core.manifest import side_command
+from ..core.prior import AGREEMENT, NONE, Prior
+from ..core.scores import read_scores
+from ..core.strategies import strategy_class
+from ..errors import ConfigError, FeatureError
+from .data import Places, places, shard_files, shard_of
+
+_COMMAND = "autoassist-agreement"
+_JUNK = 0.01  # pairs below this are as good as left out
+
+
+class OpenedPrior(NamedTuple):
+    """A prior found fit, the bins that go with it, and what to tell the user (empty: nothing)."""
+
+    prior: Prior | None = None
+    codes: Codes | None = None
+    told: str = ""
+
+
+def open_prior(cfg: Any, config: AutoAssistConfig, epoch: int, pairs: int) -> OpenedPrior:
+    """The prior of the training data, after a check that it fits them.
+
+    Args:
+        cfg: of the task
+        config: of the method
+        epoch: decides about the data-bin, when there are several
+        pairs: in that data-bin
+
+    Raises:
+        FeatureError, ConfigError: it is damaged, of other data, or missing where the strategy
+            cannot do without; the message names the command that mends it
+    """
+    kind = strategy_class(config.strategy)
+    if not kind.uses_prior:
+        return OpenedPrior()
+    found = OpenedPrior()
+    if config.prior == AGREEMENT:
+        found = _of_agreement(cfg, config, epoch)
+    elif config.prior != NONE:
+        found = _of_user(cfg, config, epoch, pairs)
+    if kind.needs_prior and found.prior is None:
+        raise ConfigError(_missing(cfg, config))
+    return found
+
+
+def _of_agreement(cfg: Any, config: AutoAssistConfig, epoch: int) -> OpenedPrior:
+    where, shard = places(cfg), shard_of(cfg, epoch)
+    command = _command(where)
+    opened = [Agreement.open(folder, command) for folder in where.folders]
+    here = opened[shard]
+    if here is None or None in opened:
+        if any(found is not None for found in opened):
+            raise FeatureError(
+                f"found the agreement of pairs of {sum(o is not None for o in opened)} of "
+                f"{len(opened)} data-bins, expected that of all or of none; write it with: "
+                f"{command}"
+            )
+        return OpenedPrior()
+    for found in opened:
+        if found is not None:
+            found.check_sizes()
+    here.check(shard_files(cfg, shard).fingerprint())
+    if len({(found.statistics, found.bins) for found in opened if found is not None}) > 1:
+        raise FeatureError(
+            "these data-bins have agreements with different statistics, expected the same, since "
+            f"one Assistant goes through all; write them together with: {command}"
+        )
+    prior = here.prior(config.prior_floor)
+    codes = here.codes if strategy_class(config.strategy).learns_columns else None
+    return OpenedPrior(prior, codes, _told(prior, _COMMAND))
+
+
+def _of_user(cfg: Any, config: AutoAssistConfig, epoch: int, pairs: int) -> OpenedPrior:
+    named, data_bins = utils.split_paths(config.prior), utils.split_paths(cfg.data)
+    if len(named) != len(data_bins):
+        raise ConfigError(
+            f"{flag('prior')} names {len(named)} files for {len(data_bins)} data-bins, expected "
+            "one for each, joined like them"
+        )
+    shard = shard_of(cfg, epoch)
+    path = Path(named[shard])
+    prior = Prior(read_scores(path, pairs, data_bins[shard]), config.prior_floor)
+    return OpenedPrior(prior, None, _told(prior, str(path)))
+
+
+def _told(prior: Prior, source: str) -> str:
+    return (
+        f"prior of {source}: mean {prior.mean():.3f}, {prior.share_below(_JUNK):.0%} of the pairs "
+        f"below {_JUNK}; off with {flag('prior')} {NONE}"
+    )
+
+
+def _command(where: Places) -> str:
+    """Of the agreement, for these data-bins; it writes several inside them."""
+    command = side_command(_COMMAND, where.command)
+    return f"{command}, and leave {flag('features')} out" if where.named > 1 else command
+
+
+def _missing(cfg: Any, config: AutoAssistConfig) -> str:
+    where = places(cfg)
+    reason = f"{flag('prior')} is {NONE}"
+    if config.prior == AGREEMENT:
+        reason = f"there is none in {', '.join(map(str, where.folders))}"
+    return (
+        f"{flag('strategy')} {config.strategy} needs a prior, and {reason}; give {flag('prior')} "
+        f"FILE, or leave that flag out and run: {_command(where)}"
+    )
