@@ -15,6 +15,7 @@ from preprocess.clean import Limits, parallel
 from preprocess.text import UserError, read_lines
 from recipes.common import data
 from recipes.common.data import ROOT, Corpus
+from recipes.compare.languages import MOST_SIGNS
 from recipes.compare.splits import (
     Pair,
     Pairs,
@@ -186,6 +187,6 @@ CORPORA = {
     "mix77": Source((data.TATOEBA, data.MSDOCS), 8000, partial(mix, None)),
     "mdn-de": Source((data.MDN_DE,), 8000, partial(mdn, data.MDN_DE, "en-de"), paged=True),
     "mdn-ja": Source(
-        (data.MDN_JA,), 12000, partial(mdn, data.MDN_JA, "en-ja"), ("en", "ja"), 0.9995, True
+        (data.MDN_JA,), 12000, partial(mdn, data.MDN_JA, "en-ja"), ("en", "ja"), MOST_SIGNS, True
     ),
 }

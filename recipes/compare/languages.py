@@ -9,6 +9,7 @@ from preprocess.text import UserError
 
 # written without spaces; sacreBLEU's own splitters of Japanese and Korean need further packages
 CHARACTERS = ("ja", "ko", "th", "my", "km", "lo")
+MOST_SIGNS = 0.9995  # of the characters of a text in thousands of signs
 _INDEX = re.compile(r"train\.([^.-]+)-([^.-]+)\.\1\.idx")
 
 
@@ -22,6 +23,11 @@ def languages_of(data_bin: Path) -> tuple[str, str]:
         f"found no train.SOURCE-TARGET.SOURCE.idx in {data_bin}; expected the data-bin of a "
         f"prepared corpus: run `python -m recipes.compare.prepare` again"
     )
+
+
+def coverage_of(lang: str) -> float:
+    """Share of a language's characters that get pieces: all of an alphabet's."""
+    return MOST_SIGNS if lang in ("zh", "ja", "ko") else 1.0
 
 
 def tokenizer_of(target: str) -> str:

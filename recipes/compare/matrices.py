@@ -12,6 +12,7 @@ from recipes.compare.arms import ARMS
 from recipes.compare.corpora import CORPORA
 from recipes.compare.settings import ARCHITECTURES, TRAINING, Training, training_of
 
+OWN = "own"  # the corpus of a user, which `recipes.crawl` makes of two files
 RUN_ID = re.compile(
     r"([^.]+)\.([^.]+)\.([^.]+)\.b(0*[1-9][0-9]*)\.s([0-9]+)(?:\.u([1-9][0-9]*))?", re.ASCII
 )
@@ -60,7 +61,7 @@ def run_of(name: str) -> Run:
     found = RUN_ID.fullmatch(name)
     if found:
         corpus, architecture, arm, budget, seed, full = found.groups()
-        tables: tuple[Collection[str], ...] = (CORPORA, ARCHITECTURES, ARMS)
+        tables: tuple[Collection[str], ...] = ({*CORPORA, OWN}, ARCHITECTURES, ARMS)
         known = all(part in table for part, table in zip((corpus, architecture, arm), tables))
         trained = TRAINING[architecture] if known else {}
         if corpus in trained or "" in trained:

@@ -237,12 +237,12 @@ def labels(section: Section) -> str:
     rows = []
     for name in names:
         found = [r.labels[name] for c in cells for r in c.records if name in r.labels]
-        shares = [number(_kept(name, c.records), 3) for c in cells]
+        shares = [number(kept_share(name, c.records), 3) for c in cells]
         rows.append([name, f"{found[0]['pairs']:,.0f}", *shares])
     return table(rows, ["label", "pairs", *(cell.name for cell in cells)])
 
 
-def _kept(label: str, records: Sequence[Record]) -> float | None:
+def kept_share(label: str, records: Sequence[Record]) -> float | None:
     """Trained on over considered, over all seeds.
 
     What is considered counts pairs that were kept and still wait in buckets at the end: only as
