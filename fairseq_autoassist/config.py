@@ -149,7 +149,11 @@ class AutoAssistConfig:
         "ours; the paper has none",
     )
     prior_floor: float = constant(
-        0.001, "no pair's prior is below this", "ours", low=1e-6, high=1.0
+        0.001,
+        "no pair's prior is below this; more than 0, so that every pair comes up at some time",
+        "ours",
+        low=0.0,
+        high=1.0,
     )
     guard_pairs: int = constant(
         2000,
@@ -253,6 +257,12 @@ class AutoAssistConfig:
         check_choice("utility", self.utility, UTILITIES)
         check_choice("weights", self.weights, ("none", "inverse"))
         check_choice("competence_by", self.competence_by, ("rarity", "length"))
+        if self.prior_floor == 0.0:
+            raise ConfigError(f"{flag('prior_floor')} is 0.0, expected more than 0, at most 1")
+        if not self.prior:
+            raise ConfigError(
+                f"{flag('prior')} is empty, expected 'agreement', 'none' or a file of scores"
+            )
         if 0.0 < self.upper <= self.lower:  # nothing would be left between them
             raise ConfigError(
                 f"{flag('upper')} is {self.upper}, expected 0 or more than {flag('lower')}, which "

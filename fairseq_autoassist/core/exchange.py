@@ -46,6 +46,7 @@ class Exchange:
         self.spec = spec
         self.waited = 0.0  # seconds spent in `next_batch`
         self.failure: str | None = None  # what happened to the planner, if something did
+        self.kept_since = ""  # what is kept after that
         self.trained = 0  # micro-batches reported
         self._again: deque[PlannedBatch] = deque()  # planned before a restart, not trained on yet
         if state is not None:
@@ -144,8 +145,12 @@ class History:
         self._reports = {n: x for n, x in self._reports.items() if n >= learned and n not in held}
 
     def successor(self, spec: PlanSpec) -> Planner:
-        """A planner that goes on where the lost one was, without shrinking or learning."""
-        planner = Planner(dataclasses.replace(spec, abandoned=True))
+        """A planner that goes on where the lost one was, without shrinking or learning.
+
+        It has the prior still, unless what cannot be read any more is that.
+        """
+        prior = None if spec.prior is None else spec.prior.in_memory()
+        planner = Planner(dataclasses.replace(spec, abandoned=True, prior=prior))
         if self._state is not None:
             planner.load_state_dict(self._state)
         planner.catch_up(self._delivered)

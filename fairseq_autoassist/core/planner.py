@@ -29,8 +29,8 @@ _SMALLEST_CHUNK, _LARGEST_CHUNK = 64, 8192
 # through, and one pass later those that it likes best.
 _PATIENCE = 2
 _STARVED = (
-    "no pair was kept in two passes over this rank's share of the data: keeping some, whichever "
-    "come next, so that training goes on"
+    "no pair was kept in two passes over this rank's share of the data: keeping some all the same, "
+    "so that training goes on"
 )
 
 
@@ -48,7 +48,7 @@ class Planner:
             features = NoFeatures(spec.dimensions) if spec.abandoned else _open_features(spec)
         corpus = Corpus(spec.source_sizes, spec.target_sizes, features, spec.eligible)
         self.strategy = build_strategy(spec.config, corpus)
-        if self.strategy.needs_prior and spec.prior is None:
+        if self.strategy.needs_prior and spec.prior is None and not spec.abandoned:
             raise ValueError(f"the strategy {spec.config.strategy!r} needs a prior")
         self._prior = spec.prior if self.strategy.uses_prior else None
         self._clock = Clock(spec.update_freq, spec.updates_before, spec.update_freqs)
@@ -81,6 +81,13 @@ class Planner:
         self._said = False  # that no pair was kept
         if spec.abandoned:
             self.strategy.stop_shrinking()
+
+    @property
+    def kept_when_abandoned(self) -> str:
+        """What is kept when nothing is shrunk, in words."""
+        if self._prior is None:
+            return "every pair"
+        return "every pair that its prior lets through"
 
     @property
     def can_plan(self) -> bool:

@@ -61,6 +61,21 @@ class Prior:
             return Prior, (self.values, self.floor, None, self.sha256)
         return Prior.mapped, (self.path, len(self.values), self.floor, self.sha256)
 
+    def in_memory(self) -> Prior | None:
+        """The same, no longer mapped; None: its file is not what it was.
+
+        Reading a mapped file that was cut short ends the process, whatever that is for.
+        """
+        if self.path is None:
+            return self
+        try:
+            values = np.fromfile(self.path, dtype="<f4")
+        except OSError:
+            return None
+        if digest(values) != self.sha256:
+            return None
+        return Prior(values.astype(np.float32), self.floor, None, self.sha256)
+
     @property
     def identity(self) -> str:
         """What tells this prior from others, in a checkpoint and to the user."""

@@ -142,6 +142,7 @@ class ProcessExchange(Exchange):
                     self.failure + "; stopping, as --autoassist-on-failure stop asks for"
                 )
             self._fallback = self._history.successor(self.spec)
+            self.kept_since = self._fallback.kept_when_abandoned
 
 
 class _Lost(Exception):

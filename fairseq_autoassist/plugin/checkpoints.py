@@ -24,7 +24,10 @@ from ..core.plan import PlanSpec
 from ..errors import AutoAssistError
 
 STATE_VERSION = 1
-_COLUMNS = "where autoassist-agreement has run, --autoassist-prior changes the features too"
+_COLUMNS = (
+    ", or, if autoassist-agreement has run since, which changes the features too, go on without it "
+    "by --autoassist-prior none"
+)
 _RESET = "start a new pass with --reset-dataloader"
 
 
@@ -144,10 +147,10 @@ def check_state(saved: dict[str, Any], spec: PlanSpec, same_data: bool = True) -
             continue  # saved before they were counted
         found = saved.get(key, "none")  # saved before there was such a key
         if found != expected and (same_data or key not in of_data):
-            why = f" ({_COLUMNS})" if key == "features hash" else ""
+            why = f"{_RESET}{_COLUMNS}" if key == "features hash" else _RESET
             raise AutoAssistError(
-                f"the checkpoint's AutoAssist state has {key} {found}, this run has {expected}"
-                f"{why}: it cannot go on from there; {_RESET}"
+                f"the checkpoint's AutoAssist state has {key} {found}, this run has {expected}: "
+                f"it cannot go on from there; {why}"
             )
 
 

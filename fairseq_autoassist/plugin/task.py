@@ -265,10 +265,10 @@ class TranslationAutoAssistTask(TranslationTask):
         failure = self._iterator.exchange.failure
         if failure is not None and not self._failure_said:
             self._failure_said = True
-            through = " that its prior lets through" if self._iterator.spec.prior else ""
+            kept = self._iterator.exchange.kept_since
             logger.error(
-                f"AutoAssist: {failure}. Training goes on without shrinking: every pair{through} "
-                "is kept. None of them is lost. Restart from the last checkpoint to try again"
+                f"AutoAssist: {failure}. Training goes on without shrinking: {kept} is kept. None "
+                "of them is lost. Restart from the last checkpoint to try again"
             )
         for news in batch.news if batch is not None else ():
             if news.bad and self.autoassist.on_failure == "stop":

@@ -117,7 +117,16 @@ def test_a_run_without_an_end_is_refused_where_it_matters(case):
 def test_every_setting_is_read_by_all_or_named_by_one():
     named = [name for kind in STRATEGIES.values() for name in kind.settings]
     fields = {field.name for field in dataclasses.fields(AutoAssistConfig)}
-    common = {"strategy", "trace", "features", "inline", "timeout", "on_failure"}
+    common = {
+        "strategy",
+        "prior",
+        "prior_floor",
+        "trace",
+        "features",
+        "inline",
+        "timeout",
+        "on_failure",
+    }
     assert set(named) == fields - common
     twice = {name for name, times in Counter(named).items() if times > 1}
     # autoassist can do what another strategy does, beside

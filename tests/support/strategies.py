@@ -12,6 +12,7 @@ import numpy as np
 from fairseq_autoassist.config import PAPERS_RULE, AutoAssistConfig
 from fairseq_autoassist.core.plan import PlanSpec
 from fairseq_autoassist.core.planner import Planner
+from fairseq_autoassist.core.prior import Prior
 from fairseq_autoassist.core.strategies import Corpus, Moment, Report, build_strategy
 from tests.support.corpus import session_folder
 from tests.support.planning import MemoryFeatures, make_sizes, make_spec
@@ -54,7 +55,11 @@ CASES = {
     },
     "spl": {"strategy": "spl", "spl_passes": 4.0},
     "infobatch": {"strategy": "infobatch"},
+    "prior": {"strategy": "prior"},
+    "autoassist with a prior": _DEFAULT,
 }
+WITH_PRIOR = ("prior", "autoassist with a prior")
+FLOOR = 0.01
 
 
 class RareFeatures(MemoryFeatures):
@@ -95,6 +100,13 @@ def corpus_of(pairs: int = PAIRS, features: bool = True) -> Corpus:
     return Corpus(*make_sizes(pairs), RareFeatures(pairs) if features else None)
 
 
+def prior_of(pairs: int = PAIRS) -> Prior:
+    """One pair in three is junk, the others are more or less good."""
+    ids = np.arange(pairs)
+    values = np.where(ids % 3 == 0, 0.0, 0.4 + 0.6 * (ids % 7) / 6)
+    return Prior(values.astype(np.float32), FLOOR)
+
+
 def strategy_of(case: str, pairs: int = PAIRS):
     """The strategy of a case, as it is at the start of a run."""
     return build_strategy(config_of(case), corpus_of(pairs))
@@ -103,7 +115,8 @@ def strategy_of(case: str, pairs: int = PAIRS):
 def spec_of(case: str, pairs: int = PAIRS, **named) -> PlanSpec:
     """A run of `UPDATES` under a case."""
     spec = make_spec(pairs, chunk=64, **named)
-    return dataclasses.replace(spec, config=config_of(case), max_update=UPDATES)
+    prior = prior_of(pairs) if case in WITH_PRIOR else None
+    return dataclasses.replace(spec, config=config_of(case), max_update=UPDATES, prior=prior)
 
 
 def planner_of(case: str, **named) -> Planner:
