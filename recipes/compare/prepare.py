@@ -11,7 +11,6 @@ this machine.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import os
 import shlex
@@ -22,10 +21,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Callable, Tuple
 
-from fairseq_autoassist.core.manifest import FORMAT_VERSION, feature_folder
+from fairseq_autoassist.core.manifest import FORMAT_VERSION
 from fairseq_autoassist.tfidf.binarized import BinarizedSide
 from preprocess import binarize, spm
 from preprocess.text import UserError, read_lines, staging, whole_files
+from recipes.common import agreement
 from recipes.common.data import ROOT, sha256_of
 from recipes.common.steps import Steps, run_command, stoppable
 from recipes.compare.corpora import CORPORA
@@ -35,7 +35,6 @@ from recipes.multi30k.prepare import LANGS
 PARTS = ("train", *HELD_OUT)
 STEPS = 5
 TFIDF = "fairseq_autoassist.tfidf.cli"
-AGREEMENT = "fairseq_autoassist.features.agreement.cli"
 SECONDS = "seconds.json"  # what the features took, by the name of the command's package
 PAGES = "pages.txt"  # a line a test pair: the page that it comes from
 Languages = Tuple[str, str]
@@ -108,14 +107,6 @@ def build_features(out: Path, module: str = TFIDF) -> None:
         json.dump(seconds, stream)
 
 
-def agreement_is_there() -> bool:
-    """Whether the plugin has the command that measures agreement."""
-    try:
-        return importlib.util.find_spec(AGREEMENT) is not None
-    except ModuleNotFoundError:
-        return False
-
-
 def write_account(out: Path, langs: Languages = LANGS) -> None:
     """Complete pairs.json: tokens of each part, and hashes by which a run knows its data."""
     account = json.loads("\n".join(read_lines(out / "pairs.json")))
@@ -168,16 +159,7 @@ def build(
         [out / "data-bin" / "autoassist"],
         lambda: build_features(out),
     )
-    beside = feature_folder(out / "data-bin", "train", *langs)
-    if agreement_is_there():
-        steps.run(
-            "agreement",
-            {},
-            [beside / "prior", beside / "agreement.json"],
-            lambda: build_features(out, AGREEMENT),
-        )
-    else:
-        print(f"[{STEPS}/{STEPS}] agreement: left out, there is no {AGREEMENT} yet", flush=True)
+    agreement.step(steps, out / "data-bin", langs, lambda: build_features(out, agreement.MODULE))
     write_account(out, langs)  # each time: it completes what the first step wrote, in a second
 
 

@@ -17,13 +17,13 @@ import numpy as np
 from fairseq_autoassist.core.manifest import feature_folder
 from fairseq_autoassist.tfidf.binarized import BinarizedSide
 from preprocess.text import UserError, read_lines, staging
+from recipes.common.agreement import NAMES
 from recipes.compare.arms import ARMS
 from recipes.compare.languages import languages_of
 from recipes.compare.matrices import Run
 from recipes.crawl.mix import OKAY
 
 ROWS = "rows.npy"  # in a run's folder: numbers of the corpus' rows that it trains on, int64
-PRIOR, AGREEMENT = "prior", "agreement.json"  # what autoassist-agreement writes beside the features
 LIKELY = 0.5  # posterior of a pair that is more likely okay than not
 HEADER = struct.Struct("<9sQBQ")  # magic, version, dtype code and sentences of an .idx of fairseq
 CODES = {"u1": 1, "i1": 2, "i2": 3, "i4": 4, "i8": 5, "u2": 8, "u4": 9, "u8": 10}
@@ -37,13 +37,13 @@ def prior_files(corpus: Path) -> list[Path]:
     """
     data_bin = corpus / "data-bin"
     folder = feature_folder(data_bin, "train", *languages_of(data_bin))
-    for name in (PRIOR, AGREEMENT):
+    for name in NAMES:
         if not (folder / name).is_file():
             raise UserError(
                 f"found no {name} in {folder}; expected what autoassist-agreement writes: run "
                 f"`python -m recipes.compare.prepare {corpus.name} --out {corpus.parent}`"
             )
-    return [folder / PRIOR, folder / AGREEMENT]
+    return [folder / name for name in NAMES]
 
 
 def evidence(run: Run, corpus: Path) -> list[Path]:
