@@ -14,6 +14,7 @@ from recipes.compare.figures import curves
 from recipes.compare.records import Record, load
 from recipes.compare.sections import Cell, Section, sections
 from recipes.compare.statistics import reach, spent
+from recipes.crawl.mix import NOISE, OKAY
 
 matplotlib.use("Agg")  # no display needed
 from matplotlib import pyplot
@@ -48,16 +49,21 @@ def rows(section: Section) -> list[list[str]]:
         ["million target tokens", *(f"{cell.tokens / 1e6:.2f}" for cell in cells)],
         ["minutes, features included", *(_minutes(cell) for cell in cells)],
         ["features' minutes", *(f"{cell.records[0].features_s / 60:.1f}" for cell in cells)],
-        ["tokens to plain's BLEU, x", *(tables.number(reach(c, base).tokens) for c in cells)],
-        ["time to plain's BLEU, x", *(tables.number(reach(c, base).wall) for c in cells)],
+        ["tokens to plain's BLEU, x", *(_ratio(reach(c, base).tokens) for c in cells)],
+        ["time to plain's BLEU, x", *(_ratio(reach(c, base).wall) for c in cells)],
     ]
-    labels = sorted({name for record in section.records for name in record.labels})
-    for name in labels:
+    known = {name for record in section.records for name in record.labels}
+    in_order = [name for name in (OKAY, *NOISE) if name in known]
+    for name in (*in_order, *sorted(known - set(in_order))):
         shares = [tables.kept_share(name, cell.records) for cell in cells]
         pairs = section.records[0].labels[name]["pairs"]
         told = ["-" if share is None else f"{100 * share:.1f}%" for share in shares]
         found.append([f"kept of {pairs:,.0f} {name}", *told])
     return found
+
+
+def _ratio(value: float | None) -> str:
+    return "not reached" if value is None else f"{value:.2f}"
 
 
 def _minutes(cell: Cell) -> str:
