@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help venv quickstart test test-all lint bench bench-ranks bench-scale clean
+.PHONY: help venv quickstart crawl test test-all lint bench bench-ranks bench-scale clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -15,6 +15,9 @@ venv:  ## create .venv with pinned dependencies; a second call reuses it
 
 quickstart: venv  ## Multi30k from text to BLEU with AutoAssist, under runs/multi30k/
 	$(BIN)/python -m recipes.multi30k.quickstart
+
+crawl: venv  ## raw crawl, four fifths noise: plain training and AutoAssist, under runs/crawl/
+	$(BIN)/python -m recipes.crawl.run
 
 lint: venv  ## ruff and mypy
 	$(BIN)/ruff check .

@@ -53,8 +53,13 @@ class _Lines:
             raise
 
 
-def train(inputs: list[Path], model: Path, vocab: int, kind: str = "unigram") -> Path:
+def train(
+    inputs: list[Path], model: Path, vocab: int, kind: str = "unigram", coverage: float = 1.0
+) -> Path:
     """Train one joint model over `inputs`; return the path of the .model file.
+
+    `coverage` is the share of the text's characters that get pieces: of alphabets all, so that none
+    becomes <unk>; of thousands of signs, as in Japanese, those but for the rarest.
 
     Begin, end and padding symbols are left to fairseq's dictionary, which has its own.
 
@@ -81,7 +86,7 @@ def train(inputs: list[Path], model: Path, vocab: int, kind: str = "unigram") ->
                 model_prefix=str(prefix),
                 vocab_size=vocab,
                 model_type=kind,
-                character_coverage=1.0,  # alphabets: no character may become <unk>
+                character_coverage=coverage,
                 num_threads=TRAINER_THREADS,
                 unk_id=0,
                 bos_id=-1,

@@ -86,6 +86,26 @@ PARACRAWL = Corpus(
     },
 )
 
+# derived from the repositories of MDN: block i of a page beside block i of an older translation
+MDN_DE = Corpus(
+    name="mdn-naive",
+    url="",
+    sha256={
+        "en-de.test.tsv.gz": "c573082097065b0cda72d8a934e5fc00892063127ffd73523fa8287b8d773acc",
+        "en-de.train.tsv.gz": "048e5ef83c32e5f08f053a875dbf39963ffa2f44d18c1063cc67ec232de61fea",
+        "en-de.valid.tsv.gz": "78143c9311b015d73ba810029f37aa6b8d3b852f5b44cc90a11270111cc60250",
+    },
+)
+MDN_JA = Corpus(
+    name="mdn-naive",
+    url="",
+    sha256={
+        "en-ja.test.tsv.gz": "dcdca359653bd54b0e626ada91eb5ef3de0ff24764fb4743bd5de622d14b9863",
+        "en-ja.train.tsv.gz": "c43271d60e7b1cf3a895b4dd3854b2da25ff0ae7c0fd902991a4b6935370a02d",
+        "en-ja.valid.tsv.gz": "0d4880afdd6ddb06977db2dc0ad0cceb593f6ebccba15e8fd01a46ae266aea28",
+    },
+)
+
 
 def sha256_of(path: Path) -> str:
     """Return the hexadecimal SHA-256 of a file's bytes."""

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+PRIOR_FLOOR = "0.001"
+WITHOUT_PRIOR = ("uniform", "random")  # strategies that do without in any case
+
 
 @dataclass(frozen=True)
 class Arm:
@@ -21,6 +24,9 @@ class Arm:
             nothing else; the runner trains that one first
         reference: architecture of a model, plainly trained on the corpus, whose losses this one is
             held against; the runner trains that one first
+        prior: what P(keep) is multiplied by: "agreement", "none", or "default" to say nothing
+        rows: which pairs it trains on, chosen before: "okay", by their label; "posterior", those
+            that are more likely okay than not by what agreement knows; "" for all
     """
 
     flags: tuple[str, ...] = ()
@@ -28,10 +34,27 @@ class Arm:
     easy_first: float = 0.0
     follows: str = ""
     reference: str = ""
+    prior: str = "none"
+    rows: str = ""
+
+    @property
+    def reads_prior(self) -> bool:
+        """Whether what it trains on goes with what agreement wrote."""
+        return self.prior in ("agreement", "default") or self.rows == "posterior"
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The commands whose features its choice reads; agreement needs those of TF-IDF."""
+        plain = set(WITHOUT_PRIOR) & set(self.flags)
+        return ("tfidf", "agreement") if self.reads_prior else () if plain else ("tfidf",)
 
     def words(self, updates: int) -> list[str]:
         """The flags of a run of so many updates."""
         words = list(self.flags)
+        if self.prior == "agreement":
+            words += ["--autoassist-prior", "agreement", "--autoassist-prior-floor", PRIOR_FLOOR]
+        elif self.prior == "none" and not set(WITHOUT_PRIOR) & set(self.flags):
+            words += ["--autoassist-prior", "none"]
         if self.warmup:
             words += ["--autoassist-warmup-updates", str(round(self.warmup * updates))]
         if self.easy_first:
@@ -94,6 +117,12 @@ ARMS = {
     "spl": Arm(_strategy("spl")),
     "infobatch": Arm(_strategy("infobatch")),
     "competence": Arm(_strategy("competence")),
+    "default": Arm(prior="default"),  # no flag at all: what a user gets
+    "prior": Arm(_strategy("prior"), prior="agreement"),
+    "prior-assistant": Arm(_band("0.3", "1.25", "0.1"), prior="agreement"),
+    "prior-assistant-floor3": Arm(_EASY, prior="agreement"),
+    "hard-filter": Arm(_strategy("uniform"), rows="posterior"),
+    "oracle": Arm(_strategy("uniform"), rows="okay"),
 }
 
 # taken out since, with what they chose by: how much pairs are like those of the validation set.

@@ -7,6 +7,7 @@ import math
 import zipfile
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Callable, Iterator
 
@@ -14,6 +15,7 @@ from preprocess.clean import Limits, parallel
 from preprocess.text import UserError, read_lines
 from recipes.common import data
 from recipes.common.data import ROOT, Corpus
+from recipes.compare.languages import MOST_SIGNS
 from recipes.compare.splits import (
     Pair,
     Pairs,
@@ -24,10 +26,12 @@ from recipes.compare.splits import (
     finish,
     normalised,
 )
+from recipes.crawl import mix as crawl
 from recipes.multi30k.prepare import LANGS, SPLITS
 
 DOWNLOADS = ROOT / "runs" / "data"
 MEASURED = 1000  # pairs in valid and in test, where we draw them
+MIX_TEST = 2000  # and in the test of the mixes
 # noise is what the noisy corpora are for: only what cannot be trained on is dropped
 KEEP_NOISE = Limits(max_ratio=math.inf)
 
@@ -40,11 +44,18 @@ class Source:
         files: where it comes from
         vocab: joint SentencePiece pieces
         split: makes the splits
+        langs: source and target
+        coverage: share of the characters that get pieces of their own; below 1 where a script has
+            thousands, and the rest become <unk>
+        paged: several test pairs come from one page, by which they are resampled
     """
 
     files: tuple[Corpus, ...]
     vocab: int
     split: Callable[[], Splits]
+    langs: tuple[str, str] = LANGS
+    coverage: float = 1.0
+    paged: bool = False
 
 
 def multi30k_pairs() -> dict[str, Pairs]:
@@ -126,10 +137,56 @@ def noisy() -> Splits:
     return finish(Splits(train, parts["valid"], parts["test"], dropped=dropped), KEEP_NOISE)
 
 
+def mix(share: float | None) -> Splits:
+    """Clean pairs of Tatoeba among six types of noise, as found in raw crawl.
+
+    Args:
+        share: of noise among the pairs; 0 for none, None for as much as raw ParaCrawl has
+    """
+    path = data.find(data.TATOEBA, DOWNLOADS)["deu-eng.zip"]
+    pairs = normalised(Pair(*columns) for columns in _zipped(path, "deu.txt", 2))
+    splits = by_source(pairs, MEASURED, MIX_TEST)
+    measured = [*splits.valid, *splits.test]
+    clean, rest = crawl.clean_and_rest(splits.train, measured)
+    noise: dict[str, Pairs] = {label: [] for label in crawl.NOISE}
+    if share != 0:
+        path = data.find(data.MSDOCS, DOWNLOADS)["cpp-docs.en-de.tsv.gz"]
+        rows = list(_columns(path, read_lines(path), 5))
+        code = crawl.lines_of_code([row[0] for row in rows if row[3] == "1"])
+        docs = normalised(Pair(row[0], row[1]) for row in rows if row[3] == "0")
+        noise = crawl.make_noise(rest, crawl.docs_sentences(docs), code)
+    train = crawl.compose(clean, noise, share)
+    return finish(Splits(train, splits.valid, splits.test), KEEP_NOISE)
+
+
+def mdn(corpus: Corpus, pair: str) -> Splits:
+    """Documentation of the web, paired block by block with an older translation of the page.
+
+    The published split and order are kept: neighbours stand together. The label is the edition.
+    """
+    files = data.find(corpus, DOWNLOADS)
+    parts: dict[str, Pairs] = {}
+    pages: list[str] = []
+    for name in ("train", "valid", "test"):
+        path = files[f"{pair}.{name}.tsv.gz"]
+        rows = list(_columns(path, read_lines(path), 3))
+        parts[name] = normalised(Pair(row[0], row[1], row[2].split("/")[0]) for row in rows)
+        pages = [row[2] for row in rows]  # in the end those of test
+    return finish(Splits(parts["train"], parts["valid"], parts["test"], pages=pages), KEEP_NOISE)
+
+
 CORPORA = {
     "multi30k": Source((data.MULTI30K,), 4000, multi30k),
     "multi30k-lower": Source((data.MULTI30K,), 4000, multi30k_lower),
     "tatoeba": Source((data.TATOEBA,), 6000, tatoeba),
     "msdocs": Source((data.MSDOCS,), 8000, msdocs),
     "noisy": Source((data.MULTI30K, data.PARACRAWL), 6000, noisy),
+    "mix00": Source((data.TATOEBA,), 8000, partial(mix, 0.0)),
+    "mix25": Source((data.TATOEBA, data.MSDOCS), 8000, partial(mix, 0.25)),
+    "mix50": Source((data.TATOEBA, data.MSDOCS), 8000, partial(mix, 0.50)),
+    "mix77": Source((data.TATOEBA, data.MSDOCS), 8000, partial(mix, None)),
+    "mdn-de": Source((data.MDN_DE,), 8000, partial(mdn, data.MDN_DE, "en-de"), paged=True),
+    "mdn-ja": Source(
+        (data.MDN_JA,), 12000, partial(mdn, data.MDN_JA, "en-ja"), ("en", "ja"), MOST_SIGNS, True
+    ),
 }

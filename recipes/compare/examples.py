@@ -62,9 +62,9 @@ def block(title: str, ids: np.ndarray, counts: np.ndarray, texts: Sequence[Seque
     return "\n".join(lines)
 
 
-def _texts(folder: Path, pairs: int) -> list[list[str]] | None:
+def _texts(folder: Path, langs: tuple[str, str], pairs: int) -> list[list[str]] | None:
     """Return source, target and labels (or none), one a pair; None where there is no text."""
-    paths = [folder / "train.en", folder / "train.de"]
+    paths = [folder / f"train.{lang}" for lang in langs]
     if not all(path.is_file() for path in paths):
         return None
     labels = folder.parent / "labels.txt"
@@ -93,7 +93,7 @@ def write(section: Section, corpora: Path | None, out: Path) -> tuple[list[Path]
         done.add(cell.arm)
         counts, runs = counts_of(cell)
         folder = text_folder(section.records, corpora)
-        texts = _texts(folder, len(counts)) if runs else None
+        texts = _texts(folder, cell.records[0].languages, len(counts)) if runs else None
         if texts is None:
             what = f"no {section.corpus}/text/train.* in --corpora" if runs else f"no {COUNTS}"
             remarks.append(f"no list of most kept and most skipped pairs for {cell.name}: {what}")

@@ -14,7 +14,7 @@ import numpy as np
 from fairseq_autoassist.core.features import Features, feature_folder
 from fairseq_autoassist.tfidf.binarized import BinarizedSide
 from preprocess.text import UserError, read_lines
-from recipes.multi30k.prepare import LANGS
+from recipes.compare.languages import languages_of
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,10 @@ class TrainingPairs:
 
 def load_pairs(data_bin: Path) -> TrainingPairs:
     """Read the training subset of a data-bin, whose features hold the rarity of each pair."""
-    sides = [BinarizedSide(data_bin / f"train.{'-'.join(LANGS)}.{lang}") for lang in LANGS]
+    langs = languages_of(data_bin)
+    sides = [BinarizedSide(data_bin / f"train.{'-'.join(langs)}.{lang}") for lang in langs]
     source, target = (np.asarray(side.sizes) for side in sides)
-    summed = Features.open(feature_folder(data_bin, "train", *LANGS)).rarity
+    summed = Features.open(feature_folder(data_bin, "train", *langs)).rarity
     return TrainingPairs(source, target, summed / np.maximum(source - 1, 1))
 
 
@@ -44,11 +45,16 @@ class Kept:
     Args:
         trace: of `fairseq_autoassist.core.trace.read`: one row a pair trained on, in order
         pairs: of the corpus
+        rows: numbers of the corpus' pairs that the run was given, int64; None: all of them
     """
 
-    def __init__(self, trace: np.ndarray, pairs: TrainingPairs) -> None:
+    def __init__(
+        self, trace: np.ndarray, pairs: TrainingPairs, rows: np.ndarray | None = None
+    ) -> None:
         self.pairs = pairs
         self.ids = trace["id"].astype(np.int64)
+        if rows is not None:
+            self.ids = rows[self.ids]
         self.update = trace["update"]
         if len(self.ids) and self.ids.max() >= len(pairs.target):
             raise UserError(
@@ -107,7 +113,8 @@ class Kept:
         """By label: its pairs, how often one was trained on, and how often one was considered.
 
         Every pair is considered once a pass, so the last is `passes` times the pairs; some of
-        those kept still waited in buckets when the run ended.
+        those kept still waited in buckets when the run ended. A pair that the run was not given
+        counts as considered: it was passed over before training.
         """
         labels = np.array(list(read_lines(path)))
         counts = self.counts()

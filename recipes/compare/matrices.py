@@ -12,6 +12,7 @@ from recipes.compare.arms import ARMS
 from recipes.compare.corpora import CORPORA
 from recipes.compare.settings import ARCHITECTURES, TRAINING, Training, training_of
 
+OWN = "own"  # the corpus of a user, which `recipes.crawl` makes of two files
 RUN_ID = re.compile(
     r"([^.]+)\.([^.]+)\.([^.]+)\.b(0*[1-9][0-9]*)\.s([0-9]+)(?:\.u([1-9][0-9]*))?", re.ASCII
 )
@@ -60,7 +61,7 @@ def run_of(name: str) -> Run:
     found = RUN_ID.fullmatch(name)
     if found:
         corpus, architecture, arm, budget, seed, full = found.groups()
-        tables: tuple[Collection[str], ...] = (CORPORA, ARCHITECTURES, ARMS)
+        tables: tuple[Collection[str], ...] = ({*CORPORA, OWN}, ARCHITECTURES, ARMS)
         known = all(part in table for part, table in zip((corpus, architecture, arm), tables))
         trained = TRAINING[architecture] if known else {}
         if corpus in trained or "" in trained:
@@ -90,7 +91,16 @@ def _grid(
 
 
 _ALL = ("uniform", "random", "paper", "easy", "spl", "infobatch", "competence")
+_CRAWL = ("uniform", "random", "prior", "prior-assistant")
 _PLATEAU = ("random", "easy", "paper", "spl", "infobatch")
+# in the order of their weight as evidence
+_CRAWL_CORPORA = ("mix77", "mdn-de", "mix00", "mdn-ja", "mix50", "mix25")
+
+
+def _crawl_order(run: Run) -> tuple[int, int]:
+    """By seed, then by corpus."""
+    return run.seed, _CRAWL_CORPORA.index(run.corpus)
+
 
 MATRICES: dict[str, Callable[[], list[Run]]] = {
     "smoke": lambda: _grid(["multi30k"], ["tiny"], ["uniform", "paper"], [1.0], [1]),
@@ -150,6 +160,17 @@ MATRICES: dict[str, Callable[[], list[Run]]] = {
         [1.0, 0.7],
         [1],
     ),
+    # raw crawl; the seeds of the noisiest corpus first, then those of the cleanest
+    "crawl": lambda: [
+        *_grid(["mix77"], ["crawl"], _CRAWL, [1.0], [1]),
+        *_grid(["mix77"], ["crawl"], ["oracle", "hard-filter", "easy", "paper"], [1.0], [1]),
+        *_grid(["mix00"], ["crawl"], _CRAWL, [1.0], [1]),
+        *_grid(["mix50", "mix25"], ["crawl"], _CRAWL, [1.0], [1]),
+        *_grid(["mix77", "mix00"], ["crawl"], _CRAWL, [1.0], [2, 3]),
+    ],
+    "crawl-mdn": lambda: _grid(["mdn-de", "mdn-ja"], ["crawl"], _CRAWL, [1.0], [1, 2, 3]),
+    # both, each setting once before any has a second seed
+    "crawl-all": lambda: sorted([*MATRICES["crawl"](), *MATRICES["crawl-mdn"]()], key=_crawl_order),
     # where there is a GPU; the rest of the machine is the limit, so many runs go side by side
     "gpu": lambda: _grid(
         ["multi30k", "tatoeba", "msdocs", "noisy"],

@@ -6,20 +6,22 @@ gives the translations that fairseq-generate gives with the same flags.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any, Dict
 
 from preprocess.spm import decode
 from preprocess.text import UserError, read_lines
+from recipes.compare.languages import languages_of, tokenizer_of
 from recipes.compare.settings import BEAM, GENERATE_TOKENS, LENPEN, MAX_LEN_A, MAX_LEN_B
 from recipes.multi30k.prepare import LANGS
 
 Scores = Dict[str, float]
 
 
-def generate_words() -> list[str]:
+def generate_words(langs: tuple[str, str] = LANGS) -> list[str]:
     """The flags of fairseq-generate that make a translation what it is."""
-    words = ["--source-lang", LANGS[0], "--target-lang", LANGS[1], "--beam", str(BEAM)]
+    words = ["--source-lang", langs[0], "--target-lang", langs[1], "--beam", str(BEAM)]
     words += ["--lenpen", str(LENPEN), "--max-len-a", str(MAX_LEN_A)]
     return [*words, "--max-len-b", str(MAX_LEN_B)]
 
@@ -40,7 +42,8 @@ class Judge:
 
         self.device = torch.device("cpu" if cpu or not torch.cuda.is_available() else "cuda")
         self.spm = corpus / "spm.model"
-        words = [str(corpus / "data-bin"), *generate_words()]
+        langs = languages_of(corpus / "data-bin")
+        words = [str(corpus / "data-bin"), *generate_words(langs)]
         arguments = options.parse_args_and_arch(options.get_generation_parser(), words)
         config = convert_namespace_to_omegaconf(arguments)
         self.generation = config.generation
@@ -48,17 +51,22 @@ class Judge:
         self.references = {}
         for subset in ("valid", "test", "slice"):
             self.task.load_dataset(subset)
-            path = corpus / "text" / f"{subset}.{LANGS[1]}"
+            path = corpus / "text" / f"{subset}.{langs[1]}"
             self.references[subset] = list(read_lines(path))
-        self.metrics = {"BLEU": sacrebleu.BLEU(), "chrF2": sacrebleu.CHRF()}
+        bleu = sacrebleu.BLEU(tokenize=tokenizer_of(langs[1]))
+        self.metrics = {"BLEU": bleu, "chrF2": sacrebleu.CHRF()}
 
     @property
     def signatures(self) -> dict[str, str]:
         """sacreBLEU's, of each metric; known once something was scored."""
         return {name: str(metric.get_signature()) for name, metric in self.metrics.items()}
 
-    def measure(self, checkpoint: Path) -> tuple[Scores, list[str]]:
-        """Scores of a checkpoint (losses in nats per token), and its translations of the test."""
+    def measure(self, checkpoint: Path, valid: bool = True) -> tuple[Scores, list[str]]:
+        """Scores of a checkpoint (losses in nats per token), and its translations of the test.
+
+        Args:
+            valid: translate the validation set too; else its BLEU is NaN
+        """
         import torch
         from fairseq import checkpoint_utils
 
@@ -68,11 +76,14 @@ class Judge:
         with torch.no_grad():
             scores = {f"{name}_loss": self._loss(model, name) for name in ("valid", "slice")}
             model.prepare_for_inference_(cfg)
-            test, valid = self._translate(model, "test"), self._translate(model, "valid")
+            test = self._translate(model, "test")
+            lines = self._translate(model, "valid") if valid else []
         for name, metric in self.metrics.items():
             scores[name] = metric.corpus_score(test, [self.references["test"]]).score
-        bleu = self.metrics["BLEU"].corpus_score(valid, [self.references["valid"]])
-        scores["valid_BLEU"] = bleu.score
+        scores["valid_BLEU"] = math.nan
+        if valid:
+            bleu = self.metrics["BLEU"].corpus_score(lines, [self.references["valid"]])
+            scores["valid_BLEU"] = bleu.score
         return scores, test
 
     def _batches(self, model: Any, subset: str) -> Any:

@@ -23,19 +23,21 @@ from pathlib import Path
 from typing import IO
 
 from preprocess.text import UserError, read_lines, whole_files
-from recipes.common.data import ROOT
+from recipes.common.data import ROOT, sha256_of
 from recipes.common.steps import run_command, stoppable
 from recipes.compare import settings
 from recipes.compare.arms import ARMS
+from recipes.compare.languages import languages_of
 from recipes.compare.matrices import Run, run_of
 from recipes.compare.train import USER_DIR, model_words, read_mark, saved_marks, train
-from recipes.multi30k.prepare import LANGS
 
 LEASH = "AUTOASSIST_LEASH"  # set by the runner, whose death closes our standard input
 
 
 def settings_key(run: Run, corpus: Path) -> str:
     """A hash of all that makes a run what it is; another one makes it again."""
+    from recipes.compare.rows import evidence  # late: see `write_reference`
+
     account = corpus / "pairs.json"
     known = json.loads("\n".join(read_lines(account))) if account.is_file() else {}
     data = known.get("sha256")  # what prepare adds last
@@ -48,7 +50,10 @@ def settings_key(run: Run, corpus: Path) -> str:
     measured = [settings.MEASURE_VERSION, settings.BEAM, settings.LENPEN, marks]
     measured += [settings.MAX_LEN_A, settings.MAX_LEN_B]
     followed = run.followed
-    facts = [model_words(run), measured, data, settings_key(followed, corpus) if followed else ""]
+    words = model_words(run, languages_of(corpus / "data-bin"))
+    facts = [words, measured, data, settings_key(followed, corpus) if followed else ""]
+    read = [sha256_of(path) for path in evidence(run, corpus)]
+    facts += [read] if read else []  # none of most arms: their keys stay as they were
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
@@ -116,7 +121,7 @@ def write_reference(run: Run, folder: Path, corpus: Path, cpu: bool) -> None:
             f"recipes.compare.run {run.followed.id} --out {folder.parent.parent}` first"
         )
     data_bin = corpus / "data-bin"
-    written = feature_folder(data_bin, "train", *LANGS) / REFERENCE_NAME
+    written = feature_folder(data_bin, "train", *languages_of(data_bin)) / REFERENCE_NAME
     if written.is_file() and written.stat().st_mtime >= model.stat().st_mtime:
         return
     words = ["-m", "fairseq_autoassist.reference", str(data_bin), "--path", str(model)]
@@ -133,6 +138,7 @@ def run_beside(words: list[str], run: Run) -> None:
 def execute(run: Run, out: Path, corpora: Path, cpu: bool) -> None:
     """Do what is not done yet of a run."""
     from recipes.compare.record import note_session, write_record  # late: they need torch
+    from recipes.compare.rows import training_data
 
     folder, corpus = out / "runs" / run.id, corpora / run.corpus
     key = settings_key(run, corpus)
@@ -144,10 +150,10 @@ def execute(run: Run, out: Path, corpora: Path, cpu: bool) -> None:
         write_reference(run, folder, corpus, cpu)
         # also where measuring alone is left: the record names the conditions of this process
         note_session(folder, cpu, begin=not saved_marks(folder / "marks"))
-        train(run, corpus / "data-bin", folder, cpu)
+        train(run, training_data(run, corpus, folder), folder, cpu)
         gc.collect()  # the trainer holds the model and its optimizer in a cycle
         marks = saved_marks(folder / "marks")
-        scores, translations, signatures = measure_all(marks, corpus, cpu)
+        scores, translations, signatures = measure_all(run, marks, corpus, cpu)
         for update, values in scores.items():
             values.update(read_mark(folder / "marks", update))
         strip(marks[run.updates], folder / "model.pt")
@@ -155,10 +161,11 @@ def execute(run: Run, out: Path, corpora: Path, cpu: bool) -> None:
             stream.writelines(line + "\n" for line in translations)
         write_record(run, folder, corpus, key, [scores[n] for n in sorted(scores)], signatures, cpu)
         shutil.rmtree(folder / "marks")
+        shutil.rmtree(folder / "data-bin", ignore_errors=True)
 
 
 def measure_all(
-    marks: dict[int, Path], corpus: Path, cpu: bool
+    run: Run, marks: dict[int, Path], corpus: Path, cpu: bool
 ) -> tuple[dict[int, dict[str, float]], list[str], dict[str, str]]:
     """Scores by update, the translations of the last checkpoint, and sacreBLEU's signatures."""
     from recipes.compare.measure import Judge
@@ -169,7 +176,8 @@ def measure_all(
     scores: dict[int, dict[str, float]] = {}
     translations: list[str] = []
     for update in sorted(marks):
-        scores[update], translations = judge.measure(marks[update])
+        valid = update == run.updates or run.architecture not in settings.VALID_AT_END
+        scores[update], translations = judge.measure(marks[update], valid)
         line = ", ".join(f"{name} {value:.3f}" for name, value in scores[update].items())
         print(f"update {update}: {line}", flush=True)
     return scores, translations, judge.signatures

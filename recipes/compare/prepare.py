@@ -3,8 +3,9 @@
     python -m recipes.compare.prepare [CORPUS ...] --out runs/compare/corpora
 
 Each leaves in OUT/CORPUS: text/{train,valid,test,slice}.{en,de}, spm.model, data-bin with subsets
-of these names and the features, pairs.json (what became of every pair), and labels.txt where people
-have labelled the training pairs. Nothing in there names a path of this machine.
+of these names and the features, pairs.json (what became of every pair, and what the features cost),
+and labels.txt where the faults of the training pairs are known. Nothing in there names a path of
+this machine.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ import os
 import shlex
 import shutil
 import sys
+import time
 from collections import Counter
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Tuple
 
 from fairseq_autoassist.core.manifest import FORMAT_VERSION
 from fairseq_autoassist.tfidf.binarized import BinarizedSide
 from preprocess import binarize, spm
 from preprocess.text import UserError, read_lines, staging, whole_files
+from recipes.common import agreement
 from recipes.common.data import ROOT, sha256_of
 from recipes.common.steps import Steps, run_command, stoppable
 from recipes.compare.corpora import CORPORA
@@ -30,18 +33,25 @@ from recipes.compare.splits import HELD_OUT, SEED, SLICE, Splits
 from recipes.multi30k.prepare import LANGS
 
 PARTS = ("train", *HELD_OUT)
-STEPS = 4
+STEPS = 5
+TFIDF = "fairseq_autoassist.tfidf.cli"
+SECONDS = "seconds.json"  # what the features took, by the name of the command's package
+PAGES = "pages.txt"  # a line a test pair: the page that it comes from
+Languages = Tuple[str, str]
 VERSION = 1  # of how corpora are made; a new number makes them anew
 
 
-def write_text(splits: Splits, out: Path) -> None:
+def write_text(splits: Splits, out: Path, langs: Languages = LANGS) -> None:
     """Write the splits, the labels of the training pairs, and the account of all pairs."""
     for part in PARTS:
-        names = [out / "text" / f"{part}.{lang}" for lang in LANGS]
+        names = [out / "text" / f"{part}.{lang}" for lang in langs]
         with whole_files(*names) as (source, target):
             for pair in splits.of(part):
                 source.write(pair.source + "\n")
                 target.write(pair.target + "\n")
+    if splits.pages:
+        with whole_files(out / PAGES) as (stream,):
+            stream.writelines(page + "\n" for page in splits.pages)
     labels = Counter(pair.label for pair in splits.train)
     if set(labels) != {""}:
         with whole_files(out / "labels.txt") as (stream,):
@@ -64,14 +74,14 @@ def _labels_of(out: Path) -> list[Path]:
     return [out / "labels.txt"] if told.get("labels") else []
 
 
-def write_data_bin(out: Path) -> None:
+def write_data_bin(out: Path, langs: Languages = LANGS) -> None:
     """Encode, binarise, and add the slice as a subset of its own, which fairseq's tool cannot."""
     with staging(out / ".pieces") as pieces:
         for part in PARTS:
-            for lang in LANGS:
+            for lang in langs:
                 file = f"{part}.{lang}"
                 spm.encode(out / "spm.model", out / "text" / file, pieces / file)
-        languages = ["--source-lang", LANGS[0], "--target-lang", LANGS[1]]
+        languages = ["--source-lang", langs[0], "--target-lang", langs[1]]
         common = [*languages, "--source-model", str(out / "spm.model"), "--overwrite"]
         splits = [f"--{part}={pieces / part}" for part in ("train", "valid", "test")]
         workers = str(min(4, os.cpu_count() or 1))
@@ -86,59 +96,71 @@ def write_data_bin(out: Path) -> None:
         os.replace(target, out / "data-bin")
 
 
-def build_features(out: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "fairseq_autoassist.tfidf.cli",
-        str((out / "data-bin").resolve()),
-    ]
-    run_command(command, cwd=ROOT)
+def build_features(out: Path, module: str = TFIDF) -> None:
+    """Run a command of the plugin on the data-bin, and add its seconds to those of the features."""
+    begun = time.monotonic()
+    run_command([sys.executable, "-m", module, str((out / "data-bin").resolve())], cwd=ROOT)
+    path = out / SECONDS
+    seconds = json.loads("\n".join(read_lines(path))) if path.is_file() else {}
+    seconds[module.split(".")[-2]] = round(time.monotonic() - begun, 1)
+    with whole_files(path) as (stream,):
+        json.dump(seconds, stream)
 
 
-def write_account(out: Path) -> None:
+def write_account(out: Path, langs: Languages = LANGS) -> None:
     """Complete pairs.json: tokens of each part, and hashes by which a run knows its data."""
     account = json.loads("\n".join(read_lines(out / "pairs.json")))
     account["tokens"] = {
         part: {
-            lang: BinarizedSide(out / "data-bin" / f"{part}.{'-'.join(LANGS)}.{lang}").tokens
-            for lang in LANGS
+            lang: BinarizedSide(out / "data-bin" / f"{part}.{'-'.join(langs)}.{lang}").tokens
+            for lang in langs
         }
         for part in PARTS
     }
     # not of spm.model, in which SentencePiece notes the folder that it was trained in
-    files = [out / "text" / f"{part}.{lang}" for part in PARTS for lang in LANGS]
-    files += [out / "data-bin" / f"dict.{lang}.txt" for lang in LANGS]
+    files = [out / "text" / f"{part}.{lang}" for part in PARTS for lang in langs]
+    files += [out / "data-bin" / f"dict.{lang}.txt" for lang in langs]
     account["sha256"] = {path.name: sha256_of(path) for path in files}
+    if (out / SECONDS).is_file():
+        account["features_s"] = json.loads("\n".join(read_lines(out / SECONDS)))
     with whole_files(out / "pairs.json") as (stream,):
         json.dump(account, stream, indent=2)
 
 
-def build(out: Path, settings: dict[str, object], vocab: int, split: Callable[[], Splits]) -> None:
+def build(
+    out: Path,
+    settings: dict[str, object],
+    vocab: int,
+    split: Callable[[], Splits],
+    langs: Languages = LANGS,
+    coverage: float = 1.0,
+    paged: bool = False,
+) -> None:
     """Make a corpus folder from whatever `split` gives; what is there already is reused."""
     out.mkdir(parents=True, exist_ok=True)
     steps = Steps(out / "steps", STEPS)
     steps.run(
         "text",
         {"version": VERSION, "seed": SEED, "slice": SLICE, **settings},
-        [out / "text", out / "pairs.json", *_labels_of(out)],
-        lambda: write_text(split(), out),
+        [out / "text", out / "pairs.json", *_labels_of(out), *([out / PAGES] if paged else [])],
+        lambda: write_text(split(), out, langs),
     )
-    training = [out / "text" / f"train.{lang}" for lang in LANGS]
+    training = [out / "text" / f"train.{lang}" for lang in langs]
     steps.run(
         "sentencepiece",
-        {"vocab": vocab},
+        {"vocab": vocab} if coverage == 1 else {"vocab": vocab, "coverage": coverage},
         [out / "spm.model"],
-        lambda: print(spm.train(training, out / "spm", vocab), flush=True),
+        lambda: print(spm.train(training, out / "spm", vocab, coverage=coverage), flush=True),
     )
-    steps.run("data-bin", {}, [out / "data-bin"], lambda: write_data_bin(out))
+    steps.run("data-bin", {}, [out / "data-bin"], lambda: write_data_bin(out, langs))
     steps.run(
         "features",
         {"format": FORMAT_VERSION},
         [out / "data-bin" / "autoassist"],
         lambda: build_features(out),
     )
-    write_account(out)  # each time: it completes what the first step wrote, in a second
+    agreement.step(steps, out / "data-bin", langs, lambda: build_features(out, agreement.MODULE))
+    write_account(out, langs)  # each time: it completes what the first step wrote, in a second
 
 
 def prepare(name: str, out: Path) -> None:
@@ -146,7 +168,8 @@ def prepare(name: str, out: Path) -> None:
     source = CORPORA[name]
     print(f"== {name}", flush=True)
     settings: dict[str, object] = {corpus.name: dict(corpus.sha256) for corpus in source.files}
-    build(out / name, settings, source.vocab, source.split)
+    how = source.langs, source.coverage, source.paged
+    build(out / name, settings, source.vocab, source.split, *how)
 
 
 def main(arguments: list[str] | None = None) -> None:

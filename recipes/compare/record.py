@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import math
 import os
 import platform
 import re
@@ -19,8 +20,11 @@ from recipes.common import fairseq_log
 from recipes.common.data import ROOT
 from recipes.common.fairseq_log import NATS_PER_BIT, Log
 from recipes.compare import settings
+from recipes.compare.arms import ARMS
 from recipes.compare.kept import Kept, load_pairs
+from recipes.compare.languages import languages_of
 from recipes.compare.matrices import Run
+from recipes.compare.rows import corpus_rows
 from recipes.compare.train import model_words
 
 # variables that change how fast the same run is; a library put in front counts by its name
@@ -169,6 +173,12 @@ def decoding(corpus: Path) -> dict[str, Any]:
     }
 
 
+def features_seconds(run: Run, corpus: Path) -> float:
+    """What the features that a run's choice reads cost when they were made, by the clock."""
+    took = json.loads("\n".join(read_lines(corpus / "pairs.json"))).get("features_s", {})
+    return sum(took.get(name, 0.0) for name in ARMS[run.arm].features)
+
+
 def write_record(
     run: Run,
     folder: Path,
@@ -186,11 +196,13 @@ def write_record(
     import torch
 
     log = fairseq_log.read(folder / "train.log")
-    kept = Kept(trace.read(folder / "trace"), load_pairs(corpus / "data-bin"))
+    data_bin = corpus / "data-bin"
+    words = model_words(run, languages_of(data_bin))
+    kept = Kept(trace.read(folder / "trace"), load_pairs(data_bin), corpus_rows(folder))
     for mark in marks:
         mark["tokens"] = kept.tokens(int(mark["update"]))
         mark["padded_tokens"] = kept.padded_tokens(int(mark["update"]))
-    cost = training(log, kept, marks[-1])
+    cost = {**training(log, kept, marks[-1]), "features_s": features_seconds(run, corpus)}
     record: dict[str, Any] = {
         "run": run.id,
         "corpus": run.corpus,
@@ -199,7 +211,7 @@ def write_record(
         "budget": run.budget,
         "seed": run.seed,
         "updates": run.updates,
-        "settings": {"key": key, "flags": model_words(run), **decoding(corpus)},
+        "settings": {"key": key, "flags": words, **decoding(corpus)},
         "versions": versions(),
         "commit": commit(),
         "device": device_name(cpu),
@@ -210,7 +222,8 @@ def write_record(
         "session": session(),
         "train": cost,
         "signatures": signatures,
-        "marks": marks,
+        # null for what was not measured: NaN is no JSON
+        "marks": [{k: None if math.isnan(v) else v for k, v in m.items()} for m in marks],
         "curve": curve(log, kept),
         "drift": kept.drift([int(mark["update"]) for mark in marks]),
         "drift_all": kept.drift_all(),

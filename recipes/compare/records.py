@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Dict, Iterable, Mapping, NamedTuple, Sequence
 
 from preprocess.text import UserError, read_lines
+from recipes.multi30k.prepare import LANGS
 
 Values = Dict[str, float]
 TEXTS = ("run", "corpus", "architecture", "arm", "commit", "device")
@@ -80,6 +81,17 @@ class Record:
         tuning = " ".join(f"{name}={self.tuning[name]}" for name in sorted(self.tuning))
         where = self.device, self.threads, self.jobs
         return Condition(*where, tuning, self.resumed, self.session)
+
+    @property
+    def languages(self) -> tuple[str, str]:
+        """Source and target, by the flags; English to German where they do not say."""
+        told = dict(zip(self.flags, self.flags[1:]))
+        return told.get("--source-lang", LANGS[0]), told.get("--target-lang", LANGS[1])
+
+    @property
+    def features_s(self) -> float:
+        """Seconds that the features took which its choice reads; older records do not say."""
+        return self.train.get("features_s", 0.0)
 
     @property
     def end(self) -> Values:

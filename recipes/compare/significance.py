@@ -5,13 +5,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Dict, NamedTuple, Sequence, Tuple
+from typing import Any, Dict, NamedTuple, Sequence, Tuple
 
 import numpy as np
 import sacrebleu
 from sacrebleu.significance import PairedTest
 
 from preprocess.text import UserError, read_lines
+from recipes.compare.languages import tokenizer_of
+from recipes.compare.prepare import PAGES
 from recipes.compare.records import Record
 from recipes.compare.sections import Cell, Section
 
@@ -55,7 +57,8 @@ Tests = Dict[Tuple[str, str], Compared]  # (cell, cell it is held against)
 
 def reference_file(section: Section, corpora: Path | None) -> Path:
     """Return the test references: under `corpora`, else beside the folder of the runs."""
-    return text_folder(section.records, corpora) / "test.de"
+    target = section.records[0].languages[1]
+    return text_folder(section.records, corpora) / f"test.{target}"
 
 
 def text_folder(records: Sequence[Record], corpora: Path | None) -> Path:
@@ -66,6 +69,17 @@ def text_folder(records: Sequence[Record], corpora: Path | None) -> Path:
     bases = [corpora] if corpora else [r.folder.parent.parent / "corpora" for r in records]
     folders = [base / records[0].corpus / "text" for base in bases]
     return next((folder for folder in folders if folder.is_dir()), folders[0])
+
+
+def bleu_of(record: Record, **options: Any) -> sacrebleu.BLEU:
+    """sacreBLEU's metric as the record's scores were measured."""
+    return sacrebleu.BLEU(tokenize=tokenizer_of(record.languages[1]), **options)
+
+
+def pages_of(references: Path) -> list[str]:
+    """The page of each test pair, where several come from one; else nothing."""
+    path = references.parent.parent / PAGES
+    return list(read_lines(path)) if path.is_file() else []
 
 
 def hypotheses(record: Record, references: Sequence[str]) -> list[str] | None:
@@ -82,7 +96,7 @@ def hypotheses(record: Record, references: Sequence[str]) -> list[str] | None:
             f"{path} holds {len(lines)} translations; expected {len(references)}, one a line of "
             f"the test set: name the right folder in --corpora, or measure the run again"
         )
-    score = sacrebleu.BLEU().corpus_score(lines, [list(references)]).score
+    score = bleu_of(record).corpus_score(lines, [list(references)]).score
     if abs(score - record.end["BLEU"]) > TOLERANCE:
         raise UserError(
             f"{path} scores BLEU {score:.2f}, its record says {record.end['BLEU']:.2f}; expected "
@@ -92,9 +106,15 @@ def hypotheses(record: Record, references: Sequence[str]) -> list[str] | None:
 
 
 def paired(
-    base: Sequence[str], systems: Sequence[Sequence[str]], references: Sequence[str]
+    base: Sequence[str],
+    systems: Sequence[Sequence[str]],
+    references: Sequence[str],
+    bleu: sacrebleu.BLEU | None = None,
 ) -> list[tuple[float, float]]:
     """Return (difference in BLEU, p-value) of each system against `base`.
+
+    Args:
+        bleu: made with the references; None: sacreBLEU's default
 
     As `sacrebleu --paired-bs`: Koehn 2004, with the seed SACREBLEU_SEED or 12345. sacreBLEU takes
     the mean of the resampled differences' absolute values off them, and counts what is still as
@@ -105,18 +125,34 @@ def paired(
         ("base", list(base)),
         *((str(i), list(s)) for i, s in enumerate(systems)),
     ]
-    metrics = {"BLEU": sacrebleu.BLEU(references=[list(references)])}
+    metrics = {"BLEU": bleu or sacrebleu.BLEU(references=[list(references)])}
     _, scores = PairedTest(named, metrics, None, test_type="bs", n_samples=SAMPLES)()
     results = scores["BLEU"]
     return [(r.score - results[0].score, r.p_value) for r in results[1:]]  # type: ignore[union-attr,misc]
 
 
-def resampled(lines: Sequence[str], references: Sequence[str]) -> np.ndarray:
+def resampled(
+    lines: Sequence[str],
+    references: Sequence[str],
+    bleu: sacrebleu.BLEU | None = None,
+    pages: Sequence[str] = (),
+) -> np.ndarray:
     """BLEU on resampled test sets, shape (SAMPLES,): the same ones for all systems, so that
-    differences are paired. Seeded as sacreBLEU's own by default."""
-    bleu = sacrebleu.BLEU()
+    differences are paired. Seeded as sacreBLEU's own by default.
+
+    Args:
+        bleu: the metric; None: sacreBLEU's default
+        pages: the page of each line: whole pages are drawn, since the sentences of one stand and
+            fall together; empty: lines are
+    """
+    bleu = bleu or sacrebleu.BLEU()
     scores = [bleu.corpus_score([line], [[ref]]) for line, ref in zip(lines, references)]
     counts = np.array([[*s.counts, *s.totals, s.sys_len, s.ref_len] for s in scores])
+    if pages:
+        _, page = np.unique(np.array(pages), return_inverse=True)
+        whole = np.zeros((page.max() + 1, counts.shape[1]), counts.dtype)
+        np.add.at(whole, page, counts)
+        counts = whole
     drawn = np.random.default_rng(12345).integers(len(counts), size=(SAMPLES, len(counts)))
     times = np.stack([np.bincount(sample, minlength=len(counts)) for sample in drawn])
     return np.array([_score(sums) for sums in (times @ counts).tolist()])
@@ -152,7 +188,15 @@ def bootstrap(section: Section, corpora: Path | None) -> tuple[Tests, list[str]]
     texts = {r.run: hypotheses(r, references) for r in section.records}
     missing = sorted(run for run, text in texts.items() if text is None)
     remarks = [f"no paired bootstrap for {', '.join(missing)}: no hypotheses"] if missing else []
-    draws = {run: resampled(text, references) for run, text in texts.items() if text is not None}
+    pages = pages_of(path)
+    bleu = bleu_of(section.records[0])
+    known = {run: text for run, text in texts.items() if text is not None}
+    draws = {run: resampled(text, references, bleu, pages) for run, text in known.items()}
+    if pages:
+        remarks.append(
+            f"the interval over sentences is over {len(set(pages))} resampled pages of the test "
+            f"set; p is still sacreBLEU's, which draws sentences, and too small by that"
+        )
     tests: Tests = {}
     for base, cells in comparisons(section):
         for record in base.records:
@@ -161,7 +205,8 @@ def bootstrap(section: Section, corpora: Path | None) -> tuple[Tests, list[str]]
             own = texts[record.run]
             if own is None or not named:
                 continue
-            results = paired(own, [text for *_, text in named], references)
+            metric = bleu_of(record, references=[references])
+            results = paired(own, [text for *_, text in named], references, metric)
             for (cell, run, text), (delta, p) in zip(named, results):
                 test = tests.setdefault((cell.name, base.name), Compared())
                 test.pairs.append(Paired(record.seed, delta, 1.0 if text == own else p))

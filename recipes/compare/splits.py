@@ -40,6 +40,7 @@ class Splits:
     test: Pairs
     slice: Pairs = field(default_factory=list)
     dropped: Counter = field(default_factory=Counter)  # reason -> pairs
+    pages: list[str] = field(default_factory=list)  # of the test pairs; empty: not known
 
     def of(self, name: str) -> Pairs:
         return getattr(self, name)

@@ -63,7 +63,12 @@ def _scale(record: Record, base: Cell, key: str) -> float:
     all its runs under the condition, of which there is one or more."""
     alike = [r for r in base.records if r.condition == record.condition]
     own = [r for r in alike if r.seed == record.seed]
-    return float(np.mean([r.train[key] for r in own or alike]))
+    return float(np.mean([spent(r, key) for r in own or alike]))
+
+
+def spent(record: Record, key: str) -> float:
+    """A time of the whole run; by the clock that of the features that it reads is part of it."""
+    return record.train[key] + (record.features_s if key == "wall_s" else 0.0)
 
 
 def comparable(cell: Cell, base: Cell) -> list[Record]:
@@ -84,7 +89,7 @@ def time_ratio(cell: Cell, base: Cell, key: str = "wall_s") -> float | None:
 
     None if no run of the cell shares its condition with one of the baseline.
     """
-    ratios = [r.train[key] / _scale(r, base, key) for r in comparable(cell, base)]
+    ratios = [spent(r, key) / _scale(r, base, key) for r in comparable(cell, base)]
     return float(np.mean(ratios)) if ratios else None
 
 
@@ -147,16 +152,16 @@ def reach(cell: Cell, base: Cell) -> Reach:
     rising = smooth(curve["BLEU"]) if len(curve["BLEU"]) else np.zeros(0)
     at = crossing(curve["update"], rising, target)
     if at is None:
-        spent = wall = None
+        used = wall = None
     else:
-        spent = float(np.interp(at, curve["update"], curve["tokens"])) / tokens
+        used = float(np.interp(at, curve["update"], curve["tokens"])) / tokens
         ratios = [_wall_at(r, at) / _scale(r, base, "wall_s") for r in comparable(cell, base)]
         wall = float(np.mean(ratios)) if ratios else None
     own = [smooth([m["BLEU"] for m in r.marks])[-1] >= target - 1e-9 for r in cell.records]
-    return Reach(target, spent, wall, sum(own), float(rising[-1]) if len(rising) else 0.0)
+    return Reach(target, used, wall, sum(own), float(rising[-1]) if len(rising) else 0.0)
 
 
 def _wall_at(record: Record, update: float) -> float:
-    """Seconds of training at an update between two marks."""
+    """Seconds spent at an update between two marks, features included."""
     x, y = ([mark[key] for mark in record.marks] for key in ("update", "wall_s"))
-    return float(np.interp(update, x, y))
+    return record.features_s + float(np.interp(update, x, y))

@@ -62,8 +62,12 @@ def _scaled(cell: Cell, key: str, unit: float) -> float | None:
 
 
 def costs(section: Section) -> str:
-    """What each cell spent, and as ratios ("x") to the baseline's whole run."""
+    """What each cell spent, and as ratios ("x") to the baseline's whole run.
+
+    The ratio by the clock has the features in it, whose minutes are told where they are known.
+    """
     base = section.baseline
+    features = any(r.features_s for r in section.records)
     rows = []
     for cell in section.cells:
         one = len({r.condition for r in cell.records}) == 1  # a mean over machines says nothing
@@ -77,9 +81,11 @@ def costs(section: Section) -> str:
         for key in ("wall_s", "cpu_s"):
             row += [number(_scaled(cell, key, 60), 1) if one else "mixed"]
             row += [number(of_time(cell, base, key) if base else None)]
+        row += [number(_scaled(cell, "features_s", 60), 1)] if features else []
         rows.append([*row, number(_mean(cell, "keep")), number(_mean(cell, "passes"), 1)])
     headers = ["arm", "budget", "seeds", "updates", "Mtokens", "x", "Mpadded", "x"]
-    return table(rows, [*headers, "wall min", "x", "CPU min", "x", "keep", "passes"])
+    headers += ["wall min", "x", "CPU min", "x", *(["features min"] if features else [])]
+    return table(rows, [*headers, "keep", "passes"])
 
 
 def quality(section: Section) -> str:
@@ -231,12 +237,12 @@ def labels(section: Section) -> str:
     rows = []
     for name in names:
         found = [r.labels[name] for c in cells for r in c.records if name in r.labels]
-        shares = [number(_kept(name, c.records), 3) for c in cells]
+        shares = [number(kept_share(name, c.records), 3) for c in cells]
         rows.append([name, f"{found[0]['pairs']:,.0f}", *shares])
     return table(rows, ["label", "pairs", *(cell.name for cell in cells)])
 
 
-def _kept(label: str, records: Sequence[Record]) -> float | None:
+def kept_share(label: str, records: Sequence[Record]) -> float | None:
     """Trained on over considered, over all seeds.
 
     What is considered counts pairs that were kept and still wait in buckets at the end: only as

@@ -15,6 +15,7 @@ from typing import Any, Iterator
 from preprocess.text import read_lines, whole_files
 from recipes.common.data import ROOT
 from recipes.compare.arms import ARMS
+from recipes.compare.languages import languages_of
 from recipes.compare.matrices import Run
 from recipes.compare.settings import (
     ARCHITECTURES,
@@ -27,13 +28,13 @@ from recipes.multi30k.prepare import LANGS
 USER_DIR = ROOT / "fairseq_autoassist"
 
 
-def model_words(run: Run) -> list[str]:
+def model_words(run: Run, langs: tuple[str, str] = LANGS) -> list[str]:
     """fairseq-train's flags of a run that name no path: what the run is."""
     training = run.training
     share = run.updates / training.updates
     warmup = max(1, round(training.warmup * share))
-    words = ["--task", "translation_autoassist", "--source-lang", LANGS[0]]
-    words += ["--target-lang", LANGS[1], "--criterion", "autoassist_label_smoothed_cross_entropy"]
+    words = ["--task", "translation_autoassist", "--source-lang", langs[0]]
+    words += ["--target-lang", langs[1], "--criterion", "autoassist_label_smoothed_cross_entropy"]
     words += ["--label-smoothing", str(SMOOTHING), *ARCHITECTURES[run.architecture]]
     words += ["--dropout", str(training.dropout), "--clip-norm", str(training.clip)]
     words += ["--optimizer", "adam", "--adam-betas", "(0.9, 0.98)", "--lr", str(training.lr)]
@@ -156,7 +157,10 @@ def train(run: Run, data_bin: Path, folder: Path, cpu: bool) -> None:
     restore = marks.latest()
     if run.updates in saved_marks(folder / "marks"):
         return
-    words = [*other_words(run, data_bin, folder, restore), *model_words(run)]
+    words = [
+        *other_words(run, data_bin, folder, restore),
+        *model_words(run, languages_of(data_bin)),
+    ]
     sys.argv = ["fairseq-train", *words, *(["--cpu"] if cpu else [])]
     original = checkpoint_utils.save_checkpoint
     checkpoint_utils.save_checkpoint = marks.save

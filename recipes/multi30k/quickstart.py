@@ -17,6 +17,7 @@ from pathlib import Path
 
 from fairseq_autoassist.config import AutoAssistConfig
 from fairseq_autoassist.core.manifest import FORMAT_VERSION
+from recipes.common import agreement
 from recipes.common.data import ROOT
 from recipes.common.steps import Steps, run_command, stoppable
 from recipes.multi30k import prepare
@@ -34,10 +35,10 @@ def train(out: Path, run: Path, baseline: bool) -> None:
 
 
 def quickstart(out: Path, baseline: bool) -> None:
-    """Prepare, build features, train, evaluate, report."""
+    """Prepare, build features, measure agreement, train, evaluate, report."""
     start = time.monotonic()
     run = out / ("baseline" if baseline else "autoassist")
-    steps = Steps(out / "steps", prepare.STEPS + 3)
+    steps = Steps(out / "steps", prepare.STEPS + 4)
     prepare.prepare(out, steps)
     steps.run(
         "features",
@@ -45,6 +46,7 @@ def quickstart(out: Path, baseline: bool) -> None:
         [out / "data-bin" / "autoassist"],
         lambda: run_command(["autoassist-tfidf", str((out / "data-bin").resolve())], cwd=ROOT),
     )
+    agreement.step(steps, out / "data-bin", prepare.LANGS)
     settings = {"train.sh": TRAIN.read_text(encoding="utf-8"), "baseline": baseline}
     if not baseline:  # train.sh leaves the method to the plugin's defaults
         settings["defaults"] = dataclasses.asdict(AutoAssistConfig())

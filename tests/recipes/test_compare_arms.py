@@ -32,6 +32,8 @@ RULES = {
     "hard-competence": {"floor": 0.3},
     "progress": {"floor": 0.3},
     "excess": {"floor": 0.3},
+    "prior-assistant": {**BAND, "floor": 0.1},
+    "prior-assistant-floor3": BAND,
 }
 
 
@@ -64,7 +66,10 @@ def test_shares_of_a_run_go_with_its_length() -> None:
 
 
 def test_the_best_arm_is_the_default() -> None:
-    assert AutoAssistConfig(**settings_of("easy")) == AutoAssistConfig()  # type: ignore[arg-type]
+    best = settings_of("prior-assistant-floor3")
+    assert AutoAssistConfig(**best) == AutoAssistConfig()  # type: ignore[arg-type]
+    assert settings_of("default") == {}
+    assert settings_of("easy") == {**{k: best[k] for k in settings_of("easy")}, "prior": "none"}
 
 
 def test_the_tests_runs_by_the_papers_rule_are_by_it():

@@ -1,0 +1,134 @@
+"""A training set cut down to some of its rows before training: what filters and oracles train on.
+
+The dictionaries, what is measured on and the model's vocabulary stay those of the whole corpus, so
+that such a run may be held against the others on it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import struct
+from pathlib import Path
+
+import numpy as np
+
+from fairseq_autoassist.core.manifest import feature_folder
+from fairseq_autoassist.tfidf.binarized import BinarizedSide
+from preprocess.text import UserError, read_lines, staging
+from recipes.common.agreement import NAMES
+from recipes.compare.arms import ARMS
+from recipes.compare.languages import languages_of
+from recipes.compare.matrices import Run
+from recipes.crawl.mix import OKAY
+
+ROWS = "rows.npy"  # in a run's folder: numbers of the corpus' rows that it trains on, int64
+LIKELY = 0.5  # posterior of a pair that is more likely okay than not
+HEADER = struct.Struct("<9sQBQ")  # magic, version, dtype code and sentences of an .idx of fairseq
+CODES = {"u1": 1, "i1": 2, "i2": 3, "i4": 4, "i8": 5, "u2": 8, "u4": 9, "u8": 10}
+
+
+def prior_files(corpus: Path) -> list[Path]:
+    """What agreement wrote for a corpus.
+
+    Raises:
+        UserError: it is not there
+    """
+    data_bin = corpus / "data-bin"
+    folder = feature_folder(data_bin, "train", *languages_of(data_bin))
+    for name in NAMES:
+        if not (folder / name).is_file():
+            raise UserError(
+                f"found no {name} in {folder}; expected what autoassist-agreement writes: run "
+                f"`python -m recipes.compare.prepare {corpus.name} --out {corpus.parent}`"
+            )
+    return [folder / name for name in NAMES]
+
+
+def evidence(run: Run, corpus: Path) -> list[Path]:
+    """Files beside the text by which a run chooses: another content makes it another run."""
+    arm = ARMS[run.arm]
+    files = prior_files(corpus) if arm.reads_prior else []
+    return [*files[:1], *([_labels(corpus)] if arm.rows == "okay" else [])]
+
+
+def _labels(corpus: Path) -> Path:
+    path = corpus / "labels.txt"
+    if not path.is_file():
+        raise UserError(
+            f"found no {path}; expected a label for each training pair: an oracle is for a mix, "
+            f"mix77 say"
+        )
+    return path
+
+
+def chosen(kind: str, corpus: Path) -> np.ndarray:
+    """Numbers of the rows that are trained on, int64, rising.
+
+    Args:
+        kind: `Arm.rows`: "okay" or "posterior"
+    """
+    if kind == "okay":
+        mask = np.array([label == OKAY for label in read_lines(_labels(corpus))])
+    else:
+        prior, about = prior_files(corpus)
+        power = float(json.loads("\n".join(read_lines(about)))["power"])
+        mask = np.fromfile(prior, dtype="<f4") > LIKELY**power
+    rows = np.flatnonzero(mask)
+    if not len(rows):
+        raise UserError(
+            f"found no pair of {corpus} that is {kind}; expected some: choose another arm for it"
+        )
+    return rows
+
+
+def write_side(side: BinarizedSide, rows: np.ndarray, prefix: Path) -> None:
+    """Write some sentences of one side as fairseq's mmap format.
+
+    Args:
+        rows: their numbers, rising
+        prefix: of the new files, without .idx and .bin
+    """
+    tokens, offsets = side.read(0, len(side.sizes))
+    sizes = np.asarray(side.sizes)[rows].astype("<i4")
+    within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    picked = tokens[np.repeat(offsets[rows], sizes) + within]
+    Path(f"{prefix}.bin").write_bytes(picked.tobytes())
+    starts = (np.cumsum(sizes, dtype=np.int64) - sizes) * side.dtype.itemsize
+    head = HEADER.pack(b"MMIDIDX\x00\x00", 1, CODES[side.dtype.str[1:]], len(rows))
+    Path(f"{prefix}.idx").write_bytes(head + sizes.tobytes() + starts.astype("<i8").tobytes())
+
+
+def write_data_bin(corpus: Path, rows: np.ndarray, target: Path) -> None:
+    """Write a data-bin with some of the training rows and all else of the corpus' own."""
+    data_bin = corpus / "data-bin"
+    langs = languages_of(data_bin)
+    with staging(target.with_name(f".{target.name}")) as made:
+        for path in data_bin.iterdir():
+            if path.is_file() and not path.name.startswith("train."):
+                shutil.copyfile(path, made / path.name)
+        for lang in langs:
+            name = f"train.{'-'.join(langs)}.{lang}"
+            write_side(BinarizedSide(data_bin / name), rows, made / name)
+        os.replace(made, target)
+
+
+def training_data(run: Run, corpus: Path, folder: Path) -> Path:
+    """The data-bin that a run trains on: the corpus' own, or one in the run's folder."""
+    kind = ARMS[run.arm].rows
+    if not kind:
+        return corpus / "data-bin"
+    target = folder / "data-bin"
+    if not (target.is_dir() and (folder / ROWS).is_file()):
+        rows = chosen(kind, corpus)
+        np.save(folder / ROWS, rows)
+        shutil.rmtree(target, ignore_errors=True)
+        write_data_bin(corpus, rows, target)
+    return target
+
+
+def corpus_rows(folder: Path) -> np.ndarray | None:
+    """Which row of the corpus each pair of a run's trace is; None where they are the same."""
+    path = folder / ROWS
+    return np.load(path) if path.is_file() else None

@@ -1,0 +1,1 @@
+"""Raw crawl: what the default does where most pairs are no translations."""

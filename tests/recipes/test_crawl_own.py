@@ -1,0 +1,95 @@
+"""Two files of a user's own as a corpus of `recipes.crawl`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from preprocess.text import UserError
+from recipes.compare.languages import coverage_of, languages_of, tokenizer_of
+from recipes.crawl import own as module
+from recipes.crawl.own import own_of
+from tests.support.corpus import multi30k_pairs
+
+NONE = dict.fromkeys(
+    ["source", "target", "valid_source", "valid_target", "test_source", "test_target"]
+)
+
+
+def options(**given: object) -> argparse.Namespace:
+    return argparse.Namespace(**{**NONE, "source_lang": None, "target_lang": None, **given})
+
+
+def write(folder: Path, name: str, count: int, start: int = 0) -> dict[str, Path]:
+    """Two files of real pairs."""
+    pairs = multi30k_pairs("train", count, start)
+    paths = {side: folder / f"{name}{side}" for side in ("source", "target")}
+    for number, path in enumerate(paths.values()):
+        path.write_text("".join(pair[number] + "\n" for pair in pairs), encoding="utf-8")
+    return {f"{name}{side}": path for side, path in paths.items()}
+
+
+def test_held_out_pairs_are_drawn_and_said_to_be_noisy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "VALID", 20)
+    monkeypatch.setattr(module, "TEST", 30)
+    files = write(tmp_path, "", 1200)
+    own = own_of(options(**files, source_lang="en", target_lang="de"))
+    assert own is not None
+    splits = own.split()
+    assert (len(splits.valid), len(splits.test)) == (20, 30)
+    assert "20 for valid and 30 for test; they are as noisy as the rest" in capsys.readouterr().out
+    assert splits.read == 1200
+
+
+def test_given_files_are_measured_on_and_kept_out_of_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    files = write(tmp_path, "", 1200)
+    files |= write(tmp_path, "valid_", 20, 1190) | write(tmp_path, "test_", 30, 2000)
+    own = own_of(options(**files, source_lang="en", target_lang="de"))
+    assert own is not None
+    splits = own.split()
+    assert splits.test == [p[:2] + ("",) for p in multi30k_pairs("train", 30, 2000)]
+    assert splits.dropped["source stands in valid or test"] >= 10
+    assert not capsys.readouterr().out
+    before = own.settings()
+    assert own.settings() == before
+    write(tmp_path, "test_", 31, 2000)
+    assert own.settings() != before
+
+
+def test_without_files_it_is_the_mix() -> None:
+    assert own_of(options()) is None
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"target": None}, "found one side alone; .*--target too"),
+        ({"valid_source": Path("x")}, "found one side alone; .*--valid-target too"),
+        ({"source": None, "target": None}, "found no --source and --target"),
+        ({"target_lang": None}, "found the languages en and None"),
+        ({"target_lang": "en"}, "found the languages en and en"),
+        ({"target_lang": "de.x"}, "found the language 'de.x'"),
+        ({"source": Path("nowhere")}, "found no file nowhere"),
+    ],
+)
+def test_bad_flags_are_one_line(tmp_path: Path, change: dict, message: str) -> None:
+    given = {**write(tmp_path, "", 3), "source_lang": "en", "target_lang": "de", **change}
+    with pytest.raises(UserError, match=message) as found:
+        own_of(options(**given))
+    assert "\n" not in str(found.value)
+
+
+def test_languages_are_those_of_the_files(tmp_path: Path) -> None:
+    (tmp_path / "train.en-ja.ja.idx").touch()
+    (tmp_path / "train.en-ja.en.idx").touch()
+    assert languages_of(tmp_path) == ("en", "ja")
+    with pytest.raises(UserError, match="found no train.SOURCE-TARGET.SOURCE.idx"):
+        languages_of(tmp_path / "nothing")
+    assert [tokenizer_of(lang) for lang in ("de", "ja", "zh")] == ["13a", "char", "zh"]
+    assert coverage_of("ja") < coverage_of("de") == 1.0
