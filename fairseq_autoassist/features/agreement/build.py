@@ -13,7 +13,6 @@ import numpy as np
 from ...core.features import BLOCK_NONZEROS
 from ...core.manifest import Manifest, build_command, package_version
 from ...errors import FeatureError
-from ...tfidf.binarized import SPECIAL_SYMBOLS
 from ...tfidf.build import hash_tokens
 from ...tfidf.corpus import CHUNK_TOKENS
 from ...tfidf.job import DEFAULT_SETTINGS, Job, plan_job
@@ -135,7 +134,7 @@ def _checked_features(job: Job, command: str, crew: Crew) -> list[list[str]]:
 
 def _learned(job: Job, sample: int, scratch: Path, crew: Crew) -> Judge:
     first = job.shards[0]
-    vocabulary = read_vocabulary(first.source_dict, first.target_dict, SPECIAL_SYMBOLS)
+    vocabulary = read_vocabulary(first.source_dict, first.target_dict)
     pairs, runs = draw(job.shards, sample, vocabulary)
     return learn_judge(pairs, runs, vocabulary, scratch, crew)
 

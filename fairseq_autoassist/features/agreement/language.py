@@ -21,7 +21,7 @@ COPY = 0.6  # share of common piece types from which a pair counts as a copy
 _ITERATIONS = 6
 _PRIOR_TOKENS = 10.0  # of the mean of both models, added to each
 _FIRST_SHARE = 0.02
-_SHARES = (1e-4, 0.98)
+_SHARES = (1e-4, 0.5)  # without evidence a side is never more likely wrong than right
 
 
 class Languages(NamedTuple):
@@ -63,7 +63,7 @@ def learn(pairs: Pairs, copies: np.ndarray, vocabulary: int) -> Languages:
     """Fit both models and the shares by EM.
 
     Copies have a share of their own: where most copied sentences are in the wrong language, so is a
-    copy that gives no evidence; in a corpus of code it is not.
+    copy that gives no evidence, half of the time; in a corpus of code it is not.
 
     Args:
         pairs: with joint ids of pieces

@@ -86,7 +86,8 @@ def _fit_lexicons(
     pairs: Pairs, vocabulary: Vocabulary, folder: Path, crew: Crew, label: str
 ) -> None:
     sizes = len(vocabulary.joint[0]), len(vocabulary.joint[1])
-    tasks = [(folder, half, given, sizes) for half in (0, 1) for given in (0, 1)]
+    same = [vocabulary.same(given) for given in (0, 1)]
+    tasks = [(folder, half, given, sizes, same[given]) for half in (0, 1) for given in (0, 1)]
     about = [ITERATIONS * pairs.count // 2] * len(tasks)
     for _ in crew.run(label, fit_lexicon, tasks, about):
         pass

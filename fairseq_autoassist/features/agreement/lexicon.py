@@ -19,6 +19,7 @@ ITERATIONS = 4
 SMOOTHING = 0.2  # share of the unigram model in p(t | s): bounds what an unknown piece costs
 COVERED = 2.0  # a piece counts as covered where the other side makes it this much likelier
 LONGEST = 200  # pieces of a sentence that are looked at
+ITSELF = 0.5  # pseudo-count of a piece under the same piece: names and numbers are seen once
 _CELLS = 400_000  # of a batch: pairs x given x predicted
 _NULL, _PAD = 0, 1  # special symbols, which no sentence holds here
 LEAST = float(np.log(SMOOTHING))  # information of a piece that the other side rules out, nats
@@ -127,6 +128,7 @@ def fit(
     given: int,
     vocabularies: tuple[int, int],
     weights: np.ndarray,
+    same: np.ndarray | None = None,
     table: int = TABLE,
     done: Done = lambda pairs: None,
 ) -> Lexicon:
@@ -137,6 +139,8 @@ def fit(
         given: 0 for the source, 1 for the target
         vocabularies: sizes of the source and the target dictionary
         weights: of the pairs, float (n,), in [0, 1]; those of weight 0 are not looked at
+        same: for each given piece the predicted piece that is written alike, or -1: integers
+            (given vocabulary,); None: no two are
         table: cells to use
         done: told of pairs that are through, ITERATIONS times each
     """
@@ -161,10 +165,21 @@ def fit(
             np.add.at(following, places.ravel(), share.ravel())
             done(len(batch.ids))
         expected = following
-        inverse = np.where(totals > 0, 1.0 / np.maximum(totals, 1e-12), 0.0).astype(np.float32)
-        inverse[_PAD] = 0.0
+        inverse = _inverse(totals)
     assert expected is not None
+    if same is not None:
+        pieces = np.flatnonzero(same >= 0)
+        np.add.at(expected, starts[pieces] + same[pieces], np.float32(ITSELF))
+        totals[pieces] += ITSELF
+        inverse = _inverse(totals)
     return Lexicon(expected, starts, inverse, (counts / counts.sum()).astype(np.float32))
+
+
+def _inverse(totals: np.ndarray) -> np.ndarray:
+    """1 / total of each given piece, 0 where there is none and for padding: float32."""
+    inverse = np.where(totals > 0, 1.0 / np.maximum(totals, 1e-12), 0.0).astype(np.float32)
+    inverse[_PAD] = 0.0
+    return inverse
 
 
 def information(lexicon: Lexicon, given: Sentences, predicted: Sentences) -> Information:

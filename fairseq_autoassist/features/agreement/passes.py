@@ -69,6 +69,7 @@ def fit_lexicon(
     half: int,
     given: int,
     vocabularies: tuple[int, int],
+    same: np.ndarray,
     done: Done = lambda pairs: None,
 ) -> None:
     """Learn a lexicon from one half of the sample in ``folder``, and write it there.
@@ -79,7 +80,7 @@ def fit_lexicon(
     weights = np.load(folder / "weights.npy")
     halved = np.load(folder / "halves.npy", "r")
     weights[(halved != half) | (weights < _WEIGHTLESS)] = 0.0
-    found = fit(Pairs.load(folder), given, vocabularies, weights, done=done)
+    found = fit(Pairs.load(folder), given, vocabularies, weights, same, done=done)
     target = lexicon_folder(folder, half, given)
     written = Path(tempfile.mkdtemp(prefix=target.name + ".", dir=folder))
     found.save(written / "new")

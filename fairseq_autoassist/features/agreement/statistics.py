@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...errors import FeatureError
+from ...tfidf.binarized import SPECIAL_SYMBOLS
 from .reading import Pairs, Sentences
 
 #: statistics of a pair, in the order of the columns
@@ -41,6 +42,16 @@ class Vocabulary(NamedTuple):
     digits: np.ndarray
     words: tuple[list[str], list[str]]
 
+    def same(self, given: int) -> np.ndarray:
+        """For each dictionary id of side ``given`` the other side's of the same piece, or -1: int64
+        (dictionary size,)."""
+        other = np.full(self.size, -1, dtype=np.int64)
+        ids = self.joint[1 - given]
+        other[ids] = np.arange(len(ids))
+        found = other[self.joint[given]]
+        found[:SPECIAL_SYMBOLS] = -1
+        return found
+
     def joined(self, pairs: Pairs) -> Pairs:
         """The pairs with joint ids."""
         return Pairs(
@@ -48,12 +59,8 @@ class Vocabulary(NamedTuple):
         )
 
 
-def read_vocabulary(source: Path, target: Path, specials: int) -> Vocabulary:
-    """Both dictionaries (``dict.<lang>.txt``, checked before).
-
-    Args:
-        source, target: the files
-        specials: symbols before the first line's
+def read_vocabulary(source: Path, target: Path) -> Vocabulary:
+    """Both dictionaries: ``dict.<lang>.txt`` of the source and of the target, checked before.
 
     Raises:
         FeatureError: a file cannot be read
@@ -66,12 +73,12 @@ def read_vocabulary(source: Path, target: Path, specials: int) -> Vocabulary:
                 mine = [line.split(" ", 1)[0] for line in file]
         except OSError as error:
             raise FeatureError(f"cannot read dictionary {path}: {error.strerror}") from error
-        mine = [f"<special{n}>" for n in range(specials)] + mine
+        mine = [f"<special{n}>" for n in range(SPECIAL_SYMBOLS)] + mine
         joint.append(np.array([ids.setdefault(word, len(ids)) for word in mine], dtype=np.int64))
         words.append(mine)
     digits = np.zeros(len(ids), dtype=bool)
     digits[[place for word, place in ids.items() if any(c.isdigit() for c in word)]] = True
-    digits[:specials] = False
+    digits[:SPECIAL_SYMBOLS] = False
     return Vocabulary((joint[0], joint[1]), len(ids), digits, (words[0], words[1]))
 
 
