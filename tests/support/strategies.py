@@ -107,6 +107,13 @@ def prior_of(pairs: int = PAIRS) -> Prior:
     return Prior(values.astype(np.float32), FLOOR)
 
 
+def mapped(tmp_path: Path, pairs: int = PAIRS) -> Prior:
+    """`prior_of`, from a file."""
+    prior = prior_of(pairs)
+    prior.values.astype("<f4").tofile(tmp_path / "prior")
+    return Prior.mapped(tmp_path / "prior", pairs, prior.floor, prior.sha256)
+
+
 def strategy_of(case: str, pairs: int = PAIRS):
     """The strategy of a case, as it is at the start of a run."""
     return build_strategy(config_of(case), corpus_of(pairs))

@@ -1,0 +1,68 @@
+"""The prior itself: its file, its floor, and what is said of settings that it does not read."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+
+from fairseq_autoassist.config import AutoAssistConfig
+from fairseq_autoassist.core.planner import Planner
+from fairseq_autoassist.core.prior import Prior
+from fairseq_autoassist.core.strategies import STRATEGIES, without_effect
+from fairseq_autoassist.errors import ConfigError, FeatureError
+from tests.support.planning import make_spec
+from tests.support.strategies import mapped, prior_of
+
+
+def test_a_mapped_prior_is_pickled_by_its_path(tmp_path) -> None:
+    prior = mapped(tmp_path, 100_000)
+    sent = pickle.dumps(prior)
+    assert len(sent) < 1000
+    back = pickle.loads(sent)
+    ids = np.arange(100_000)
+    np.testing.assert_array_equal(back.of(ids), prior_of(100_000).of(ids))
+    assert back.identity == prior.identity == prior_of(100_000).identity
+    in_memory = pickle.loads(pickle.dumps(prior_of()))
+    np.testing.assert_array_equal(in_memory.values, prior_of().values)
+    (tmp_path / "prior").write_bytes(b"1234")
+    with pytest.raises(FeatureError, match="truncated: found 4 bytes, expected 400000; write it"):
+        pickle.loads(sent)
+
+
+def test_the_floor_is_part_of_what_a_prior_is() -> None:
+    values = np.array([0.0, 0.2, 1.0], np.float32)
+    low, high = Prior(values, 0.001), Prior(values, 0.5)
+    np.testing.assert_array_equal(low.of(np.arange(3)), np.float32([0.001, 0.2, 1.0]))
+    np.testing.assert_array_equal(high.of(np.array([2, 0])), np.float32([1.0, 0.5]))
+    assert low.identity != high.identity
+    assert low.mean() == pytest.approx(1.201 / 3) and low.share_below(0.01) == pytest.approx(1 / 3)
+    assert low.mean(np.array([0, 1])) == pytest.approx(0.1005)
+    assert Prior(values[::-1].copy(), 0.001).identity != low.identity
+
+
+def test_a_strategy_that_cannot_do_without_is_not_planned_without() -> None:
+    assert [name for name, kind in STRATEGIES.items() if kind.needs_prior] == ["prior"]
+    with pytest.raises(ValueError, match="'prior' needs a prior"):
+        Planner(make_spec(100, strategy="prior"))
+
+
+@pytest.mark.parametrize("floor", [0.0, -0.1, 1.5, float("nan")])
+def test_a_floor_out_of_range_is_refused(floor: float) -> None:
+    with pytest.raises(ConfigError, match="--autoassist-prior-floor is .*, expected"):
+        AutoAssistConfig(prior_floor=floor)
+
+
+def test_what_has_no_effect_is_said() -> None:
+    def said(**settings: object) -> list[str]:
+        return without_effect(AutoAssistConfig(**settings))  # type: ignore[arg-type]
+
+    for control in ("uniform", "random"):
+        assert said(strategy=control, prior="mine.txt") == ["--autoassist-prior mine.txt"]
+        assert said(strategy=control, prior_floor=0.1) == ["--autoassist-prior-floor 0.1"]
+        assert said(strategy=control, prior="none") == said(strategy=control) == []
+    assert said(prior="none", prior_floor=0.1) == [
+        "--autoassist-prior-floor 0.1 without --autoassist-prior"
+    ]
+    assert said(prior="mine.txt", prior_floor=0.1) == []
