@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
+from fairseq_autoassist.core.agreement import NAMES
 from fairseq_autoassist.core.manifest import feature_folder
 from fairseq_autoassist.tfidf.binarized import BinarizedSide
 from preprocess.text import UserError, read_lines, staging
-from recipes.common.agreement import NAMES
 from recipes.compare.arms import ARMS
 from recipes.compare.languages import languages_of
 from recipes.compare.matrices import Run
@@ -30,7 +30,7 @@ CODES = {"u1": 1, "i1": 2, "i2": 3, "i4": 4, "i8": 5, "u2": 8, "u4": 9, "u8": 10
 
 
 def prior_files(corpus: Path) -> list[Path]:
-    """What agreement wrote for a corpus.
+    """What agreement wrote for a corpus, in the order of `NAMES`: the prior, about it, bins.
 
     Raises:
         UserError: it is not there
@@ -50,7 +50,8 @@ def evidence(run: Run, corpus: Path) -> list[Path]:
     """Files beside the text by which a run chooses: another content makes it another run."""
     arm = ARMS[run.arm]
     files = prior_files(corpus) if arm.reads_prior else []
-    return [*files[:1], *([_labels(corpus)] if arm.rows == "okay" else [])]
+    files = [path for path in files if path.suffix != ".json"]  # it names the version of its maker
+    return [*files, *([_labels(corpus)] if arm.rows == "okay" else [])]
 
 
 def _labels(corpus: Path) -> Path:
@@ -72,7 +73,7 @@ def chosen(kind: str, corpus: Path) -> np.ndarray:
     if kind == "okay":
         mask = np.array([label == OKAY for label in read_lines(_labels(corpus))])
     else:
-        prior, about = prior_files(corpus)
+        prior, about, _ = prior_files(corpus)
         power = float(json.loads("\n".join(read_lines(about)))["power"])
         mask = np.fromfile(prior, dtype="<f4") > LIKELY**power
     rows = np.flatnonzero(mask)
