@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from typing import Callable
+
 import numpy as np
 
 from fairseq_autoassist.features.agreement.lexicon import ITERATIONS, fit, information
@@ -31,13 +34,11 @@ def agreement_rate(count: int = 20_000) -> list[Result]:
         sizes = (vocabulary + SPECIAL, vocabulary + SPECIAL)
         weights = np.ones(count)
         lexicon = fit(pairs, 0, sizes, weights)
-        judged, learned = median_seconds(
-            [
-                lambda x=lexicon, p=pairs: information(x, p.source, p.target),
-                lambda p=pairs, s=sizes, w=weights: fit(p, 0, s, w),
-            ],
-            core_clock,
-        )
+        calls: list[Callable[[], object]] = [
+            functools.partial(information, lexicon, pairs.source, pairs.target),
+            functools.partial(fit, pairs, 0, sizes, weights),
+        ]
+        judged, learned = median_seconds(calls, core_clock)
         name = f"agreement, {PIECES} pieces a side, {vocabulary:,} pieces a dictionary"
         rates = count / judged, ITERATIONS * count / learned
         results += [

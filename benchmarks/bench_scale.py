@@ -44,6 +44,7 @@ def benchmarks(data_bin: Path, tiny: bool) -> dict[str, Callable[[], list[Result
     features = data_bin / "autoassist" / "train.en-de"
     return {
         "features": lambda: bench_scale_features.building(data_bin, pairs),
+        "agreement": lambda: bench_scale_features.judging(data_bin, pairs),
         "start": lambda: bench_scale_run.starting(data_bin, pairs, 20 if tiny else _BATCHES),
         "plan": lambda: bench_scale_plan.real_pass(features, pairs),
         "memory": lambda: bench_scale_run.memory(features, pairs, worlds),
@@ -53,7 +54,7 @@ def benchmarks(data_bin: Path, tiny: bool) -> dict[str, Callable[[], list[Result
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run benchmarks; the table grows as they end."""
-    names = "features, start, plan, memory, sizes"
+    names = "features, agreement, start, plan, memory, sizes"
     parser = command_line("bench_scale", names, "bench_scale.json", __doc__)
     parser.add_argument("--keep", type=Path, metavar="DIR", help="folder for the data, which stay")
     arguments = parser.parse_args(argv)

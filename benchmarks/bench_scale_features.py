@@ -13,8 +13,10 @@ from .measure import Result, at_most, informative
 
 WORKERS = 2
 SECONDS_TARGET = 180.0
+AGREEMENT_SECONDS_TARGET = 900.0
 MEMORY_TARGET = 3.0  # GiB, all processes together
 _COMMAND = [sys.executable, "-m", "fairseq_autoassist.tfidf.cli"]
+_AGREEMENT = [sys.executable, "-m", "fairseq_autoassist.features.agreement.cli"]
 _SAMPLED = 0.02  # seconds between two looks at the memory
 _TIMEOUT = 1200.0
 
@@ -35,6 +37,18 @@ def building(data_bin: Path, pairs: int) -> list[Result]:
         informative("features: size on disk, a pair", sum(size.values()) / pairs, "B/pair"),
         informative("features: of that, rarity", size.get("rarity", 0) / pairs, "B/pair"),
         informative("data-bin: size on disk, a pair", _data_bin_bytes(data_bin) / pairs, "B/pair"),
+    ]
+
+
+def judging(data_bin: Path, pairs: int) -> list[Result]:
+    """Run ``autoassist-agreement`` on a data-bin whose features are there, as a user would."""
+    words = [str(data_bin), "--no-progress", "--workers", str(WORKERS)]
+    seconds, peak = _watched([*_AGREEMENT, *words])
+    what = f"agreement of {pairs:,} pairs, workers: {WORKERS}"
+    return [
+        at_most(f"{what}: wall time", seconds, "s", AGREEMENT_SECONDS_TARGET),
+        at_most(f"{what}: memory of all processes", peak / 2**30, "GiB", MEMORY_TARGET),
+        informative(f"{what}: rate", pairs / seconds, "pairs/s"),
     ]
 
 

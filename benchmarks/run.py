@@ -14,7 +14,7 @@ from .measure import Result, chosen, command_line, measured, one_thread, save
 def benchmarks(tiny: bool) -> dict[str, Callable[[], list[Result]]]:
     """Every benchmark by name; ``tiny`` ones take seconds and measure nothing of worth."""
     one_thread()
-    from . import bench_deciding, bench_features, bench_learning, bench_training
+    from . import bench_agreement, bench_deciding, bench_features, bench_learning, bench_training
 
     rows = 20_000 if tiny else 1_000_000
     size = bench_training.Size()
@@ -22,6 +22,7 @@ def benchmarks(tiny: bool) -> dict[str, Callable[[], list[Result]]]:
         size = bench_training.Size(pairs=300, words=500, max_tokens=200, segment=2, segments=3)
     return {
         "build": lambda: bench_features.build_rate(2000 if tiny else 300_000),
+        "agreement": lambda: bench_agreement.agreement_rate(500 if tiny else 20_000),
         "score": lambda: bench_features.score_rate(rows, 2 if tiny else 60),
         "decide": lambda: bench_deciding.decide_rate(rows, 200 if tiny else 20_000),
         "plan": lambda: bench_deciding.plan_rate(rows),
@@ -34,7 +35,7 @@ def benchmarks(tiny: bool) -> dict[str, Callable[[], list[Result]]]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run benchmarks; the table grows as they end."""
-    names = "build, score, decide, plan, learn, train"
+    names = "build, agreement, score, decide, plan, learn, train"
     parser = command_line("run", names, "bench.json", __doc__)
     arguments = parser.parse_args(argv)
     known = benchmarks(arguments.tiny)

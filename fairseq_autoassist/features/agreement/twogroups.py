@@ -120,8 +120,9 @@ class _Null:
     """f0: a mode, and a spread on either side."""
 
     def __init__(self, made: np.ndarray) -> None:
-        low, self.mode = np.interp([0.1, 0.35], np.cumsum(made), GRID)
-        self.left = self.right = max(self.mode - low, 0.15)
+        low, mode = np.interp([0.1, 0.35], np.cumsum(made), GRID)
+        self.mode = float(mode)
+        self.left = self.right = max(self.mode - float(low), 0.15)
         self.shift = 0.0
 
     def log_density(self, shift: float) -> np.ndarray:
@@ -136,8 +137,9 @@ class _Null:
         away = GRID - self.mode
         below = float((made * np.where(away < 0, away**2, 0.0)).sum()) ** (1 / 3)
         above = float((made * np.where(away >= 0, away**2, 0.0)).sum()) ** (1 / 3)
-        self.left, self.right = np.clip(
-            [below * np.sqrt(below + above), above * np.sqrt(below + above)], *_NULL_SPREADS
+        both = (below + above) ** 0.5
+        self.left, self.right = (
+            float(np.clip(one * both, *_NULL_SPREADS)) for one in (below, above)
         )
         self.mode = self._centre(made, 0.0)
         if observed.sum() > 1e-6:
