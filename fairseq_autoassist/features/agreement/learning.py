@@ -10,12 +10,13 @@ import numpy as np
 from ...errors import FeatureError
 from ...tfidf.corpus import Shard
 from ...tfidf.workers import Crew
+from . import evidence
 from .language import COPY, Languages, learn
 from .lexicon import ITERATIONS
-from .nulls import neighbours, reordered
+from .nulls import neighbours, reordered, shifted
 from .passes import CHUNK, Judge, fit_lexicon, measure_sample, statistics
 from .reading import Pairs, drawn_runs, halves, read_runs
-from .statistics import Vocabulary, bin_edges, common_share
+from .statistics import Vocabulary, bin_edges, common_share, length_ratio
 from .twogroups import fit
 
 SAMPLE = 500_000  # pairs that everything is learned from, at most
@@ -79,7 +80,23 @@ def learn_judge(
         gains = _measure(pairs.count, folder, crew, f"measuring {number + 1}/{ROUNDS}")
         groups = fit(gains, (shorter, made_shorter), (weights, made_weights))
         posterior = groups.posterior(gains[0], shorter) * weights
-    return Judge(vocabulary, languages, groups, _edges(pairs, vocabulary, languages, folder))
+    usual = float(np.median(length_ratio(pairs)))
+    told = _evidence(pairs, runs, vocabulary, usual, posterior)
+    edges = _edges(pairs, vocabulary, languages, usual, folder)
+    return Judge(vocabulary, languages, groups, told, usual, edges)
+
+
+def _evidence(
+    pairs: Pairs, runs: np.ndarray, vocabulary: Vocabulary, usual: float, posterior: np.ndarray
+) -> evidence.Evidence:
+    """What numbers and lengths say against a pair."""
+    made = Pairs(pairs.source, reordered(pairs.target, shifted(runs)))
+    numbers, lengths = [], []
+    for some in (pairs, made):
+        joined = vocabulary.joined(some)
+        numbers.append(common_share(joined, vocabulary.size, vocabulary.digits))
+        lengths.append(np.abs(length_ratio(some) - usual))
+    return evidence.learn((numbers[0], numbers[1]), (lengths[0], lengths[1]), posterior)
 
 
 def _fit_lexicons(
@@ -104,8 +121,10 @@ def _measure(count: int, folder: Path, crew: Crew, label: str) -> tuple[np.ndarr
     return found[0], found[1]
 
 
-def _edges(pairs: Pairs, vocabulary: Vocabulary, languages: Languages, folder: Path) -> np.ndarray:
+def _edges(
+    pairs: Pairs, vocabulary: Vocabulary, languages: Languages, usual: float, folder: Path
+) -> np.ndarray:
     """Of the bins of every statistic, by the quantiles of the first pairs of the sample."""
     ids = np.arange(min(CHUNK, pairs.count))
     first = Pairs(reordered(pairs.source, ids), reordered(pairs.target, ids))
-    return bin_edges(statistics(folder, first, vocabulary, languages))
+    return bin_edges(statistics(folder, first, vocabulary, languages, usual))

@@ -7,6 +7,7 @@ import numpy as np
 from .reading import Pairs, Sentences
 
 NEAREST, FARTHEST = 2, 12  # how far away a neighbour stands
+_STEP = 5
 _TRIES = 8  # neighbours that are compared in length
 
 
@@ -34,6 +35,19 @@ def neighbours(pairs: Pairs, runs: np.ndarray, seed: int) -> np.ndarray:
         closer = distance < best
         best[closer], chosen[closer] = distance[closer], other[closer]
     return chosen
+
+
+def shifted(runs: np.ndarray) -> np.ndarray:
+    """For each pair another one of its run, of whatever length: int64 (n,).
+
+    Beside `neighbours`, whose lengths go together, this tells how often they do by chance.
+
+    Args:
+        runs: number of the run of each pair
+    """
+    ids = np.arange(len(runs))
+    after, before = np.minimum(ids + _STEP, len(runs) - 1), np.maximum(ids - _STEP, 0)
+    return np.where(runs[after] == runs, after, before)
 
 
 def reordered(side: Sentences, ids: np.ndarray) -> Sentences:

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Callable, NamedTuple
 
 import numpy as np
+from scipy.special import expit, logit
 
+from .evidence import Evidence
 from .language import COPY, Languages
 from .lexicon import Lexicon, fit, information
 from .nulls import reordered
@@ -20,6 +22,7 @@ from .twogroups import TwoGroups
 CHUNK = 1 << 16  # pairs judged at a time, whoever does it: the result is the same to the bit
 POWER = 2  # the prior is the posterior to this power: doubtful pairs count less than half
 LEAST = 1e-6  # of a prior, which is above 0
+_TINY = 1e-9
 _WEIGHTLESS = 0.1  # pairs that are weighed less teach the lexicon nothing
 
 Done = Callable[[int], object]  # told how many pairs are through
@@ -32,12 +35,16 @@ class Judge(NamedTuple):
         vocabulary: of both sides
         languages: which side is in the wrong language
         groups: share of junk by length
+        evidence: of numbers and lengths
+        usual_ratio: ln of target over source pieces, the median
         edges: of the bins of the statistics, float32 (statistics, bins - 1)
     """
 
     vocabulary: Vocabulary
     languages: Languages
     groups: TwoGroups
+    evidence: Evidence
+    usual_ratio: float
     edges: np.ndarray
 
 
@@ -140,19 +147,21 @@ def judge_pairs(
     """
     joint = judge.vocabulary.joint
     pairs = read_pairs(paths, start, stop, (len(joint[0]), len(joint[1])))
-    values = statistics(folder, pairs, judge.vocabulary, judge.languages)
+    values = statistics(folder, pairs, judge.vocabulary, judge.languages, judge.usual_ratio)
     low = values[:, :2].min(1)
     copies = values[:, 4] >= COPY
     right = judge.languages.right(judge.vocabulary.joined(pairs), copies)
     lengths = np.minimum(pairs.source.lengths, pairs.target.lengths)
-    prior = (judge.groups.posterior(low, lengths) * right[0] * right[1]) ** POWER
+    odds = logit(np.clip(judge.groups.posterior(low, lengths), _TINY, 1.0 - _TINY))
+    odds += judge.evidence.against(values[:, 6], values[:, 5])
+    prior = (expit(odds) * right[0] * right[1]) ** POWER
     done(stop - start)
     prior = np.clip(prior, LEAST, 1.0).astype(np.float32)
     return Verdict(prior, codes(values, judge.edges), low, copies, right < 0.5)
 
 
 def statistics(
-    folder: Path, pairs: Pairs, vocabulary: Vocabulary, languages: Languages
+    folder: Path, pairs: Pairs, vocabulary: Vocabulary, languages: Languages, usual_ratio: float
 ) -> np.ndarray:
     """Every statistic of `statistics.NAMES`, in that order: float32 (n, statistics)."""
     told = _information(folder, pairs, halves(pairs.source))
@@ -160,7 +169,7 @@ def statistics(
     columns = [
         *told,
         common_share(joined, vocabulary.size),
-        length_ratio(pairs),
+        np.abs(length_ratio(pairs) - usual_ratio),
         common_share(joined, vocabulary.size, vocabulary.digits),
         languages.strength(joined.source, 0),
         languages.strength(joined.target, 1),

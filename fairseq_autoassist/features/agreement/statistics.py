@@ -18,7 +18,7 @@ NAMES = (
     "coverage_target",
     "coverage_source",
     "copy_share",
-    "length_ratio",
+    "unusual_lengths",
     "numbers",
     "language_source",
     "language_target",
@@ -109,13 +109,20 @@ def length_ratio(pairs: Pairs) -> np.ndarray:
 
 
 def bin_edges(values: np.ndarray) -> np.ndarray:
-    """Inner edges of BINS bins of each statistic, by its quantiles: float32 (statistics, BINS - 1).
+    """Inner edges of BINS bins of each statistic: float32 (statistics, BINS - 1).
+
+    The first bin is that of the smallest value, which many pairs may have (no numbers, no common
+    pieces); the others are quantiles of the rest.
 
     Args:
         values: float32 (n, statistics)
     """
-    inner = np.linspace(0, 1, BINS + 1)[1:-1]
-    return np.quantile(values, inner, axis=0).T.astype(np.float32)
+    edges = np.empty((values.shape[1], BINS - 1), dtype=np.float32)
+    for edge, column in zip(edges, values.T):
+        above = column[column > column.min()]
+        inner = np.linspace(0, 1, BINS)[:-1]
+        edge[:] = np.quantile(above, inner, method="nearest") if len(above) else np.inf
+    return edges
 
 
 def codes(values: np.ndarray, edges: np.ndarray) -> np.ndarray:

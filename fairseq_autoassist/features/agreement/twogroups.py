@@ -68,14 +68,14 @@ class TwoGroups(NamedTuple):
         return sum(fit.null_share * w for fit, w in zip(self.fits, self.weights)) / total
 
     def posterior(self, gains: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        """Probability that each pair is no junk, float32 (n,).
+        """Probability that each pair is no junk, float64 (n,).
 
         Args:
             gains: lower information of both directions, nats per piece (n,)
             lengths: pieces of the shorter side (n,)
         """
         ranges = np.searchsorted(self.edges, lengths, side="right")
-        found = np.empty(len(gains), dtype=np.float32)
+        found = np.empty(len(gains))
         for number, fit in enumerate(self.fits):
             mine = ranges == number
             found[mine] = np.interp(gains[mine], GRID, fit.posterior)
