@@ -6,7 +6,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Sequence
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from ...core.features import BLOCK_NONZEROS
 from ...core.manifest import Manifest, build_command, package_version
 from ...errors import FeatureError
 from ...tfidf.build import hash_tokens
-from ...tfidf.corpus import CHUNK_TOKENS
+from ...tfidf.corpus import CHUNK_TOKENS, Shard
 from ...tfidf.job import DEFAULT_SETTINGS, Job, plan_job
 from ...tfidf.staging import staging_folder
 from ...tfidf.workers import Crew, crew_of
@@ -37,6 +37,7 @@ class AgreementReport:
         prior: of each pair, float32 (pairs,), data-bin after data-bin
         low: lower information of both directions, nats per piece, float32 (pairs,)
         told: what agreement.json says of all pairs
+        shards: the data-bins
         seconds: it took
     """
 
@@ -44,6 +45,7 @@ class AgreementReport:
     prior: np.ndarray
     low: np.ndarray
     told: dict[str, Any]
+    shards: tuple[Shard, ...]
     seconds: float
 
 
@@ -87,27 +89,16 @@ def build_agreement(
             verdicts = _judged(job, judge, scratch, crew)
         groups = None if judge is None else judge.groups
         told = told_of(verdicts, groups, job.languages)
-        written = []
-        for number, (target, verdict) in enumerate(zip(job.targets, verdicts)):
-            about = {
-                **told,
-                "fingerprint": asdict(job.fingerprints[number]),
-                "tokens": hashes[number],
-                "statistics": list(NAMES),
-                "bins": BINS,
-                "power": POWER,
-                "settings": {"sample": sample, "rounds": ROUNDS},
-                "package_version": package_version(),
-            }
-            written.append(Written(target, verdict.prior, verdict.codes, about))
+        about = {**told, "settings": {"sample": sample, "rounds": ROUNDS}}
         picture = histogram(np.concatenate([v.low for v in verdicts]), groups, scratch)
-        for one in written:
+        for one in _written(job, verdicts, hashes, about):
             publish(one, picture)
     return AgreementReport(
         job.targets,
         np.concatenate([v.prior for v in verdicts]),
         np.concatenate([v.low for v in verdicts]),
         told,
+        job.shards,
         time.perf_counter() - began,
     )
 
@@ -161,6 +152,25 @@ def _judged(job: Job, judge: Judge, scratch: Path, crew: Crew) -> list[Verdict]:
         )
         first += count
     return verdicts
+
+
+def _written(
+    job: Job, verdicts: Sequence[Verdict], hashes: list[list[str]], about: dict[str, Any]
+) -> list[Written]:
+    """What goes into the folder of each data-bin."""
+    about = {
+        **about,
+        "statistics": list(NAMES),
+        "bins": BINS,
+        "power": POWER,
+        "package_version": package_version(),
+    }
+    return [
+        Written(
+            target, verdict.prior, verdict.codes, {**about, "fingerprint": asdict(of), "tokens": t}
+        )
+        for target, verdict, of, t in zip(job.targets, verdicts, job.fingerprints, hashes)
+    ]
 
 
 def _certain(rows: int) -> Verdict:

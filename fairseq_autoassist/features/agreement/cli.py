@@ -72,16 +72,7 @@ def _tell(report: AgreementReport, options: argparse.Namespace) -> None:
         )
         print(table(report.prior, report.low))
     if options.examples:
-        from ...core.features import BLOCK_NONZEROS
-        from ...tfidf.corpus import CHUNK_TOKENS
-        from ...tfidf.job import DEFAULT_SETTINGS, plan_job
-        from .statistics import read_vocabulary
-
-        given = (options.source_lang, options.target_lang, options.train_subset, options.dest)
-        job = plan_job((options.data_bin, *given), DEFAULT_SETTINGS, CHUNK_TOKENS, BLOCK_NONZEROS)
-        first = job.shards[0]
-        vocabulary = read_vocabulary(first.source_dict, first.target_dict)
-        print(examples(report.prior, report.low, job.shards, vocabulary, options.examples))
+        print(examples(report.prior, report.low, report.shards, options.examples))
     if options.export:
         export(report.prior, Path(options.export))
 

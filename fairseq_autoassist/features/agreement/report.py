@@ -10,7 +10,7 @@ import numpy as np
 from ...tfidf.corpus import Shard
 from .passes import Verdict
 from .reading import read_pairs, side_paths
-from .statistics import Vocabulary
+from .statistics import Vocabulary, read_vocabulary
 from .twogroups import EDGES, GRID, TwoGroups
 from .writing import PICTURE_NAME
 
@@ -94,17 +94,15 @@ def _densities(groups: TwoGroups) -> tuple[np.ndarray, np.ndarray]:
     return junk, good
 
 
-def examples(
-    prior: np.ndarray, low: np.ndarray, shards: Sequence[Shard], vocabulary: Vocabulary, count: int
-) -> str:
+def examples(prior: np.ndarray, low: np.ndarray, shards: Sequence[Shard], count: int) -> str:
     """The best, the worst and the most doubtful pairs, as text.
 
     Args:
         prior, low: of all pairs, shard after shard
         shards: that hold them
-        vocabulary: whose pieces they are made of
         count: of each kind
     """
+    vocabulary = read_vocabulary(shards[0].source_dict, shards[0].target_dict)
     order = np.lexsort((low, prior))
     doubt = np.argsort(np.abs(prior - 0.25), kind="stable")  # a posterior of a half, squared
     kinds = {"best": order[::-1][:count], "worst": order[:count], "doubtful": doubt[:count]}
