@@ -160,7 +160,7 @@ def test_batches_hold_every_pair_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lexicon, "_CELLS", 700)
     pairs = drawn_pairs(300, seed=5)
     source, target = lists_of(pairs.source), lists_of(pairs.target)
-    ids = np.array([n for n in range(0, 300) if n % 3 and source[n] and target[n]])
+    ids = np.array([n for n in range(300) if n % 3 and source[n] and target[n]])
     batches = list(lexicon._batches(pairs.source, pairs.target, ids))
     assert len(batches) > 5
     assert sorted(np.concatenate([batch.ids for batch in batches]).tolist()) == ids.tolist()

@@ -102,8 +102,8 @@ def test_runs_are_read_one_after_the_other(
 
 def test_neighbouring_runs_are_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "_READ", 3 * RUN)
-    runs = [(0, n * RUN, (n + 1) * RUN) for n in (0, 1, 2, 3, 7)] + [(1, 8 * RUN, 9 * RUN)]
-    wanted = [(0, 0, 0, 3 * RUN), (3, 0, 3 * RUN, 4 * RUN), (4, 0, 7 * RUN, 8 * RUN)]
+    runs = [(0, n * RUN, (n + 1) * RUN) for n in (0, 1, 2, 3, 5)] + [(1, 8 * RUN, 9 * RUN)]
+    wanted = [(0, 0, 0, 3 * RUN), (3, 0, 3 * RUN, 4 * RUN), (4, 0, 5 * RUN, 6 * RUN)]
     assert list(reading._joined(runs)) == [*wanted, (5, 1, 8 * RUN, 9 * RUN)]
 
 
