@@ -106,6 +106,18 @@ def test_copies_have_a_share_of_their_own(copied: Learned) -> None:
     assert copied.right[1, TENTH:COUNT].mean() > 0.99
 
 
+def test_most_of_a_side_may_be_in_the_wrong_language(tmp_path: Path) -> None:
+    """English on the German side does not count as German for long."""
+    real = multi30k_pairs("train", 2 * COUNT)
+    pairs, wrong = real[:COUNT], 6 * TENTH
+    for n in range(wrong):
+        pairs[n] = (pairs[n][0], real[COUNT + n][0])
+    found = learned(tmp_path / "bin", pairs)
+    assert (found.right[1, :wrong] < 0.5).mean() > 0.98
+    assert (found.right[1, wrong:] > 0.5).mean() > 0.98
+    assert found.right[0].mean() > 0.99
+
+
 def test_shares_are_clipped(tmp_path: Path) -> None:
     """A corpus with nothing wrong in it leaves a little doubt; one all wrong no more than half."""
     rng = np.random.default_rng(0)

@@ -122,6 +122,28 @@ def test_the_posterior_is_that_of_the_two_groups() -> None:
         assert (~drawn.junk)[some].mean() == pytest.approx(posterior[some].mean(), abs=0.12)
 
 
+def widespread(share: float) -> TwoGroups:
+    """What is found where translations reach below the junk on both sides, as short ones do."""
+    drawn, rng = Drawn(share), np.random.default_rng(3)
+    junk = JUNK + 0.12 * rng.standard_normal((2, COUNT))
+    good = 1.5 + 0.9 * rng.standard_normal(COUNT)
+    drawn.gains = np.where(drawn.junk, junk[0], good), junk[1]
+    return drawn.fit()
+
+
+def test_below_the_junk_no_pair_is_better_than_in_it() -> None:
+    groups = widespread(0.5)
+    low = groups.posterior(np.array([-2.5, -1.0, JUNK]), np.full(3, 10))
+    assert low[0] == low[1] == pytest.approx(low[2], abs=0.02) and low.max() < 0.1
+    for some in groups.fits:
+        assert (np.diff(some.posterior) >= 0).all()
+
+
+def test_without_junk_a_low_gain_is_forgiven() -> None:
+    groups = widespread(0.0)
+    assert groups.posterior(np.array([-2.5, -1.0, JUNK]), np.full(3, 10)).min() > 0.8
+
+
 def test_every_range_of_lengths_has_its_own_null() -> None:
     """Short pairs without agreement have a gain that tells nothing; in long ones it is a sign."""
     drawn = Drawn(0.5)

@@ -80,29 +80,24 @@ def build_agreement(
     command = build_command(data_bin, subset, job.languages, dest)
     with crew_of(workers, backend, progress) as crew, ExitStack() as stack:
         hashes = _checked_features(job, command, crew)
-        scratch = stack.enter_context(staging_folder(job.targets[0] / "agreement"))
+        beside = [target / "agreement" for target in job.targets]
+        places = [stack.enter_context(staging_folder(name)) for name in beside]
+        scratch = places[0]
         judge, verdicts = None, [_certain(shard.rows) for shard in job.shards]
         if sum(shard.rows for shard in job.shards) >= LEAST_PAIRS:
             judge = _learned(job, sample, scratch, crew)
             verdicts = _judged(job, judge, scratch, crew)
         groups = None if judge is None else judge.groups
         told = told_of(verdicts, groups, job.languages)
-        written = []
-        for number, (target, verdict) in enumerate(zip(job.targets, verdicts)):
-            about = {
-                **told,
+        picture = histogram(np.concatenate([v.low for v in verdicts]), groups, scratch)
+        shared = {**told, **_about(sample)}
+        for number, (verdict, place) in enumerate(zip(verdicts, places)):
+            of_data = {
                 "fingerprint": asdict(job.fingerprints[number]),
                 "tokens": hashes[number],
-                "statistics": list(NAMES),
-                "bins": BINS,
-                "power": POWER,
-                "settings": {"sample": sample, "rounds": ROUNDS},
-                "package_version": package_version(),
             }
-            written.append(Written(target, verdict.prior, verdict.codes, about))
-        picture = histogram(np.concatenate([v.low for v in verdicts]), groups, scratch)
-        for one in written:
-            publish(one, picture)
+            one = Written(job.targets[number], verdict.prior, verdict.codes, {**shared, **of_data})
+            publish(one, picture, place)
     return AgreementReport(
         job.targets,
         np.concatenate([v.prior for v in verdicts]),
@@ -110,6 +105,17 @@ def build_agreement(
         told,
         time.perf_counter() - began,
     )
+
+
+def _about(sample: int) -> dict[str, Any]:
+    """What agreement.json says of how it was made."""
+    return {
+        "statistics": list(NAMES),
+        "bins": BINS,
+        "power": POWER,
+        "settings": {"sample": sample, "rounds": ROUNDS},
+        "package_version": package_version(),
+    }
 
 
 def _checked_features(job: Job, command: str, crew: Crew) -> list[list[str]]:
