@@ -18,8 +18,9 @@ from typing import Any, Sequence
 
 import numpy as np
 
+from ..core.agreement import NAMES as AGREED
 from ..core.features import BLOCK_NONZEROS
-from ..core.manifest import Manifest, package_version
+from ..core.manifest import Manifest, build_command, package_version, side_command
 from .binarized import sha256_of_file
 from .corpus import CHUNK_TOKENS, Part, shard_parts
 from .counting import count_part
@@ -41,7 +42,11 @@ PART_TOKENS = 50_000_000  # most tokens of a part: what is lost with a worker, a
 
 @dataclass(frozen=True)
 class BuildReport:
-    """What was built, or found up to date (``reused``), over all shards."""
+    """What was built, or found up to date (``reused``), over all shards.
+
+    Where a prior of autoassist-agreement went with the old features, ``agreement_command`` is what
+    makes it again; else it is empty.
+    """
 
     folders: tuple[Path, ...]
     rows: int
@@ -50,6 +55,7 @@ class BuildReport:
     bytes: int
     seconds: float
     reused: bool
+    agreement_command: str
 
 
 def build_features(
@@ -94,11 +100,13 @@ def build_features(
         (data_bin, source_lang, target_lang, subset, dest), settings, chunk_tokens, block_nonzeros
     )
     current = None if force else up_to_date(job)
+    lost = current is None and any((t / name).is_file() for t in job.targets for name in AGREED)
     if current is None:
         with crew_of(workers, backend, progress) as crew:
             _write(job, crew)
     manifests = current or [Manifest.load(target) for target in job.targets]
     files = [f for target in job.targets for f in target.iterdir()]
+    command = build_command(data_bin, subset, job.languages, dest)
     return BuildReport(
         folders=job.targets,
         rows=sum(m.rows for m in manifests),
@@ -107,6 +115,7 @@ def build_features(
         bytes=sum(f.stat().st_size for f in files),
         seconds=time.perf_counter() - began,
         reused=current is not None,
+        agreement_command=side_command("autoassist-agreement", command) if lost else "",
     )
 
 

@@ -49,6 +49,11 @@ def main(argv: list[str] | None = None) -> int:
     else:
         rate = report.rows / max(report.seconds, 1e-9)
         print(f"autoassist-tfidf: {facts}, {rate:,.0f} pairs/s in {where}")
+    if report.agreement_command:
+        print(
+            "autoassist-tfidf: the prior of autoassist-agreement is gone with the old features; "
+            f"make it again with: {report.agreement_command}"
+        )
     return 0
 
 

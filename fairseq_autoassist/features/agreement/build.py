@@ -82,7 +82,9 @@ def build_agreement(
     command = build_command(data_bin, subset, job.languages, dest)
     with crew_of(workers, backend, progress) as crew, ExitStack() as stack:
         hashes = _checked_features(job, command, crew)
-        scratch = stack.enter_context(staging_folder(job.targets[0] / "agreement"))
+        beside = [target / "agreement" for target in job.targets]
+        places = [stack.enter_context(staging_folder(name)) for name in beside]
+        scratch = places[0]
         judge, verdicts = None, [_certain(shard.rows) for shard in job.shards]
         if sum(shard.rows for shard in job.shards) >= LEAST_PAIRS:
             judge = _learned(job, sample, scratch, crew)
@@ -91,8 +93,8 @@ def build_agreement(
         told = told_of(verdicts, groups, job.languages)
         about = {**told, "settings": {"sample": sample, "rounds": ROUNDS}}
         picture = histogram(np.concatenate([v.low for v in verdicts]), groups, scratch)
-        for one in _written(job, verdicts, hashes, about):
-            publish(one, picture)
+        for one, place in zip(_written(job, verdicts, hashes, about), places):
+            publish(one, picture, place)
     return AgreementReport(
         job.targets,
         np.concatenate([v.prior for v in verdicts]),

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...errors import AutoAssistError, FeatureError
+from ...errors import AutoAssistError
 from ...tfidf.cli import positive, terminated_cleanly
 
 if TYPE_CHECKING:
@@ -27,10 +27,11 @@ def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     # late, so that --help and wrong options answer at once
     from .build import build_agreement
+    from .writing import check_export
 
     try:
-        if options.export and not Path(options.export).absolute().parent.is_dir():
-            raise FeatureError(f"--export {options.export}: no such folder, expected one that is")
+        if options.export:
+            check_export(Path(options.export))
         with terminated_cleanly(NAME):
             report = build_agreement(
                 options.data_bin,

@@ -15,7 +15,7 @@ def neighbours(pairs: Pairs, runs: np.ndarray, seed: int) -> np.ndarray:
     """For each pair another one that stands nearby, whose target is about as long: int64 (n,).
 
     Neighbours share names and topic, as misaligned pairs of a document do; in a shuffled corpus
-    they are strangers.
+    they are strangers. A run too short to hold one is given a pair of another run.
 
     Args:
         pairs: in the order of the corpus
@@ -26,12 +26,15 @@ def neighbours(pairs: Pairs, runs: np.ndarray, seed: int) -> np.ndarray:
     rng = np.random.Generator(np.random.Philox(key=seed))
     lengths = np.log(pairs.target.lengths + 1.0).astype(np.float32)
     best = np.full(count, np.inf, dtype=np.float32)
-    chosen = (np.arange(count) + NEAREST) % max(count, 1)
+    here = np.arange(count)
+    chosen = (here + NEAREST) % max(count, 1)
     for _ in range(_TRIES):
         step = rng.integers(NEAREST, FARTHEST + 1, count) * rng.choice([-1, 1], count)
-        other = np.clip(np.arange(count) + step, 0, count - 1)
+        step = np.where(_inside(here + step, runs), step, -step)  # the other way at an end
+        inside = _inside(here + step, runs)
+        other = np.where(inside, here + step, here)
         distance = np.abs(lengths[other] - lengths) + 0.2 * rng.random(count, dtype=np.float32)
-        distance[(runs[other] != runs) | (other == np.arange(count))] = np.inf
+        distance[~inside] = np.inf
         closer = distance < best
         best[closer], chosen[closer] = distance[closer], other[closer]
     return chosen
@@ -46,8 +49,13 @@ def shifted(runs: np.ndarray) -> np.ndarray:
         runs: number of the run of each pair
     """
     ids = np.arange(len(runs))
-    after, before = np.minimum(ids + _STEP, len(runs) - 1), np.maximum(ids - _STEP, 0)
-    return np.where(runs[after] == runs, after, before)
+    return np.where(_inside(ids + _STEP, runs), ids + _STEP, np.maximum(ids - _STEP, 0))
+
+
+def _inside(others: np.ndarray, runs: np.ndarray) -> np.ndarray:
+    """Whether each pair's other one exists and is of the same run: bool (n,)."""
+    near = np.clip(others, 0, len(runs) - 1)
+    return (near == others) & (runs[near] == runs)
 
 
 def reordered(side: Sentences, ids: np.ndarray) -> Sentences:

@@ -113,9 +113,9 @@ def drawn_runs(rows: Sequence[int], sample: int, seed: int) -> list[tuple[int, i
         for shard, count in enumerate(rows)
         for start in range(0, count, RUN)
     ]
-    wanted = -(-sample // RUN)
-    if wanted >= len(runs):
+    if sum(rows) <= sample:
         return runs
+    wanted = -(-sample // RUN)
     rng = np.random.Generator(np.random.Philox(key=seed))
     return [runs[n] for n in np.sort(rng.choice(len(runs), wanted, replace=False))]
 

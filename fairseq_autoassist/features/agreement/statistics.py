@@ -111,8 +111,8 @@ def length_ratio(pairs: Pairs) -> np.ndarray:
 def bin_edges(values: np.ndarray) -> np.ndarray:
     """Inner edges of BINS bins of each statistic: float32 (statistics, BINS - 1).
 
-    The first bin is that of the smallest value, which many pairs may have (no numbers, no common
-    pieces); the others are quantiles of the rest.
+    They are quantiles. A smallest value that many pairs have (no numbers, no common pieces) gets a
+    bin of its own, and the others share the rest.
 
     Args:
         values: float32 (n, statistics)
@@ -120,8 +120,10 @@ def bin_edges(values: np.ndarray) -> np.ndarray:
     edges = np.empty((values.shape[1], BINS - 1), dtype=np.float32)
     for edge, column in zip(edges, values.T):
         above = column[column > column.min()]
-        inner = np.linspace(0, 1, BINS)[:-1]
-        edge[:] = np.quantile(above, inner, method="nearest") if len(above) else np.inf
+        if 0 < len(above) < len(column) * (1 - 1 / BINS):
+            edge[:] = np.quantile(above, np.linspace(0, 1, BINS)[:-1], method="inverted_cdf")
+        else:
+            edge[:] = np.quantile(column, np.linspace(0, 1, BINS + 1)[1:-1])
     return edges
 
 

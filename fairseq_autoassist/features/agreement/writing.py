@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
+import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...core.features import AGREEMENT_NAME, CODES_NAME, PRIOR_NAME
+from ...errors import FeatureError
 
 PICTURE_NAME = "agreement.png"
 
@@ -32,11 +33,16 @@ class Written(NamedTuple):
     told: dict[str, Any]
 
 
-def publish(one: Written, picture: Path) -> None:
+def publish(one: Written, picture: Path, place: Path) -> None:
     """Write the files beside, then rename them, agreement.json last.
 
     Without agreement.json the others are refused, and it holds the hash of the prior: a kill in
     between is noticed.
+
+    Args:
+        one: what goes where
+        picture: a PNG, copied
+        place: a staging folder on the same file system, which the next run removes after a kill
     """
     prior = one.prior.astype("<f4").tobytes()
     told = {**one.told, "prior_sha256": hashlib.sha256(prior).hexdigest()}
@@ -47,16 +53,31 @@ def publish(one: Written, picture: Path) -> None:
         PICTURE_NAME: picture.read_bytes(),
         AGREEMENT_NAME: text.encode(),
     }
-    parts = {name: one.folder / f".{name}.tmp-{os.getpid()}" for name in contents}
+    parts = {name: place / f"{name}.new" for name in contents}
+    for name, content in contents.items():
+        parts[name].write_bytes(content)
+    (one.folder / AGREEMENT_NAME).unlink(missing_ok=True)
+    for name, part in parts.items():
+        os.replace(part, one.folder / name)
+
+
+def check_export(path: Path) -> None:
+    """Refuse a path that `export` could not write to, before the work is done.
+
+    Raises:
+        FeatureError: it is a folder, or its own folder is missing or may not be written to
+    """
+    if path.is_dir():
+        raise FeatureError(f"--export {path}: found a folder, expected the name of a file")
+    folder = path.absolute().parent
     try:
-        for name, content in contents.items():
-            parts[name].write_bytes(content)
-        (one.folder / AGREEMENT_NAME).unlink(missing_ok=True)
-        for name, part in parts.items():
-            os.replace(part, one.folder / name)
-    finally:
-        for part in parts.values():
-            part.unlink(missing_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise FeatureError(
+            f"--export {path}: cannot write to {folder} ({error.strerror}), expected a folder that "
+            "is there and may be written to"
+        ) from error
 
 
 def export(prior: np.ndarray, path: Path) -> None:
@@ -65,6 +86,6 @@ def export(prior: np.ndarray, path: Path) -> None:
     try:
         with open(part, "w", encoding="ascii") as file:
             np.savetxt(file, prior, fmt="%.6g")
-        shutil.move(part, path)
+        os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)

@@ -1,0 +1,131 @@
+"""Sides in the wrong language are found in real text, and what has no language is left alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from fairseq_autoassist.features.agreement.language import COPY, LARGEST, Languages, learn
+from fairseq_autoassist.features.agreement.reading import Pairs
+from fairseq_autoassist.features.agreement.statistics import common_share
+from tests.support.agreement import pairs_of, read_words, write_words
+from tests.support.corpus import multi30k_pairs
+
+COUNT = 3000  # real pairs
+TENTH = COUNT // 10
+#: a name, a number, a line of code
+NAMES = [(f"Anna{n} Kowalska{n}", f"Anna{n} Kowalska{n}") for n in range(30)]
+NUMBERS = [(f"{n}.{n + 1} {n + 7000}", f"{n}.{n + 1} {n + 7000}") for n in range(30)]
+CODE = [(f"x{n}=f(y{n}) return[{n}]", f"x{n}=f(y{n}) return[{n}]") for n in range(30)]
+COPIED = [*NAMES, *NUMBERS, *CODE]
+
+
+class Learned(NamedTuple):
+    """A corpus and what it taught."""
+
+    pairs: Pairs
+    copies: np.ndarray
+    languages: Languages
+    right: np.ndarray
+
+
+def learned(folder: Path, pairs: list[tuple[str, str]]) -> Learned:
+    """Write a data-bin of words, and learn from it as the command does."""
+    raw, vocabulary = read_words(write_words(folder, pairs), len(pairs))
+    joined = vocabulary.joined(raw)
+    copies = common_share(joined, vocabulary.size) >= COPY
+    languages = learn(joined, copies, vocabulary.size)
+    return Learned(joined, copies, languages, languages.right(joined, copies))
+
+
+@pytest.fixture(scope="module")
+def noisy(tmp_path_factory: pytest.TempPathFactory) -> Learned:
+    """Real pairs: the first tenth has English targets, the next one German sources, of other
+    pairs; then come copied lines without language."""
+    real = multi30k_pairs("train", 2 * COUNT)
+    pairs, others = real[:COUNT], real[COUNT:]
+    for n in range(TENTH):
+        pairs[n] = (pairs[n][0], others[n][0])
+        pairs[TENTH + n] = (others[n][1], pairs[TENTH + n][1])
+    return learned(tmp_path_factory.mktemp("noisy") / "bin", [*pairs, *COPIED])
+
+
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory: pytest.TempPathFactory) -> Learned:
+    """Real pairs, a tenth of them copies of the English, and copied lines without language."""
+    pairs = multi30k_pairs("train", COUNT)
+    pairs[:TENTH] = [(english, english) for english, _ in pairs[:TENTH]]
+    return learned(tmp_path_factory.mktemp("copied") / "bin", [*pairs, *COPIED])
+
+
+def test_sides_in_the_wrong_language_are_found(noisy: Learned) -> None:
+    assert noisy.right.dtype == np.float32 and noisy.right.shape == (2, noisy.pairs.count)
+    assert (noisy.right[1, :TENTH] < 0.5).mean() > 0.95
+    assert (noisy.right[0, TENTH : 2 * TENTH] < 0.5).mean() > 0.95
+
+
+def test_sides_in_the_right_language_are_kept(noisy: Learned) -> None:
+    clean = np.arange(noisy.pairs.count) >= 2 * TENTH
+    clean[COUNT:] = False
+    for side, wrong in ((0, slice(TENTH, 2 * TENTH)), (1, slice(0, TENTH))):
+        fine = np.ones(COUNT, dtype=bool)
+        fine[wrong] = False
+        assert (noisy.right[side, :COUNT][fine] > 0.5).mean() > 0.995
+        assert noisy.right[side, clean].mean() > 0.99
+
+
+def test_the_shares_are_those_of_the_corpus(noisy: Learned) -> None:
+    assert noisy.languages.shares[:, 0] == pytest.approx([0.1, 0.1], abs=0.02)
+
+
+def test_a_line_without_language_gives_no_evidence(noisy: Learned) -> None:
+    for side in (0, 1):
+        strength = noisy.languages.strength(noisy.pairs.side(side), side)
+        assert np.abs(strength[COUNT:]).max() == 0.0
+        assert (strength[2 * TENTH : COUNT] > 0).mean() > 0.99
+        assert noisy.right[side, COUNT:].min() > 0.9
+
+
+def test_evidence_is_bounded_and_of_frequent_pieces(noisy: Learned) -> None:
+    evidence = noisy.languages.evidence
+    assert np.abs(evidence).max() == LARGEST
+    assert 20 < (evidence != 0).sum() < 0.1 * len(evidence)
+
+
+def test_copies_have_a_share_of_their_own(copied: Learned) -> None:
+    assert copied.copies[:TENTH].all() and copied.copies[COUNT:].all()
+    assert copied.copies[TENTH:COUNT].mean() < 0.01
+    assert (copied.right[1, :TENTH] < 0.5).mean() > 0.95  # German they are not
+    assert copied.right[0, :TENTH].mean() > 0.95
+    others, copies = copied.languages.shares[1]
+    assert others < 0.02 and copies == 0.5  # of all copies three quarters are wrong
+    assert copied.right[1, COUNT:] == pytest.approx(0.5)
+    assert copied.right[1, TENTH:COUNT].mean() > 0.99
+
+
+def test_most_of_a_side_may_be_in_the_wrong_language(tmp_path: Path) -> None:
+    """English on the German side does not count as German for long."""
+    real = multi30k_pairs("train", 2 * COUNT)
+    pairs, wrong = real[:COUNT], 6 * TENTH
+    for n in range(wrong):
+        pairs[n] = (pairs[n][0], real[COUNT + n][0])
+    found = learned(tmp_path / "bin", pairs)
+    assert (found.right[1, :wrong] < 0.5).mean() > 0.98
+    assert (found.right[1, wrong:] > 0.5).mean() > 0.98
+    assert found.right[0].mean() > 0.99
+
+
+def test_shares_are_clipped(tmp_path: Path) -> None:
+    """A corpus with nothing wrong in it leaves a little doubt; one all wrong no more than half."""
+    rng = np.random.default_rng(0)
+    words = [rng.integers(0, 10, (4000, 12)) + first for first in (4, 20)]
+    none = np.zeros(4000, dtype=bool)
+    clean = learn(pairs_of(*words), none, 40)
+    assert clean.shares[:, 0].tolist() == [1e-4, 1e-4]
+    both = np.concatenate([words[0][:1000], words[0][:3000]])
+    wrong = learn(pairs_of(words[0], np.concatenate([words[1][:3000], both[:1000]])), none, 40)
+    assert wrong.shares[0, 0] < 0.01 and wrong.shares[1, 0] == pytest.approx(0.25, abs=0.01)
+    assert np.isfinite(wrong.evidence).all() and wrong.shares.max() <= 0.5

@@ -1,0 +1,53 @@
+"""Pairs made to be no translations: a target from nearby, about as long."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fairseq_autoassist.features.agreement.nulls import FARTHEST, NEAREST, neighbours
+from fairseq_autoassist.features.agreement.reading import Pairs
+from tests.support.agreement import pairs_of
+
+RUNS = np.repeat(np.arange(5), (1024, 1024, 25, 700, 24))
+
+
+def drawn(count: int = len(RUNS)) -> Pairs:
+    rng = np.random.default_rng(0)
+    targets = [np.full(length, 5) for length in rng.integers(1, 40, count)]
+    return pairs_of([[4]] * count, targets)
+
+
+def test_a_neighbour_stands_nearby_in_the_same_run() -> None:
+    for seed in range(20):  # an end of a run is a matter of luck
+        chosen = neighbours(drawn(), RUNS, seed)
+        away = np.abs(chosen - np.arange(len(RUNS)))
+        assert np.array_equal(RUNS[chosen], RUNS)
+        assert away.min() == NEAREST and away.max() == FARTHEST
+
+
+def test_a_neighbour_is_about_as_long() -> None:
+    pairs = drawn()
+    lengths = np.log(pairs.target.lengths + 1.0)
+    found = np.abs(lengths[neighbours(pairs, RUNS, 1)] - lengths)
+    any_other = np.abs(np.roll(lengths, 5) - lengths)
+    assert found.mean() < 0.35 * any_other.mean()
+    assert found.max() < any_other.max()
+
+
+def test_neighbours_are_those_of_the_seed() -> None:
+    pairs = drawn()
+    chosen = neighbours(pairs, RUNS, 1)
+    assert np.array_equal(chosen, neighbours(pairs, RUNS, 1))
+    others = neighbours(pairs, RUNS, 2)
+    assert (chosen != others).mean() > 0.5
+    steps = chosen - np.arange(len(RUNS))
+    assert abs((steps > 0).mean() - 0.5) < 0.05 and len(set(np.abs(steps).tolist())) == 11
+
+
+def test_a_run_too_short_for_neighbours() -> None:
+    """The last run of a data-bin may be one pair: it still gets a target that is not its own."""
+    runs = np.repeat(np.arange(4), (1, 2, 3, 1000))
+    chosen = neighbours(drawn(len(runs)), runs, 0)
+    assert (chosen != np.arange(len(runs))).all()
+    assert chosen[3] in (5,) and chosen[5] in (3,)
+    assert 0 <= chosen.min() and chosen.max() < len(runs)

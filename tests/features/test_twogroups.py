@@ -1,0 +1,186 @@
+"""The share of junk comes out of gains of which it is known; more gain is never a worse sign."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import pytest
+
+from fairseq_autoassist.features.agreement.twogroups import GRID, TwoGroups, fit
+
+JUNK, JUNK_SPREAD = -0.3, 0.25  # nats per piece
+SHARES = [0.0, 0.3, 0.7]
+COUNT = 12_000  # pairs: three ranges of lengths
+
+
+class Drawn:
+    """Pairs, some of them junk, and pairs made of them.
+
+    Args:
+        share: of junk among the pairs
+        accidents: share of translations among the made pairs
+        shift: how far the junk stands above the made pairs, nats per piece
+        good: mean of the poorer translations, nats per piece
+    """
+
+    def __init__(
+        self,
+        share: float,
+        count: int = COUNT,
+        accidents: float = 0.03,
+        shift: float = 0.0,
+        good: float = 1.3,
+    ) -> None:
+        self.rng, self.good = np.random.default_rng(7), good
+        self.junk = self._chosen(count, share)
+        self.gains = self._gains(self.junk, shift), self._gains(~self._chosen(count, accidents), 0)
+        self.lengths = self.rng.integers(3, 40, count), self.rng.integers(3, 40, count)
+        self.weights = np.ones(count), np.ones(count)
+
+    def _chosen(self, count: int, share: float) -> np.ndarray:
+        return self.rng.permutation(count) < round(share * count)
+
+    def _gains(self, junk: np.ndarray, shift: float) -> np.ndarray:
+        better = 0.7 * (self.rng.random(len(junk)) < 0.4)
+        good = self.good + better + 0.4 * self._normal(len(junk))
+        bad = JUNK + shift + JUNK_SPREAD * self._normal(len(junk))
+        return np.where(junk, bad, good).astype(np.float32)
+
+    def _normal(self, count: int) -> np.ndarray:
+        return self.rng.standard_normal(count)
+
+    def fit(self) -> TwoGroups:
+        return fit(self.gains, self.lengths, self.weights)
+
+    def posterior(self, groups: TwoGroups) -> np.ndarray:
+        return groups.posterior(self.gains[0], self.lengths[0])
+
+
+@functools.lru_cache(maxsize=None)
+def fitted(share: float, accidents: float) -> tuple[Drawn, TwoGroups]:
+    """Pairs and what was found of them, not to be changed."""
+    drawn = Drawn(share, accidents=accidents)
+    return drawn, drawn.fit()
+
+
+@pytest.mark.parametrize("share", SHARES)
+@pytest.mark.parametrize("accidents", [0.0, 0.2])
+def test_a_known_share_is_found(share: float, accidents: float) -> None:
+    drawn, groups = fitted(share, accidents)
+    assert groups.null_share == pytest.approx(share, abs=0.03)
+    posterior = drawn.posterior(groups)
+    assert posterior.dtype == np.float64 and 0 <= posterior.min() and posterior.max() <= 1
+    assert posterior[~drawn.junk].mean() > 0.97
+    if share:
+        assert posterior[drawn.junk].mean() < 0.05
+
+
+@pytest.mark.parametrize("shift", [-0.15, 0.15])
+def test_junk_may_stand_elsewhere_than_the_made_pairs(shift: float) -> None:
+    drawn = Drawn(0.5, shift=shift)
+    groups = drawn.fit()
+    assert groups.null_share == pytest.approx(0.5, abs=0.03)
+    assert [some.null[3] for some in groups.fits] == pytest.approx(
+        [shift] * len(groups.fits), abs=0.07
+    )
+    assert [some.null[0] for some in groups.fits] == pytest.approx(
+        [JUNK] * len(groups.fits), abs=0.07
+    )
+
+
+def test_junk_far_from_the_made_pairs_is_not_believed_in() -> None:
+    """The null moves by one spread at most: what stands higher is taken for translations."""
+    drawn = Drawn(0.5, shift=0.9)
+    groups = drawn.fit()
+    for some in groups.fits:
+        _, left, right, moved = some.null
+        assert -left - 0.01 <= moved <= right + 0.01
+    assert groups.null_share < 0.1
+    assert drawn.posterior(groups)[drawn.gains[0] > 0.6].min() > 0.5
+
+
+@pytest.mark.parametrize("share", SHARES)
+def test_the_posterior_never_falls(share: float) -> None:
+    _, groups = fitted(share, 0.0)
+    assert len(groups.fits) == 3
+    for some in groups.fits:
+        assert len(some.posterior) == len(GRID) and (np.diff(some.posterior) >= 0).all()
+        assert some.groups[0].sum() == pytest.approx(1)
+    ends = np.array([-50.0, -3.0, 9.0, 50.0], dtype=np.float32)
+    found = groups.posterior(ends, np.full(4, 10))
+    assert found[0] == found[1] and found[2] == found[3] > 0.99
+
+
+def test_the_posterior_is_that_of_the_two_groups() -> None:
+    """Of the pairs that have a posterior of a third, a third are translations."""
+    drawn = Drawn(0.5, good=0.6)
+    posterior = drawn.posterior(drawn.fit())
+    for low, high in ((0.05, 0.35), (0.35, 0.65), (0.65, 0.95)):
+        some = (posterior > low) & (posterior < high)
+        assert some.sum() > 150
+        assert (~drawn.junk)[some].mean() == pytest.approx(posterior[some].mean(), abs=0.12)
+
+
+def widespread(share: float) -> TwoGroups:
+    """What is found where translations reach below the junk on both sides, as short ones do."""
+    drawn, rng = Drawn(share), np.random.default_rng(3)
+    junk = JUNK + 0.12 * rng.standard_normal((2, COUNT))
+    good = 1.5 + 0.9 * rng.standard_normal(COUNT)
+    drawn.gains = np.where(drawn.junk, junk[0], good), junk[1]
+    return drawn.fit()
+
+
+def test_below_the_junk_no_pair_is_better_than_in_it() -> None:
+    groups = widespread(0.5)
+    low = groups.posterior(np.array([-2.5, -1.0, JUNK]), np.full(3, 10))
+    assert low[0] == low[1] == pytest.approx(low[2], abs=0.02) and low.max() < 0.1
+    for some in groups.fits:
+        assert (np.diff(some.posterior) >= 0).all()
+
+
+def test_without_junk_a_low_gain_is_forgiven() -> None:
+    groups = widespread(0.0)
+    assert groups.posterior(np.array([-2.5, -1.0, JUNK]), np.full(3, 10)).min() > 0.8
+
+
+def test_every_range_of_lengths_has_its_own_null() -> None:
+    """Short pairs without agreement have a gain that tells nothing; in long ones it is a sign."""
+    drawn = Drawn(0.5)
+    for gains, lengths in zip(drawn.gains, drawn.lengths):
+        gains[lengths < 12] += 0.8
+    groups = drawn.fit()
+    assert len(groups.fits) == len(groups.weights) == len(groups.edges) + 1 == 3
+    assert (np.diff(groups.edges) > 0).all()
+    assert sum(groups.weights) == COUNT
+    short, long = groups.posterior(np.array([0.5, 0.5]), np.array([3, 39]))
+    assert short < 0.2 and long > 0.6
+    outside = groups.posterior(np.array([0.5, 0.5]), np.array([0, 500]))
+    assert outside.tolist() == [short, long]
+    assert groups.null_share == pytest.approx(0.5, abs=0.03)
+
+
+def test_the_share_is_that_of_the_weights() -> None:
+    drawn = Drawn(0.5)
+    drawn.weights[0][drawn.junk] = 0.0
+    assert drawn.fit().null_share < 0.02
+    drawn = Drawn(0.5)
+    drawn.weights[0][drawn.junk & (np.arange(COUNT) % 2 == 0)] = 0.0
+    assert drawn.fit().null_share == pytest.approx(1 / 3, abs=0.03)
+
+
+@pytest.mark.parametrize("share", SHARES)
+def test_few_pairs(share: float) -> None:
+    drawn = Drawn(share, count=1000)
+    groups = drawn.fit()
+    assert len(groups.fits) == 1 and len(groups.edges) == 0
+    assert groups.null_share == pytest.approx(share, abs=0.05)
+
+
+def test_pairs_of_one_length_are_one_range() -> None:
+    drawn = Drawn(0.3)
+    drawn.lengths = np.full(COUNT, 7), np.full(COUNT, 9)
+    groups = drawn.fit()
+    assert len(groups.fits) == 1
+    assert groups.null_share == pytest.approx(0.3, abs=0.03)
+    assert (drawn.posterior(groups)[drawn.junk] < 0.5).mean() > 0.95
