@@ -62,12 +62,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="autoassist-tfidf",
         description="TF-IDF features of binarised sentence pairs, for training with AutoAssist.",
     )
+    add_common(parser, "folder of fairseq-preprocess", "default: DATA_BIN/autoassist")
     add = parser.add_argument
-    add("data_bin", metavar="DATA_BIN", help="folder of fairseq-preprocess, or shards a:b")
-    add("-s", "--source-lang", metavar="LANG", help="default: from the file names")
-    add("-t", "--target-lang", metavar="LANG", help="default: from the file names")
-    add("--train-subset", default="train", metavar="NAME", help="default: %(default)s")
-    add("--dest", metavar="FOLDER", help="default: DATA_BIN/autoassist")
     add(
         "--chunk-tokens",
         type=positive,
@@ -75,6 +71,24 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="tokens of both sides held in memory at once (default: %(default)s)",
     )
+    add("--no-smooth-idf", action="store_true", help="idf without scikit-learn's extra document")
+    add("--sublinear-tf", action="store_true", help="1 + ln(tf) in place of tf")
+    add("--force", action="store_true", help="build again what is up to date")
+    return parser
+
+
+def add_common(parser: argparse.ArgumentParser, data_bin: str, dest: str) -> None:
+    """Add the arguments of every command that goes through a data-bin with workers.
+
+    Args:
+        data_bin, dest: what the help says of these two
+    """
+    add = parser.add_argument
+    add("data_bin", metavar="DATA_BIN", help=f"{data_bin}, or shards a:b")
+    add("-s", "--source-lang", metavar="LANG", help="default: from the file names")
+    add("-t", "--target-lang", metavar="LANG", help="default: from the file names")
+    add("--train-subset", default="train", metavar="NAME", help="default: %(default)s")
+    add("--dest", metavar="FOLDER", help=dest)
     add(
         "--workers",
         type=positive,
@@ -89,11 +103,7 @@ def _parser() -> argparse.ArgumentParser:
         "dask (cluster in DASK_SCHEDULER_ADDRESS) or ray (cluster in RAY_ADDRESS); a cluster needs "
         "this package and the data-bin under the same paths on every machine",
     )
-    add("--no-smooth-idf", action="store_true", help="idf without scikit-learn's extra document")
-    add("--sublinear-tf", action="store_true", help="1 + ln(tf) in place of tf")
-    add("--force", action="store_true", help="build again what is up to date")
     add("--no-progress", action="store_true", help="no progress bar")
-    return parser
 
 
 def positive(text: str) -> int:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import AutoAssistError
-from ...tfidf.cli import positive, terminated_cleanly
+from ...tfidf.cli import add_common, positive, terminated_cleanly
 
 if TYPE_CHECKING:
     from .build import AgreementReport
@@ -85,12 +85,9 @@ def _parser() -> argparse.ArgumentParser:
         prog=NAME,
         description="How likely each pair is a translation, told from the corpus alone: the prior.",
     )
+    beside = "with features of autoassist-tfidf"
+    add_common(parser, beside, "that of autoassist-tfidf, if it had one")
     add = parser.add_argument
-    add("data_bin", metavar="DATA_BIN", help="with features of autoassist-tfidf, or shards a:b")
-    add("-s", "--source-lang", metavar="LANG", help="default: from the file names")
-    add("-t", "--target-lang", metavar="LANG", help="default: from the file names")
-    add("--train-subset", default="train", metavar="NAME", help="default: %(default)s")
-    add("--dest", metavar="FOLDER", help="that of autoassist-tfidf, if it had one")
     add(
         "--sample",
         type=positive,
@@ -100,15 +97,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--examples", type=positive, metavar="N", help="print N best, worst and doubtful pairs")
     add("--export", metavar="FILE", help="write the prior as text too, a number a line")
-    add(
-        "--workers",
-        type=positive,
-        default=1,
-        metavar="N",
-        help="processes that share the work, with the same result (default: %(default)s)",
-    )
-    add("--backend", metavar="NAME", help="joblib backend that runs them, as of autoassist-tfidf")
-    add("--no-progress", action="store_true", help="no progress bar")
     return parser
 
 
