@@ -143,10 +143,10 @@ def test_above_the_translations_no_pair_is_worse_than_among_them() -> None:
     """The null may have the wider tail on the right."""
     drawn, rng = Drawn(0.5), np.random.default_rng(3)
     junk = rng.standard_normal((2, COUNT))
-    junk = JUNK + np.where(junk > 0, 0.7, 0.25) * junk
-    drawn.gains = np.where(drawn.junk, junk[0], 2.2 + 0.3 * rng.standard_normal(COUNT)), junk[1]
+    junk = JUNK + np.where(junk > 0, 1.0, 0.25) * junk
+    drawn.gains = np.where(drawn.junk, junk[0], 3.0 + 0.25 * rng.standard_normal(COUNT)), junk[1]
     groups = drawn.fit()
-    high = groups.posterior(np.array([2.2, 3.0, 5.0, 8.9]), np.full(4, 10))
+    high = groups.posterior(np.array([3.0, 3.5, 5.0, 8.9]), np.full(4, 10))
     assert high.min() > 0.9 and (np.diff(high) >= 0).all()
 
 
