@@ -64,7 +64,7 @@ def histogram(low: np.ndarray, groups: TwoGroups | None, folder: Path) -> Path:
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     inside = np.clip(low, EDGES[0], EDGES[-1] - 1e-6)
-    axes.hist(inside, EDGES[::4], density=True, color="0.8", label="pairs")
+    axes.hist(inside, EDGES[::4].tolist(), density=True, color="0.8", label="pairs")
     if groups is not None:
         junk, good = _densities(groups)
         axes.plot(GRID, junk, color="tab:red", label=f"junk, {groups.null_share:.1%}")

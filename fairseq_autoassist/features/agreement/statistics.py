@@ -95,7 +95,7 @@ def common_share(pairs: Pairs, vocabulary: int, counted: np.ndarray | None = Non
     for side in (pairs.source, pairs.target):
         key = side.rows * vocabulary + side.pieces
         keys.append(np.unique(key if counted is None else key[counted[side.pieces]]))
-    both = np.intersect1d(*keys, assume_unique=True)
+    both = np.intersect1d(keys[0], keys[1], assume_unique=True)
     types = [np.bincount(key // vocabulary, minlength=pairs.count) for key in (*keys, both)]
     either = types[0] + types[1] - types[2]
     share = types[2] / np.maximum(either, 1)

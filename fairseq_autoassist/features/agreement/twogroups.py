@@ -120,7 +120,7 @@ class _Null:
     """f0: a mode, and a spread on either side."""
 
     def __init__(self, made: np.ndarray) -> None:
-        low, self.mode = np.interp([0.1, 0.35], np.cumsum(made), GRID)
+        low, self.mode = map(float, np.interp([0.1, 0.35], np.cumsum(made), GRID))
         self.left = self.right = max(self.mode - low, 0.15)
         self.shift = 0.0
 
