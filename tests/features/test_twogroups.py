@@ -139,6 +139,17 @@ def test_below_the_junk_no_pair_is_better_than_in_it() -> None:
         assert (np.diff(some.posterior) >= 0).all()
 
 
+def test_above_the_translations_no_pair_is_worse_than_among_them() -> None:
+    """The null may have the wider tail on the right."""
+    drawn, rng = Drawn(0.5), np.random.default_rng(3)
+    junk = rng.standard_normal((2, COUNT))
+    junk = JUNK + np.where(junk > 0, 1.0, 0.25) * junk
+    drawn.gains = np.where(drawn.junk, junk[0], 3.0 + 0.25 * rng.standard_normal(COUNT)), junk[1]
+    groups = drawn.fit()
+    high = groups.posterior(np.array([3.0, 3.5, 5.0, 8.9]), np.full(4, 10))
+    assert high.min() > 0.9 and (np.diff(high) >= 0).all()
+
+
 def test_without_junk_a_low_gain_is_forgiven() -> None:
     groups = widespread(0.0)
     assert groups.posterior(np.array([-2.5, -1.0, JUNK]), np.full(3, 10)).min() > 0.8
