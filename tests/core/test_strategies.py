@@ -11,7 +11,6 @@ from fairseq_autoassist.core.elastic import redistribute
 from fairseq_autoassist.core.features import NoFeatures
 from fairseq_autoassist.core.guard import CLEAN_REPORTS
 from fairseq_autoassist.core.planner import Planner
-from fairseq_autoassist.core.sampler import Stream
 from fairseq_autoassist.core.strategies import STRATEGIES, Corpus, Report, build_strategy
 from tests.support.planning import make_sizes
 from tests.support.strategies import (
@@ -23,6 +22,7 @@ from tests.support.strategies import (
     at,
     config_of,
     corpus_of,
+    let_through,
     planner_of,
     prior_of,
     spec_of,
@@ -233,17 +233,6 @@ def test_what_it_says_about_losses_is_true(case):
     teach(told, 80)
     chosen = told.keep_probability(IDS), untold.keep_probability(IDS)
     assert told.needs_losses == (chosen[0].tolist() != chosen[1].tolist())
-
-
-def let_through(start, stream, prior):
-    """How often each pair comes up from a position to that of a stream with a coin below its
-    prior."""
-    walk, found = Stream(stream.pairs, stream.seed), Counter()
-    walk.seek(start)
-    while walk.position < stream.position:
-        ids, coins = walk.take(1)
-        found.update(ids[coins < prior.of(ids)].tolist())
-    return found
 
 
 @every_case

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from fairseq_autoassist.config import PAPERS_RULE, AutoAssistConfig
 from fairseq_autoassist.core.plan import PlanSpec
 from fairseq_autoassist.core.planner import Planner
 from fairseq_autoassist.core.prior import Prior
+from fairseq_autoassist.core.sampler import Stream
 from fairseq_autoassist.core.strategies import Corpus, Moment, Report, build_strategy
 from tests.support.corpus import session_folder
 from tests.support.planning import MemoryFeatures, make_sizes, make_spec
@@ -157,3 +159,14 @@ def train(planner: Planner, batches: int) -> list:
         planner.receive(batch.number, losses_of(batch.ids))
         out.append(batch)
     return out
+
+
+def let_through(start, stream, prior):
+    """How often each pair comes up from a position to that of a stream with a coin below its
+    prior."""
+    walk, found = Stream(stream.pairs, stream.seed), Counter()
+    walk.seek(start)
+    while walk.position < stream.position:
+        ids, coins = walk.take(1)
+        found.update(ids[coins < prior.of(ids)].tolist())
+    return found
