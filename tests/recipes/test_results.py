@@ -1,4 +1,4 @@
-"""RESULTS.md quotes the report, and the report says what the records say."""
+"""RESULTS.md and docs/crawl.md quote a report each, and the reports say what the records say."""
 
 from __future__ import annotations
 
@@ -41,16 +41,22 @@ WANTED = """<!-- report: a -->
 | :--- |
 | 2 |
 """
-RESULTS = ROOT / "recipes" / "compare" / "results"
+# text -> folder of records and their report, and tables that the text quotes at least
+REPORTED = {
+    ROOT / "RESULTS.md": (ROOT / "recipes" / "compare" / "results", 6),
+    ROOT / "docs" / "crawl.md": (ROOT / "recipes" / "crawl" / "results", 2),
+}
+every_report = pytest.mark.parametrize("folder", [folder for folder, _ in REPORTED.values()])
 
 
-@pytest.fixture(scope="module")
-def report() -> list[str]:
-    return list(read_lines(RESULTS / "report.md"))
+def report_in(folder: Path) -> list[str]:
+    return list(read_lines(folder / "report.md"))
 
 
-def test_the_report_says_what_the_records_say(report: list[str]) -> None:
-    records = load(sorted(path.parent for path in RESULTS.glob("*/records.jsonl")))
+@every_report
+def test_the_report_says_what_the_records_say(folder: Path) -> None:
+    report = report_in(folder)
+    records = load(sorted(path.parent for path in folder.glob("*/records.jsonl")))
     text, found = "\n".join(report), sections(records)
     assert f"- runs: {len(records)}" in report
     for whole in (tables.bar, overview, savings_table):
@@ -63,17 +69,20 @@ def test_the_report_says_what_the_records_say(report: list[str]) -> None:
         assert section_table(section) in own, section.title
 
 
-def test_translations_and_counts_lie_beside_the_records() -> None:
+@every_report
+def test_translations_and_counts_lie_beside_the_records(folder: Path) -> None:
     """Without them nobody else can redo the bootstrap and the lists of pairs."""
-    for record in load(sorted(path.parent for path in RESULTS.glob("*/records.jsonl"))):
+    for record in load(sorted(path.parent for path in folder.glob("*/records.jsonl"))):
         for name in (record.hypotheses, "counts.npy"):
             assert (record.folder / name).is_file(), f"{record.source}: no {name}"
 
 
-def test_results_quote_the_report(report: list[str]) -> None:
-    text = list(read_lines(ROOT / "RESULTS.md"))
-    assert sum(MARK.fullmatch(line) is not None for line in text) > 5
-    assert quote(text, report) == text, "run `python -m recipes.compare.quote`"
+@pytest.mark.parametrize("path", REPORTED)
+def test_the_text_quotes_the_report(path: Path) -> None:
+    text, (folder, tables_quoted) = list(read_lines(path)), REPORTED[path]
+    assert sum(MARK.fullmatch(line) is not None for line in text) >= tables_quoted
+    words = f"--text {path.relative_to(ROOT)} --report {folder.relative_to(ROOT)}/report.md"
+    assert quote(text, report_in(folder)) == text, f"run `python -m recipes.compare.quote {words}`"
 
 
 def test_a_table_is_put_in_and_put_in_anew(tmp_path: Path) -> None:
