@@ -101,7 +101,6 @@ def test_not_utf8_and_not_gzip_are_refused(tmp_path: Path) -> None:
 def test_of_what_is_not_utf8_its_first_bytes_say_what_it_is(tmp_path: Path) -> None:
     for content, advice in (
         ("two words".encode("utf-16"), "iconv -f utf-16"),
-        (gzip.compress(b"two words"), "ends in .gz"),
         ("schön".encode("latin1"), "iconv -f latin1"),
     ):
         (tmp_path / "text").write_bytes(content)
