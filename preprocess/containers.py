@@ -133,20 +133,24 @@ def advice(path: Path, outer: Container | None, lines: Iterable[bytes], number: 
     return f"mend it with `{read}iconv -f {kind} -t utf-8{file} > TEXT`, {really}"
 
 
-def not_text(
-    path: Path,
-    outer: Container | None,
-    stream: IO[bytes],
-    number: int,
-    error: UnicodeDecodeError | None,
-) -> str:
-    """Why line `number` of a file is no text, and what to do about it, by the whole file's bytes.
+def _first_bad(lines: Iterable[bytes]) -> tuple[int, UnicodeDecodeError | None]:
+    """The number of the first line that is no text; what is wrong, or None for a NUL byte."""
+    number = 0
+    for number, line in enumerate(lines, 1):
+        if b"\0" in line:
+            break
+        try:
+            line.decode("utf-8")
+        except UnicodeDecodeError as error:
+            return number, error
+    return number, None
 
-    Args:
-        stream: the file, unpacked, from its start
-        error: of decoding the line; None where it holds a NUL byte
-    """
+
+def not_text(path: Path, outer: Container | None, stream: IO[bytes]) -> str:
+    """Why a file is no text, and what to do about it, by its own bytes: `stream`, unpacked."""
     wide = wide_encoding(stream.read(SNIFFED))
+    stream.seek(0)
+    number, error = _first_bad(stream)
     stream.seek(0)
     name = shlex.quote(str(path))
     if error is None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import codecs
 import errno
 import fcntl
+import io
 import os
 import shutil
 import signal
@@ -92,20 +92,15 @@ def read_lines(path: Path) -> Iterator[str]:
     """
     number = 0
     try:
-        stream, outer = open_bytes(path)
-        with stream:
-            for number, line in enumerate(stream, 1):
-                if number == 1 and line.startswith(codecs.BOM_UTF8):
-                    line = line[len(codecs.BOM_UTF8) :]
-                    if not line:
-                        return
-                if b"\0" in line:
-                    raise _not_text(path, outer, number, None)
-                try:
-                    text = line.decode("utf-8")
-                except UnicodeDecodeError as error:
-                    raise _not_text(path, outer, number, error) from error
-                yield text[:-1] if text.endswith("\n") else text
+        stream, _ = open_bytes(path)
+        with io.TextIOWrapper(stream, encoding="utf-8-sig", newline="\n") as text:
+            for line in text:
+                number += 1
+                if "\0" in line:
+                    raise _not_text(path)
+                yield line.rstrip("\n")
+    except UnicodeDecodeError as error:
+        raise _not_text(path) from error
     except (*DAMAGE, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:  # the system's; bzip2 has none
             raise
@@ -115,11 +110,10 @@ def read_lines(path: Path) -> Iterator[str]:
         ) from error
 
 
-def _not_text(
-    path: Path, outer: Container | None, number: int, error: UnicodeDecodeError | None
-) -> UserError:
-    with open_bytes(path)[0] as stream:
-        return UserError(not_text(path, outer, stream, number, error))
+def _not_text(path: Path) -> UserError:
+    stream, outer = open_bytes(path)
+    with stream:
+        return UserError(not_text(path, outer, stream))
 
 
 def unfinished(path: Path) -> Path:

@@ -135,12 +135,9 @@ def test_one_bad_byte_is_told_by_its_line(tmp_path: Path, pack) -> None:
     """Nine hundred good lines, then "Caf\\xe9": of Latin 1, in a file that is UTF-8 elsewhere."""
     good = "Grüße aus Köln\n".encode()
     (tmp_path / "s").write_bytes(pack(good * 900 + b"Caf\xe9\n" + good * 900))
-    seen = []
     with pytest.raises(UserError) as error:
-        for line in read_lines(tmp_path / "s"):
-            seen.append(line)
+        list(read_lines(tmp_path / "s"))
     message = str(error.value)
-    assert len(seen) == 900
     assert "byte 0xe9 at place 4 of line 901); expected UTF-8 text: it is UTF-8 else" in message
     assert "1 line is not" in message and "sed -n 901p" in message and "latin1" not in message
     command = message.split("`")[3]
