@@ -18,6 +18,7 @@ from typing import Iterator
 import sentencepiece
 from tqdm import tqdm
 
+from preprocess.lengths import is_blank
 from preprocess.sentences import Lines, spaces_in_pieces
 from preprocess.text import (
     UserError,
@@ -177,17 +178,33 @@ def _chunks(path: Path) -> Iterator[list[str]]:
 
 
 def encode(model: Path, source: Path, output: Path) -> int:
-    """Write `source` as space-separated pieces, line by line; return the number of pieces."""
+    """Write `source` as space-separated pieces, line by line; return the number of pieces.
+
+    Lines in which nothing is seen are counted on standard error; they stay, for the other side's
+    sake.
+    """
     processor = load(model)
     spaces = spaces_in_pieces(lambda text: processor.encode(text, out_type=str))
-    total = 0
+    total = number = 0
+    empty: list[int] = []  # lines
     with whole_files(output) as (stream,), tqdm(desc=f"encode {source.name}", unit=" lines") as bar:
         for chunk in _chunks(source):
             text = [spaces.sub(" ", line) for line in chunk]
-            for pieces in processor.encode(text, out_type=str):
+            for line, pieces in zip(chunk, processor.encode(text, out_type=str)):
+                number += 1
                 stream.write(" ".join(pieces) + "\n")
                 total += len(pieces)
+                if not pieces or is_blank(line):
+                    empty.append(number)
             bar.update(len(chunk))
+    if empty:
+        print(
+            f"warning: {len(empty)} of {number} lines of {source} are empty or invisible, the "
+            f"first is line {empty[0]}; expected text in each: clean both sides together with "
+            f"`python -m preprocess.clean`",
+            file=sys.stderr,
+            flush=True,
+        )
     return total
 
 

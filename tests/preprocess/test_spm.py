@@ -74,6 +74,19 @@ def test_lines_too_long_for_training_are_told(
     assert "q" in "".join(spm.load(tmp_path / "all.model").id_to_piece(list(range(11))))
 
 
+def test_lines_that_nobody_sees_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = write(tmp_path / "text", ["a man and a dog"] * 9)
+    model = spm.train([text], tmp_path / "spm", 10)
+    spm.encode(model, text, tmp_path / "pieces")
+    assert "warning" not in capsys.readouterr().err
+    blank = write(tmp_path / "blank", ["a man", "\u200b", "a dog", "\ufeff", ""])
+    spm.encode(model, blank, tmp_path / "pieces")
+    assert "3 of 5 lines of" in (told := capsys.readouterr().err) and "first is line 2;" in told
+    assert len((tmp_path / "pieces").read_text().split("\n")) == 5 + 1
+
+
 def test_byte_fallback_knows_every_character(tmp_path: Path) -> None:
     text = write(tmp_path / "text", ["a man and a dog"] * 9)
     words = ["train", "--input", str(text), "--model", str(tmp_path / "spm")]
