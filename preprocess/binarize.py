@@ -17,37 +17,42 @@ import subprocess
 import sys
 from pathlib import Path
 
+from preprocess.containers import unpacking
 from preprocess.spm import load
 from preprocess.text import (
     UserError,
     exit_on_signals,
     held,
+    open_bytes,
     read_lines,
     staging,
     whole_files,
     writing,
 )
+from preprocess.unknown import OWN, check_limit, refuse_unknown
 
 SPLITS = ("train", "valid", "test")
 # what may lie in a data-bin: fairseq-preprocess's, and our features
 OF_A_DATA_BIN = re.compile(r"dict\.[^.]+\.txt|.+\.(bin|idx)|preprocess\.log|autoassist")
 OLD = "old"  # in the folder where a data-bin is made: the one that it replaces
+MISREAD = OWN - {"<unk>"}  # in text, fairseq would take them for its own
 MOST_UNKNOWN = 5.0  # percent of a file's tokens; with its own model a file has about none
 
 
 def write_dictionary(model: Path, path: Path) -> int:
     """Write the pieces of `model` as a fairseq dictionary ("piece count"); return how many.
 
-    fairseq adds <s>, <pad>, </s> and <unk> itself. Its counts only serve to cut a vocabulary, which
-    SentencePiece has done already: all are 1.
+    fairseq adds <s>, <pad>, </s> and <unk> itself, so none is written, user-defined or not. Its
+    counts only serve to cut a vocabulary, which SentencePiece has done already: all are 1.
     """
     processor = load(model)
     size = processor.get_piece_size()
-    pieces = [
+    named = [
         processor.id_to_piece(i)
         for i in range(size)
         if not (processor.is_unknown(i) or processor.is_control(i))
     ]
+    pieces = [piece for piece in named if piece not in OWN]
     with whole_files(path) as (stream,):
         stream.writelines(f"{piece} 1\n" for piece in pieces)
     return len(pieces)
@@ -71,16 +76,34 @@ def preprocess_command(options: argparse.Namespace, folder: Path) -> list[str]:
 
 
 def _lines(path: Path) -> int:
-    """How many lines fairseq-preprocess will find."""
+    """How many lines fairseq-preprocess will find; what it would misread is refused."""
     if not path.is_file():
         raise UserError(
             f"found no {path}; expected encoded text: run `python -m preprocess.spm encode`"
         )
-    count, last = 0, b"\n"
-    with open(path, "rb") as stream:
-        while block := stream.read(1 << 24):
-            count, last = count + block.count(b"\n"), block[-1:]
-    return count + (last != b"\n")
+    stream, outer = open_bytes(path)
+    stream.close()
+    if outer is not None:
+        raise UserError(
+            f"{path} is {outer.name}, which fairseq-preprocess does not read; expected plain text: "
+            f"unpack it with {unpacking(path, None, outer)}"
+        )
+    number = 0
+    for number, line in enumerate(read_lines(path), 1):
+        if "\r" in line[:-1]:
+            raise UserError(
+                f"line {number} of {path} holds a carriage return, where fairseq would end it; "
+                f"expected encoded text: run `python -m preprocess.spm encode`"
+            )
+        if "<" in line:
+            held_back = MISREAD.intersection(line.split())
+            if held_back:
+                raise UserError(
+                    f"line {number} of {path} holds the piece {min(held_back)}, which means "
+                    f"something else to fairseq; expected text without it: take it out of the text "
+                    f"and encode that again"
+                )
+    return number
 
 
 def check(options: argparse.Namespace) -> None:
@@ -107,6 +130,7 @@ def check(options: argparse.Namespace) -> None:
                 f"{paths[0]} and {paths[1]} hold no line; expected one a pair: encode the text "
                 f"again, or leave --{split} out"
             )
+    check_limit(options.max_unknown)
     if options.workers < 1:
         raise UserError(f"--workers is {options.workers}; expected 1 or more")
     destination: Path = options.destination
@@ -133,22 +157,6 @@ def _check_replaced(destination: Path) -> None:
             f"{destination} holds {', '.join(others[:3])} too, which is no part of a data-bin and "
             f"would be lost with --overwrite: move it, or name another --destination"
         )
-
-
-def refuse_unknown(folder: Path) -> None:
-    """Refuse text that was not encoded with its model: most of its words have become <unk>.
-
-    Raises:
-        UserError: by fairseq-preprocess's own account more than `MOST_UNKNOWN` percent of a file
-    """
-    for line in read_lines(folder / "preprocess.log"):
-        told = re.search(r"\[(\S+)\] (.+): \d+ sents, .* (\S+)% replaced", line)
-        if told and float(told[3]) > MOST_UNKNOWN:
-            raise UserError(
-                f"{told[3]}% of the {told[1]} tokens of {told[2]} are unknown to its dictionary; "
-                f"expected at most {MOST_UNKNOWN}%: give the model that it was encoded with by "
-                f"--source-model, or --target-model where the two sides have one each"
-            )
 
 
 def run_to_its_end(command: list[str], folder: Path) -> int:
@@ -201,7 +209,9 @@ def binarize(options: argparse.Namespace) -> None:
         status = run_to_its_end(preprocess_command(options, folder), folder)
         if status != 0:
             raise UserError(f"fairseq-preprocess failed with status {status}; its words are above")
-        refuse_unknown(folder / "data-bin")
+        langs = options.source_lang, options.target_lang
+        models = options.source_model, options.target_model or options.source_model
+        refuse_unknown(folder / "data-bin", dict(zip(langs, models)), options.max_unknown)
         with writing(destination):
             move_whole(folder / "data-bin", destination, folder / OLD)
     print(destination)
@@ -218,6 +228,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--test", type=Path)
     parser.add_argument("--destination", type=Path, required=True)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument(
+        "--max-unknown",
+        type=float,
+        default=MOST_UNKNOWN,
+        metavar="PERCENT",
+        help="of a file's tokens, that may be unknown to the model (default: %(default)s)",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace --destination")
     binarize(parser.parse_args(arguments))
 

@@ -10,6 +10,7 @@ Anything finer is a choice about the data and belongs to a strategy or to the us
 from __future__ import annotations
 
 import argparse
+import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -18,22 +19,35 @@ from typing import Iterable, Iterator
 
 from tqdm import tqdm
 
+from preprocess.lengths import is_blank, words
 from preprocess.text import UserError, exit_on_signals, read_lines, whole_files
+
+TEXT = "text; .gz, .xz and .bz2 are fine"
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a pair may be like. Lengths are whitespace-separated words."""
+    """What a pair may be like. Lengths are words, as `preprocess.lengths` counts them."""
 
     max_words: int = 175  # either side; fairseq's own clean-corpus-n limit for IWSLT14
     max_ratio: float = 3.0  # longer side / shorter side, in words
     ratio_from: int = 8  # words of the longer side: "Yes ." against five words is no error
+    # What stands between spaces is a word: of text cut into words or pieces before. It is no part
+    # of a limit's repr, which names the steps of a recipe: alphabets with spaces have one length
+    spaced: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.max_words < 1:
             raise UserError(f"--max-words is {self.max_words}; expected 1 or more")
         if not self.max_ratio >= 1:
             raise UserError(f"--max-ratio is {self.max_ratio}; expected 1 or more")
+
+
+ADVICE = {  # what to do where a rule takes most of a corpus
+    "empty": "look whether one of the files is the other's translation at all",
+    "too long": "look whether a line is one sentence, or give a larger --max-words",
+    "length ratio": "look whether the lines of the files go together, or give a larger --max-ratio",
+}
 
 
 @dataclass
@@ -47,6 +61,17 @@ class Report:
     def seen(self) -> int:
         return self.kept + sum(self.dropped.values())
 
+    @property
+    def warning(self) -> str | None:
+        """One line where most pairs fell to one rule: it is then no rule for this text."""
+        if not self.dropped:
+            return None
+        (reason, count), *_ = self.dropped.most_common(1)
+        if 2 * count <= self.seen:
+            return None
+        dropped = f"{count} of {self.seen} pairs were dropped as {reason!r}"
+        return f"{dropped}; expected few: {ADVICE[reason]}"
+
     def __str__(self) -> str:
         reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(self.dropped.items()))
         return f"{self.seen} pairs read, {self.kept} kept, dropped: {reasons or 'none'}"
@@ -59,9 +84,12 @@ def normalise(line: str) -> str:
 
 def reason_to_drop(source: str, target: str, limits: Limits) -> str | None:
     """Return why a normalised pair is dropped, or None to keep it."""
-    shorter, longer = sorted((len(source.split()), len(target.split())))
-    if shorter == 0:
+    if is_blank(source) or is_blank(target):
         return "empty"
+    if limits.spaced:
+        shorter, longer = sorted((len(source.split()), len(target.split())))
+    else:
+        shorter, longer = sorted((words(source), words(target)))
     if longer > limits.max_words:
         return "too long"
     if longer >= limits.ratio_from and longer > limits.max_ratio * shorter:
@@ -110,19 +138,26 @@ def clean_files(
                 f"nothing left of {source} and {target}: {report}; expected some pairs: "
                 f"check the files, or loosen --max-words and --max-ratio"
             )
+    if report.warning:
+        print(f"warning: {report.warning}", file=sys.stderr, flush=True)
     return report
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--source", type=Path, required=True, help="text, .gz is fine")
-    parser.add_argument("--target", type=Path, required=True, help="text, .gz is fine")
+    parser.add_argument("--source", type=Path, required=True, help=TEXT)
+    parser.add_argument("--target", type=Path, required=True, help=TEXT)
     parser.add_argument("--out-source", type=Path, required=True)
     parser.add_argument("--out-target", type=Path, required=True)
     parser.add_argument("--max-words", type=int, default=Limits.max_words)
     parser.add_argument("--max-ratio", type=float, default=Limits.max_ratio)
+    parser.add_argument(
+        "--spaced",
+        action="store_true",
+        help="text is cut into words or pieces already: count these, in any script",
+    )
     options = parser.parse_args(arguments)
-    limits = Limits(max_words=options.max_words, max_ratio=options.max_ratio)
+    limits = Limits(options.max_words, options.max_ratio, spaced=options.spaced)
     print(
         clean_files(options.source, options.target, options.out_source, options.out_target, limits)
     )

@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from pathlib import Path
 from typing import Iterator
 
 import sentencepiece
 from tqdm import tqdm
 
+from preprocess.lengths import is_blank
+from preprocess.sentences import Lines, spaces_in_pieces
 from preprocess.text import (
     UserError,
     exit_on_signals,
@@ -32,53 +35,43 @@ TRAINER_THREADS = 4
 ENCODE_CHUNK = 10_000  # lines; bounds memory, long enough for SentencePiece's own threads
 
 
-class _Lines:
-    """The lines of all inputs, and what ended them early.
-
-    SentencePiece turns whatever its iterator raises, Ctrl-C too, into a RuntimeError of its own.
-    """
-
-    def __init__(self, inputs: list[Path]) -> None:
-        self.inputs = inputs
-        self.failure: BaseException | None = None
-
-    def __iter__(self) -> Iterator[str]:
-        try:
-            for path in self.inputs:
-                yield from read_lines(path)
-        except GeneratorExit:
-            raise
-        except BaseException as error:
-            self.failure = error
-            raise
+# identity alone loses nothing: nfkc rewrites full-width signs and fractions, nmt_ turns invisible
+# characters that belong to the spelling (Persian, Hindi) into spaces, _cf folds capitals
+NORMALIZATIONS = ("identity", "nfkc", "nmt_nfkc", "nfkc_cf", "nmt_nfkc_cf")
+LEAST_COVERAGE = 0.98  # SentencePiece's own limit
+MAX_LINE_BYTES = 4192  # SentencePiece's own default
 
 
 def train(
-    inputs: list[Path], model: Path, vocab: int, kind: str = "unigram", coverage: float = 1.0
+    inputs: list[Path],
+    model: Path,
+    vocab: int,
+    kind: str = "unigram",
+    coverage: float = 1.0,
+    *,
+    normalization: str = NORMALIZATIONS[0],
+    byte_fallback: bool = False,
+    max_line_bytes: int = MAX_LINE_BYTES,
 ) -> Path:
     """Train one joint model over `inputs`; return the path of the .model file.
 
     `coverage` is the share of the text's characters that get pieces: of alphabets all, so that none
-    becomes <unk>; of thousands of signs, as in Japanese, those but for the rarest.
+    becomes <unk>; of thousands of signs, as in Japanese, those but for the rarest. With
+    `byte_fallback` what has no piece becomes its bytes, at the price of 256 pieces. `normalization`
+    is one of `NORMALIZATIONS`: what becomes of text before it is cut, of the target side too.
 
     Begin, end and padding symbols are left to fairseq's dictionary, which has its own.
 
     Raises:
-        UserError: `model` is no prefix or cannot be written, or SentencePiece refuses the text or
-            the size
+        UserError: `model` is no prefix or cannot be written, an option is out of range, or
+            SentencePiece refuses the text or the size
     """
-    if model.suffix == ".model":
-        raise UserError(
-            f"--model is {model}; expected a prefix, to which .model and .vocab are added: give "
-            f"--model {model.with_suffix('')}"
-        )
-    if vocab < 1:
-        raise UserError(f"--vocab is {vocab}; expected 1 or more")
+    _check(model, vocab, coverage, normalization, max_line_bytes)
     target = _file_of(model)
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
     with staging(target.parent / f".{model.name}.spm") as folder, held(folder):
-        lines = _Lines(inputs)
+        lines = Lines(inputs, normalization, max_line_bytes)
         prefix = folder / "spm"
         try:
             sentencepiece.SentencePieceTrainer.train(
@@ -87,35 +80,63 @@ def train(
                 vocab_size=vocab,
                 model_type=kind,
                 character_coverage=coverage,
+                normalization_rule_name=normalization,
+                byte_fallback=byte_fallback,
+                max_sentence_length=max_line_bytes,
                 num_threads=TRAINER_THREADS,
                 unk_id=0,
                 bos_id=-1,
                 eos_id=-1,
                 pad_id=-1,
-                minloglevel=1,
+                minloglevel=2,
             )
         except RuntimeError as error:
             if lines.failure is not None:
                 raise lines.failure from None
-            raise _refusal(inputs, vocab, " ".join(str(error).split())) from error
+            raise _refusal(lines, vocab, " ".join(str(error).split())) from error
         with writing(target):
             for suffix in (".vocab", ".model"):  # the model last: it is what others look for
                 os.replace(f"{prefix}{suffix}", model.with_name(model.name + suffix))
+    if lines.warning:
+        print(f"warning: {lines.warning}", file=sys.stderr, flush=True)
     return target
+
+
+def _check(
+    model: Path, vocab: int, coverage: float, normalization: str, max_line_bytes: int
+) -> None:
+    """Refuse in one line what SentencePiece would refuse late, or not at all."""
+    if model.suffix == ".model":
+        raise UserError(
+            f"--model is {model}; expected a prefix, to which .model and .vocab are added: give "
+            f"--model {model.with_suffix('')}"
+        )
+    if vocab < 1:
+        raise UserError(f"--vocab is {vocab}; expected 1 or more")
+    if not LEAST_COVERAGE <= coverage <= 1:
+        raise UserError(
+            f"--coverage is {coverage}; expected {LEAST_COVERAGE} to 1: give 0.9995, say, for "
+            f"Japanese or Chinese, else leave it out"
+        )
+    if normalization not in NORMALIZATIONS:
+        raise UserError(
+            f"--normalization is {normalization}; expected one of {', '.join(NORMALIZATIONS)}"
+        )
+    if max_line_bytes < 1:
+        raise UserError(f"--max-line-bytes is {max_line_bytes}; expected 1 or more")
 
 
 def _file_of(prefix: Path) -> Path:
     return prefix.with_name(prefix.name + ".model")
 
 
-def _refusal(inputs: list[Path], vocab: int, reason: str) -> UserError:
+def _refusal(lines: Lines, vocab: int, reason: str) -> UserError:
     """What SentencePiece did not like, and what to do about it."""
     if "sentences_.empty()" in reason:
-        named = ", ".join(map(str, inputs))
-        return UserError(
-            f"found no text in {named}, or only lines of more than 4192 bytes, which SentencePiece "
-            "leaves out; expected sentences, one a line"
-        )
+        if lines.warning:
+            return UserError(lines.warning)
+        named = ", ".join(map(str, lines.inputs))
+        return UserError(f"found no text in {named}; expected sentences, one a line")
     if "ocabulary size" in reason:
         return UserError(
             f"SentencePiece refused a vocabulary of {vocab} pieces ({reason}); "
@@ -157,15 +178,33 @@ def _chunks(path: Path) -> Iterator[list[str]]:
 
 
 def encode(model: Path, source: Path, output: Path) -> int:
-    """Write `source` as space-separated pieces, line by line; return the number of pieces."""
+    """Write `source` as space-separated pieces, line by line; return the number of pieces.
+
+    Lines in which nothing is seen are counted on standard error; they stay, for the other side's
+    sake.
+    """
     processor = load(model)
-    total = 0
+    spaces = spaces_in_pieces(lambda text: processor.encode(text, out_type=str))
+    total = number = 0
+    empty: list[int] = []  # lines
     with whole_files(output) as (stream,), tqdm(desc=f"encode {source.name}", unit=" lines") as bar:
         for chunk in _chunks(source):
-            for pieces in processor.encode(chunk, out_type=str):
+            text = [spaces.sub(" ", line) for line in chunk]
+            for line, pieces in zip(chunk, processor.encode(text, out_type=str)):
+                number += 1
                 stream.write(" ".join(pieces) + "\n")
                 total += len(pieces)
+                if not pieces or is_blank(line):
+                    empty.append(number)
             bar.update(len(chunk))
+    if empty:
+        print(
+            f"warning: {len(empty)} of {number} lines of {source} are empty or invisible, the "
+            f"first is line {empty[0]}; expected text in each: clean both sides together with "
+            f"`python -m preprocess.clean`",
+            file=sys.stderr,
+            flush=True,
+        )
     return total
 
 
@@ -182,13 +221,46 @@ def main(arguments: list[str] | None = None) -> None:
     training.add_argument("--model", type=Path, required=True, help="prefix: PREFIX.model, .vocab")
     training.add_argument("--vocab", type=int, required=True, help="pieces, <unk> included")
     training.add_argument("--kind", choices=["unigram", "bpe"], default="unigram")
+    training.add_argument(
+        "--normalization",
+        choices=NORMALIZATIONS,
+        default=NORMALIZATIONS[0],
+        help="what becomes of text before it is cut; identity, the default, loses nothing",
+    )
+    training.add_argument(
+        "--coverage",
+        type=float,
+        default=1.0,
+        help="share of the characters with pieces of their own: 1, or 0.9995 for Japanese, Chinese",
+    )
+    training.add_argument(
+        "--byte-fallback",
+        action="store_true",
+        help="bytes instead of <unk> for characters without a piece; takes 256 of --vocab",
+    )
+    training.add_argument(
+        "--max-line-bytes",
+        type=int,
+        default=MAX_LINE_BYTES,
+        help="longer lines are left out of training (default: %(default)s)",
+    )
     encoding = commands.add_parser("encode", help="text -> pieces")
     encoding.add_argument("--model", type=Path, required=True)
     encoding.add_argument("--input", type=Path, required=True)
     encoding.add_argument("--output", type=Path, required=True)
     options = parser.parse_args(arguments)
     if options.command == "train":
-        print(train(options.input, options.model, options.vocab, options.kind))
+        trained = train(
+            options.input,
+            options.model,
+            options.vocab,
+            options.kind,
+            options.coverage,
+            normalization=options.normalization,
+            byte_fallback=options.byte_fallback,
+            max_line_bytes=options.max_line_bytes,
+        )
+        print(trained)
     else:
         print(f"{encode(options.model, options.input, options.output)} pieces")
 

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import gzip
+import io
 import os
 import shutil
 import signal
 import socket
 import sys
-import zlib
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Iterator, Sequence
+
+from preprocess.containers import (
+    DAMAGE,
+    ENDINGS,
+    SNIFFED,
+    Container,
+    container_of,
+    not_text,
+    unpacking,
+)
 
 PART = ".tmp"  # how the name of a file ends while it is written
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -33,47 +42,78 @@ def exit_on_signals() -> None:
             signal.signal(number, lambda number, frame: sys.exit(128 + number))
 
 
-def open_text(path: Path) -> IO[str]:
-    """Open UTF-8 text, plain or gzipped; a byte order mark at its start is no part of it.
+def open_bytes(path: Path) -> tuple[IO[bytes], Container | None]:
+    """Open text for reading, and say what it was packed in; gzip, xz and bzip2 are unpacked.
 
-    Only a line feed ends a line: corpora hold U+2028 and carriage returns *inside* sentences, and
-    Python's universal newlines would put one side out of step with the other.
+    Raises:
+        UserError: there is no such file, or it is packed in what is not read here
     """
     if not path.is_file():
-        raise UserError(f"found no file {path}; expected text, one sentence a line (.gz is fine)")
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8-sig", newline="\n")
-    return open(path, encoding="utf-8-sig", newline="\n")
+        raise UserError(
+            f"found no file {path}; expected text, one sentence a line (.gz, .xz, .bz2 are fine)"
+        )
+    with open(path, "rb") as plain:
+        start = plain.read(SNIFFED)
+    outer = container_of(start)
+    named = ENDINGS.get(path.suffix)
+    if outer is None or outer.opener is None:
+        _refuse_packed(path, None, outer)
+        if start and named is not None and named.opener is not None:
+            raise UserError(
+                f"{path} is not {named.name}, as its name says; expected it to begin as such: "
+                f"fetch it again, or give it a name without {named.ending} if it is plain text"
+            )
+        return open(path, "rb"), None
+    stream = outer.opener(path, "rb")
+    try:
+        _refuse_packed(path, outer, container_of(stream.read(SNIFFED)))
+        stream.seek(0)
+    except BaseException:
+        stream.close()
+        raise
+    return stream, outer
+
+
+def _refuse_packed(path: Path, outer: Container | None, inner: Container | None) -> None:
+    if inner is not None:
+        within = f" within {outer.name}" if outer else ""
+        raise UserError(
+            f"{path} is {inner.name}{within}, no text; expected UTF-8 text, one sentence a line: "
+            f"unpack it with {unpacking(path, outer, inner)}"
+        )
 
 
 def read_lines(path: Path) -> Iterator[str]:
-    """Yield the lines of a file without their line feed; what is not UTF-8 text is refused."""
+    """Yield the lines of a file without their line feed; what is not UTF-8 text is refused.
+
+    Only a line feed ends a line: corpora hold U+2028 and carriage returns *inside* sentences, and
+    Python's universal newlines would put one side out of step with the other. A byte order mark at
+    the start is no part of the text.
+    """
     number = 0
     try:
-        with open_text(path) as stream:
-            for line in stream:
+        stream, _ = open_bytes(path)
+        with io.TextIOWrapper(stream, encoding="utf-8-sig", newline="\n") as text:
+            for line in text:
                 number += 1
+                if "\0" in line:
+                    raise _not_text(path)
                 yield line.rstrip("\n")
     except UnicodeDecodeError as error:
+        raise _not_text(path) from error
+    except (*DAMAGE, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # the system's; bzip2 has none
+            raise
         raise UserError(
-            f"{path} is not UTF-8 ({error.reason}, soon after line {number}); expected UTF-8 text: "
-            f"{_mend(path)}"
+            f"{path} is a damaged {path.suffix} file ({error}, soon after line {number}); expected "
+            f"a whole one: fetch it again"
         ) from error
-    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-        raise UserError(f"{path} is a damaged .gz file ({error}); fetch it again") from error
 
 
-def _mend(path: Path) -> str:
-    """What to do with a file that is not UTF-8, by its first bytes."""
-    with open(path, "rb") as stream:
-        start = stream.read(2)
-    if path.suffix == ".gz":
-        return "fetch it again, it may be damaged, or mend what is in it with `iconv`"
-    if start == b"\x1f\x8b":
-        return "it is compressed; give it a name that ends in .gz"
-    kind = "utf-16" if start in (b"\xff\xfe", b"\xfe\xff") else "latin1"
-    really = "" if kind == "utf-16" else " or the encoding it really has"
-    return f"mend it with `iconv -f {kind} -t utf-8`{really}"
+def _not_text(path: Path) -> UserError:
+    stream, outer = open_bytes(path)
+    with stream:
+        return UserError(not_text(path, outer, stream))
 
 
 def unfinished(path: Path) -> Path:
@@ -149,8 +189,8 @@ def whole_files(*paths: Path) -> Iterator[list[IO[str]]]:
     SIGKILL does, until the next call).
 
     Raises:
-        UserError: two of them are the same file, one is called .gz (what is written is plain) or
-            is no file but a folder or a device, or they cannot be written
+        UserError: two of them are the same file, one is called .gz or the like (what is written is
+            plain) or is no file but a folder or a device, or they cannot be written
     """
     with writing(*paths):
         _check_names(paths)
@@ -182,8 +222,8 @@ def whole_files(*paths: Path) -> Iterator[list[IO[str]]]:
 
 def _check_names(paths: Sequence[Path]) -> None:
     for path in paths:
-        if path.suffix == ".gz":
-            raise UserError(f"{path} would hold plain text; expected a name without .gz")
+        if path.suffix in ENDINGS:
+            raise UserError(f"{path} would hold plain text; expected a name without {path.suffix}")
         if path.exists() and not path.is_file():
             raise UserError(f"{path} is a folder or a device; expected the name of a file")
     if len({path.resolve() for path in paths}) < len(paths):

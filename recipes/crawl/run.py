@@ -45,7 +45,15 @@ def prepare_corpus(own: Own | None, vocab: int, corpora: Path) -> str:
         prepare.prepare(MIX, corpora)
         return MIX
     coverage = min(map(coverage_of, own.langs))
-    prepare.build(corpora / OWN, own.settings(), vocab, own.split, own.langs, coverage)
+    prepare.build(
+        corpora / OWN,
+        own.settings(),
+        vocab,
+        own.split,
+        own.langs,
+        coverage,
+        normalization="identity",  # of whatever script
+    )
     return OWN
 
 

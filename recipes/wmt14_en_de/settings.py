@@ -18,8 +18,8 @@ SEED = 1
 
 # Text: only what no reading of the corpus would keep. Pieces: as fairseq's prepare-wmt14en2de.sh
 # does after BPE (`clean-corpus-n.perl -ratio 1.5 ... 1 250`).
-TEXT_LIMITS = Limits(max_words=250)
-PIECE_LIMITS = Limits(max_words=250, max_ratio=1.5, ratio_from=1)
+TEXT_LIMITS = Limits(max_words=250, spaced=True)
+PIECE_LIMITS = Limits(max_words=250, max_ratio=1.5, ratio_from=1, spaced=True)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from preprocess import lengths
 from preprocess.clean import Limits, Report, clean_pairs, main, reason_to_drop
 from preprocess.text import UserError, read_lines, staging, whole_file, whole_files
 from recipes.common.data import ROOT
@@ -41,10 +42,85 @@ def run_on(folder: Path, source: str, target: str) -> list[str]:
         ("a " * 8, "b b", "length ratio"),
         ("a " * 7, "b b", None),
         ("a", "b b b b b", None),  # short ones are no evidence
+        ("he lived a hard life , i think .", "彼はつらい人生を送ったと思う。", None),
+        ("彼はつらい人生を送ったと思う。", "彼 は つらい 人生 を 送っ た と 思う 。", None),
+        ("he lived a hard life , i think .", "苦", "length ratio"),
+        ("yes", "彼はつらい人生を送ったと思う。" * 2, "length ratio"),
+        ("word " * 100, "彼はつらい人生を送ったと思う。" * 27, "too long"),
+        ("x" * 6000, "y " * 170, "too long"),
+        ("", "\u3000", "empty"),
     ],
 )
 def test_first_reason_that_applies(source: str, target: str, reason: str | None) -> None:
     assert reason_to_drop(source, target, Limits()) == reason
+
+
+HARD_LIFE = {  # "he lived a hard life, I think", in scripts that part no words
+    "Chinese": "我认为他过着艰苦的生活。",
+    "Japanese": "彼はつらい人生を送ったと思う。",
+    "Thai": "ผมคิดว่าเขามีชีวิตที่ยากลำบาก",
+    "Lao": "ຂ້ອຍຄິດວ່າລາວມີຊີວິດທີ່ຫຍຸ້ງຍາກ",
+    "Khmer": "ខ្ញុំគិតថាគាត់រស់នៅក្នុងជីវិតដ៏លំបាក",
+    "Burmese": "သူဟာခက်ခဲတဲ့ဘဝကိုနေထိုင်ခဲ့တယ်လို့ကျွန်တော်ထင်ပါတယ်။",
+    "Tibetan": "ཁོང་གི་མི་ཚེ་དཀའ་ངལ་ཆེན་པོ་ཞིག་རེད་བསམ་གི་འདུག",
+}
+
+
+@pytest.mark.parametrize("language", HARD_LIFE)
+def test_where_no_space_parts_words_letters_are_counted(language: str) -> None:
+    english, other = "he lived a hard life , i think .", HARD_LIFE[language]
+    assert 5 <= lengths.words(other) <= 12  # nine in English
+    assert reason_to_drop(english, other, Limits(max_ratio=2)) is None
+    assert reason_to_drop("he did", other * 2, Limits()) == "length ratio"
+    assert reason_to_drop(other * 40, other * 40, Limits()) == "too long"
+    together = f"{english} {other} 3.5"
+    assert lengths.words(together) == lengths.words(english) + lengths.words(other) + 1
+    assert lengths.words(" ".join(other)) == lengths.words(other)  # cut by another tool
+    assert Report(kept=1).warning is None
+
+
+def test_text_that_is_cut_already_is_counted_by_its_spaces() -> None:
+    pieces = "▁ 彼 は つ ら い"
+    assert reason_to_drop(pieces, "▁a", Limits(ratio_from=1, spaced=True)) == "length ratio"
+    assert reason_to_drop(pieces, "▁a b", Limits(ratio_from=1, spaced=True)) is None
+    assert reason_to_drop("x" * 6000, "y", Limits(spaced=True)) is None
+
+
+def test_a_rule_that_takes_most_pairs_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lopsided, good = ("a " * 40, "b"), ("a man", "ein Mann")
+    for pairs, warned in (([lopsided, lopsided, good], True), ([lopsided, good], False)):
+        sides = ["".join(f"{pair[side]}\n" for pair in pairs) for side in (0, 1)]
+        main(run_on(tmp_path, *sides))
+        told = capsys.readouterr()
+        assert f"1 kept, dropped: length ratio {len(pairs) - 1}" in told.out
+        line = "warning: 2 of 3 pairs were dropped as 'length ratio'; expected few: look whether"
+        assert (line in told.err) is warned is ("warning" in told.err)
+
+
+@pytest.mark.parametrize(
+    "invisible",
+    ["\u200b", "\ufeff", "\u00ad", "\u2060", "\u200e", "\u200f", "\u202a", "\u2066", "\u061c"]
+    + [
+        "\ufe0f",
+        "\U000e0100",
+        "\u180e",
+        "\u034f",
+        "\u3164",
+        "\u2800",
+        "\x7f",
+        "\u200b \u3000\u2060",
+    ],
+)
+def test_what_nobody_sees_is_empty(tmp_path: Path, invisible: str) -> None:
+    seen = ["a\u200bb", "☺\ufe0f", ".", "\u0600", "¿"]  # what is between letters stays
+    sides = ["".join(f"{line}\n" for line in lines) for lines in ([*seen, invisible], ["x"] * 6)]
+    for spaced in ([], ["--spaced"]):
+        for source, target in (sides, sides[::-1]):
+            main([*run_on(tmp_path, source, target), *spaced])
+            kept = (tmp_path / ("out.en" if source == sides[0] else "out.de")).read_text()
+            assert kept.splitlines() == seen
 
 
 @given(st.lists(st.tuples(st.text(), st.text())))
@@ -101,7 +177,6 @@ def test_not_utf8_and_not_gzip_are_refused(tmp_path: Path) -> None:
 def test_of_what_is_not_utf8_its_first_bytes_say_what_it_is(tmp_path: Path) -> None:
     for content, advice in (
         ("two words".encode("utf-16"), "iconv -f utf-16"),
-        (gzip.compress(b"two words"), "ends in .gz"),
         ("schön".encode("latin1"), "iconv -f latin1"),
     ):
         (tmp_path / "text").write_bytes(content)

@@ -1,0 +1,140 @@
+"""Text unknown to its dictionary: the cause by what is seen. Pieces that fairseq adds itself."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sentencepiece
+
+from fairseq_autoassist.tfidf.binarized import BinarizedSide
+from preprocess import binarize, spm
+from preprocess.text import UserError, read_lines
+from preprocess.unknown import cause, look
+
+LINES = ["a man and a dog", "two men on a road", "the dog runs", "a road in the sun"] * 9
+RARE = ["a 犬 and a 猫", "犬", "the 道 in the sun"] * 3
+LONG = ["a dog " + "zq" * 2600]
+
+
+def write(path: Path, lines: list[str]) -> Path:
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def encoded(folder: Path, lines: list[str], name: str = "valid", model: str = "spm") -> None:
+    """Write both sides, one the same as the other."""
+    text = write(folder / "text", lines)
+    for lang in ("en", "de"):
+        spm.encode(folder / f"{model}.model", text, folder / f"{name}.{lang}")
+
+
+@pytest.fixture
+def words(tmp_path: Path) -> list[str]:
+    """A command; in its folder are a model and train."""
+    spm.train([write(tmp_path / "text", LINES)], tmp_path / "spm", 22)
+    encoded(tmp_path, LINES, "train")
+    given = ["--source-lang", "en", "--target-lang", "de"]
+    for name, file in (("source-model", "spm.model"), ("train", "train"), ("destination", "bin")):
+        given += [f"--{name}", str(tmp_path / file)]
+    return [*given, "--valid", str(tmp_path / "valid")]
+
+
+def refused(words: list[str]) -> str:
+    with pytest.raises(UserError) as error:
+        binarize.main(words)
+    assert "\n" not in str(error.value)
+    assert not Path(words[words.index("--destination") + 1]).exists()
+    return str(error.value)
+
+
+def test_rare_characters_are_not_blamed_on_the_model(tmp_path: Path, words: list[str]) -> None:
+    encoded(tmp_path, RARE)
+    told = refused(words)
+    assert "valid.en are unknown to its dictionary; expected at most 5%: " in told
+    assert "spm.model is the one that it was encoded with, but has no piece for 犬 6, 猫 3" in told
+    assert "--byte-fallback, or go on with --max-unknown " in told and "-model" not in told
+    assert "--max-line-bytes" not in told
+    go_on = told.split("or go on with ")[1].split()
+    binarize.main([*words, *go_on])
+    assert len(BinarizedSide(tmp_path / "bin" / "valid.en-de.de").sizes) == len(RARE)
+
+
+def likely(folder: Path) -> str:
+    """What a refusal of its valid.en would say."""
+    path, model = folder / "valid.en", folder / "spm.model"
+    return cause(look(path, model), path, model, 10.5)
+
+
+def test_lines_left_out_of_training_are_named(tmp_path: Path, words: list[str]) -> None:
+    encoded(tmp_path, LONG)
+    told = likely(tmp_path)
+    assert "has no piece for z 2600, q 2600; most of them are in 1 lines of more than 4192" in told
+    assert "--max-line-bytes 5206" in told and told.endswith("or go on with --max-unknown 11")
+
+
+def test_text_of_another_model_is_told_by_cutting_it_again(
+    tmp_path: Path, words: list[str]
+) -> None:
+    spm.train([tmp_path / "text"], tmp_path / "other", 32, kind="bpe")
+    encoded(tmp_path, LINES, model="other")
+    told = likely(tmp_path)
+    assert "such lines otherwise: give the model that it was encoded with by --source-model" in told
+    assert "most often ▁" in told and "--max-unknown" not in told
+
+
+def test_text_that_is_not_encoded_is_told(tmp_path: Path, words: list[str]) -> None:
+    write(tmp_path / "valid.en", LINES)
+    told = likely(tmp_path)
+    assert "it holds no ▁, so is not encoded: run `python -m preprocess.spm encode --mod" in told
+
+
+@pytest.mark.parametrize("most", ["-1", "101", "nan"])
+def test_a_limit_out_of_range(tmp_path: Path, words: list[str], most: str) -> None:
+    encoded(tmp_path, LINES)
+    told = refused([*words, "--max-unknown", most])
+    assert f"--max-unknown is {float(most)}; expected a percentage, 0 to 100" in told
+
+
+def test_packed_text_and_carriage_returns_are_refused(tmp_path: Path, words: list[str]) -> None:
+    encoded(tmp_path, LINES)
+    whole = (tmp_path / "valid.de").read_bytes()
+    (tmp_path / "valid.de").write_bytes(gzip.compress(whole))
+    told = refused(words)
+    assert (
+        "valid.de is gzip, which fairseq-preprocess does not read" in told and "`gzip -dc" in told
+    )
+    (tmp_path / "valid.de").write_bytes(whole.replace(b"a", b"a\r", 1))
+    assert "line 1 of " in refused(words) and "holds a carriage return" in refused(words)
+    (tmp_path / "valid.de").write_bytes(whole.replace(b"a", b"\xe9", 1))
+    assert "valid.de is not UTF-8" in refused(words)
+
+
+def test_pieces_that_fairseq_adds_itself_are_not_added_again(
+    tmp_path: Path, words: list[str]
+) -> None:
+    mine = ["<pad>", "<s>", "</s>", "<unk>", "<2de>"]
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(LINES),
+        model_prefix=str(tmp_path / "spm"),
+        vocab_size=28,
+        user_defined_symbols=mine,
+        unk_piece="[UNK]",
+        bos_id=-1,
+        eos_id=-1,
+        pad_id=-1,
+    )
+    encoded(tmp_path, LINES, "train")
+    encoded(tmp_path, ["<2de> a dog", "a <unk>"])
+    binarize.main(words)
+    pieces = [line.split(" ")[0] for line in read_lines(tmp_path / "bin" / "dict.en.txt")]
+    assert len(pieces) == len(set(pieces)) == 28 - 5 and "<2de>" in pieces
+    assert not {"<pad>", "<s>", "</s>", "<unk>", "[UNK]"} & set(pieces)
+    rows = np.fromfile(tmp_path / "bin" / "train.en-de.en.bin", dtype=np.uint16)
+    assert 4 <= rows[rows != 2].min()  # none of fairseq's own but the end of a sentence
+    for piece in mine[:3]:
+        encoded(tmp_path, ["a dog", f"a {piece} dog"])
+        told = refused([*words[:-3], str(tmp_path / "other"), *words[-2:]])
+        assert f"line 2 of {tmp_path}/valid.en holds the piece {piece}, which means" in told
