@@ -102,7 +102,8 @@ def _measure(config: Any, dest: str | None) -> tuple[np.ndarray, Path]:
     folder = feature_folder(data_bin, subset, *languages)
     folder = Path(dest) / folder.name if dest else folder
     features = Features.open(folder)
-    features.check(open_shard(data_bin, data_bin, subset, *languages).fingerprint())
+    files = open_shard(data_bin, data_bin, subset, *languages)
+    features.check(files.fingerprint(), files.token_hashes())
     task.load_dataset(subset)
     try:
         models, _ = checkpoint_utils.load_model_ensemble([config.common_eval.path], task=task)

@@ -74,6 +74,7 @@ class PlanSpec:
             data-bin; 0: not by that
         passes_before: of these, done before this stream began, or over other data-bins
         abandoned: the Assistant failed before: neither shrink nor learn
+        text: what tells it from other text of the same sizes; empty: not known
     """
 
     config: AutoAssistConfig
@@ -99,6 +100,7 @@ class PlanSpec:
     max_passes: float = 0.0
     passes_before: float = 0.0
     abandoned: bool = False
+    text: str = ""
 
     @functools.cached_property
     def tokens(self) -> tuple[int, int]:

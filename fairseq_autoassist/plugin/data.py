@@ -148,6 +148,18 @@ def shard_files(cfg: Any, shard: int) -> Shard:
     return open_shard(Path(data_bins[shard]), Path(data_bins[0]), cfg.train_subset, *languages)
 
 
+def text_of(cfg: Any, shard: int) -> str:
+    """What tells the text of a data-bin from other text of the same sizes; empty: not known.
+
+    It is known of mmap data only. A strategy that looks at no features trains on others too.
+    """
+    try:
+        hashes = shard_files(cfg, shard).token_hashes()
+    except FeatureError:
+        return ""
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()[:16]
+
+
 def open_features(
     cfg: Any, epoch: int, beside: tuple[str, ...] = (), codes: Codes | None = None
 ) -> OpenedFeatures:
@@ -164,10 +176,11 @@ def open_features(
             names what was found, what was expected and the command that mends it
     """
     where, shard = places(cfg), shard_of(cfg, epoch)
-    files = shard_files(cfg, shard)
     try:
         opened = Features.open_all(where.folders, where.command)
-        opened[shard].check(files.fingerprint())
+        for number, features in enumerate(opened):  # of all, before the first is trained on
+            files = shard_files(cfg, number)
+            features.check(files.fingerprint(), files.token_hashes())
         for features, name in itertools.product(opened, ("rarity", *beside)):
             getattr(features, name)  # now, not in the worker in the middle of the run
     except FeatureError as error:

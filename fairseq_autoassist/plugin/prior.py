@@ -68,10 +68,11 @@ def _of_agreement(cfg: Any, config: AutoAssistConfig, epoch: int) -> OpenedPrior
                 f"{command}"
             )
         return OpenedPrior()
-    for found in opened:
+    for number, found in enumerate(opened):  # of all, before the first is trained on
         if found is not None:
+            files = shard_files(cfg, number)
             found.check_sizes()
-    here.check(shard_files(cfg, shard).fingerprint())
+            found.check(files.fingerprint(), files.token_hashes())
     if len({(found.statistics, found.bins) for found in opened if found is not None}) > 1:
         raise FeatureError(
             "these data-bins have agreements with different statistics, expected the same, since "

@@ -29,6 +29,7 @@ from .data import (
     refuse_endless,
     refuse_unplannable,
     shard_of,
+    text_of,
 )
 from .iterator import AutoAssistEpochIterator, Loader
 from .losses import LossMailbox
@@ -157,6 +158,7 @@ class TranslationAutoAssistTask(TranslationTask):
             update_freqs=loader.update_freq,
             max_update=max(self.cfg.max_update, 0),
             max_passes=max(self.cfg.max_epoch, 0),  # about one to an epoch
+            text=text_of(self.cfg, shard_of(self.cfg, epoch)),
         )
         if num_shards > 1:
             gather_before_saving()

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..core.manifest import Fingerprint, fingerprint
 from ..errors import FeatureError
-from .binarized import BinarizedSide
+from .binarized import BinarizedSide, sha256_of_files
 
 CHUNK_TOKENS = 1_000_000  # tokens of both sides held at once: about 30 MB of memory
 
@@ -33,6 +33,10 @@ class Shard(NamedTuple):
     def fingerprint(self) -> Fingerprint:
         """What binds features to this data."""
         return fingerprint(self.source_dict, self.target_dict, self.source.sizes, self.target.sizes)
+
+    def token_hashes(self) -> list[str]:
+        """sha256 of the tokens of source and target: other text of the same sizes has others."""
+        return sha256_of_files([self.source.data_path, self.target.data_path])
 
 
 def split_shards(data_bin: str) -> list[Path]:

@@ -11,7 +11,7 @@ import pytest
 
 from fairseq_autoassist.core.manifest import FORMAT_VERSION
 from fairseq_autoassist.tfidf.cli import main as build_features
-from tests.support.corpus import make_data_bin, multi30k_pairs
+from tests.support.corpus import change_text, make_data_bin, multi30k_pairs
 from tests.support.processes import alive, children, wait_for, workers
 from tests.support.recording import OOM_EVERY
 from tests.support.training import (
@@ -83,7 +83,7 @@ def test_features_of_another_version(tmp_path):
     assert "autoassist-tfidf" in message
 
 
-@pytest.mark.parametrize("what", ["rows", "dictionary", "sizes"])
+@pytest.mark.parametrize("what", ["rows", "dictionary", "sizes", "tokens"])
 def test_features_of_another_data_bin(tmp_path, what):
     folder = copy_data_bin(tmp_path / "data")
     other = folder / "autoassist"
@@ -93,6 +93,8 @@ def test_features_of_another_data_bin(tmp_path, what):
     elif what == "dictionary":
         with (folder / "dict.de.txt").open("a") as file:
             file.write("new-word 1\n")
+    elif what == "tokens":
+        change_text(folder)
     else:  # the pairs in another order
         pairs = multi30k_pairs("train", 400)[::-1]
         dicts = [

@@ -72,6 +72,18 @@ def test_other_sentences_as_many_as_before_are_refused():
     check_state(saved, other)  # saved before tokens were counted
 
 
+def test_other_text_of_the_same_sizes_is_refused():
+    first, second = (dataclasses.replace(make_spec(200), text=text) for text in ("a", "b"))
+    saved = state_header(first)
+    check_state(saved, first)
+    with pytest.raises(AutoAssistError, match="text a, this run has b: it cannot .*--reset-data"):
+        check_state(saved, second)
+    check_state(saved, second, same_data=False)  # of another data-bin of the same run
+    check_state(saved, make_spec(200))  # of which it is not known
+    del saved["text"]
+    check_state(saved, second)  # saved before it was written down
+
+
 def test_torch_loads_what_fairseq_saves_of_numpy(tmp_path):
     """With --eval-bleu: arrays of counts, and scalars."""
     saved = {"counts": np.arange(4), "share": np.float64(0.5), "flags": np.zeros((2, 3), bool)}

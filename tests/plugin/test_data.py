@@ -3,6 +3,7 @@ there."""
 
 from __future__ import annotations
 
+import json
 import shlex
 import shutil
 from argparse import Namespace
@@ -11,9 +12,14 @@ from pathlib import Path
 import pytest
 
 from fairseq_autoassist.errors import ConfigError, FeatureError
-from fairseq_autoassist.plugin.data import open_features, refuse_empty, refuse_unplannable
+from fairseq_autoassist.plugin.data import (
+    open_features,
+    refuse_empty,
+    refuse_unplannable,
+    text_of,
+)
 from fairseq_autoassist.tfidf.cli import main as build
-from tests.support.corpus import write_data_bin
+from tests.support.corpus import change_text, write_data_bin
 
 NAME = "train.de-en"
 
@@ -105,6 +111,44 @@ def test_a_hash_tells_features_with_the_idf_of_another_corpus(
         assert build([built, "--force", "--no-progress"]) == 0
         hashes.append(open_features(task(built), 1).hash)
     assert hashes[0] == hashes[1] != hashes[2]
+
+
+@pytest.mark.parametrize(("lang", "side"), [("de", "source"), ("en", "target")])
+def test_features_of_other_text_of_the_same_sizes(data_bin: Path, lang: str, side: str) -> None:
+    cfg = task(data_bin)
+    mended(cfg)
+    before = text_of(cfg, 0)
+    change_text(data_bin, lang)
+    with pytest.raises(FeatureError) as caught:
+        open_features(cfg, 1)
+    said = str(caught.value)
+    assert f"other data than is loaded (tokens of the {side}: found " in said and "\n" not in said
+    mended(cfg)
+    assert before != text_of(cfg, 0) != ""
+
+
+def test_all_data_bins_are_looked_at_before_the_first_is_trained_on(
+    data_bin: Path, tmp_path: Path
+) -> None:
+    second = write_data_bin(tmp_path / "second", 30, seed=1, vocabulary=50)
+    both = task(f"{data_bin}:{second}")
+    mended(both)
+    change_text(second)
+    with pytest.raises(FeatureError, match=f"{second}.*tokens of the source: found"):
+        open_features(both, 1)
+
+
+def test_features_that_do_not_say_of_which_text_they_are(data_bin: Path) -> None:
+    folder = Path(mended(task(data_bin)))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["provenance"]["tokens"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    mended(task(data_bin))
+
+
+def test_the_text_of_what_is_not_mapped_is_not_known(data_bin: Path) -> None:
+    (data_bin / "train.de-en.de.idx").write_bytes(b"TNTIDX")
+    assert text_of(task(data_bin), 0) == ""
 
 
 def test_what_cannot_be_planned_is_refused() -> None:

@@ -54,10 +54,15 @@ def resumed(shards, spec, ranks=1, **settings):
 @pytest.mark.parametrize("ranks", [1, 2])
 @pytest.mark.parametrize(
     "other, found",
-    [(data_bin(100), "pairs 100"), (data_bin(150, seed=9), "tokens")],
+    [
+        (data_bin(100), "pairs 100"),
+        (data_bin(150, seed=9), "tokens"),
+        (dataclasses.replace(data_bin(150), text="other"), "text other"),
+    ],
 )
 def test_another_data_bin_in_the_place_of_one_is_refused(ranks, other, found):
     shards, first, second = Shards(), data_bin(150), data_bin(120)
+    first = dataclasses.replace(first, text="one")
     train(shards, 0, first)
     train(shards, 1, second, first=20)
     again = resumed(shards, second, ranks)
