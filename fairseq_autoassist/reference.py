@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from .core.features import REFERENCE_NAME, Features, feature_folder
-from .errors import AutoAssistError, ConfigError
+from .errors import AutoAssistError, ConfigError, told
 from .tfidf.corpus import open_shard
 from .tfidf.staging import write_beside
 
@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
             )
         write_beside(path, losses)
     except (AutoAssistError, OSError) as error:
-        print(f"{NAME}: error: {error}", file=sys.stderr)
+        print(f"{NAME}: error: {told(error)}", file=sys.stderr)
         return 2
     print(
         f"{NAME}: {len(losses):,} pairs, mean loss {np.nanmean(losses):.3f} nats/token, "

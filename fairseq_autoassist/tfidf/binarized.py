@@ -79,6 +79,10 @@ class BinarizedSide:
                     f"{self.prefix} is data of --dataset-impl raw, expected mmap; {_MEND}"
                 ) from error
             raise FeatureError(f"{self.index_path} not found; {_MEND}") from error
+        except OSError as error:
+            raise FeatureError(
+                f"{self.index_path} cannot be read ({error.strerror}); {_MEND}"
+            ) from error
         if not head.startswith(_MMAP_MAGIC):
             kind = _OTHER_MAGIC.get(head[:8])
             found = f"data of --dataset-impl {kind}" if kind else "not an index of fairseq"
