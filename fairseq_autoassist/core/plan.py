@@ -75,6 +75,7 @@ class PlanSpec:
         passes_before: of these, done before this stream began, or over other data-bins
         abandoned: the Assistant failed before: neither shrink nor learn
         text: what tells it from other text of the same sizes; empty: not known
+        repeat: how often the same data came before in the list of data-bins
     """
 
     config: AutoAssistConfig
@@ -101,6 +102,7 @@ class PlanSpec:
     passes_before: float = 0.0
     abandoned: bool = False
     text: str = ""
+    repeat: int = 0
 
     @functools.cached_property
     def tokens(self) -> tuple[int, int]:

@@ -15,7 +15,7 @@ from ..core.binned import Codes
 from ..core.features import Features, feature_folder
 from ..core.manifest import MANIFEST_NAME, build_command
 from ..errors import ConfigError, FeatureError
-from ..tfidf.corpus import Shard, open_shard
+from ..tfidf.corpus import Shard, first_places, open_shard
 
 _BINARISE = "binarise the corpus again with: fairseq-preprocess --trainpref ... --destdir"
 
@@ -126,7 +126,8 @@ def places(cfg: Any) -> Places:
     data_bins = utils.split_paths(cfg.data)
     languages = cfg.source_lang, cfg.target_lang
     named = utils.split_paths(cfg.autoassist_features) if cfg.autoassist_features else []
-    if named and len(named) != len(data_bins):
+    roots = one_for_each(named, data_bins)
+    if named and not roots:
         raise FeatureError(
             f"{flag('features')} names {len(named)} folders for {len(data_bins)} data-bins, "
             "expected one for each, joined like them"
@@ -134,11 +135,40 @@ def places(cfg: Any) -> Places:
     folders = [feature_folder(d, cfg.train_subset, *languages) for d in data_bins]
     dest, name = None, folders[0].name
     if named:
-        folders = [_named_folder(Path(root), name) for root in named]
+        folders = [_named_folder(Path(root), name) for root in roots]
     if len(named) == 1:
         dest = folders[0].parent if folders[0].name == name else folders[0]
     command = build_command(cfg.data, cfg.train_subset, languages, dest)
     return Places(folders, command, len(named))
+
+
+def one_for_each(named: list[str], data_bins: list[str]) -> list[str]:
+    """What belongs to each data-bin of a list, in which one may come up again.
+
+    Args:
+        named: one for each, or one for each that differs from those before it
+
+    Returns:
+        one for each data-bin; empty: there are too many or too few
+    """
+    if len(named) == len(data_bins):
+        return named
+    first = first_places([Path(data_bin) for data_bin in data_bins])
+    different = sorted(set(first))
+    return [named[different.index(n)] for n in first] if len(named) == len(different) else []
+
+
+def repeat_of(cfg: Any, shard: int) -> int:
+    """How many data-bins before this one in the list are the same, or a copy of it.
+
+    Each time it comes up its pairs are to come in another order.
+    """
+    data_bins = [Path(data_bin) for data_bin in utils.split_paths(cfg.data)]
+    first = first_places(data_bins)
+    text = text_of(cfg, shard) if shard else ""
+    return sum(
+        first[n] == first[shard] or (text != "" and text_of(cfg, n) == text) for n in range(shard)
+    )
 
 
 def shard_files(cfg: Any, shard: int) -> Shard:

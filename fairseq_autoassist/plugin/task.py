@@ -28,6 +28,7 @@ from .data import (
     refuse_empty,
     refuse_endless,
     refuse_unplannable,
+    repeat_of,
     shard_of,
     text_of,
 )
@@ -159,6 +160,7 @@ class TranslationAutoAssistTask(TranslationTask):
             max_update=max(self.cfg.max_update, 0),
             max_passes=max(self.cfg.max_epoch, 0),  # about one to an epoch
             text=text_of(self.cfg, shard_of(self.cfg, epoch)),
+            repeat=repeat_of(self.cfg, shard_of(self.cfg, epoch)),
         )
         if num_shards > 1:
             gather_before_saving()

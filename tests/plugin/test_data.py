@@ -16,6 +16,7 @@ from fairseq_autoassist.plugin.data import (
     open_features,
     refuse_empty,
     refuse_unplannable,
+    repeat_of,
     text_of,
 )
 from fairseq_autoassist.tfidf.cli import main as build
@@ -90,6 +91,36 @@ def test_several_named_folders_are_built_inside_their_data_bins(
         open_features(task(both, named), 1)
     with pytest.raises(FeatureError, match="names 2 folders for 1 data-bins, expected one for"):
         open_features(task(data_bin, named), 1)
+
+
+def test_a_data_bin_listed_twice(data_bin: Path, tmp_path: Path) -> None:
+    """By whatever name; its features are those that it has alone."""
+    link = tmp_path / "link"
+    link.symlink_to(data_bin)
+    other = write_data_bin(tmp_path / "other", 30, seed=1, vocabulary=50)
+    assert build([str(data_bin), "--no-progress"]) == 0
+    alone = open_features(task(data_bin), 1)
+    for both in (f"{data_bin}:{data_bin}", f"{data_bin}:{link}"):
+        assert open_features(task(both), 1) == alone
+        assert open_features(task(both), 2).hash == alone.hash
+    shutil.rmtree(data_bin / "autoassist")
+    three = task(f"{data_bin}:{other}:{data_bin}")
+    assert mended(three) == open_features(three, 3).folder != open_features(three, 2).folder
+
+
+def test_a_data_bin_listed_twice_with_features_elsewhere(data_bin: Path, tmp_path: Path) -> None:
+    both = task(f"{data_bin}:{data_bin}", tmp_path / "mine")
+    assert mended(both) == open_features(both, 2).folder == str(tmp_path / "mine" / NAME)
+
+
+def test_how_often_a_data_bin_came_before(data_bin: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(data_bin, tmp_path / "copy")
+    other = write_data_bin(tmp_path / "other", 30, seed=1, vocabulary=50)
+    cfg = task(f"{data_bin}:{other}:{copy}:{other}:{data_bin}/")
+    assert [repeat_of(cfg, shard) for shard in range(5)] == [0, 0, 1, 1, 2]
+    for folder in (data_bin, copy):  # what is not mapped is told by its path
+        (folder / "train.de-en.de.idx").write_bytes(b"TNTIDX")
+    assert [repeat_of(cfg, shard) for shard in range(5)] == [0, 0, 0, 1, 1]
 
 
 def test_only_the_languages_of_the_run_may_not_be_empty(data_bin: Path) -> None:

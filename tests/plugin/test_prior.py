@@ -116,6 +116,16 @@ def test_a_file_of_the_user(made: Path, tmp_path: Path, name: str) -> None:
     assert found.told.startswith(f"prior of {path}: mean 0.500, 2% of the pairs below 0.01; off")
 
 
+def test_a_file_of_the_user_of_a_data_bin_listed_twice(made: Path, tmp_path: Path) -> None:
+    path = tmp_path / "scores.npy"
+    np.save(path, PRIOR)
+    for files in (path, f"{path}:{path}"):
+        for epoch in (1, 2):
+            found = opened(f"{made}:{made}", epoch, prior=str(files)).prior
+            assert found is not None
+            np.testing.assert_allclose(found.values, PRIOR)
+
+
 def test_a_file_of_the_user_that_is_wrong(made: Path, tmp_path: Path) -> None:
     path = tmp_path / "mine.txt"
     path.write_text("0.5\n" * (ROWS - 1) + "2\n")

@@ -137,7 +137,6 @@ def test_bad_shards_and_folders(small: Path, tmp_path: Path, capsys: pytest.Capt
     line("more 1\n")(b)
     assert "differs from" in refused([f"{a}:{b}"], capsys)
     assert "several shards" in refused([f"{a}:{b}", "--dest", tmp_path], capsys)
-    assert "twice" in refused([f"{a}:{a}"], capsys)
     assert "no folder" in refused([tmp_path / "none"], capsys)
     assert "DATA_BIN is empty" in refused([""], capsys)
 
