@@ -13,7 +13,7 @@ from fairseq import utils
 from ..config import flag
 from ..core.binned import Codes
 from ..core.features import Features, feature_folder
-from ..core.manifest import MANIFEST_NAME, build_command
+from ..core.manifest import FEATURES_FOLDER, MANIFEST_NAME, build_command
 from ..errors import ConfigError, FeatureError
 from ..tfidf.corpus import Shard, first_places, open_shard
 
@@ -228,7 +228,10 @@ def open_features(
 
 
 def _named_folder(root: Path, name: str) -> Path:
-    """The folder of features in what was --dest of autoassist-tfidf, or ``root`` itself."""
+    """The folder of features in what was --dest of autoassist-tfidf or is a data-bin, or ``root``
+    itself."""
     inside = root / name
     itself = root.name == name or (root / MANIFEST_NAME).is_file()
+    if not inside.is_dir() and any(root.glob("dict.*.txt")):
+        return root / FEATURES_FOLDER / name
     return root if itself and not inside.is_dir() else inside

@@ -39,8 +39,11 @@ def test_checkpoint_form_is_tensors_and_plain_python_and_goes_back(tmp_path):
         ({"seed": 2}, "seed 1, this run has 2"),
         ({"pairs": 300}, "pairs 200, this run has 300"),
         ({"strategy": "autoassist"}, "strategy uniform, this run has autoassist"),
-        ({"limits": BatchLimits(300, None, 8)}, "batch limits .200, None, 8., this run"),
-        ({"eligible": np.arange(5)}, "eligible pairs 200, this run has 5"),
+        ({"eligible": np.arange(5)}, "eligible pairs 200, this run has 5: .* there; start a new"),
+        (
+            {"eligible": np.arange(5), "limits": BatchLimits(30, None, 8)},
+            "eligible pairs 200, this run has 5: .* --max-tokens that leaves out no other pairs",
+        ),
     ],
 )
 def test_a_state_of_another_run_is_refused(change, found):

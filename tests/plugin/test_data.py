@@ -61,6 +61,13 @@ def test_in_a_named_folder(data_bin: Path, tmp_path: Path, named: str) -> None:
     assert mended(task(data_bin, tmp_path / named)) == str(tmp_path / "feat" / NAME)
 
 
+def test_in_a_folder_that_is_a_data_bin(data_bin: Path, tmp_path: Path) -> None:
+    """The same one, say; and with those of another that lie in it."""
+    assert mended(task(data_bin, data_bin)) == str(data_bin / "autoassist" / NAME)
+    copy = shutil.copytree(data_bin, tmp_path / "copy", ignore=shutil.ignore_patterns("auto*"))
+    assert open_features(task(copy, data_bin), 1).folder == str(data_bin / "autoassist" / NAME)
+
+
 def test_in_a_folder_that_was_renamed(data_bin: Path, tmp_path: Path) -> None:
     assert build([str(data_bin), "--dest", str(tmp_path), "--no-progress"]) == 0
     renamed = (tmp_path / NAME).rename(tmp_path / "renamed")
