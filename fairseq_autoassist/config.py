@@ -7,6 +7,7 @@ The command-line flags of the task are made from these fields (``eta`` becomes
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 
 from .constants import check_choice, check_range, constant, flag
@@ -128,7 +129,7 @@ class AutoAssistConfig:
     upper: float = constant(
         1.25,
         "losses above this multiple of T_k are labelled 0: far too hard now (or misaligned, or of "
-        "another language); 0: no limit",
+        "another language); 0 or inf: no limit",
         "value: ours, see RESULTS.md; 0 is the paper's rule",
         low=0.0,
     )
@@ -250,6 +251,8 @@ class AutoAssistConfig:
     )
 
     def __post_init__(self) -> None:
+        if self.upper == math.inf:  # the other way to say that there is no limit
+            object.__setattr__(self, "upper", 0.0)
         for field in dataclasses.fields(self):
             check_range(field, getattr(self, field.name))
         check_choice("threshold_from", self.threshold_from, ("all", "uniform"))

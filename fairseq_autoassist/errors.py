@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 
+def told(error: BaseException) -> str:
+    """An error in one line; what the system says comes after the file that it is about."""
+    if isinstance(error, OSError) and error.strerror:
+        named = [str(name) for name in (error.filename, error.filename2) if name is not None]
+        return f"{' to '.join(named)}: {error.strerror}" if named else error.strerror
+    return " ".join(str(error).split())
+
+
 class AutoAssistError(Exception):
     """Base of every error a user can mend."""
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from .core.features import REFERENCE_NAME, Features, feature_folder
-from .errors import AutoAssistError, ConfigError
+from .errors import AutoAssistError, ConfigError, told
 from .tfidf.corpus import open_shard
 from .tfidf.staging import write_beside
 
@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
             )
         write_beside(path, losses)
     except (AutoAssistError, OSError) as error:
-        print(f"{NAME}: error: {error}", file=sys.stderr)
+        print(f"{NAME}: error: {told(error)}", file=sys.stderr)
         return 2
     print(
         f"{NAME}: {len(losses):,} pairs, mean loss {np.nanmean(losses):.3f} nats/token, "
@@ -102,7 +102,8 @@ def _measure(config: Any, dest: str | None) -> tuple[np.ndarray, Path]:
     folder = feature_folder(data_bin, subset, *languages)
     folder = Path(dest) / folder.name if dest else folder
     features = Features.open(folder)
-    features.check(open_shard(data_bin, data_bin, subset, *languages).fingerprint())
+    files = open_shard(data_bin, data_bin, subset, *languages)
+    features.check(files.fingerprint(), files.token_hashes())
     task.load_dataset(subset)
     try:
         models, _ = checkpoint_utils.load_model_ensemble([config.common_eval.path], task=task)

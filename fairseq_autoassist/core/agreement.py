@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Mapping, NamedTuple
+from typing import Any, Mapping, NamedTuple, Sequence
 
 from ..errors import FeatureError
 from .binned import Codes
 from .features import AGREEMENT_NAME, CODES_NAME, PRIOR_NAME
-from .manifest import Fingerprint
+from .manifest import Fingerprint, token_differences
 from .prior import Prior, digest
 
 NAMES = (PRIOR_NAME, AGREEMENT_NAME, CODES_NAME)
@@ -31,6 +31,7 @@ class Agreement(NamedTuple):
         statistics: names, in the order of the columns of ``agreement.bins``
         bins: of each statistic
         command: that writes all of it again
+        tokens: sha256 of the source and the target tokens that were judged; empty: not known
     """
 
     folder: Path
@@ -39,6 +40,7 @@ class Agreement(NamedTuple):
     statistics: tuple[str, ...]
     bins: int
     command: str
+    tokens: tuple[str, ...] = ()
 
     @classmethod
     def open(cls, folder: Path, command: str) -> Agreement | None:
@@ -69,8 +71,8 @@ class Agreement(NamedTuple):
         bins, names = int(told["bins"]), tuple(map(str, told["statistics"]))
         if names and not 1 <= bins <= MOST_BINS:
             raise ValueError(f"{bins} bins, expected 1 to {MOST_BINS}")
-        of_data = Fingerprint(**told["fingerprint"])
-        return cls(folder, of_data, str(told["prior_sha256"]), names, bins, command)
+        of_data, tokens = Fingerprint(**told["fingerprint"]), tuple(told.get("tokens") or ())
+        return cls(folder, of_data, str(told["prior_sha256"]), names, bins, command, tokens)
 
     def check_sizes(self) -> None:
         """Refuse files that are not as long as they should be.
@@ -82,13 +84,19 @@ class Agreement(NamedTuple):
         if self.codes is not None:
             self.codes.open(self.fingerprint.rows, self.command)
 
-    def check(self, expected: Fingerprint) -> None:
+    def check(self, expected: Fingerprint, tokens: Sequence[str] | None = None) -> None:
         """Refuse what was made of other data, or is not what was written.
+
+        Args:
+            expected: describes the data
+            tokens: sha256 of their source and their target tokens; None: not compared
 
         Raises:
             FeatureError: names what differs and the command that mends it
         """
         differences = self.fingerprint.differences(expected)
+        if not differences and tokens is not None:
+            differences = token_differences(self.tokens, tokens)
         if differences:
             raise FeatureError(
                 f"the prior in {self.folder} was made of other data than is loaded "

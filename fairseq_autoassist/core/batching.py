@@ -26,6 +26,14 @@ class BatchLimits:
     max_sentences: int | None = None
     multiple: int = 1
 
+    @property
+    def flags(self) -> str:
+        """As they are given to fairseq."""
+        return (
+            f"--max-tokens {self.max_tokens or 'none'}, --batch-size {self.max_sentences or 'none'}"
+            f", --required-batch-size-multiple {self.multiple}"
+        )
+
     def fitting(self, tokens: np.ndarray) -> int:
         """How many of the first pairs fit into one batch.
 

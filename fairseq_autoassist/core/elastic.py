@@ -1,4 +1,4 @@
-"""Going on over another number of ranks.
+"""Going on over another number of ranks, or in batches of another size.
 
 The passes begun are finished with no pair repeated or left out, kept pairs that were not trained
 on are dealt out anew, and every Assistant carries on from the mean of the saved ones.
@@ -49,6 +49,34 @@ def redistribute(
         "keep_rate": float(np.mean([p["keep_rate"] for p in planners])),
     }
     return {"trained": trained, "planner": planner}
+
+
+def rebatched(saved: dict[str, Any], ratio: float) -> dict[str, Any]:
+    """State of an exchange that goes on under other batch limits.
+
+    What was planned and not trained on is planned again. Nothing else is lost: the reports that
+    were waiting are learned from when it is their turn.
+
+    Args:
+        saved: `Exchange.state_dict`
+        ratio: batches of a pass under the new limits, to those under the old ones
+    """
+    planner, trained = saved["planner"], saved["trained"]
+    ahead = [batch for batch in planner["in_flight"] if batch["number"] >= trained]
+    totals = Totals(*planner["totals"])
+    totals = totals._replace(
+        batches=round((totals.batches - len(ahead)) * ratio),  # as if they had been of that size
+        batched=totals.batched - sum(len(batch["pairs"]) for batch in ahead),
+    )
+    again = {
+        "buckets": None,
+        "loose": _untrained(saved),
+        "ready": [],
+        "in_flight": [batch for batch in planner["in_flight"] if batch["number"] < trained],
+        "next_number": trained,
+        "totals": list(totals),
+    }
+    return {"trained": trained, "planner": {**planner, **again}}
 
 
 def reports_waiting(state: dict[str, Any]) -> int:

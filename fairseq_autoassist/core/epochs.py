@@ -36,7 +36,10 @@ class Progress(NamedTuple):
 def epoch_length(
     spec: PlanSpec, progress: Progress | None, update_freq: int, keep_rate: float = 1.0
 ) -> int:
-    """Micro-batches to the end of the pass that ends nearest to one pass from here.
+    """Micro-batches until about one pass more, in whole passes, has been trained on.
+
+    What waits in open buckets does not count: it is trained on in the next epoch. So the first one
+    is as long as fairseq's while nothing is skipped, and N of them train on N passes' worth.
 
     Args:
         spec: what is planned from
@@ -50,23 +53,21 @@ def epoch_length(
     """
     pairs = _pairs(spec)
     per_batch = pairs / stock_batches(spec)
-    passes = 0.0
+    done = 0.0
     if progress is not None:
         passes, keep_rate, totals = progress
+        waiting = max(totals.kept - totals.batched, 0)
+        done = max(passes - waiting / (pairs * max(keep_rate, 1e-9)), 0.0)
         if totals.batches >= _MEASURED:
             per_batch = totals.batched / totals.batches
-    share = round(passes + 1) - passes
-    updates = share * pairs * keep_rate / per_batch / update_freq
-    return max(1, round(updates)) * update_freq
+    share = round(done + 1) - done
+    batches = round(share * pairs * keep_rate / per_batch)
+    return max(1, -(-batches // update_freq)) * update_freq  # fairseq's last update may be short
 
 
 def stock_batches(spec: PlanSpec) -> float:
-    """Batches of fairseq's own epoch on this rank: an estimate, as if all pairs of a batch were of
-    one length. Mostly a few per cent too low; too high by less than one."""
-    pairs = spec.pairs_by_length
-    lengths = np.flatnonzero(pairs).tolist()
-    batches = sum(pairs[length] / spec.limits.of_length(length) for length in lengths)
-    return max(1.0, float(batches) / spec.world_size)
+    """Batches of fairseq's own epoch on this rank."""
+    return max(1.0, spec.stock_batches / spec.world_size)
 
 
 def stock_iterations(spec: PlanSpec, offset: int, length: int) -> int:

@@ -26,6 +26,7 @@ from .manifest import (
     fingerprint,
     mending_command,
     side_command,
+    token_differences,
 )
 from .mapped import block_files, map_block, map_file
 
@@ -180,9 +181,19 @@ class Features:
             raise FeatureError(f"{path} is missing: no {what}; make them with: {command}")
         return map_file(path, self.rows, np.float32, self._command)
 
-    def check(self, expected: Fingerprint) -> None:
-        """Raise FeatureError unless these features were made of the data ``expected`` describes."""
+    def check(self, expected: Fingerprint, tokens: Sequence[str] | None = None) -> None:
+        """Refuse features of other data.
+
+        Args:
+            expected: describes the data
+            tokens: sha256 of their source and their target tokens; None: not compared
+
+        Raises:
+            FeatureError: names what differs and the command that mends it
+        """
         differences = self.manifest.fingerprint.differences(expected)
+        if not differences and tokens is not None:
+            differences = token_differences(self.manifest.tokens, tokens)
         if differences:
             raise FeatureError(
                 f"features in {self.folder} were made of other data than is loaded ({differences});"

@@ -9,7 +9,7 @@ import shlex
 import sys
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Mapping, Union
+from typing import Any, Mapping, Sequence, Union
 
 import numpy as np
 
@@ -50,6 +50,22 @@ class Fingerprint:
         return "; ".join(phrases)
 
 
+def token_differences(found: Sequence[str], expected: Sequence[str]) -> str:
+    """One phrase per side whose tokens differ, '' where both agree.
+
+    Args:
+        found, expected: sha256 of source and target tokens; empty: not known
+    """
+    phrases = []
+    for side, name in enumerate(("source", "target")):
+        mine, wanted = (
+            str(hashes[side])[:12] if hashes else "none" for hashes in (found, expected)
+        )
+        if mine != wanted:
+            phrases.append(f"tokens of the {name}: found {mine}, expected {wanted}")
+    return "; ".join(phrases)
+
+
 @dataclass(frozen=True)
 class Manifest:
     """Everything needed to open and to judge a folder of features, kept as JSON beside the arrays.
@@ -80,6 +96,11 @@ class Manifest:
         """Write ``folder/manifest.json``."""
         text = json.dumps(asdict(self), indent=2, sort_keys=True, ensure_ascii=False)
         (Path(folder) / MANIFEST_NAME).write_text(text + "\n", encoding="utf-8")
+
+    @property
+    def tokens(self) -> list[str]:
+        """sha256 of the source and the target tokens they were made of; empty: not known."""
+        return list(self.provenance.get("tokens") or [])
 
     @classmethod
     def load(cls, folder: PathLike, command: str | None = None) -> Manifest:

@@ -69,7 +69,10 @@ def map_file(path: Path, count: int, dtype: type, command: str, force: bool = Tr
     if not count:
         return np.empty(0, dtype=dtype)  # an empty file cannot be mapped
     little = np.dtype(dtype).newbyteorder("<")
-    return np.asarray(np.memmap(path, dtype=little, mode="r", shape=(count,)))
+    try:
+        return np.asarray(np.memmap(path, dtype=little, mode="r", shape=(count,)))
+    except OSError as error:
+        raise FeatureError(f"{path} cannot be read ({error.strerror}); {mend}") from error
 
 
 def _rebuild(command: str) -> str:

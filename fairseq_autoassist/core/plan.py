@@ -12,6 +12,7 @@ from ..config import AutoAssistConfig
 from .batching import BatchLimits, compact, pair_tokens, parts
 from .binned import Codes
 from .prior import Prior
+from .stock import MOST_PAIRS, fairseq_batches
 
 
 class Moment(NamedTuple):
@@ -74,6 +75,8 @@ class PlanSpec:
             data-bin; 0: not by that
         passes_before: of these, done before this stream began, or over other data-bins
         abandoned: the Assistant failed before: neither shrink nor learn
+        text: what tells it from other text of the same sizes; empty: not known
+        repeat: how often the same data came before in the list of data-bins
     """
 
     config: AutoAssistConfig
@@ -99,6 +102,8 @@ class PlanSpec:
     max_passes: float = 0.0
     passes_before: float = 0.0
     abandoned: bool = False
+    text: str = ""
+    repeat: int = 0
 
     @functools.cached_property
     def tokens(self) -> tuple[int, int]:
@@ -107,6 +112,18 @@ class PlanSpec:
             int(np.sum(sizes, dtype=np.int64)) for sizes in (self.source_sizes, self.target_sizes)
         )
         return source, target
+
+    @functools.cached_property
+    def stock_batches(self) -> float:
+        """Batches of fairseq's own epoch, over all ranks: exact up to 100,000 pairs; beyond, an
+        estimate as if all pairs of a batch were of one length, mostly a few per cent too low."""
+        ids = slice(None) if self.eligible is None else self.eligible
+        source = self.source_sizes[ids]
+        if len(source) <= MOST_PAIRS:
+            return float(fairseq_batches(source, self.target_sizes[ids], self.limits))
+        counts = self.pairs_by_length
+        lengths = np.flatnonzero(counts).tolist()
+        return float(sum(counts[length] / self.limits.of_length(length) for length in lengths))
 
     @functools.cached_property
     def mean_prior(self) -> float:

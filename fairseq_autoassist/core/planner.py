@@ -57,7 +57,8 @@ class Planner:
         if spec.strategy_state is not None:
             self.strategy.load_state_dict(spec.strategy_state)
         pairs = len(spec.source_sizes)
-        self.stream = Stream(pairs, spec.seed, spec.eligible, spec.rank, spec.world_size)
+        ranks = spec.rank, spec.world_size
+        self.stream = Stream(pairs, spec.seed, spec.eligible, *ranks, spec.repeat)
         per_pass = self.stream.pairs_per_pass
         whole_pass = per_pass * spec.world_size
         self._chunk = spec.chunk or int(

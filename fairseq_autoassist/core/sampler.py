@@ -15,6 +15,7 @@ Position = Tuple[int, int]
 
 _ORDER, _COIN = 0, 1  # two streams of random numbers to a pass
 _PART = 1 << 18  # pairs looked at together
+_REPEAT = 1 << 40  # passes by which the random numbers of the same data, listed again, are apart
 
 
 def _generator(seed: int, pass_number: int, purpose: int) -> np.random.Generator:
@@ -62,6 +63,7 @@ class Stream:
         seed: of the run
         eligible: ids to consider (integers, ascending), or None for all; others never come up
         rank, world_size: this rank takes every world_size-th pair of each pass
+        repeat: how often the same data came before in the list of data-bins
 
     Raises:
         ValueError: this rank would have no pair to consider
@@ -74,9 +76,11 @@ class Stream:
         eligible: np.ndarray | None = None,
         rank: int = 0,
         world_size: int = 1,
+        repeat: int = 0,
     ) -> None:
         self.pairs = pairs
         self.seed = seed
+        self._repeat = repeat
         self.rank, self.world_size = rank, world_size
         self._count = pairs if eligible is None else len(eligible)
         # a bit a pair: ids would take as much memory as the order of the pass itself
@@ -143,6 +147,7 @@ class Stream:
             "seed": self.seed,
             "rank": self.rank,
             "world_size": self.world_size,
+            "repeat": self._repeat,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -155,6 +160,7 @@ class Stream:
         for key in ("pairs", "eligible", "seed", "rank", "world_size"):
             if state[key] != mine[key]:
                 raise ValueError(f"saved with {key} {state[key]}, this run has {key} {mine[key]}")
+        self._repeat = state.get("repeat", 0)  # older states had the order of the first for all
         self._lineage = _lineage_of(state)
         self._cached_pass = -1
         self.seek(state["position"])
@@ -170,7 +176,7 @@ class Stream:
             if self._next >= len(order):
                 self._pass, self._next = self._pass + 1, 0
                 continue
-            coins = pass_coins(self.seed, self._pass, self.pairs)
+            coins = pass_coins(self.seed, self._pass + _REPEAT * self._repeat, self.pairs)
             self._order = order
             self._coins = coins if self._coins_by_id else coins[order]
             self._cached_pass = self._pass
@@ -181,7 +187,7 @@ class Stream:
         The first one to deal a pass deals all of it; a later one, what is left of it.
         """
         if not any(number <= g.last_pass for g in self._lineage[:generation]):
-            pairs = pass_order(self.seed, number, self._count)
+            pairs = pass_order(self.seed, number + _REPEAT * self._repeat, self._count)
             if self._mask is None:
                 return pairs
             return _nth_of(self._mask, self._count, pairs)

@@ -14,6 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ..constants import flag
+from ..errors import AutoAssistError, ConfigError, told
+
 #: One row for each pair trained on.
 TRAINED = np.dtype([("update", np.int32), ("batch", np.int64), ("id", np.int64)])
 _HEAD = 3  # numbers before the ids of a block
@@ -25,14 +28,23 @@ class TraceWriter:
     Args:
         folder: made if it does not exist
         rank: of this process
+
+    Raises:
+        ConfigError: there is no such folder and none can be made, or it may not be written to
     """
 
     def __init__(self, folder: str, rank: int) -> None:
-        path = trace_file(Path(folder), rank)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _cut_half_block(path)
-        # a block at a time, so that a kill leaves whole blocks but for the last
-        self._stream = open(path, "ab", buffering=0)
+        self._path = path = trace_file(Path(folder), rank)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _cut_half_block(path)
+            # a block at a time, so that a kill leaves whole blocks but for the last
+            self._stream = open(path, "ab", buffering=0)
+        except OSError as error:
+            raise ConfigError(
+                f"{flag('trace')} {folder}: {told(error)}, expected a folder that is there or can "
+                f"be made, and may be written to; name another, or leave {flag('trace')} out"
+            ) from error
 
     def write(self, update: int, batch: int, ids: np.ndarray) -> None:
         """Write down a micro-batch that was trained on.
@@ -41,11 +53,21 @@ class TraceWriter:
             update: the update it is part of, counted from 1
             batch: its number, over the run and this rank
             ids: its pairs, integers, shape (n,)
+
+        Raises:
+            AutoAssistError: the disk is full, say; names the file
         """
         block = np.concatenate([[update, batch, len(ids)], ids]).astype("<i8")
         left = memoryview(block.tobytes())
-        while left:  # a disk that is nearly full takes a part, and then says so
-            left = left[self._stream.write(left) :]
+        try:
+            while left:  # a disk that is nearly full takes a part, and then says so
+                left = left[self._stream.write(left) :]
+        except OSError as error:
+            raise AutoAssistError(
+                f"the trace {self._path} cannot be written ({error.strerror}), expected room for "
+                "8 bytes a pair; make room and go on from the last checkpoint, or go on from it "
+                f"without {flag('trace')}"
+            ) from error
 
 
 def trace_file(folder: Path, rank: int) -> Path:

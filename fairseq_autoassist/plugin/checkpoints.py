@@ -24,6 +24,7 @@ from ..core.plan import PlanSpec
 from ..errors import AutoAssistError
 
 STATE_VERSION = 1
+LIMITS = "batch limits"  # key of BatchLimits, as a list
 _COLUMNS = (
     ", or, if autoassist-agreement has run since, which changes the features too, go on without it "
     "by --autoassist-prior none"
@@ -115,7 +116,7 @@ def state_header(spec: PlanSpec) -> dict[str, Any]:
         "extra features": ",".join(sorted(set(spec.config.extra_kinds))) or "none",
         "seed": spec.seed,
         "features hash": spec.features_hash,
-        "batch limits": list(dataclasses.astuple(spec.limits)),
+        LIMITS: list(dataclasses.astuple(spec.limits)),
         **data_header(spec),
     }
 
@@ -126,11 +127,17 @@ def data_header(spec: PlanSpec) -> dict[str, Any]:
         "pairs": len(spec.source_sizes),
         "eligible pairs": len(spec.source_sizes if spec.eligible is None else spec.eligible),
         "tokens": list(spec.tokens),
+        "text": spec.text,
     }
 
 
+def _unknown(key: str, found: Any, expected: Any) -> bool:
+    """Whether there is nothing to compare: saved before it was written down, or it is not known."""
+    return (key == "tokens" and found is None) or (key == "text" and not (found and expected))
+
+
 def check_state(saved: dict[str, Any], spec: PlanSpec, same_data: bool = True) -> None:
-    """Refuse what cannot be restored.
+    """Refuse what cannot be restored; other batch limits can be.
 
     Args:
         saved: with the header of the run that saved it
@@ -143,11 +150,15 @@ def check_state(saved: dict[str, Any], spec: PlanSpec, same_data: bool = True) -
     """
     of_data = data_header(spec)
     for key, expected in state_header(spec).items():
-        if key == "tokens" and key not in saved:
-            continue  # saved before they were counted
+        if key == LIMITS or _unknown(key, saved.get(key), expected):
+            continue
         found = saved.get(key, "none")  # saved before there was such a key
         if found != expected and (same_data or key not in of_data):
             why = f"{_RESET}{_COLUMNS}" if key == "features hash" else _RESET
+            if key == "eligible pairs" and saved.get(LIMITS) != list(
+                dataclasses.astuple(spec.limits)
+            ):
+                why = f"give a --max-tokens that leaves out no other pairs, or {why}"
             raise AutoAssistError(
                 f"the checkpoint's AutoAssist state has {key} {found}, this run has {expected}: "
                 f"it cannot go on from there; {why}"
@@ -184,7 +195,9 @@ def check_data(saved: dict[str, Any] | None, spec: PlanSpec, data_bin: int) -> N
         AutoAssistError: they differ; the message says in what, and what to do
     """
     for key, expected in data_header(spec).items():
-        if saved is not None and saved[key] != expected:
+        if saved is None or _unknown(key, saved.get(key), expected):
+            continue
+        if saved[key] != expected:
             raise AutoAssistError(
                 f"data-bin {data_bin + 1} has {key} {expected}, the checkpoint's AutoAssist state "
                 f"of data-bin {data_bin + 1} has {saved[key]}: it cannot go on from there; name "

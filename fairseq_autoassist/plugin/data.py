@@ -13,9 +13,9 @@ from fairseq import utils
 from ..config import flag
 from ..core.binned import Codes
 from ..core.features import Features, feature_folder
-from ..core.manifest import MANIFEST_NAME, build_command
+from ..core.manifest import FEATURES_FOLDER, MANIFEST_NAME, build_command
 from ..errors import ConfigError, FeatureError
-from ..tfidf.corpus import Shard, open_shard
+from ..tfidf.corpus import Shard, first_places, open_shard
 
 _BINARISE = "binarise the corpus again with: fairseq-preprocess --trainpref ... --destdir"
 
@@ -126,7 +126,8 @@ def places(cfg: Any) -> Places:
     data_bins = utils.split_paths(cfg.data)
     languages = cfg.source_lang, cfg.target_lang
     named = utils.split_paths(cfg.autoassist_features) if cfg.autoassist_features else []
-    if named and len(named) != len(data_bins):
+    roots = one_for_each(named, data_bins)
+    if named and not roots:
         raise FeatureError(
             f"{flag('features')} names {len(named)} folders for {len(data_bins)} data-bins, "
             "expected one for each, joined like them"
@@ -134,11 +135,40 @@ def places(cfg: Any) -> Places:
     folders = [feature_folder(d, cfg.train_subset, *languages) for d in data_bins]
     dest, name = None, folders[0].name
     if named:
-        folders = [_named_folder(Path(root), name) for root in named]
+        folders = [_named_folder(Path(root), name) for root in roots]
     if len(named) == 1:
         dest = folders[0].parent if folders[0].name == name else folders[0]
     command = build_command(cfg.data, cfg.train_subset, languages, dest)
     return Places(folders, command, len(named))
+
+
+def one_for_each(named: list[str], data_bins: list[str]) -> list[str]:
+    """What belongs to each data-bin of a list, in which one may come up again.
+
+    Args:
+        named: one for each, or one for each that differs from those before it
+
+    Returns:
+        one for each data-bin; empty: there are too many or too few
+    """
+    if len(named) == len(data_bins):
+        return named
+    first = first_places([Path(data_bin) for data_bin in data_bins])
+    different = sorted(set(first))
+    return [named[different.index(n)] for n in first] if len(named) == len(different) else []
+
+
+def repeat_of(cfg: Any, shard: int) -> int:
+    """How many data-bins before this one in the list are the same, or a copy of it.
+
+    Each time it comes up its pairs are to come in another order.
+    """
+    data_bins = [Path(data_bin) for data_bin in utils.split_paths(cfg.data)]
+    first = first_places(data_bins)
+    text = text_of(cfg, shard) if shard else ""
+    return sum(
+        first[n] == first[shard] or (text != "" and text_of(cfg, n) == text) for n in range(shard)
+    )
 
 
 def shard_files(cfg: Any, shard: int) -> Shard:
@@ -146,6 +176,18 @@ def shard_files(cfg: Any, shard: int) -> Shard:
     data_bins = utils.split_paths(cfg.data)
     languages = cfg.source_lang, cfg.target_lang
     return open_shard(Path(data_bins[shard]), Path(data_bins[0]), cfg.train_subset, *languages)
+
+
+def text_of(cfg: Any, shard: int) -> str:
+    """What tells the text of a data-bin from other text of the same sizes; empty: not known.
+
+    It is known of mmap data only. A strategy that looks at no features trains on others too.
+    """
+    try:
+        hashes = shard_files(cfg, shard).token_hashes()
+    except FeatureError:
+        return ""
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()[:16]
 
 
 def open_features(
@@ -164,10 +206,11 @@ def open_features(
             names what was found, what was expected and the command that mends it
     """
     where, shard = places(cfg), shard_of(cfg, epoch)
-    files = shard_files(cfg, shard)
     try:
         opened = Features.open_all(where.folders, where.command)
-        opened[shard].check(files.fingerprint())
+        for number, features in enumerate(opened):  # of all, before the first is trained on
+            files = shard_files(cfg, number)
+            features.check(files.fingerprint(), files.token_hashes())
         for features, name in itertools.product(opened, ("rarity", *beside)):
             getattr(features, name)  # now, not in the worker in the middle of the run
     except FeatureError as error:
@@ -185,7 +228,10 @@ def open_features(
 
 
 def _named_folder(root: Path, name: str) -> Path:
-    """The folder of features in what was --dest of autoassist-tfidf, or ``root`` itself."""
+    """The folder of features in what was --dest of autoassist-tfidf or is a data-bin, or ``root``
+    itself."""
     inside = root / name
     itself = root.name == name or (root / MANIFEST_NAME).is_file()
+    if not inside.is_dir() and any(root.glob("dict.*.txt")):
+        return root / FEATURES_FOLDER / name
     return root if itself and not inside.is_dir() else inside

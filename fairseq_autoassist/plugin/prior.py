@@ -15,7 +15,7 @@ from ..core.prior import AGREEMENT, NONE, Prior
 from ..core.scores import read_scores
 from ..core.strategies import strategy_class
 from ..errors import ConfigError, FeatureError
-from .data import Places, places, shard_files, shard_of
+from .data import Places, one_for_each, places, shard_files, shard_of
 
 _COMMAND = "autoassist-agreement"
 _JUNK = 0.01  # pairs below this are as good as left out
@@ -68,10 +68,11 @@ def _of_agreement(cfg: Any, config: AutoAssistConfig, epoch: int) -> OpenedPrior
                 f"{command}"
             )
         return OpenedPrior()
-    for found in opened:
+    for number, found in enumerate(opened):  # of all, before the first is trained on
         if found is not None:
+            files = shard_files(cfg, number)
             found.check_sizes()
-    here.check(shard_files(cfg, shard).fingerprint())
+            found.check(files.fingerprint(), files.token_hashes())
     if len({(found.statistics, found.bins) for found in opened if found is not None}) > 1:
         raise FeatureError(
             "these data-bins have agreements with different statistics, expected the same, since "
@@ -84,13 +85,14 @@ def _of_agreement(cfg: Any, config: AutoAssistConfig, epoch: int) -> OpenedPrior
 
 def _of_user(cfg: Any, config: AutoAssistConfig, epoch: int, pairs: int) -> OpenedPrior:
     named, data_bins = utils.split_paths(config.prior), utils.split_paths(cfg.data)
-    if len(named) != len(data_bins):
+    files = one_for_each(named, data_bins)
+    if not files:
         raise ConfigError(
             f"{flag('prior')} names {len(named)} files for {len(data_bins)} data-bins, expected "
             "one for each, joined like them"
         )
     shard = shard_of(cfg, epoch)
-    path = Path(named[shard])
+    path = Path(files[shard])
     prior = Prior(read_scores(path, pairs, data_bins[shard]), config.prior_floor)
     return OpenedPrior(prior, None, _told(prior, str(path)))
 

@@ -6,16 +6,19 @@ ranks. A run with a single data-bin is a run with one shard.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import math
 from typing import Any
 
+from ..core.batching import BatchLimits
 from ..core.clock import update_reached
-from ..core.elastic import redistribute, reports_waiting, share_totals
+from ..core.elastic import rebatched, redistribute, reports_waiting, share_totals
 from ..core.epochs import Progress
 from ..core.plan import PlanSpec, Totals
 from ..core.strategies import strategy_class
 from .checkpoints import (
+    LIMITS,
     check_data,
     check_data_bins,
     check_state,
@@ -160,9 +163,10 @@ class Shards:
             for shard in (shard for state in states for shard in state["shards"].values()):
                 shard["exchange"]["planner"]["clock"] = [shard["exchange"]["trained"], 0.0]
         offset, length = saved["offset"], saved["length"]
+        left = (length - offset) * _under_other_limits(saved, states, spec)
         if as_before:
             self._states, self._last = states[0]["shards"], states[0]["last"]
-            return _whole_updates(offset, length, length - offset, update_freq)
+            return _whole_updates(offset, length, left, update_freq)
         lost = sum(reports_waiting(s["exchange"]) for st in states for s in st["shards"].values())
         logger.info(
             f"AutoAssist: going on over {ranks.world_size} ranks, saved by {len(states)}: the pass "
@@ -174,8 +178,32 @@ class Shards:
             shard: _on_other_ranks([state["shards"][shard] for state in states], spec, ranks)
             for shard in states[0]["shards"]
         }
-        left = (length - offset) * len(states) / ranks.world_size
+        left *= len(states) / ranks.world_size
         return _whole_updates(offset, length, left, update_freq)
+
+
+def _under_other_limits(
+    saved: dict[str, Any], states: list[dict[str, Any]], spec: PlanSpec
+) -> float:
+    """Let the states of ranks go on under the batch limits of ``spec``, and say so if they are
+    others; returns batches of a pass under these, to those under the saved ones."""
+    limits = BatchLimits(*saved.get(LIMITS, dataclasses.astuple(spec.limits)))
+    if limits == spec.limits:
+        return 1.0
+    logger.warning(
+        f"AutoAssist: the checkpoint was made under {limits.flags}, this run has "
+        f"{spec.limits.flags}: the stream goes on, in batches of that size"
+    )
+    before = dataclasses.replace(spec, limits=limits)
+    ratio = spec.stock_batches / before.stock_batches
+    for shard in (shard for state in states for shard in state["shards"].values()):
+        shard["exchange"] = rebatched(shard["exchange"], ratio)
+        if shard["progress"] is not None:
+            passes, keep_rate, totals = shard["progress"]
+            totals = Totals(*totals)
+            totals = totals._replace(batches=round(totals.batches * ratio))
+            shard["progress"] = [passes, keep_rate, list(totals)]
+    return ratio
 
 
 def _whole_updates(offset: int, length: int, left: float, update_freq: int) -> dict[str, int]:

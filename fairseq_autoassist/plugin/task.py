@@ -28,7 +28,9 @@ from .data import (
     refuse_empty,
     refuse_endless,
     refuse_unplannable,
+    repeat_of,
     shard_of,
+    text_of,
 )
 from .iterator import AutoAssistEpochIterator, Loader
 from .losses import LossMailbox
@@ -157,6 +159,8 @@ class TranslationAutoAssistTask(TranslationTask):
             update_freqs=loader.update_freq,
             max_update=max(self.cfg.max_update, 0),
             max_passes=max(self.cfg.max_epoch, 0),  # about one to an epoch
+            text=text_of(self.cfg, shard_of(self.cfg, epoch)),
+            repeat=repeat_of(self.cfg, shard_of(self.cfg, epoch)),
         )
         if num_shards > 1:
             gather_before_saving()

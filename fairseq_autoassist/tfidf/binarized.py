@@ -8,9 +8,11 @@ it unmaps its file when it dies, and a view that outlives it crashes the interpr
 from __future__ import annotations
 
 import hashlib
+import os
 import struct
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, BinaryIO, Callable
+from typing import Any, BinaryIO, Callable, Sequence
 
 import numpy as np
 
@@ -77,6 +79,10 @@ class BinarizedSide:
                     f"{self.prefix} is data of --dataset-impl raw, expected mmap; {_MEND}"
                 ) from error
             raise FeatureError(f"{self.index_path} not found; {_MEND}") from error
+        except OSError as error:
+            raise FeatureError(
+                f"{self.index_path} cannot be read ({error.strerror}); {_MEND}"
+            ) from error
         if not head.startswith(_MMAP_MAGIC):
             kind = _OTHER_MAGIC.get(head[:8])
             found = f"data of --dataset-impl {kind}" if kind else "not an index of fairseq"
@@ -134,6 +140,37 @@ def sha256_of_file(path: PathLike, done: Callable[[int], object] = lambda size: 
             digest.update(piece)
             done(len(piece))
     return digest.hexdigest()
+
+
+_hashed: dict[tuple[Any, ...], str] = {}  # by file and what changes with its content
+
+
+def sha256_of_files(paths: Sequence[Path]) -> list[str]:
+    """sha256 of the bytes of each file, read side by side, once in the life of this process.
+
+    A file that was written since, or that another has taken the place of, is read again.
+
+    Raises:
+        FeatureError: a file cannot be read
+    """
+    try:
+        stats = [os.stat(path) for path in paths]
+        keys = [
+            (str(path), s.st_dev, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns)
+            for path, s in zip(paths, stats)
+        ]
+        missing = [(key, path) for key, path in zip(keys, paths) if key not in _hashed]
+        with ThreadPoolExecutor(2) as pool:  # hashlib lets go of the interpreter
+            for (key, _), digest in zip(
+                missing, pool.map(sha256_of_file, [path for _, path in missing])
+            ):
+                _hashed[key] = digest
+    except OSError as error:
+        raise FeatureError(
+            f"cannot read {error.filename} ({error.strerror}), expected the tokens that "
+            f"fairseq-preprocess wrote; {_MEND}"
+        ) from error
+    return [_hashed[key] for key in keys]
 
 
 def dictionary_size(path: PathLike) -> int:

@@ -25,7 +25,7 @@ from .binarized import sha256_of_file
 from .corpus import CHUNK_TOKENS, Part, shard_parts
 from .counting import count_part
 from .job import DEFAULT_SETTINGS, Job, TfidfSettings, plan_job, up_to_date
-from .staging import publish, staging_folder
+from .staging import named_if_refused, publish, staging_folder
 from .weighing import (
     WEIGHTS_NAME,
     inverse_document_frequency,
@@ -124,6 +124,7 @@ def _write(job: Job, crew: Crew) -> None:
     documents = sum(shard.rows for shard in job.shards)
     with ExitStack() as stack:
         folders = [stack.enter_context(staging_folder(target)) for target in job.targets]
+        stack.enter_context(named_if_refused(job.targets))
         shards = _cut(job, folders, crew.count)
         hashes = hash_tokens(job, crew)
         blocks, frequencies, unigrams = _count(job, shards, crew)

@@ -10,7 +10,7 @@ import threading
 from types import FrameType
 from typing import Iterator
 
-from ..errors import AutoAssistError
+from ..errors import AutoAssistError, told
 from .corpus import CHUNK_TOKENS
 
 
@@ -37,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
                 backend=options.backend,
             )
     except (AutoAssistError, OSError) as error:
-        print(f"autoassist-tfidf: error: {error}", file=sys.stderr)
+        print(f"autoassist-tfidf: error: {told(error)}", file=sys.stderr)
         return 2
     facts = (
         f"{report.rows:,} pairs, {report.dimensions:,} dimensions, {report.nnz:,} non-zeros, "

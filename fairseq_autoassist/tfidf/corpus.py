@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Iterator, NamedTuple
+from typing import Iterator, NamedTuple, Sequence
 
 import numpy as np
 
 from ..core.manifest import Fingerprint, fingerprint
 from ..errors import FeatureError
-from .binarized import BinarizedSide
+from .binarized import BinarizedSide, sha256_of_files
 
 CHUNK_TOKENS = 1_000_000  # tokens of both sides held at once: about 30 MB of memory
 
@@ -34,18 +34,27 @@ class Shard(NamedTuple):
         """What binds features to this data."""
         return fingerprint(self.source_dict, self.target_dict, self.source.sizes, self.target.sizes)
 
+    def token_hashes(self) -> list[str]:
+        """sha256 of the tokens of source and target: other text of the same sizes has others."""
+        return sha256_of_files([self.source.data_path, self.target.data_path])
+
 
 def split_shards(data_bin: str) -> list[Path]:
-    """``a:b`` -> [a, b] (``os.pathsep``, as fairseq.utils.split_paths)."""
+    """``a:b`` -> [a, b] (``os.pathsep``, as fairseq.utils.split_paths); ``a:a``, as one may list
+    it to train on it twice as often, -> [a]."""
     folders = [Path(part) for part in data_bin.split(os.pathsep) if part]
     for folder in folders:
         if not folder.is_dir():
             raise FeatureError(f"no folder {folder}: expected the --destdir of fairseq-preprocess")
     if not folders:
         raise FeatureError("DATA_BIN is empty: expected the --destdir of fairseq-preprocess")
-    if len({f.resolve() for f in folders}) < len(folders):
-        raise FeatureError(f"{data_bin} names a folder twice: name each shard once")
-    return folders
+    return [folders[n] for n, first in enumerate(first_places(folders)) if n == first]
+
+
+def first_places(folders: Sequence[Path]) -> list[int]:
+    """Where in the list each of its folders comes up for the first time, by whatever name."""
+    real = [folder.resolve() for folder in folders]
+    return [real.index(folder) for folder in real]
 
 
 def infer_languages(

@@ -7,14 +7,18 @@ import errno
 import os
 import shutil
 import socket
+import tempfile
 from pathlib import Path
-from typing import Iterator
+from typing import Iterator, Sequence
 
 import numpy as np
 
-from ..errors import FeatureError
+from ..errors import FeatureError, told
 
 _READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, None)  # None: numpy wrote less than it was given
+_SHARED = Path("/dev/shm")  # where workers have their locks
+_LITTLE = 1 << 20  # bytes left on a disk that is full
 
 
 @contextlib.contextmanager
@@ -61,9 +65,51 @@ def write_beside(path: Path, values: np.ndarray) -> None:
     try:
         values.astype("<f4").tofile(part)
         os.replace(part, path)
+    except OSError as error:
+        raise FeatureError(
+            f"{path}: {error.strerror or error}, expected a folder with room that may be written "
+            "to; make room, or have the features elsewhere with --dest FOLDER"
+        ) from error
     finally:
         with contextlib.suppress(FileNotFoundError):
             part.unlink()
+
+
+@contextlib.contextmanager
+def named_if_refused(places: Sequence[Path]) -> Iterator[None]:
+    """What the system refuses is said in one line that names the file or the disk.
+
+    Inside of `staging_folder`, since a full disk is known by what is left on it.
+
+    Args:
+        places: folders beside which is written
+
+    Raises:
+        FeatureError: says what was refused, and what to do
+    """
+    try:
+        yield
+    except OSError as error:
+        raise FeatureError(_refused(error, [place.parent for place in places])) from error
+
+
+def _refused(error: OSError, folders: list[Path]) -> str:
+    if error.errno not in _FULL:
+        where = "" if error.filename else f"{folders[0]}: "
+        return f"{where}{told(error)}, expected a file or folder that can be read and written"
+    others = [place for place in (_SHARED, Path(tempfile.gettempdir())) if place.is_dir()]
+    full = [place for place in [*folders, *others] if shutil.disk_usage(place).free < _LITTLE]
+    place, why = error.filename or (full or folders)[0], error.strerror or told(error)
+    if place in others and place not in folders:
+        return (
+            f"{place}: {why}, expected some room there for temporary files and the "
+            "locks of --workers; make room, or run it with --workers 1"
+        )
+    return (
+        f"{place}: {why}, expected room for what is written in {folders[0]}; make room "
+        "there, or name a folder on another disk with --dest FOLDER, and the same to fairseq-train "
+        "with --autoassist-features FOLDER"
+    )
 
 
 @contextlib.contextmanager

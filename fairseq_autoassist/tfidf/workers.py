@@ -6,7 +6,9 @@ workers of a cluster must see the data-bin and the features' folder under the sa
 
 from __future__ import annotations
 
+import errno
 import functools
+import multiprocessing
 import os
 import signal
 import threading
@@ -136,9 +138,11 @@ def crew_of(workers: int, backend: str | None, progress: bool) -> Iterator[Crew]
     if backend is None and workers == 1:
         yield Crew(None, "", ("", {}), progress)
         return
+    backend = backend or "loky"
+    if backend == "loky" and workers != 1:
+        _check_locks()
     from joblib import effective_n_jobs, parallel_config
 
-    backend = backend or "loky"
     with ExitStack() as stack:
         try:
             name, options = _PREPARE[backend](stack) if backend in _PREPARE else (backend, {})
@@ -151,6 +155,23 @@ def crew_of(workers: int, backend: str | None, progress: bool) -> Iterator[Crew]
                 f"backend {backend!r} is not to be had: {' '.join(str(error).split())}"
             ) from error
         yield Crew(count, backend, (name, options), progress)
+
+
+def _check_locks() -> None:
+    """joblib would go on without processes, and come to grief at the end.
+
+    Raises:
+        FeatureError: there is no room for a lock
+    """
+    try:
+        multiprocessing.get_context("spawn").Lock()
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            return  # none can be had here, ever: joblib does without
+        raise FeatureError(
+            f"/dev/shm: {error.strerror}, expected some room there for the locks of --workers; "
+            "make room, or run it with --workers 1"
+        ) from error
 
 
 def _loky(stack: ExitStack) -> Prepared:

@@ -283,3 +283,10 @@ def test_settings_out_of_range_are_refused_by_name(setting, found):
 
 def test_kinds_of_features_may_be_spaced_and_empty():
     assert AutoAssistConfig(extra_features=" loss, ,lengths ").extra_kinds == ("loss", "lengths")
+
+
+def test_infinity_is_another_word_for_no_upper_limit():
+    assert AutoAssistConfig(upper=float("inf")) == AutoAssistConfig(upper=0.0)
+    for wrong in (float("-inf"), float("nan")):
+        with pytest.raises(ConfigError, match="--autoassist-upper is"):
+            AutoAssistConfig(upper=wrong)

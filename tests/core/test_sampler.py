@@ -126,3 +126,19 @@ def test_no_rank_has_a_pair_more_in_every_pass():
     for rank in range(3):
         seen = consume(Stream(10, 1, rank=rank, world_size=3), 3, 100)
         assert sorted(len(ids) for ids in seen.values()) == [3, 3, 4]
+
+
+def test_the_same_data_listed_again_come_in_another_order_with_other_coins():
+    first, again = (Stream(50, 1, repeat=repeat) for repeat in (0, 1))
+    (ids, coins), (ids_again, coins_again) = first.take(50), again.take(50)
+    np.testing.assert_array_equal(ids, pass_order(1, 0, 50))
+    assert sorted(ids_again) == sorted(ids) and not np.array_equal(ids_again, ids)
+    by_id = [c[np.argsort(i)] for i, c in ((ids, coins), (ids_again, coins_again))]
+    assert not np.any(by_id[0] == by_id[1])
+    resumed = Stream(50, 1, repeat=1)
+    resumed.load_state_dict(again.state_dict())
+    np.testing.assert_array_equal(resumed.take(50)[0], again.take(50)[0])
+    older = first.state_dict()
+    del older["repeat"]  # saved when all had the order of the first
+    resumed.load_state_dict(older)
+    np.testing.assert_array_equal(resumed.take(50)[0], first.take(50)[0])

@@ -1,9 +1,13 @@
 """The trace of what was trained on: whole, cut short, and of a run that went back."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from fairseq_autoassist.core.trace import TRAINED, TraceWriter, read, trace_file
+from fairseq_autoassist.errors import AutoAssistError, ConfigError
 
 
 def write(folder, *blocks, rank=0):
@@ -73,3 +77,28 @@ def test_nothing_trained_on_is_an_empty_trace_and_none_is_said_to_be_missing(tmp
     assert len(read(tmp_path)) == 0 and read(tmp_path).dtype == TRAINED
     with pytest.raises(FileNotFoundError):
         read(tmp_path, rank=1)
+
+
+@pytest.mark.parametrize("inside", ["", "below"])
+def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path, inside):
+    path = tmp_path / "file"
+    path.write_text("mine")
+    named = path / inside
+    with pytest.raises(ConfigError, match=f"--autoassist-trace {named}: .*expected a folder") as e:
+        TraceWriter(str(named), 0)
+    assert str(path) in str(e.value) and "\n" not in str(e.value) and path.read_text() == "mine"
+
+
+def test_a_folder_that_may_not_be_written_to_is_refused():
+    with pytest.raises(ConfigError, match="--autoassist-trace /proc/none: .*expected a folder"):
+        TraceWriter("/proc/none", 0)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device that is always full")
+def test_a_disk_that_is_full_in_the_middle_of_a_run_is_said_with_the_trace(tmp_path):
+    os.symlink("/dev/full", trace_file(tmp_path, 0))
+    writer = TraceWriter.__new__(TraceWriter)
+    writer._path = trace_file(tmp_path, 0)
+    writer._stream = open(writer._path, "ab", buffering=0)
+    with pytest.raises(AutoAssistError, match=f"the trace {writer._path} cannot .*No space left"):
+        writer.write(1, 0, np.array([1]))

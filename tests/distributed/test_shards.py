@@ -72,3 +72,17 @@ def test_features_of_shards_must_belong_together(shards, tmp_path):
     assert result.status != 0
     assert find(result, "different document frequencies")
     assert find(result, f"autoassist-tfidf {data} --source-lang en --target-lang de --force")
+
+
+def test_a_data_bin_listed_twice_comes_in_another_order(tmp_path):
+    data = make_data_bin(tmp_path / "a", multi30k_pairs("train", 150), multi30k_pairs("val", 10))
+    assert build_features([f"{data}:{data}", "-s", "en", "-t", "de"]) == 0
+    words = [*PLUGIN, *LANGUAGES, "--max-epoch", 2, "--no-save", "--autoassist-gamma-max", 0]
+    result = train(f"{data}:{data}", tmp_path / "save", *words).ok()
+    first, second = (
+        [i for u, batch in zip(result.updates, result.ids()) if int(u["epoch"]) == e for i in batch]
+        for e in (1, 2)
+    )
+    for ids in (first, second):  # each has a stream of its own, of which no pair comes twice
+        assert 100 < len(set(ids)) <= len(ids)
+    assert first[:40] != second[:40]

@@ -11,7 +11,7 @@ import pytest
 
 from fairseq_autoassist.core.manifest import FORMAT_VERSION
 from fairseq_autoassist.tfidf.cli import main as build_features
-from tests.support.corpus import make_data_bin, multi30k_pairs
+from tests.support.corpus import change_text, make_data_bin, multi30k_pairs
 from tests.support.processes import alive, children, wait_for, workers
 from tests.support.recording import OOM_EVERY
 from tests.support.training import (
@@ -83,7 +83,7 @@ def test_features_of_another_version(tmp_path):
     assert "autoassist-tfidf" in message
 
 
-@pytest.mark.parametrize("what", ["rows", "dictionary", "sizes"])
+@pytest.mark.parametrize("what", ["rows", "dictionary", "sizes", "tokens"])
 def test_features_of_another_data_bin(tmp_path, what):
     folder = copy_data_bin(tmp_path / "data")
     other = folder / "autoassist"
@@ -93,6 +93,8 @@ def test_features_of_another_data_bin(tmp_path, what):
     elif what == "dictionary":
         with (folder / "dict.de.txt").open("a") as file:
             file.write("new-word 1\n")
+    elif what == "tokens":
+        change_text(folder)
     else:  # the pairs in another order
         pairs = multi30k_pairs("train", 400)[::-1]
         dicts = [
@@ -147,13 +149,13 @@ def test_every_pair_filtered_away(tmp_path):
     assert "--max-source-positions" in message
 
 
-def test_a_state_of_other_batches_is_refused(tmp_path):
+def test_after_an_out_of_memory_smaller_batches_go_on(tmp_path):
     words = [*PLUGIN, "--disable-validation"]
-    train(data_bin(), tmp_path / "ck", *words, "--max-update", 3).ok()
-    result = train(data_bin(), tmp_path / "ck", *words, "--max-update", 6, "--max-tokens", 300)
-    assert result.status != 0
-    assert find(result, "batch limits [250, None, 8], this run has [300, None, 8]")
-    assert find(result, "--reset-dataloader")
+    whole = train(data_bin(), tmp_path / "ck", *words, "--max-update", 3).ok()
+    result = train(data_bin(), tmp_path / "ck", *words, "--max-update", 12, "--max-tokens", 150)
+    assert find(result.ok(), "made under --max-tokens 250, --batch-size none")
+    ids = [i for run in (whole, result) for batch in run.ids() for i in batch]
+    assert len(result.batches) == 9 and len(ids) == len(set(ids))  # all within the first pass
 
 
 # -- during training ------------------------------------------------------------------------------

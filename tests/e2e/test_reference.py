@@ -14,6 +14,7 @@ from fairseq_autoassist.core.features import Features, feature_folder
 from fairseq_autoassist.reference import main
 from fairseq_autoassist.tfidf.binarized import BinarizedSide
 from tests.e2e.test_failures import refused
+from tests.support.corpus import change_text
 from tests.support.training import (
     PLUGIN,
     SHRINK,
@@ -110,7 +111,10 @@ def test_pairs_that_are_too_long_are_not_known_and_counted(
 
 @pytest.mark.parametrize(
     "case",
-    ["two data-bins", "no path", "no file", "no features", "other dictionaries", "no known loss"],
+    [
+        *["two data-bins", "no path", "no file", "no features", "other dictionaries"],
+        *["other text", "no known loss"],
+    ],
 )
 def test_what_is_wrong_is_said_in_a_line_and_nothing_is_written(
     tmp_path, model, capsys, case
@@ -127,6 +131,9 @@ def test_what_is_wrong_is_said_in_a_line_and_nothing_is_written(
     elif case == "no features":
         shutil.rmtree(data / "autoassist")
         expected = "autoassist-tfidf"
+    elif case == "other text":
+        change_text(data)
+        expected = "tokens of the target: found"
     elif case == "no known loss":
         words += ["--max-tokens", "1"]
         expected = "gives a loss to none of 400 pairs"

@@ -182,6 +182,28 @@ def test_a_read_only_folder_of_features(
     assert f"cannot write to {place(data)} (Read-only" in line and "--dest FOLDER" in line
 
 
+def test_a_full_disk_is_named_and_nothing_is_left(
+    data: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError("4096 requested and 0 written")  # as numpy says it
+
+    monkeypatch.setattr(np, "save", full)
+    line = refused([data], data, capsys)
+    assert f"{place(data)}: 4096 requested and 0 written, expected room" in line
+
+
+def test_an_export_onto_a_full_disk(data: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(np, "savetxt", full)
+    path = tmp_path / "prior.txt"
+    with pytest.raises(FeatureError, match=f"--export {path}: No space left .*; make room"):
+        writing.export(np.ones(3), path)
+    assert not [*tmp_path.glob("*prior*")] and not [*tmp_path.glob(".*")]
+
+
 def started(data: Path, *words: str) -> subprocess.Popen:
     """The command, in a group of its own; returns once it has drawn its sample."""
     command = [*CLI, str(data), "--no-progress", *words]

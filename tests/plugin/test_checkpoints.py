@@ -39,8 +39,11 @@ def test_checkpoint_form_is_tensors_and_plain_python_and_goes_back(tmp_path):
         ({"seed": 2}, "seed 1, this run has 2"),
         ({"pairs": 300}, "pairs 200, this run has 300"),
         ({"strategy": "autoassist"}, "strategy uniform, this run has autoassist"),
-        ({"limits": BatchLimits(300, None, 8)}, "batch limits .200, None, 8., this run"),
-        ({"eligible": np.arange(5)}, "eligible pairs 200, this run has 5"),
+        ({"eligible": np.arange(5)}, "eligible pairs 200, this run has 5: .* there; start a new"),
+        (
+            {"eligible": np.arange(5), "limits": BatchLimits(30, None, 8)},
+            "eligible pairs 200, this run has 5: .* --max-tokens that leaves out no other pairs",
+        ),
     ],
 )
 def test_a_state_of_another_run_is_refused(change, found):
@@ -70,6 +73,18 @@ def test_other_sentences_as_many_as_before_are_refused():
     check_state(saved, other, same_data=False)  # of another data-bin of the same run
     del saved["tokens"]
     check_state(saved, other)  # saved before tokens were counted
+
+
+def test_other_text_of_the_same_sizes_is_refused():
+    first, second = (dataclasses.replace(make_spec(200), text=text) for text in ("a", "b"))
+    saved = state_header(first)
+    check_state(saved, first)
+    with pytest.raises(AutoAssistError, match="text a, this run has b: it cannot .*--reset-data"):
+        check_state(saved, second)
+    check_state(saved, second, same_data=False)  # of another data-bin of the same run
+    check_state(saved, make_spec(200))  # of which it is not known
+    del saved["text"]
+    check_state(saved, second)  # saved before it was written down
 
 
 def test_torch_loads_what_fairseq_saves_of_numpy(tmp_path):

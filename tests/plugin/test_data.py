@@ -3,6 +3,7 @@ there."""
 
 from __future__ import annotations
 
+import json
 import shlex
 import shutil
 from argparse import Namespace
@@ -11,9 +12,15 @@ from pathlib import Path
 import pytest
 
 from fairseq_autoassist.errors import ConfigError, FeatureError
-from fairseq_autoassist.plugin.data import open_features, refuse_empty, refuse_unplannable
+from fairseq_autoassist.plugin.data import (
+    open_features,
+    refuse_empty,
+    refuse_unplannable,
+    repeat_of,
+    text_of,
+)
 from fairseq_autoassist.tfidf.cli import main as build
-from tests.support.corpus import write_data_bin
+from tests.support.corpus import change_text, write_data_bin
 
 NAME = "train.de-en"
 
@@ -54,6 +61,13 @@ def test_in_a_named_folder(data_bin: Path, tmp_path: Path, named: str) -> None:
     assert mended(task(data_bin, tmp_path / named)) == str(tmp_path / "feat" / NAME)
 
 
+def test_in_a_folder_that_is_a_data_bin(data_bin: Path, tmp_path: Path) -> None:
+    """The same one, say; and with those of another that lie in it."""
+    assert mended(task(data_bin, data_bin)) == str(data_bin / "autoassist" / NAME)
+    copy = shutil.copytree(data_bin, tmp_path / "copy", ignore=shutil.ignore_patterns("auto*"))
+    assert open_features(task(copy, data_bin), 1).folder == str(data_bin / "autoassist" / NAME)
+
+
 def test_in_a_folder_that_was_renamed(data_bin: Path, tmp_path: Path) -> None:
     assert build([str(data_bin), "--dest", str(tmp_path), "--no-progress"]) == 0
     renamed = (tmp_path / NAME).rename(tmp_path / "renamed")
@@ -86,6 +100,36 @@ def test_several_named_folders_are_built_inside_their_data_bins(
         open_features(task(data_bin, named), 1)
 
 
+def test_a_data_bin_listed_twice(data_bin: Path, tmp_path: Path) -> None:
+    """By whatever name; its features are those that it has alone."""
+    link = tmp_path / "link"
+    link.symlink_to(data_bin)
+    other = write_data_bin(tmp_path / "other", 30, seed=1, vocabulary=50)
+    assert build([str(data_bin), "--no-progress"]) == 0
+    alone = open_features(task(data_bin), 1)
+    for both in (f"{data_bin}:{data_bin}", f"{data_bin}:{link}"):
+        assert open_features(task(both), 1) == alone
+        assert open_features(task(both), 2).hash == alone.hash
+    shutil.rmtree(data_bin / "autoassist")
+    three = task(f"{data_bin}:{other}:{data_bin}")
+    assert mended(three) == open_features(three, 3).folder != open_features(three, 2).folder
+
+
+def test_a_data_bin_listed_twice_with_features_elsewhere(data_bin: Path, tmp_path: Path) -> None:
+    both = task(f"{data_bin}:{data_bin}", tmp_path / "mine")
+    assert mended(both) == open_features(both, 2).folder == str(tmp_path / "mine" / NAME)
+
+
+def test_how_often_a_data_bin_came_before(data_bin: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(data_bin, tmp_path / "copy")
+    other = write_data_bin(tmp_path / "other", 30, seed=1, vocabulary=50)
+    cfg = task(f"{data_bin}:{other}:{copy}:{other}:{data_bin}/")
+    assert [repeat_of(cfg, shard) for shard in range(5)] == [0, 0, 1, 1, 2]
+    for folder in (data_bin, copy):  # what is not mapped is told by its path
+        (folder / "train.de-en.de.idx").write_bytes(b"TNTIDX")
+    assert [repeat_of(cfg, shard) for shard in range(5)] == [0, 0, 0, 1, 1]
+
+
 def test_only_the_languages_of_the_run_may_not_be_empty(data_bin: Path) -> None:
     (data_bin / "train.fr-en.fr.bin").touch()
     refuse_empty(task(data_bin))
@@ -105,6 +149,44 @@ def test_a_hash_tells_features_with_the_idf_of_another_corpus(
         assert build([built, "--force", "--no-progress"]) == 0
         hashes.append(open_features(task(built), 1).hash)
     assert hashes[0] == hashes[1] != hashes[2]
+
+
+@pytest.mark.parametrize(("lang", "side"), [("de", "source"), ("en", "target")])
+def test_features_of_other_text_of_the_same_sizes(data_bin: Path, lang: str, side: str) -> None:
+    cfg = task(data_bin)
+    mended(cfg)
+    before = text_of(cfg, 0)
+    change_text(data_bin, lang)
+    with pytest.raises(FeatureError) as caught:
+        open_features(cfg, 1)
+    said = str(caught.value)
+    assert f"other data than is loaded (tokens of the {side}: found " in said and "\n" not in said
+    mended(cfg)
+    assert before != text_of(cfg, 0) != ""
+
+
+def test_all_data_bins_are_looked_at_before_the_first_is_trained_on(
+    data_bin: Path, tmp_path: Path
+) -> None:
+    second = write_data_bin(tmp_path / "second", 30, seed=1, vocabulary=50)
+    both = task(f"{data_bin}:{second}")
+    mended(both)
+    change_text(second)
+    with pytest.raises(FeatureError, match=f"{second}.*tokens of the source: found"):
+        open_features(both, 1)
+
+
+def test_features_that_do_not_say_of_which_text_they_are(data_bin: Path) -> None:
+    folder = Path(mended(task(data_bin)))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["provenance"]["tokens"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    mended(task(data_bin))
+
+
+def test_the_text_of_what_is_not_mapped_is_not_known(data_bin: Path) -> None:
+    (data_bin / "train.de-en.de.idx").write_bytes(b"TNTIDX")
+    assert text_of(task(data_bin), 0) == ""
 
 
 def test_what_cannot_be_planned_is_refused() -> None:

@@ -26,7 +26,7 @@ from fairseq_autoassist.plugin.prior import OpenedPrior, open_prior
 from fairseq_autoassist.plugin.ranks import Ranks
 from fairseq_autoassist.plugin.shards import Shards
 from fairseq_autoassist.tfidf.cli import main as build_features
-from tests.support.corpus import write_data_bin
+from tests.support.corpus import change_text, write_data_bin
 from tests.support.planning import make_spec
 from tests.support.priors import BINS, STATISTICS, write_agreement
 from tests.support.strategies import prior_of, spec_of, train
@@ -116,6 +116,16 @@ def test_a_file_of_the_user(made: Path, tmp_path: Path, name: str) -> None:
     assert found.told.startswith(f"prior of {path}: mean 0.500, 2% of the pairs below 0.01; off")
 
 
+def test_a_file_of_the_user_of_a_data_bin_listed_twice(made: Path, tmp_path: Path) -> None:
+    path = tmp_path / "scores.npy"
+    np.save(path, PRIOR)
+    for files in (path, f"{path}:{path}"):
+        for epoch in (1, 2):
+            found = opened(f"{made}:{made}", epoch, prior=str(files)).prior
+            assert found is not None
+            np.testing.assert_allclose(found.values, PRIOR)
+
+
 def test_a_file_of_the_user_that_is_wrong(made: Path, tmp_path: Path) -> None:
     path = tmp_path / "mine.txt"
     path.write_text("0.5\n" * (ROWS - 1) + "2\n")
@@ -141,6 +151,21 @@ def test_an_agreement_of_other_data_names_the_command(made: Path, tmp_path: Path
         opened(data)
     assert command_in(error.value) == [str(data), *LANGUAGES.split()]
     assert opened(data, prior="none") == OpenedPrior()
+
+
+def test_an_agreement_of_other_text_of_the_same_sizes(
+    two: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """In the second data-bin too, before the first is trained on."""
+    data = [shutil.copytree(one, tmp_path / f"d{n}") for n, one in enumerate(two)]
+    for one in data:
+        write_agreement(one, PRIOR)
+    both = ":".join(map(str, data))
+    assert opened(both).prior is not None
+    change_text(data[1], "en")
+    with pytest.raises(FeatureError, match="tokens of the target: found .*, expected") as error:
+        opened(both)
+    assert command_in(error.value) == [both, *LANGUAGES.split()]
 
 
 def test_features_elsewhere(made: Path, tmp_path: Path) -> None:

@@ -8,6 +8,9 @@ from argparse import Namespace
 import numpy as np
 import pytest
 
+from fairseq_autoassist.config import AutoAssistConfig
+from fairseq_autoassist.core.batching import BatchLimits
+from fairseq_autoassist.core.epochs import Progress
 from fairseq_autoassist.core.exchange import Exchange
 from fairseq_autoassist.errors import AutoAssistError
 from fairseq_autoassist.plugin.data import counts_on
@@ -54,10 +57,15 @@ def resumed(shards, spec, ranks=1, **settings):
 @pytest.mark.parametrize("ranks", [1, 2])
 @pytest.mark.parametrize(
     "other, found",
-    [(data_bin(100), "pairs 100"), (data_bin(150, seed=9), "tokens")],
+    [
+        (data_bin(100), "pairs 100"),
+        (data_bin(150, seed=9), "tokens"),
+        (dataclasses.replace(data_bin(150), text="other"), "text other"),
+    ],
 )
 def test_another_data_bin_in_the_place_of_one_is_refused(ranks, other, found):
     shards, first, second = Shards(), data_bin(150), data_bin(120)
+    first = dataclasses.replace(first, text="one")
     train(shards, 0, first)
     train(shards, 1, second, first=20)
     again = resumed(shards, second, ranks)
@@ -87,6 +95,43 @@ def test_a_state_saved_before_data_bins_were_written_down_goes_on():
     train(shards, 0, spec)
     del shards._states[0]["data"]
     assert resumed(shards, spec).here(spec)[0] is not None
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize("limits", [BatchLimits(100, None, 8), BatchLimits(400, 20, 1)])
+def test_under_other_batch_limits_the_stream_goes_on(limits, ranks, caplog):
+    """No pair is lost or comes twice, what was planned under the old ones included."""
+    before = dataclasses.replace(data_bin(600), config=AutoAssistConfig(strategy="uniform"))
+    spec, shards, trained = dataclasses.replace(before, limits=limits), Shards(), []
+    exchange = Exchange(before)
+    for _ in range(15):
+        batch = exchange.next_batch()
+        trained.append(batch.ids)
+        exchange.report(batch.number, np.ones(len(batch.ids), np.float32))
+    shards.own(exchange.state_dict(), Progress.of(batch), before)
+    saved = shards.saved(before, 15, 60, [shards.own(None, None, before)])
+    for rank in range(ranks):
+        again = Shards()
+        mine = dataclasses.replace(spec, rank=rank, world_size=ranks)
+        left = again.load(saved, mine, Ranks(rank, ranks), 1)
+        state, progress, _ = again.here(mine)
+        exchange = Exchange(mine, state)
+        while exchange._planner.stream.position[0] < 3:
+            batch = exchange.next_batch()
+            trained.append(batch.ids)
+            tokens = np.maximum(spec.source_sizes, spec.target_sizes)[batch.ids]
+            assert tokens.max() * len(tokens) <= limits.max_tokens
+            exchange.report(batch.number, np.ones(len(batch.ids), np.float32))
+        planner = exchange._planner
+        trained += [planner.buckets.take_all()["id"], *(b["id"] for b in planner._ready)]
+        at = planner.stream.position[1]
+        trained += [planner.stream.take(10**6)[0]] if at else []
+    assert set(np.bincount(np.concatenate(trained))) == {3 + bool(at)}
+    ratio = spec.stock_batches / before.stock_batches
+    assert left["length"] - left["offset"] == pytest.approx(45 * ratio / ranks, abs=1)
+    per_batch = progress.totals.batched / progress.totals.batches
+    assert per_batch == pytest.approx(600 / spec.stock_batches, rel=0.25)
+    assert "the checkpoint was made under --max-tokens 200, --batch-size none" in caplog.text
 
 
 def test_a_count_that_begins_anew_begins_at_0():

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from argparse import Namespace
 from pathlib import Path
 from typing import Callable
 
@@ -16,6 +18,8 @@ import numpy as np
 import pytest
 
 from fairseq_autoassist.core.features import Features, feature_folder
+from fairseq_autoassist.errors import FeatureError
+from fairseq_autoassist.tfidf import staging
 from fairseq_autoassist.tfidf.cli import main
 from tests.support.corpus import (
     ROOT,
@@ -133,7 +137,6 @@ def test_bad_shards_and_folders(small: Path, tmp_path: Path, capsys: pytest.Capt
     line("more 1\n")(b)
     assert "differs from" in refused([f"{a}:{b}"], capsys)
     assert "several shards" in refused([f"{a}:{b}", "--dest", tmp_path], capsys)
-    assert "twice" in refused([f"{a}:{a}"], capsys)
     assert "no folder" in refused([tmp_path / "none"], capsys)
     assert "DATA_BIN is empty" in refused([""], capsys)
 
@@ -224,6 +227,62 @@ def test_a_read_only_data_bin_is_told_where_else(small, tmp_path, monkeypatch, c
     assert f"cannot write to {data / 'autoassist'} (Read-only" in line
     assert "--dest FOLDER" in line and "--autoassist-features FOLDER" in line
     assert main([str(data), "--dest", str(tmp_path / "mine")]) == 0
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_full_disk_is_named_and_nothing_is_left(
+    small: Path, tmp_path: Path, workers: str
+) -> None:
+    """Files may not grow beyond a few bytes: the system refuses, as it does on a full disk."""
+    target = tmp_path / "mine"
+    words = [str(small), "--dest", str(target), "--no-progress", "--workers", workers]
+    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))  # noqa: E731
+    done = subprocess.run(
+        [*CLI, *words], cwd=ROOT, capture_output=True, text=True, timeout=60, preexec_fn=limit
+    )
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 2 and list(target.iterdir()) == []
+    assert line.startswith(f"autoassist-tfidf: error: {target}: File too large, expected room")
+    assert "--dest FOLDER" in line
+
+
+@pytest.mark.parametrize(
+    ("error", "full", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space"), "b", "/b: No space, expected room .* written in .*/a;"),
+        (OSError("100 requested and 10 written"), "a", "/a: 100 requested and 10 wri.*--dest FOL"),
+        (OSError(errno.ENOSPC, "No space"), "tmp", "/tmp: No space.* temporary .*--workers 1"),
+        (OSError(errno.ENOSPC, "No space", "/x/file"), "a", "^/x/file: No space, expected room"),
+        (OSError(errno.EIO, "Input/output error"), "", "/a: Input/output error, expected a file"),
+        (OSError(errno.EACCES, "Permission denied", "/x/y"), "", "^/x/y: Permission denied, exp"),
+    ],
+)
+def test_what_the_system_refuses_is_said_with_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError, full: str, said: str
+) -> None:
+    for name in ("a", "b", "tmp"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(staging.tempfile, "gettempdir", lambda: str(tmp_path / "tmp"))
+    free = lambda place: Namespace(free=0 if place == tmp_path / full else 2**40)  # noqa: E731
+    monkeypatch.setattr(staging.shutil, "disk_usage", free)
+    places = [tmp_path / "a" / "features", tmp_path / "b" / "features"]
+    with pytest.raises(FeatureError, match=said) as caught:
+        with staging.named_if_refused(places):
+            raise error
+    assert "\n" not in str(caught.value)
+
+
+def test_no_room_for_the_locks_of_workers(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def lock(context: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("multiprocessing.context.SpawnContext.Lock", lock)
+    words = [str(small), "--dest", str(tmp_path / "mine"), "--no-progress", "--workers"]
+    assert main([*words, "2"]) == 2
+    assert "/dev/shm: No space left on device, expected some room" in capsys.readouterr().err
+    assert main([*words, "1"]) == 0
 
 
 def test_one_worker_of_loky_is_this_process(small: Path, tmp_path: Path) -> None:

@@ -114,6 +114,14 @@ def write_data_bin(
     return folder
 
 
+def change_text(data_bin: Path, lang: str = "de") -> None:
+    """Put other words in the place of some of a side's: as many, in sentences as long."""
+    (path,) = data_bin.glob(f"train.*.{lang}.bin")
+    tokens = np.fromfile(path, dtype="<u2")
+    tokens[tokens > 4] -= 1
+    tokens.tofile(path)
+
+
 def write_side(prefix: Path, tokens: np.ndarray, sizes: np.ndarray) -> None:
     """Write ``prefix.idx`` and ``prefix.bin`` of uint16 tokens in fairseq's mmap format."""
     tokens.astype("<u2").tofile(f"{prefix}.bin")

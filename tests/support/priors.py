@@ -47,8 +47,10 @@ def write_agreement(
     values = prior.astype("<f4")
     values.tofile(folder / PRIOR_NAME)
     codes_of(values)[:, : len(statistics)].tofile(folder / CODES_NAME)
+    files = open_shard(data_bin, data_bin, "train", *languages)
     told = {
-        "fingerprint": asdict(open_shard(data_bin, data_bin, "train", *languages).fingerprint()),
+        "fingerprint": asdict(files.fingerprint()),
+        "tokens": files.token_hashes(),
         "prior_sha256": hashlib.sha256(values.tobytes()).hexdigest(),
         "statistics": list(statistics),
         "bins": BINS,

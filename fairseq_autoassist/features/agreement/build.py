@@ -16,7 +16,7 @@ from ...errors import FeatureError
 from ...tfidf.build import hash_tokens
 from ...tfidf.corpus import CHUNK_TOKENS, Shard
 from ...tfidf.job import DEFAULT_SETTINGS, Job, plan_job
-from ...tfidf.staging import staging_folder
+from ...tfidf.staging import named_if_refused, staging_folder
 from ...tfidf.workers import Crew, crew_of
 from .learning import ROUNDS, SAMPLE, draw, learn_judge
 from .passes import CHUNK, POWER, Judge, Verdict, judge_pairs
@@ -84,6 +84,7 @@ def build_agreement(
         hashes = _checked_features(job, command, crew)
         beside = [target / "agreement" for target in job.targets]
         places = [stack.enter_context(staging_folder(name)) for name in beside]
+        stack.enter_context(named_if_refused(beside))
         scratch = places[0]
         judge, verdicts = None, [_certain(shard.rows) for shard in job.shards]
         if sum(shard.rows for shard in job.shards) >= LEAST_PAIRS:

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...errors import AutoAssistError
+from ...errors import AutoAssistError, told
 from ...tfidf.cli import add_common, positive, terminated_cleanly
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
             )
             _tell(report, options)
     except (AutoAssistError, OSError) as error:
-        print(f"{NAME}: error: {error}", file=sys.stderr)
+        print(f"{NAME}: error: {told(error)}", file=sys.stderr)
         return 2
     return 0
 

@@ -87,5 +87,10 @@ def export(prior: np.ndarray, path: Path) -> None:
         with open(part, "w", encoding="ascii") as file:
             np.savetxt(file, prior, fmt="%.6g")
         os.replace(part, path)
+    except OSError as error:
+        raise FeatureError(
+            f"--export {path}: {error.strerror or error}; the prior beside the features is whole; "
+            "make room, or name a file on another disk"
+        ) from error
     finally:
         part.unlink(missing_ok=True)

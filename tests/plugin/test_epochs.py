@@ -1,0 +1,168 @@
+"""Batches and the length of an epoch, held against fairseq's own."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from fairseq.data import data_utils
+
+from fairseq_autoassist.core import plan
+from fairseq_autoassist.core.batching import BatchLimits, pair_tokens
+from fairseq_autoassist.core.epochs import (
+    Progress,
+    epoch_length,
+    stock_batches,
+    stock_iterations,
+)
+from fairseq_autoassist.core.exchange import Exchange
+from fairseq_autoassist.core.plan import Totals
+from fairseq_autoassist.core.planner import Planner
+from fairseq_autoassist.tfidf.binarized import BinarizedSide
+from tests.support.corpus import multi30k_data_bin
+from tests.support.planning import make_spec
+
+LIMITS = BatchLimits(max_tokens=1500, multiple=8)
+
+
+@pytest.fixture(scope="module")
+def multi30k_sizes():
+    folder = multi30k_data_bin(29_000, 100)
+    return [BinarizedSide(f"{folder}/train.en-de.{lang}").sizes for lang in ("en", "de")]
+
+
+def test_padding_is_within_two_percent_of_fairseqs_own_batches(multi30k_sizes):
+    source, target = multi30k_sizes
+    for max_tokens in (1500, 4096):
+        limits = BatchLimits(max_tokens=max_tokens, multiple=8)
+        spec = make_spec_of(source, target, limits)
+        planner = Planner(spec)
+        ours = []
+        while planner.stream.position[0] < 5:
+            batch = planner.plan()
+            planner.receive(batch.number, None)
+            ours.append(batch.ids)
+        stock = stock_batch_ids(source, target, limits)
+        ratio = padding(ours, source, target) / padding(stock, source, target)
+        assert ratio <= 1.02, f"max-tokens {max_tokens}: {ratio:.4f} times fairseq's padded size"
+
+
+def make_spec_of(source, target, limits):
+    return dataclasses.replace(
+        make_spec(limits=limits, lag=32), source_sizes=source, target_sizes=target
+    )
+
+
+def stock_batch_ids(source, target, limits):
+    """Batches of LanguagePairDataset: sorted by target, then source length."""
+    tokens = pair_tokens(source, target).astype(np.int64)
+    order = np.random.RandomState(1).permutation(len(source))
+    order = order[np.argsort(target[order], kind="mergesort")]
+    order = order[np.argsort(source[order], kind="mergesort")]
+    return data_utils.batch_by_size(
+        order,
+        lambda i: tokens[i],
+        num_tokens_vec=tokens[order],
+        max_tokens=limits.max_tokens,
+        required_batch_size_multiple=limits.multiple,
+    )
+
+
+def padding(batches, source, target):
+    """Padded size over real size, both sides together."""
+    padded = sum(len(b) * (int(source[b].max()) + int(target[b].max())) for b in batches)
+    return padded / sum(int(source[b].sum() + target[b].sum()) for b in batches)
+
+
+def fairseqs_batches(spec):
+    """As its translation task sorts and cuts pairs."""
+    tokens = np.maximum(spec.source_sizes, spec.target_sizes).astype(np.int64)
+    ids = np.arange(len(tokens)) if spec.eligible is None else spec.eligible
+    for sizes in (spec.target_sizes, spec.source_sizes):
+        ids = ids[np.argsort(sizes[ids], kind="mergesort")]
+    limits = spec.limits
+    words = limits.max_tokens, limits.max_sentences, limits.multiple
+    return data_utils.batch_by_size(ids, tokens.__getitem__, tokens[ids], *words)
+
+
+def epochs(spec, count, update_freq=1):
+    """Length, and pairs trained on, of each of the first epochs of a run."""
+    exchange, progress, found = Exchange(spec), None, []
+    for _ in range(count):
+        length = epoch_length(spec, progress, update_freq)
+        batches = []
+        for _ in range(length):
+            batches.append(exchange.next_batch())
+            exchange.report(batches[-1].number, None)
+        progress = Progress.of(batches[-1])
+        found.append((length, sum(len(batch.ids) for batch in batches)))
+    return found
+
+
+def test_an_epoch_trains_on_one_pass(multi30k_sizes):
+    source, target = multi30k_sizes
+    spec = make_spec_of(source, target, LIMITS)
+    lengths, pairs = zip(*epochs(spec, 4, update_freq=4))
+    assert not any(length % 4 for length in lengths)
+    assert lengths[0] == -(-len(fairseqs_batches(spec)) // 4) * 4
+    assert sum(pairs) == pytest.approx(4 * len(source), rel=0.005)
+
+
+def test_on_a_small_corpus_the_first_epoch_has_as_many_batches_as_fairseqs():
+    """In open buckets a quarter of its pairs wait."""
+    for pairs in (200, 1000):
+        spec = make_spec(pairs)
+        lengths, trained = zip(*epochs(spec, 5))
+        assert lengths[0] == len(fairseqs_batches(spec))
+        assert sum(trained) == pytest.approx(5 * pairs, rel=0.02)
+
+
+def test_an_epoch_follows_the_keep_rate():
+    spec = make_spec(20_000)
+    progress = Progress(passes=3.0, keep_rate=1.0, totals=Totals(batches=3000, batched=60_000))
+    whole = epoch_length(spec, progress, 1)
+    assert whole == 1000
+    assert epoch_length(spec, progress._replace(keep_rate=0.4), 1) == 400
+    assert epoch_length(spec, progress._replace(keep_rate=0.0001), 8) == 8
+    assert epoch_length(spec, progress._replace(passes=3.25), 1) == 750  # to the end of the pass
+    # of each of four ranks, and of the pairs that may be trained on
+    four = dataclasses.replace(spec, world_size=4)
+    short = dataclasses.replace(spec, eligible=np.arange(5000))
+    for part in (four, short):
+        assert epoch_length(part, progress, 1) == 250
+        assert stock_batches(part) == pytest.approx(stock_batches(spec) / 4, rel=0.02)
+        assert epoch_length(part, None, 1) == pytest.approx(
+            epoch_length(spec, None, 1) / 4, rel=0.02
+        )
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        *[BatchLimits(max_tokens=200, multiple=8), BatchLimits(max_tokens=200, multiple=1)],
+        *[BatchLimits(max_tokens=4000, multiple=8), BatchLimits(max_sentences=20, multiple=8)],
+        BatchLimits(max_tokens=1000, max_sentences=20, multiple=1),
+    ],
+)
+def test_fairseqs_batches_are_counted_and_of_large_corpora_estimated(limits, monkeypatch):
+    every = make_spec(5000, limits=limits)
+    some = dataclasses.replace(every, eligible=np.arange(0, 5000, 3))
+    for spec in (every, some, make_spec(3, limits=limits)):
+        assert stock_batches(spec) == max(1, len(fairseqs_batches(spec)))
+    monkeypatch.setattr(plan, "MOST_PAIRS", 0)
+    for spec in (every, some):
+        spec = dataclasses.replace(spec)  # counts anew
+        tokens = np.maximum(spec.source_sizes, spec.target_sizes).astype(np.int64)
+        ids = np.arange(5000) if spec.eligible is None else spec.eligible
+        ids = ids[np.argsort(tokens[ids], kind="stable")]
+        words = limits.max_tokens, limits.max_sentences, limits.multiple
+        own = data_utils.batch_by_size(ids, tokens.__getitem__, tokens[ids], *words)
+        assert 0.9 * len(own) - 1 <= stock_batches(spec) < len(own) + 1
+
+
+def test_fairseqs_own_iterator_can_go_on_from_our_position():
+    spec = make_spec(20_000)
+    last = stock_batches(spec)
+    assert stock_iterations(spec, 0, 100) == 0
+    for offset in range(1, 101):
+        assert 1 <= stock_iterations(spec, offset, 100) < last
+    assert stock_iterations(spec, 50, 100) == pytest.approx(last / 2, rel=0.02)
