@@ -56,10 +56,10 @@ def test_by_default_a_run_goes_by_what_agreement_wrote(data, tmp_path, words) ->
 
 def test_the_first_epoch_is_about_one_pass(data, tmp_path) -> None:
     result = train(data, tmp_path, *PLUGIN, *PRIOR_ALONE, *QUIET, "--max-epoch", 2).ok()
-    ends = [float(u["aa_pass"]) for u in result.updates]
-    first = max(p for p, u in zip(ends, result.updates) if int(u["epoch"]) == 1)
-    assert first == pytest.approx(1.0, abs=0.2)  # without its mean it would be three
-    assert ends[-1] == pytest.approx(2.0, abs=0.2)
+    first = [ids for ids, u in zip(result.ids(), result.updates) if int(u["epoch"]) == 1]
+    good = PAIRS - JUNK.sum()  # without the mean of the prior the first would be three passes
+    assert sum(map(len, first)) == pytest.approx(good, rel=0.35)  # buckets that fill slowly
+    assert sum(map(len, result.ids())) == pytest.approx(2 * good, rel=0.1)
 
 
 @pytest.mark.parametrize("words", ["--autoassist-prior none", "--autoassist-strategy uniform"])

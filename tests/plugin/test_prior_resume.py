@@ -1,0 +1,101 @@
+"""How long an epoch is under a prior, and what a checkpoint of another one goes on with."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+
+import numpy as np
+import pytest
+
+from fairseq_autoassist.core.epochs import Progress, epoch_length
+from fairseq_autoassist.core.plan import Totals
+from fairseq_autoassist.core.planner import Planner
+from fairseq_autoassist.core.prior import Prior
+from fairseq_autoassist.errors import AutoAssistError
+from fairseq_autoassist.plugin.checkpoints import check_state, state_header
+from fairseq_autoassist.plugin.ranks import Ranks
+from fairseq_autoassist.plugin.shards import Shards
+from tests.support.planning import make_spec
+from tests.support.strategies import prior_of, spec_of, train
+
+
+def test_the_first_epoch_is_about_a_pass_of_what_the_prior_lets_through() -> None:
+    plain = make_spec(20_000, strategy="prior")
+    values = np.where(np.arange(20_000) % 10 < 3, 1.0, 0.001).astype(np.float32)
+    spec = dataclasses.replace(plain, prior=Prior(values, 0.001))
+    shards = Shards()
+    length = epoch_length(spec, None, 1, shards.keep_rate(spec))
+    assert length == pytest.approx(0.3 * epoch_length(plain, None, 1), rel=0.02)
+    batches = train(Planner(spec), length)
+    assert batches[-1].passes == pytest.approx(1.0, abs=0.15)  # as without one
+    # of the next data-bin, under its own prior: of what that lets through as much is kept
+    progress = Progress(1.0, 0.5 * spec.mean_prior, Totals())
+    shards.own({"trained": 1}, progress, spec)
+    shards.current = 1
+    assert shards.keep_rate(plain) == pytest.approx(0.5)
+    assert shards.keep_rate(spec) == pytest.approx(0.5 * spec.mean_prior)
+
+
+def saved_under(prior: Prior | None) -> tuple[dict, list[list[int]], object]:
+    """What a run under a prior leaves in a checkpoint, and what it trains on after that."""
+    spec = dataclasses.replace(spec_of("spl"), prior=prior)
+    planner, shards = Planner(spec), Shards()
+    batch = train(planner, 30)[-1]
+    state = {"trained": 30, "planner": planner.state_dict()}
+    saved = shards.saved(spec, 1, 9, [shards.own(state, Progress.of(batch), spec)])
+    return saved, [b.pairs.tolist() for b in train(planner, 20)], spec
+
+
+OTHER = Prior(np.full(400, 0.2, np.float32), 0.001)
+
+
+@pytest.mark.parametrize(
+    "before, now, said",
+    [
+        (prior_of(), prior_of(), ""),
+        (None, None, ""),
+        (None, prior_of(), f"under the prior none, this run has {prior_of().identity}: it goes on"),
+        (prior_of(), None, f"under the prior {prior_of().identity}, this run has none: it goes on"),
+        (prior_of(), OTHER, f"prior {prior_of().identity}, this run has {OTHER.identity}: it"),
+    ],
+)
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_a_checkpoint_of_another_prior_goes_on_and_says_so(before, now, said, ranks, caplog):
+    saved, expected, spec = saved_under(before)
+    spec = dataclasses.replace(spec, prior=now, world_size=ranks)
+    again = Shards()
+    again.load(saved, spec, Ranks(0, ranks), 1)
+    with caplog.at_level(logging.WARNING):
+        state, progress, _ = again.here(spec)
+    warned = [record.getMessage() for record in caplog.records]
+    assert len(warned) == (1 if said else 0) and all(said in line for line in warned)
+    planner = Planner(spec)
+    planner.load_state_dict(state["planner"])
+    if not said and ranks == 1:
+        assert [b.pairs.tolist() for b in train(planner, 20)] == expected
+        return
+    train(planner, 20)
+    # what is kept of the pairs that a prior lets through is what it was
+    mean = 1.0 if before is None else before.mean()
+    was = again._states[0]["progress"][1] / mean
+    assert progress.keep_rate == pytest.approx(min(1.0, was * spec.mean_prior), rel=1e-6)
+
+
+def test_a_state_without_a_word_about_priors_is_of_none(caplog) -> None:
+    saved, expected, spec = saved_under(None)
+    again = Shards()
+    again.load(saved, spec, Ranks(0, 1), 1)
+    del again._states[0]["prior"]  # as saved by an older version
+    with caplog.at_level(logging.WARNING):
+        state, _, _ = again.here(spec)
+    assert not caplog.records
+    planner = Planner(spec)
+    planner.load_state_dict(state["planner"])
+    assert [b.pairs.tolist() for b in train(planner, 20)] == expected
+
+
+def test_where_columns_came_since_the_refusal_says_how_to_go_on_without() -> None:
+    spec = make_spec(200)
+    with pytest.raises(AutoAssistError, match="go on without it by --autoassist-prior none"):
+        check_state(state_header(spec), dataclasses.replace(spec, features_hash="b"))
