@@ -1,4 +1,4 @@
-"""The data sets, as problems: the originals where there is a network, else stand-ins named as such."""
+"""The data sets as problems: originals where there is a network, else stand-ins named as such."""
 
 from __future__ import annotations
 

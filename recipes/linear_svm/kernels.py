@@ -1,8 +1,8 @@
 """The solvers' inner loops, compiled by numba over one sparse, lazily scaled weight vector.
 
 The weights are w = scale * v. The regulariser multiplies `scale` alone, so a step costs one row.
-Every step is Pegasos's (Shalev-Shwartz et al. 2007): w <- (1 - 1/k) w + 1/(lambda k) a y_i x_i, then
-w is projected onto the ball of radius 1/sqrt(lambda). The solvers differ in i and in a.
+Every step is Pegasos's (Shalev-Shwartz et al. 2007): w <- (1 - 1/k) w + 1/(lambda k) a y_i x_i.
+Then w is projected onto the ball of radius 1/sqrt(lambda). The solvers differ in i and in a.
 """
 
 from __future__ import annotations

@@ -62,10 +62,8 @@ def read(name: str, path: Path) -> tuple[Any, np.ndarray]:
         with bz2.open(path) as stream:
             x, y = load_svmlight_file(stream)
     except (OSError, EOFError, ValueError) as error:
-        raise UserError(f"{path} is no LIBSVM file ({error}); remove it and run this again") from (
-            error
-        )
-    # columns at the end that are empty in this file are not counted by the reader
-    if x.shape[0] != shape[0] or x.shape[1] > shape[1]:
+        text = f"{path} is no LIBSVM file ({error}); remove it and run this again"
+        raise UserError(text) from error
+    if x.shape != shape:
         raise UserError(f"{path} has shape {x.shape}; expected {shape}: remove it and run again")
     return x, y

@@ -1,7 +1,7 @@
 """The linear SVM that all solvers minimise, and its optimum by liblinear.
 
-F(w) = lambda / 2 ||w||^2 + 1/n sum_i max(0, 1 - y_i w.x_i), without an intercept. It is lambda-strongly
-convex. liblinear minimises 1/2 ||w||^2 + C sum_i max(0, ...), which is F / lambda at C = 1 / (lambda n).
+F(w) = lambda / 2 ||w||^2 + 1/n sum_i max(0, 1 - y_i w.x_i) has no intercept and is lambda-strongly
+convex. liblinear minimises 1/2 ||w||^2 + C sum_i max(0, ...): F / lambda at C = 1 / (lambda n).
 """
 
 from __future__ import annotations
@@ -45,10 +45,13 @@ class Problem:
 
     @property
     def rows(self) -> tuple[np.ndarray, ...]:
-        """indptr, indices, data, y and the norms ||x_i||, as the kernels take them."""
+        """indptr, indices, data, y and the norms ||x_i||, as the kernels take them.
+
+        Indices are unsigned: numba then leaves out a slow check for negative ones.
+        """
         x = self.x
         norms = np.sqrt(np.asarray(x.multiply(x).sum(axis=1)).ravel())
-        return x.indptr, x.indices, x.data, self.y, norms
+        return x.indptr.astype(np.uint32), x.indices.astype(np.uint32), x.data, self.y, norms
 
 
 def as_problem(name: str, x: Any, y: np.ndarray, lam: float) -> Problem:

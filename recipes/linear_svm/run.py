@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from preprocess.text import UserError, whole_files
 from recipes.common.data import ROOT
@@ -29,7 +30,7 @@ from recipes.linear_svm.solvers import SOLVERS, run, warm_up
 SEEDS = 5
 PASSES = 20.0  # over the data, of a solver whose step costs one row
 LIMIT = 60.0  # CPU seconds of such a run
-EXACT_LIMIT = 5.0  # CPU seconds of a run of which every step costs the whole data
+EXACT_LIMIT = 8.0  # CPU seconds of a run of which every step costs the whole data
 
 _problems: dict[str, tuple[Problem, float]] = {}  # of a worker: problem and F(w*)
 
@@ -85,10 +86,10 @@ def measure(
     ]
     if jobs == 1:
         _begin(found)
-        return [_job(*task) for task in tasks]
+        return [_job(*task) for task in tqdm(tasks, desc="runs")]
     context = get_context("fork")  # the data are shared, not copied
     with ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(found,)) as pool:
-        return list(pool.map(_job, *zip(*tasks)))
+        return list(tqdm(pool.map(_job, *zip(*tasks)), desc="runs", total=len(tasks)))
 
 
 def svm(options: argparse.Namespace) -> None:
