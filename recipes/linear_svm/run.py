@@ -2,7 +2,8 @@
 
     python -m recipes.linear_svm.run [--out runs/svm] [--seeds 5] [--jobs 2] [--offline]
 
-Writes records.jsonl, report.md, svm.png and theorem.png into the folder.
+Writes records.jsonl, report.md, svm.png and theorem.png into the folder. What was run is not run
+again.
 """
 
 from __future__ import annotations
@@ -10,14 +11,10 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from preprocess.text import UserError, whole_files
 from recipes.common.data import ROOT
@@ -25,14 +22,9 @@ from recipes.common.steps import stoppable
 from recipes.linear_svm import report, theorem
 from recipes.linear_svm.data import problems
 from recipes.linear_svm.problem import Problem, optimum
-from recipes.linear_svm.solvers import SOLVERS, run, warm_up
+from recipes.linear_svm.runs import measure
 
 SEEDS = 5
-PASSES = 20.0  # over the data, of a solver whose step costs one row
-LIMIT = 60.0  # CPU seconds of such a run
-EXACT_LIMIT = 8.0  # CPU seconds of a run of which every step costs the whole data
-
-_problems: dict[str, tuple[Problem, float]] = {}  # of a worker: problem and F(w*)
 
 
 @dataclass(frozen=True)
@@ -63,35 +55,6 @@ def facts(problem: Problem) -> Facts:
     return Facts(problem.name, n, d, density, problem.lam, best, violated, loss, spread)
 
 
-def _begin(found: list[tuple[Problem, float]]) -> None:
-    _problems.update({problem.name: (problem, best) for problem, best in found})
-    warm_up(found[0][0], list(SOLVERS))
-
-
-def _job(name: str, solver: str, seed: int, passes: float) -> dict[str, Any]:
-    problem, best = _problems[name]
-    limit = EXACT_LIMIT if SOLVERS[solver].whole_pass else LIMIT
-    return {"data": name, **run(problem, best, solver, seed, passes, limit)}
-
-
-def measure(
-    found: list[tuple[Problem, float]], seeds: int, jobs: int, passes: float = PASSES
-) -> list[dict[str, Any]]:
-    """Run every solver on every problem with every seed; return the curves in that order."""
-    tasks = [
-        (problem.name, solver, seed, passes)
-        for problem, _ in found
-        for solver in SOLVERS
-        for seed in range(1, seeds + 1)
-    ]
-    if jobs == 1:
-        _begin(found)
-        return [_job(*task) for task in tqdm(tasks, desc="runs")]
-    context = get_context("fork")  # the data are shared, not copied
-    with ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(found,)) as pool:
-        return list(tqdm(pool.map(_job, *zip(*tasks)), desc="runs", total=len(tasks)))
-
-
 def svm(options: argparse.Namespace) -> None:
     """Prepare, run, report."""
     begun = time.monotonic()
@@ -100,7 +63,7 @@ def svm(options: argparse.Namespace) -> None:
     print(f"set-up took {time.monotonic() - begun:.0f} s", flush=True)
     begun = time.monotonic()
     found = [(problem, fact.best) for problem, fact in zip(ready, described)]
-    curves = measure(found, options.seeds, options.jobs)
+    curves = measure(found, options.seeds, options.jobs, options.out / "curves")
     theorems = [
         {"theorem": name, "slope": theorem.slope(decay), **decay.as_record()}
         for name, decay in theorem.cases().items()

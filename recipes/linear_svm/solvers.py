@@ -12,7 +12,7 @@ from recipes.linear_svm import kernels, tree
 from recipes.linear_svm.problem import Problem, objective
 
 DECAY = 0.99  # of T_k, a row; the core's default is for a report of many pairs
-MARKS = 48  # points of a curve
+MARKS = 32  # points of a curve
 FIRST = 10  # draws before the first of them
 
 Advance = Callable[[np.ndarray, np.ndarray, np.ndarray], None]  # v, state, draws: more steps
@@ -81,13 +81,13 @@ def warm_up(problem: Problem, names: list[str]) -> None:
 
 
 def run(
-    problem: Problem, best: float, name: str, seed: int, passes: float, limit: float
+    problem: Problem, best: float, name: str, seed: int, total: int, limit: float
 ) -> dict[str, Any]:
     """Run a solver from w = 0 and return its curve.
 
     Args:
         best: F(w*)
-        passes: draws, in multiples of n
+        total: draws
         limit: of CPU seconds, after which the run ends at its next mark
 
     Returns:
@@ -97,7 +97,6 @@ def run(
     rng = np.random.default_rng([seed, 25])
     advance = SOLVERS[name].make(problem)
     v, state = np.zeros(problem.x.shape[1]), kernels.new_state()
-    total = max(FIRST, int(passes * len(problem.y)))
     done, spent = 0, 0.0
     curve: dict[str, list[float]] = {"draws": [], "updates": [], "seconds": [], "gap": []}
     for mark in np.unique(np.geomspace(FIRST, total, MARKS).astype(int)):

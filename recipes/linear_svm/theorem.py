@@ -1,6 +1,6 @@
 """Theorem 1 by experiment: with the gradient norm as utility, E ||w_k - w*||^2 <= L / k.
 
-The problem: f_i(w) = 1/2 ||w - a_i||^2. The a_i come in pairs w* + v and w* - v, so w* is their mean.
+The problem: f_i(w) = 1/2 ||w - a_i||^2. The a_i come in pairs w* + v and w* - v: w* is their mean.
 It is 1-strongly convex, and the gradient w - a_i does not vanish at w*.
 
 The property: <w - w*, E[z_i grad f_i(w)]> >= c ||w - w*||^2 with z_i = 1[||grad f_i(w)|| >= T_k].

@@ -43,7 +43,7 @@ def test_another_c_or_an_intercept_is_another_problem(change: float, intercept: 
 def test_solvers_come_to_liblinears_optimum(name: str) -> None:
     problem = small()
     _, best = optimum(problem)
-    curve = run(problem, best, name, seed=1, passes=1000, limit=60.0)
+    curve = run(problem, best, name, seed=1, total=60_000, limit=60.0)
     assert -1e-5 < curve["gap"][-1] < 0.01
     assert curve["gap"][0] > 0.05
     assert len(curve["gap"]) == len(curve["updates"]) == len(curve["seconds"]) <= MARKS
@@ -54,22 +54,22 @@ def test_solvers_that_are_biased_do_not(name: str) -> None:
     problem = small()
     _, best = optimum(problem)
     plain, biased = (
-        run(problem, best, each, 1, 3000, 60.0)["gap"][-1] for each in (BASELINE, name)
+        run(problem, best, each, 1, 180_000, 60.0)["gap"][-1] for each in (BASELINE, name)
     )
     assert biased > 3 * abs(plain) > 0
 
 
 def test_a_run_ends_at_its_limit() -> None:
     problem = small()
-    curve = run(problem, optimum(problem)[1], "exact", seed=1, passes=1000, limit=0.0)
+    curve = run(problem, optimum(problem)[1], "exact", seed=1, total=60_000, limit=0.0)
     assert len(curve["gap"]) == 1
 
 
 def test_shrinking_counts_fewer_updates_than_draws() -> None:
     problem = small()
     best = optimum(problem)[1]
-    plain = run(problem, best, "pegasos", 1, 20, 60.0)
-    fewer = run(problem, best, "gradient", 1, 20, 60.0)
+    plain = run(problem, best, "pegasos", 1, 1200, 60.0)
+    fewer = run(problem, best, "gradient", 1, 1200, 60.0)
     assert plain["updates"] == plain["draws"] == fewer["draws"]
     assert fewer["updates"][-1] < 0.9 * plain["updates"][-1]
     assert set(SOLVERS) >= {"loss", "loss-low", "gradient", "exact", "tree"}
