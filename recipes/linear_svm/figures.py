@@ -66,7 +66,7 @@ def draw_theorem(records: Records, path: Path) -> None:
     """Write E ||w_k - w*||^2 against k, with L / k, for the theorem's case and its control."""
     figure, axis = pyplot.subplots(figsize=(6, 4))
     for record, colour in zip(records.theorems, ("C0", "C3")):
-        label = f"skip below {record['theorem']} (slope {record['slope'] + 0.0:.2f})"
+        label = f"skip below {record['theorem']} (slope {round(record['slope'], 2) + 0.0:.2f})"
         axis.loglog(record["steps"], record["squares"], color=colour, label=label)
     steps = np.array(records.theorems[0]["steps"])
     bound = records.theorems[0]["bound"]

@@ -87,8 +87,9 @@ def theorem_lines(records: Records) -> list[str]:
             square <= record["bound"] / step
             for step, square in zip(record["steps"], record["squares"])
         )
+        slope = round(record["slope"], 2) + 0.0  # no -0.00
         lines.append(
-            f"- Skip below {record['theorem']}: slope {record['slope'] + 0.0:.2f} over the last "
+            f"- Skip below {record['theorem']}: slope {slope:.2f} over the last "
             f"decade of k; {'below' if under else 'not below'} L / k at every mark; "
             f"at the last mark at least {100 * record['shares'][-1]:.0f}% of the rows are kept."
         )

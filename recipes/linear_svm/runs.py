@@ -12,10 +12,10 @@ from tqdm import tqdm
 
 from preprocess.text import whole_files
 from recipes.linear_svm.problem import Problem
-from recipes.linear_svm.solvers import DECAY, MARKS, SOLVERS, run, warm_up
+from recipes.linear_svm.solvers import DECAY, GROWTH, SOLVERS, run, warm_up
 
-DRAWS = 500_000  # of a run
-LIMIT = 2.0  # CPU seconds of a run
+DRAWS = 1_000_000  # of a run
+LIMIT = 3.0  # CPU seconds of a run
 EXACT_LIMIT = 4.0  # CPU seconds of a run of which every step costs the whole data
 
 Found = Sequence["tuple[Problem, float]"]  # problems, each with F(w*)
@@ -32,7 +32,7 @@ class Task(NamedTuple):
     def settings(self, problem: Problem) -> dict[str, Any]:
         """What a kept run must have been made with."""
         limits = [LIMIT, EXACT_LIMIT]
-        return {"lam": problem.lam, "draws": self.draws, "marks": MARKS, "T": DECAY, "s": limits}
+        return {"lam": problem.lam, "draws": self.draws, "marks": GROWTH, "T": DECAY, "s": limits}
 
 
 _problems: dict[str, tuple[Problem, float]] = {}  # of a worker

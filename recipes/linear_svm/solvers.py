@@ -12,8 +12,8 @@ from recipes.linear_svm import kernels, tree
 from recipes.linear_svm.problem import Problem, objective
 
 DECAY = 0.99  # of T_k, a row; the core's default is for a report of many pairs
-MARKS = 32  # points of a curve
-FIRST = 10  # draws before the first of them
+FIRST = 10  # draws before the first mark
+GROWTH = 1.4  # draws of a mark over those of the one before
 
 Advance = Callable[[np.ndarray, np.ndarray, np.ndarray], None]  # v, state, draws: more steps
 
@@ -73,6 +73,14 @@ SOLVERS = {
 }
 
 
+def marks_of(total: int) -> list[int]:
+    """Draws at the marks of a run: they grow by GROWTH, and the last is `total`."""
+    found = [FIRST]
+    while found[-1] * GROWTH < total:
+        found.append(int(found[-1] * GROWTH))
+    return found if found[-1] >= total else [*found, total]
+
+
 def warm_up(problem: Problem, names: list[str]) -> None:
     """Compile the kernels, so that no run is timed with it."""
     for name in names:
@@ -99,12 +107,12 @@ def run(
     v, state = np.zeros(problem.x.shape[1]), kernels.new_state()
     done, spent = 0, 0.0
     curve: dict[str, list[float]] = {"draws": [], "updates": [], "seconds": [], "gap": []}
-    for mark in np.unique(np.geomspace(FIRST, total, MARKS).astype(int)):
+    for mark in marks_of(total):
         draws = rng.random(mark - done)
         begun = time.process_time()
         advance(v, state, draws)
         spent += time.process_time() - begun
-        done = int(mark)
+        done = mark
         value = objective(problem, state[kernels.SCALE] * v)
         curve["draws"].append(done)
         curve["updates"].append(int(state[kernels.UPDATES]))

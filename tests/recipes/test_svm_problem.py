@@ -8,7 +8,7 @@ from sklearn.svm import LinearSVC
 
 from preprocess.text import UserError
 from recipes.linear_svm.problem import as_problem, objective, optimum
-from recipes.linear_svm.solvers import BASELINE, MARKS, SOLVERS, run
+from recipes.linear_svm.solvers import BASELINE, SOLVERS, marks_of, run
 from tests.support.svm import small
 
 
@@ -46,7 +46,8 @@ def test_solvers_come_to_liblinears_optimum(name: str) -> None:
     curve = run(problem, best, name, seed=1, total=60_000, limit=60.0)
     assert -1e-5 < curve["gap"][-1] < 0.01
     assert curve["gap"][0] > 0.05
-    assert len(curve["gap"]) == len(curve["updates"]) == len(curve["seconds"]) <= MARKS
+    assert len(curve["gap"]) == len(curve["updates"]) == len(curve["seconds"])
+    assert curve["draws"] == marks_of(60_000)
 
 
 @pytest.mark.parametrize("name", ["loss", "gradient-whole"])
@@ -57,6 +58,11 @@ def test_solvers_that_are_biased_do_not(name: str) -> None:
         run(problem, best, each, 1, 180_000, 60.0)["gap"][-1] for each in (BASELINE, name)
     )
     assert biased > 3 * abs(plain) > 0
+
+
+def test_marks_grow_and_end_at_the_total() -> None:
+    assert marks_of(20) == [10, 14, 19, 20]
+    assert marks_of(10) == [10]
 
 
 def test_a_run_ends_at_its_limit() -> None:
