@@ -22,4 +22,5 @@ def summary_table(records: Records) -> list[str]:
             cells.append(" / ".join(map(shown, parts)) if None not in parts else shown(None))
         base = shown(median_reach(records.of(data, BASELINE), "updates", AIM), ".0f")
         rows.append([data, f"{100 * fact['violated']:.0f}%", base, *cells])
-    return table(head, rows)
+    seeds = {curve["seed"] for curve in records.curves}
+    return [*table(head, rows), "", f"Medians over {len(seeds)} seeds."]

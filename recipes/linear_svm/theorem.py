@@ -3,6 +3,8 @@
 The problem: f_i(w) = 1/2 ||w - a_i||^2. The a_i come in pairs w* + v and w* - v: w* is their mean.
 It is 1-strongly convex, and the gradient w - a_i does not vanish at w*.
 
+The wording of the property is ours; the one in the paper was not at hand to compare.
+
 The property: <w - w*, E[z_i grad f_i(w)]> >= c ||w - w*||^2 with z_i = 1[||grad f_i(w)|| >= T_k].
 It holds with c the share of rows that are kept. Let d = w - w*. Of a pair, both kept give
 2 ||d||^2. If one is kept, it is the farther one, which gives ||d||^2 + |<d, v>|.
