@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help venv quickstart crawl test test-all lint bench bench-ranks bench-scale clean
+.PHONY: help venv quickstart crawl svm test test-all lint bench bench-ranks bench-scale clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -18,6 +18,9 @@ quickstart: venv  ## Multi30k from text to BLEU with AutoAssist, under runs/mult
 
 crawl: venv  ## raw crawl, four fifths noise: plain training and AutoAssist, under runs/crawl/
 	$(BIN)/python -m recipes.crawl.run
+
+svm: venv  ## linear SVMs with instance shrinking: Figure 1, Theorem 1, under runs/svm/
+	$(BIN)/python -m recipes.linear_svm.run
 
 lint: venv  ## ruff and mypy
 	$(BIN)/ruff check .

@@ -17,6 +17,7 @@ RECIPES = [
     "sentencepiece>=0.1.97",
     "tabulate>=0.8.9",
 ]
+SVM = ["numba>=0.59"]
 DASK = ["dask", "distributed"]
 
 setup(
@@ -41,9 +42,11 @@ setup(
             "fairseq>=0.12.2; python_version < '3.11'",
         ],
         "recipes": RECIPES,
+        "svm": SVM,
         "dask": DASK,
         "dev": [
             *RECIPES,
+            *SVM,
             *DASK,
             "hypothesis",
             "mypy",

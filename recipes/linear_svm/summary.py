@@ -1,0 +1,26 @@
+"""One table of all data sets: updates to a gap of AIM as ratios to Pegasos, and why they differ."""
+
+from __future__ import annotations
+
+from recipes.linear_svm.records import Records, median_reach, ratio, solvers
+from recipes.linear_svm.report import shown, table
+from recipes.linear_svm.solvers import BASELINE, SOLVERS
+from recipes.linear_svm.verdict import AIM
+
+
+def summary_table(records: Records) -> list[str]:
+    """Lines of the table: a row a data set, "updates / time" a solver."""
+    others = [name for name in solvers(records) if name != BASELINE]
+    head = ["data", "rows with a loss at w*", "Pegasos's updates"]
+    head += [SOLVERS[name].title for name in others]
+    rows = []
+    for fact in records.facts:
+        data = fact["data"]
+        cells = []
+        for name in others:
+            parts = [ratio(records, data, name, key, AIM) for key in ("updates", "seconds")]
+            cells.append(" / ".join(map(shown, parts)) if None not in parts else shown(None))
+        base = shown(median_reach(records.of(data, BASELINE), "updates", AIM), ".0f")
+        rows.append([data, f"{100 * fact['violated']:.0f}%", base, *cells])
+    seeds = {curve["seed"] for curve in records.curves}
+    return [*table(head, rows), "", f"Medians over {len(seeds)} seeds."]
