@@ -12,6 +12,7 @@ from recipes.common.data import ROOT
 from recipes.common.steps import Steps, run_command
 
 MODULE = "fairseq_autoassist.features.agreement.cli"
+VERSION = 2  # of what the command finds; a new number runs it again
 
 
 def measure(data_bin: Path) -> None:
@@ -25,4 +26,4 @@ def step(
     """Do it as one step of a recipe, after the features; `action` stands in for `measure`."""
     folder = feature_folder(data_bin, "train", *langs)
     outputs = [folder / name for name in NAMES]
-    steps.run("agreement", {}, outputs, action or (lambda: measure(data_bin)))
+    steps.run("agreement", {"version": VERSION}, outputs, action or (lambda: measure(data_bin)))

@@ -63,6 +63,7 @@ class Training:
         warmup: updates to the peak, of the full budget; a shorter one has as much less
         dropout, clip: share, and norm of the gradient
         marks: where a full budget is measured, at equal distances
+        early: further marks, as shares of the first one
     """
 
     updates: int
@@ -72,6 +73,7 @@ class Training:
     dropout: float
     clip: float = 1.0
     marks: int = 8
+    early: tuple[float, ...] = ()
 
 
 # architecture -> corpus -> settings; "" stands for every corpus that has no line of its own
@@ -92,7 +94,8 @@ TRAINING = {
         "multi30k": Training(16000, 1024, 3e-3, 1000, 0.1),
         "noisy": Training(16000, 1024, 3e-3, 1000, 0.1),
     },
-    "crawl": {"": Training(4000, 1024, 3e-3, 500, 0.1)},
+    # what plain training ends with is reached before the first mark
+    "crawl": {"": Training(4000, 1024, 3e-3, 500, 0.1, early=(0.5, 0.75))},
     "published": {"multi30k-lower": Training(40000, 1024, 3e-3, 2000, 0.3)},
     "smaller": {"": Training(6000, 1024, 3e-3, 500, 0.1)},
     "wide": {
@@ -117,5 +120,5 @@ def training_of(architecture: str, corpus: str, updates: int | None = None) -> T
 def marks_of(training: Training, updates: int) -> list[int]:
     """Updates at which a run is measured: those of the full budget that it reaches, and its end."""
     share = training.updates / training.marks
-    reached = [round(share * mark) for mark in range(1, training.marks + 1)]
+    reached = [round(share * mark) for mark in (*training.early, *range(1, training.marks + 1))]
     return [mark for mark in reached if 0 < mark < updates] + [updates]
