@@ -91,7 +91,7 @@ def _grid(
 
 
 _ALL = ("uniform", "random", "paper", "easy", "spl", "infobatch", "competence")
-_CRAWL = ("uniform", "random", "prior", "prior-assistant")
+_CRAWL = ("uniform", "random", "prior", "default")
 _PLATEAU = ("random", "easy", "paper", "spl", "infobatch")
 # in the order of their weight as evidence
 _CRAWL_CORPORA = ("mix77", "mdn-de", "mix00", "mdn-ja", "mix50", "mix25")
