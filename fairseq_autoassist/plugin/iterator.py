@@ -252,7 +252,7 @@ class AutoAssistEpochIterator(EpochBatchIterating):
         spec = dataclasses.replace(
             self.spec,
             strategy_state=strategy,
-            updates_before=self.shards.updates_before(self.spec.update_freq),
+            updates_before=self.shards.updates_before,
             passes_before=self.shards.epochs_before + self.shards.passes_elsewhere,
             abandoned=failed,
         )
