@@ -64,7 +64,7 @@ def write_corpus(folder: Path, pairs: int, seed: int = 0, subset: str = "train")
 class VirtualFeatures:
     """Features computed from the pair's id: rows of a small table, named by a hash of the id.
 
-    Gathered and multiplied as `core.features.Features` does, but nothing is on disk, and the table
+    Gathered and multiplied as `features.store.Features` does, but nothing is on disk, and the table
     (about 25 MB) is nearer to the processor than the features of a large corpus are.
 
     Args:

@@ -17,10 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from .core.features import REFERENCE_NAME, Features, feature_folder
 from .errors import AutoAssistError, ConfigError, told
-from .tfidf.corpus import open_shard
-from .tfidf.staging import write_beside
+from .features.commands import feature_folder
+from .features.staging import write_beside
+from .features.store import REFERENCE_NAME, Features
+from .text.corpus import open_shard
 
 NAME = "autoassist-reference"
 MAX_TOKENS = 8000  # to a batch, where neither --max-tokens nor --batch-size is given

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
-from .features import FeatureSource
+from .source import FeatureSource
 
 # Folding the scale back into the direction costs time in the dimensions. Done this rarely it
 # vanishes in the average, and float32 is still far from its limits.

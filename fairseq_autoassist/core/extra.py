@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from .features import FeatureSource
 from .memory import LossMemory
+from .source import FeatureSource
 
 SCALE = 0.3
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..config import AutoAssistConfig
+from ..features.binned import Codes
 from .batching import BatchLimits, compact, pair_tokens, parts
-from .binned import Codes
 from .prior import Prior
 from .stock import MOST_PAIRS, fairseq_batches
 

@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from ..features.binned import Binned
+from ..features.store import Features
+from ..text.lengths import length_buckets
 from .batching import KEPT, Buckets, compact, kept_pairs, pair_tokens, without
-from .binned import Binned
 from .clock import Clock
-from .features import Features, FeatureSource, NoFeatures
-from .lengths import length_buckets
 from .plan import News, PlannedBatch, PlanSpec, Totals, restore_batches
 from .sampler import Stream
+from .source import FeatureSource, NoFeatures
 from .strategies import Corpus, Moment, Report, build_strategy
 
 # A pass is considered in at least this many chunks, so that decisions in a small corpus do not run

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from .mapped import map_file
+from ..features.commands import AGREEMENT_COMMAND
+from ..features.files import map_file
 
-AGREEMENT_COMMAND = "autoassist-agreement DATA_BIN"  # as far as it is known here
 AGREEMENT, NONE = "agreement", "none"  # what --autoassist-prior is, beside a path
 _CHUNK = 1 << 20  # pairs looked at in one go
 

@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 from fairseq import utils
 
 from ..config import flag
-from ..core.binned import Codes
-from ..core.features import Features, feature_folder
-from ..core.manifest import FEATURES_FOLDER, MANIFEST_NAME, build_command
 from ..errors import ConfigError, FeatureError
-from ..tfidf.corpus import Shard, first_places, open_shard
+from ..features.binned import Codes
+from ..features.commands import FEATURES_FOLDER, build_command, feature_folder
+from ..features.manifest import MANIFEST_NAME
+from ..features.store import Features
+from ..text.corpus import Shard, first_places, open_shard
 
 _BINARISE = "binarise the corpus again with: fairseq-preprocess --trainpref ... --destdir"
 

@@ -82,7 +82,7 @@ def test_generated_pairs_have_the_lengths_and_pieces_they_should(tmp_path):
     )
     assert min(source.min(), target.min()) >= 2 and max(source.max(), target.max()) <= 250
     bench_scale_data.write_corpus(tmp_path, 3000)
-    from fairseq_autoassist.tfidf.corpus import open_shard
+    from fairseq_autoassist.text.corpus import open_shard
 
     shard = open_shard(tmp_path, tmp_path, "train", *bench_scale_data.LANGUAGES)
     sizes = bench_scale_data.lengths(3000)

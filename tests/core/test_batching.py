@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairseq_autoassist.core.batching import KEPT, BatchLimits, Buckets, pair_tokens
-from fairseq_autoassist.core.lengths import length_buckets
+from fairseq_autoassist.text.lengths import length_buckets
 from tests.support.planning import make_sizes
 
 LIMITS = st.builds(

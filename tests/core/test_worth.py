@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from fairseq_autoassist.config import UTILITIES, AutoAssistConfig
-from fairseq_autoassist.core.features import REFERENCE_NAME, Features, NoFeatures, feature_folder
+from fairseq_autoassist.core.source import NoFeatures
 from fairseq_autoassist.core.strategies import AutoAssist, Corpus, Report, build_strategy
 from fairseq_autoassist.core.worth import Worth
 from fairseq_autoassist.errors import ConfigError, FeatureError
+from fairseq_autoassist.features.commands import feature_folder
+from fairseq_autoassist.features.store import REFERENCE_NAME, Features
 from tests.support.strategies import PAIRS, RareFeatures, corpus_of
 from tests.support.training import copy_data_bin
 

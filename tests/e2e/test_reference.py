@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fairseq_autoassist.core.features import Features, feature_folder
+from fairseq_autoassist.features.commands import feature_folder
+from fairseq_autoassist.features.store import Features
 from fairseq_autoassist.reference import main
-from fairseq_autoassist.tfidf.binarized import BinarizedSide
+from fairseq_autoassist.text.binarized import BinarizedSide
 from tests.e2e.test_failures import refused
 from tests.support.corpus import change_text
 from tests.support.training import (

@@ -21,10 +21,10 @@ from ...config import AutoAssistConfig
 from ..assistant import Assistant
 from ..curriculum import Curriculum
 from ..extra import ExtraFeatures
-from ..features import FeatureSource
 from ..guard import Guard
 from ..memory import LossMemory
 from ..plan import News
+from ..source import FeatureSource
 from ..utility import Band, band_at, ema, labels, update_threshold
 from ..worth import LOSS, Worth
 from .autoassist_settings import AutoAssistSettings

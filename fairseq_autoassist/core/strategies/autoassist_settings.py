@@ -6,9 +6,9 @@ from typing import Any
 
 from ...config import AutoAssistConfig, flag
 from ...errors import ConfigError
+from ...features.store import REFERENCE_NAME
 from ..curriculum import SETTINGS as CURRICULUM_SETTINGS
 from ..curriculum import grows_over
-from ..features import REFERENCE_NAME
 from ..worth import EXCESS
 from .base import Strategy
 
