@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 
+from fairseq_autoassist.features.rows import CsrRows
 from tests.support.corpus import write_side
 
 VOCABULARY = 32_000  # joint pieces, without fairseq's four special symbols
@@ -93,12 +94,12 @@ class VirtualFeatures:
         """Losses that depend on a pair's features, and noise: float32, shape of ``ids``."""
         return self._losses[self._rows_of(ids)]
 
-    def gather(self, ids: np.ndarray) -> sp.csr_array:
+    def gather(self, ids: np.ndarray) -> CsrRows:
         """Rows of pairs ``ids`` (int64, (n,)): CSR float32 (n, dimensions)."""
-        return self._table[self._rows_of(ids)]
+        return CsrRows(self._table[self._rows_of(ids)])
 
     def scores(self, ids: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """``gather(ids) @ weights``: float32 (n,)."""
+        """``gather(ids).dot(weights)``: float32 (n,)."""
         return self._table[self._rows_of(ids)] @ weights
 
     def _rows_of(self, ids: np.ndarray) -> np.ndarray:

@@ -58,9 +58,10 @@ class ExtraFeatures:
         """Those of TF-IDF, and the extra columns."""
         return self.features.dimensions + self._columns
 
-    def gather(self, ids: np.ndarray) -> sp.csr_array:
+    def gather(self, ids: np.ndarray) -> Any:
         """Rows of pairs by id: CSR float32 (n, dimensions)."""
-        return sp.hstack([self.features.gather(ids), self.dense(ids)], format="csr")
+        rows: Any = self.features.gather(ids)
+        return type(rows)(sp.hstack([rows.matrix, self.dense(ids)], format="csr"))
 
     def scores(self, ids: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """``gather(ids) @ weights``: float32 (n,)."""

@@ -8,15 +8,33 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import scipy.sparse as sp
 
-from ..core.source import FeatureSource
 from ..errors import FeatureError
 from .commands import AGREEMENT_COMMAND
 from .files import map_file
+from .rows import CsrRows
+
+
+class CsrSource(Protocol):
+    """A `core.source.FeatureSource` of sparse rows."""
+
+    @property
+    def rows(self) -> int:
+        """Number of pairs."""
+
+    @property
+    def dimensions(self) -> int:
+        """Number of features of a pair."""
+
+    def gather(self, ids: np.ndarray) -> CsrRows:
+        """Rows of pairs by id (integers (n,)), in that order."""
+
+    def scores(self, ids: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """``gather(ids).dot(weights)`` (float32 (dimensions,)): float32 (n,)."""
 
 
 class Codes(NamedTuple):
@@ -66,7 +84,7 @@ class Binned:
     """
 
     def __init__(
-        self, features: FeatureSource, codes: np.ndarray, bins: int, where: Codes | None = None
+        self, features: CsrSource, codes: np.ndarray, bins: int, where: Codes | None = None
     ) -> None:
         if codes.ndim != 2 or len(codes) != features.rows or not codes.shape[1]:
             raise ValueError(
@@ -77,7 +95,7 @@ class Binned:
         self._value = np.float32(1.0 / math.sqrt(codes.shape[1]))
 
     @classmethod
-    def open(cls, features: FeatureSource, codes: Codes) -> Binned:
+    def open(cls, features: CsrSource, codes: Codes) -> Binned:
         """Features with the columns of bins that lie on disk; the file is mapped.
 
         Raises:
@@ -110,22 +128,22 @@ class Binned:
         """That of what is extended, if it knows it: see `Features.reference`."""
         return getattr(self.features, "reference", None)
 
-    def gather(self, ids: np.ndarray) -> sp.csr_array:
-        """Rows of pairs by id (integers (n,)): CSR float32 (n, dimensions).
+    def gather(self, ids: np.ndarray) -> CsrRows:
+        """Rows of pairs by id (integers (n,)), in that order.
 
         Raises:
             FeatureError: a code is outside [0, bins)
         """
-        rows = self.features.gather(ids)
+        rows = self.features.gather(ids).matrix
         columns = self._columns(ids)
         pointers = columns.shape[1] * np.arange(len(columns) + 1, dtype=np.int64)
         values = np.full(columns.size, self._value, dtype=np.float32)
         shape = len(columns), self.codes.shape[1] * self.bins
         mine = sp.csr_array((values, columns.ravel(), pointers), shape=shape)
-        return sp.hstack([rows, mine], format="csr")
+        return CsrRows(sp.hstack([rows, mine], format="csr"))
 
     def scores(self, ids: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """``gather(ids) @ weights`` (float32 (dimensions,)): float32 (n,), with no matrix made.
+        """``gather(ids).dot(weights)`` (float32 (dimensions,)): float32 (n,), with no matrix made.
 
         Raises:
             FeatureError: a code is outside [0, bins)

@@ -12,16 +12,20 @@ offset needs int64: a large corpus would leave the page cache and double in size
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Iterator, Sequence
+from typing import Iterator, NamedTuple, Sequence
 
 import numpy as np
 import scipy.sparse as sp
 
+from ..core.source import FeatureSource
 from ..errors import FeatureError
 from ..text.fingerprint import Fingerprint, token_differences
+from .binned import Binned, Codes
 from .commands import mending_command, side_command
 from .files import map_block, map_file
+from .ids import checked
 from .manifest import Manifest
+from .rows import CsrRows
 
 BLOCK_NONZEROS = 2**31 - 1  # most non-zeros (and rows) of a block, so that int32 offsets suffice
 _CHUNK = 1 << 20  # pairs looked at in one go
@@ -156,7 +160,7 @@ class Features:
                 f" build them again with: {self._command}"
             )
 
-    def gather(self, ids: np.ndarray) -> sp.csr_array:
+    def gather(self, ids: np.ndarray) -> CsrRows:
         """Rows of pairs ``ids``, in that order.
 
         Args:
@@ -172,15 +176,15 @@ class Features:
         parts = list(self._by_block(ids))
         if len(parts) == 1:
             block, local, _ = parts[0]
-            return block[local]
+            return CsrRows(block[local])
         stacked = sp.vstack([block[local] for block, local, _ in parts], format="csr")
         order = np.concatenate([positions for _, _, positions in parts])
         inverse = np.empty_like(order)
         inverse[order] = np.arange(len(order))
-        return stacked[inverse]
+        return CsrRows(stacked[inverse])
 
     def scores(self, ids: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """``gather(ids) @ weights``, without the order being made twice.
+        """``gather(ids).dot(weights)``, without the order being made twice.
 
         Args:
             ids: integers (n,), each in [0, rows); chunks of 4k to 16k are fastest.
@@ -203,16 +207,7 @@ class Features:
         return out
 
     def _checked(self, ids: np.ndarray) -> np.ndarray:
-        ids = np.asarray(ids)
-        if ids.ndim != 1 or (ids.size and ids.dtype.kind not in "iu"):
-            # Floats are refused, not rounded: float32 is exact only up to id 2**24.
-            raise TypeError(f"ids must be integers (n,), found {ids.dtype} {ids.shape}")
-        if ids.size and (ids.min() < 0 or ids.max() >= self.rows):
-            raise IndexError(
-                f"pair ids from {ids.min()} to {ids.max()}, expected 0 to {self.rows - 1}: "
-                f"the features in {self.folder} do not belong to the data set that is loaded"
-            )
-        return ids.astype(np.int64, copy=False)
+        return checked(ids, self.rows, f"the features in {self.folder}")
 
     def _by_block(
         self, ids: np.ndarray
@@ -226,3 +221,24 @@ class Features:
             positions = np.flatnonzero(number == b)
             start = self._ends[b] - self.manifest.blocks[b]
             yield self._blocks[b], ids[positions] - start, positions
+
+
+class StoredFeatures(NamedTuple):
+    """Names features on disk; a `core.source.FeatureOpener`.
+
+    Attributes:
+        folder: of the features
+        codes: bins of statistics that become features too; None: there are none
+    """
+
+    folder: str
+    codes: Codes | None = None
+
+    def open(self) -> FeatureSource:
+        """Map the features.
+
+        Raises:
+            FeatureError: as `Features.open` and `Binned.open`
+        """
+        features = Features.open(self.folder)
+        return features if self.codes is None else Binned.open(features, self.codes)

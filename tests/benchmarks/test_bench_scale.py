@@ -100,7 +100,7 @@ def test_generated_pairs_have_the_lengths_and_pieces_they_should(tmp_path):
 def test_virtual_features_depend_on_the_id_alone():
     features = bench_scale_data.VirtualFeatures(2**40)
     ids = np.array([5, 2**33 + 1, 2**33 + 2, 5])
-    rows = features.gather(ids)
+    rows = features.gather(ids).matrix
     weights = np.random.default_rng(0).standard_normal(features.dimensions).astype(np.float32)
     np.testing.assert_allclose(features.scores(ids, weights), rows @ weights, rtol=1e-6)
     scores = features.scores(ids, weights)

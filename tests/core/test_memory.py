@@ -107,9 +107,11 @@ def test_scores_are_those_of_the_rows(kinds):
     extra.observe(np.arange(0, 400, 3), rng.gamma(4.0, 1.0, 134).astype(np.float32), 4.0)
     assert extra.dimensions == 20 + COLUMNS[kinds] and extra.rows == 400
     ids = rng.integers(0, 400, 57)
-    rows, weights = extra.gather(ids), rng.normal(size=extra.dimensions).astype(np.float32)
+    rows, weights = extra.gather(ids).matrix, rng.normal(size=extra.dimensions).astype(np.float32)
     assert rows.shape == (57, extra.dimensions) and rows.dtype == np.float32
-    np.testing.assert_array_equal(rows[:, :20].toarray(), RareFeatures().gather(ids).toarray())
+    np.testing.assert_array_equal(
+        rows[:, :20].toarray(), RareFeatures().gather(ids).matrix.toarray()
+    )
     np.testing.assert_allclose(rows[:, 20:].toarray(), extra.dense(ids))
     scores = extra.scores(ids, weights)
     assert scores.dtype == np.float32 and scores.shape == (57,)

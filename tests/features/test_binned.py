@@ -23,7 +23,7 @@ from fairseq_autoassist.features.agreement.files import (
     Agreement,
 )
 from fairseq_autoassist.features.binned import Binned, Codes
-from fairseq_autoassist.features.store import Features
+from fairseq_autoassist.features.store import Features, StoredFeatures
 from fairseq_autoassist.text.corpus import open_shard
 from tests.support.corpus import write_data_bin
 from tests.support.planning import make_sizes
@@ -41,10 +41,10 @@ def binned() -> Binned:
 
 def test_each_statistic_is_one_column_of_its_bins() -> None:
     features = binned()
-    rows = features.gather(IDS)
+    rows = features.gather(IDS).matrix
     assert isinstance(rows, sp.csr_array) and rows.dtype == np.float32
     assert rows.shape == (len(IDS), features.dimensions) == (len(IDS), 20 + 3 * BINS)
-    dense, before = rows.toarray(), RareFeatures().gather(IDS).toarray()
+    dense, before = rows.toarray(), RareFeatures().gather(IDS).matrix.toarray()
     np.testing.assert_array_equal(dense[:, :20], before)
     np.testing.assert_allclose(np.linalg.norm(dense[:, 20:], axis=1), 1.0, rtol=1e-6)
     expected = np.zeros((len(IDS), 3 * BINS), np.float32)
@@ -57,7 +57,7 @@ def test_each_statistic_is_one_column_of_its_bins() -> None:
 def test_scores_are_the_product_and_make_no_matrix(monkeypatch) -> None:
     features = binned()
     weights = np.random.default_rng(0).normal(size=features.dimensions).astype(np.float32)
-    expected = features.gather(IDS) @ weights
+    expected = features.gather(IDS).dot(weights)
     monkeypatch.setattr(Binned, "gather", None)
     monkeypatch.setattr(sp, "hstack", None)
     found = features.scores(IDS, weights)
@@ -71,7 +71,7 @@ def test_extra_columns_go_behind_them_and_the_rest_stays_within_reach() -> None:
     sizes = make_sizes(PAIRS)
     both = ExtraFeatures(features, *sizes, ("ratio",))
     alone = ExtraFeatures(RareFeatures(), *sizes, ("ratio",))
-    rows = both.gather(IDS).toarray()
+    rows = both.gather(IDS).matrix.toarray()
     assert both.dimensions == features.dimensions + 2
     np.testing.assert_array_equal(rows[:, features.dimensions :], alone.dense(IDS))
     weights = np.random.default_rng(0).normal(size=both.dimensions).astype(np.float32)
@@ -108,7 +108,7 @@ def test_what_lies_on_disk_is_pickled_by_its_path(made: Path) -> None:
     sent = pickle.dumps(features)
     assert len(sent) < 2000
     back = pickle.loads(sent)
-    assert (back.gather(IDS) != features.gather(IDS)).nnz == 0
+    assert (back.gather(IDS).matrix != features.gather(IDS).matrix).nnz == 0
     assert back.dimensions == Features.open(folder).dimensions + codes.columns
     np.testing.assert_array_equal(back.rarity, Features.open(folder).rarity)
 
@@ -141,7 +141,9 @@ def test_the_assistant_learns_from_them_in_the_worker_and_inline(made: Path) -> 
     folder = made / "autoassist" / "train.de-en"
     codes = opened(folder).codes
     assert codes is not None
-    spec = dataclasses.replace(spec_of("autoassist", lag=10), features=str(folder), codes=codes)
+    spec = dataclasses.replace(
+        spec_of("autoassist", lag=10), features=StoredFeatures(str(folder), codes)
+    )
     spec = dataclasses.replace(spec, dimensions=Features.open(folder).dimensions + codes.columns)
     found, weights = [], np.empty(0)
     for kind in (Exchange, ProcessExchange):

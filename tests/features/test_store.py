@@ -20,14 +20,12 @@ from fairseq_autoassist.errors import AutoAssistError, FeatureError
 from fairseq_autoassist.features.commands import (
     build_command,
     feature_folder,
-    mending_command,
-    side_command,
 )
 from fairseq_autoassist.features.files import block_files
 from fairseq_autoassist.features.manifest import FORMAT_VERSION, Manifest
 from fairseq_autoassist.features.store import Features
 from fairseq_autoassist.features.tfidf.writer import RowWriter
-from fairseq_autoassist.text.fingerprint import Fingerprint, fingerprint
+from fairseq_autoassist.text.fingerprint import Fingerprint
 
 ROOT = Path(__file__).resolve().parents[2]
 PRINT = Fingerprint(rows=40, source_dict="a" * 64, target_dict="b" * 64, sizes="c" * 64)
@@ -75,7 +73,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> dict:
 @settings(max_examples=40, deadline=None)
 def test_rows_come_in_the_order_of_ids(stored: dict, blocks: int, ids: list) -> None:
     features, matrix = stored["opened"][blocks], stored["matrix"]
-    rows = features.gather(np.array(ids, dtype=np.int64))
+    rows = features.gather(np.array(ids, dtype=np.int64)).matrix
     assert rows.dtype == np.float32 and rows.shape == (len(ids), 30)
     np.testing.assert_array_equal(rows.toarray(), matrix[ids])
 
@@ -94,7 +92,9 @@ def test_scores_are_products_with_the_weights(stored: dict, blocks: int, ids: li
 def test_every_way_to_store_is_the_same_matrix(stored: dict) -> None:
     for features in stored["opened"].values():
         assert (features.rows, features.dimensions) == (40, 30)
-        np.testing.assert_array_equal(features.gather(np.arange(40)).toarray(), stored["matrix"])
+        np.testing.assert_array_equal(
+            features.gather(np.arange(40)).matrix.toarray(), stored["matrix"]
+        )
 
 
 def test_a_block_filled_to_the_limit_of_int32_goes_on_in_the_next(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_ids_above_two_to_the_24_are_exact(tmp_path: Path) -> None:
     save_manifest(tmp_path, 8, [rows], [8])
     ids = np.arange(rows - 8, rows, dtype=np.int64)[::-1]
     features = Features.open(tmp_path)
-    np.testing.assert_array_equal(features.gather(ids).indices, np.arange(8)[::-1])
+    np.testing.assert_array_equal(features.gather(ids).matrix.indices, np.arange(8)[::-1])
     weights = np.arange(8, dtype=np.float32)
     np.testing.assert_array_equal(features.scores(ids, weights), weights[::-1])
 
@@ -135,7 +135,7 @@ def test_opening_costs_nothing_per_nonzero(tmp_path: Path) -> None:
     tracemalloc.start()
     try:
         features = Features.open(tmp_path)
-        assert features.gather(np.array([0, 0])).nnz == 0
+        assert features.gather(np.array([0, 0])).matrix.nnz == 0
         assert tracemalloc.get_traced_memory()[1] < 1_000_000
     finally:
         tracemalloc.stop()
@@ -143,7 +143,7 @@ def test_opening_costs_nothing_per_nonzero(tmp_path: Path) -> None:
 
 def test_features_of_no_nonzeros(tmp_path: Path) -> None:
     features = Features.open(store(tmp_path / "f", sp.csr_array((3, 5), dtype=np.float32)))
-    assert features.gather(np.array([2, 0])).toarray().tolist() == [[0] * 5] * 2
+    assert features.gather(np.array([2, 0])).matrix.toarray().tolist() == [[0] * 5] * 2
     assert features.scores(np.array([1]), np.ones(5, np.float32)).tolist() == [0]
 
 
@@ -157,8 +157,8 @@ def test_pickle_sends_the_path_only(stored: dict) -> None:
     sent = pickle.dumps(features)
     assert len(sent) < 1000
     ids = np.array([7, 3])
-    again = pickle.loads(sent).gather(ids)
-    np.testing.assert_array_equal(again.toarray(), features.gather(ids).toarray())
+    again = pickle.loads(sent).gather(ids).matrix
+    np.testing.assert_array_equal(again.toarray(), features.gather(ids).matrix.toarray())
 
 
 def test_core_needs_neither_torch_nor_fairseq(stored: dict) -> None:
@@ -257,40 +257,3 @@ def test_features_of_another_data_bin(stored: dict, field: str, value: object, s
         features.check(replace(PRINT, **{field: value}))
     assert "autoassist-tfidf" in str(caught.value)
     assert str(caught.value).count("expected") == 1  # only what differs is named
-
-
-def test_fingerprint_sees_every_size_whatever_the_dtype(tmp_path: Path) -> None:
-    (tmp_path / "dict").write_text("a 1\n")
-
-    def of(source: list, target: list, dtype: str = "i4") -> Fingerprint:
-        sides = (np.array(source, dtype), np.array(target, dtype))
-        return fingerprint(tmp_path / "dict", tmp_path / "dict", *sides)
-
-    assert of([3, 4], [5, 6]) == of([3, 4], [5, 6], "i8")
-    assert of([3, 4], [5, 6]) != of([3, 4], [6, 5])
-    assert of([3, 4], [5, 6]) != of([5, 6], [3, 4])
-    with pytest.raises(FeatureError, match="found 1 and 2"):
-        of([3], [5, 6])
-    with pytest.raises(FeatureError, match="cannot read dictionary"):
-        fingerprint(tmp_path / "none", tmp_path / "dict", np.ones(1, int), np.ones(1, int))
-
-
-def test_mending_command_names_what_is_not_default() -> None:
-    here = feature_folder("my bin", "train2", "en", "de")
-    assert mending_command(here) == (
-        "autoassist-tfidf 'my bin' --source-lang en --target-lang de --train-subset train2"
-    )
-    elsewhere = feature_folder("bin", "train", "en", "de", root="feat")
-    assert mending_command(elsewhere) == (
-        "autoassist-tfidf DATA_BIN --source-lang en --target-lang de --dest feat"
-    )
-    dashes = feature_folder("bin", "train", "zh-CN", "en")  # where one language ends is open
-    assert mending_command(dashes) == "autoassist-tfidf bin"
-
-
-def test_what_lies_beside_the_features_is_made_with_the_same_words() -> None:
-    build = build_command("my bin", "mono", ("en", "de"), "/features")
-    assert side_command("autoassist-reference", build, "--path", "CHECKPOINT") == (
-        "autoassist-reference 'my bin' --source-lang en --target-lang de --train-subset mono "
-        "--dest /features --path CHECKPOINT"
-    )

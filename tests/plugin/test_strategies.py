@@ -15,6 +15,7 @@ from fairseq_autoassist.core.elastic import redistribute
 from fairseq_autoassist.core.planner import Planner
 from fairseq_autoassist.core.strategies import STRATEGIES, without_effect
 from fairseq_autoassist.errors import AutoAssistError, ConfigError
+from fairseq_autoassist.features.store import StoredFeatures
 from fairseq_autoassist.plugin.checkpoints import (
     check_state,
     from_checkpoint,
@@ -266,7 +267,9 @@ def test_a_run_that_followed_a_log_goes_on_without_it_and_none_begins(tmp_path):
 
 def test_an_assistant_that_failed_is_not_started_again_with_the_next_data_bin():
     shards, loader = Shards(), Loader(0, 0, (1,))
-    spec = dataclasses.replace(spec_of("autoassist"), features="gone", dimensions=20)
+    spec = dataclasses.replace(
+        spec_of("autoassist"), features=StoredFeatures("gone"), dimensions=20
+    )
 
     def iterator(shard):
         shards.current = shard

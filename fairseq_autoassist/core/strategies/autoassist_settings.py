@@ -6,7 +6,6 @@ from typing import Any
 
 from ...config import AutoAssistConfig, flag
 from ...errors import ConfigError
-from ...features.store import REFERENCE_NAME
 from ..curriculum import SETTINGS as CURRICULUM_SETTINGS
 from ..curriculum import grows_over
 from ..worth import EXCESS
@@ -39,7 +38,7 @@ class AutoAssistSettings(Strategy):
     @classmethod
     def needs_beside(cls, config: AutoAssistConfig) -> tuple[str, ...]:
         """Losses of a reference for a utility above them."""
-        return (REFERENCE_NAME,) if config.utility == EXCESS else ()
+        return ("reference",) if config.utility == EXCESS else ()
 
     @classmethod
     def needs_end(cls, config: AutoAssistConfig) -> str:

@@ -15,6 +15,7 @@ from ...core.prior import Prior, digest
 from ...errors import FeatureError
 from ...text.fingerprint import Fingerprint, token_differences
 from ..binned import Codes
+from ..prior import MappedPrior
 
 PRIOR_NAME, AGREEMENT_NAME, CODES_NAME = "prior", "agreement.json", "agreement.bins"
 NAMES = (PRIOR_NAME, AGREEMENT_NAME, CODES_NAME)
@@ -116,7 +117,7 @@ class Agreement(NamedTuple):
             FeatureError: the file is missing, too short or too long
         """
         path, rows = self.folder / PRIOR_NAME, self.fingerprint.rows
-        return Prior.mapped(path, rows, floor, self.prior_sha256, self.command)
+        return MappedPrior(path, rows, floor, self.prior_sha256, self.command)
 
     @property
     def codes(self) -> Codes | None:

@@ -82,7 +82,7 @@ def expected(folder: Path, train: list, rows: list, **settings: object) -> np.nd
 def rows_of(folder: Path) -> np.ndarray:
     """All features of a data-bin, dense."""
     features = Features.open(feature_folder(folder, "train", "en", "de"))
-    return features.gather(np.arange(features.rows)).toarray()
+    return features.gather(np.arange(features.rows)).matrix.toarray()
 
 
 def leftovers(root: Path) -> list:
