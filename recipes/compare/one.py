@@ -110,7 +110,8 @@ def write_reference(run: Run, folder: Path, corpus: Path, cpu: bool) -> None:
         UserError: the model's run is not finished
     """
     # not at the top: a plugin imported before fairseq registers nothing
-    from fairseq_autoassist.core.features import REFERENCE_NAME, feature_folder
+    from fairseq_autoassist.features.commands import feature_folder
+    from fairseq_autoassist.features.store import REFERENCE_NAME
 
     if run.followed is None or not ARMS[run.arm].reference:
         return

@@ -15,11 +15,8 @@ import numpy as np
 import pytest
 
 from fairseq_autoassist.core import trace
-from fairseq_autoassist.core.features import (
-    REFERENCE_NAME,
-    Features,
-    feature_folder,
-)
+from fairseq_autoassist.features.commands import feature_folder
+from fairseq_autoassist.features.store import REFERENCE_NAME, Features
 from preprocess.spm import decode
 from preprocess.text import UserError, read_lines
 from recipes.common.score import hypotheses
