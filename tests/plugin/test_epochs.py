@@ -117,7 +117,7 @@ def test_on_a_small_corpus_the_first_epoch_has_as_many_batches_as_fairseqs():
 
 
 def test_an_epoch_follows_the_keep_rate():
-    spec = make_spec(20_000)
+    spec = make_spec(20_000, strategy="random", keep=0.4)
     progress = Progress(passes=3.0, keep_rate=1.0, totals=Totals(batches=3000, batched=60_000))
     whole = epoch_length(spec, progress, 1)
     assert whole == 1000

@@ -37,6 +37,11 @@ class Random(Strategy):
         super().__init__(config, corpus)
         self._rates: tuple[np.ndarray, np.ndarray] | None = None
 
+    @classmethod
+    def keeps_all(cls, config: AutoAssistConfig) -> bool:
+        """With a share of 1, and no recorded run."""
+        return config.keep >= 1.0 and not config.keep_from
+
     @property
     def _recorded(self) -> tuple[np.ndarray, np.ndarray] | None:
         """Of the recorded run, if one is followed: read when it is first needed, so that a state
