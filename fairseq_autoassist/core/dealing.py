@@ -83,12 +83,16 @@ def cut_whole(tokens: np.ndarray, limits: BatchLimits, many: int = _MANY) -> np.
     if full >= many or left % limits.multiple == 0:
         return ends
     exact = dataclasses.replace(limits, multiple=1)
-    for first in range(full - 1, max(full - 1 - _MANY, -1), -1):
-        start = int(ends[first - 1]) if first else 0
+    found, first, after = ends, 0, full
+    while first < after:  # the last of the batches from which on rounding less is enough
+        middle = (first + after) // 2
+        start = int(ends[middle - 1]) if middle else 0
         last = start + cut(tokens[start:], exact)
-        if len(last) <= full - first:
-            return np.concatenate([ends[:first], last])
-    return ends
+        if len(last) <= full - middle:
+            found, first = np.concatenate([ends[:middle], last]), middle + 1
+        else:
+            after = middle
+    return found
 
 
 def _for_all(ends: np.ndarray, ranks: int, multiple: int) -> np.ndarray:

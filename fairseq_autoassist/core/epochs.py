@@ -60,9 +60,10 @@ def epoch_length(
         at least ``update_freq``
     """
     if plans_whole_passes(spec):
-        done = 0.0 if progress is None else progress.totals.batched / _pairs(spec)
-        batches = round(mean((round(done + 1) - done) * math.ceil(stock_batches(spec))))
-        return _whole_updates(batches, update_freq)
+        # the mean of that, since pairs are dealt out in batches: ranks differ in how many they have
+        done = mean(0.0 if progress is None else progress.totals.batched / _pairs(spec))
+        share = round(done + 1) - done
+        return _whole_updates(round(share * math.ceil(stock_batches(spec))), update_freq)
     mine = _whole_updates(_at_the_keep_rate(spec, progress, keep_rate), update_freq)
     return max(1, round(mean(mine) / update_freq)) * update_freq
 
