@@ -91,11 +91,11 @@ def epochs(spec, count, update_freq=1, world_size=1):
     exchanges = [Exchange(spec) for spec in specs]
     progress, found = [None] * world_size, []
     for _ in range(count):
-        lengths = []
+        mine: list[float] = []
         for one, so_far in zip(specs, progress):
-            epoch_length(one, so_far, update_freq, mean=lambda mine: lengths.append(mine) or mine)
-        agreed = sum(lengths) / world_size
-        length = epoch_length(specs[0], progress[0], update_freq, mean=lambda _: agreed)
+            epoch_length(one, so_far, update_freq, mean=lambda x, all=mine: all.append(x) or x)
+        mean = sum(mine) / world_size
+        length = epoch_length(specs[0], progress[0], update_freq, mean=lambda _, mean=mean: mean)
         trained = 0
         for rank, exchange in enumerate(exchanges):
             for _ in range(length):
