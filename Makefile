@@ -43,13 +43,13 @@ test: lint  ## lint, then the quick tests: what .ci/run runs
 test-all: lint  ## lint, then every test
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-bench: venv  ## speed table and bench.json
+bench: venv  ## speed table and benchmarks/results/bench.json
 	$(BIN)/python -m benchmarks.run
 
-bench-ranks: venv  ## what 1, 2 and 4 ranks cost each: table and bench_ranks.json
+bench-ranks: venv  ## what 1, 2 and 4 ranks cost each: table and bench_ranks.json beside it
 	$(BIN)/python -m benchmarks.bench_ranks
 
-bench-scale: venv  ## WMT14's size on generated data: table and bench_scale.json
+bench-scale: venv  ## WMT14's size on generated data: table and bench_scale.json beside it
 	$(BIN)/python -m benchmarks.bench_scale
 
 clean:  ## remove caches and build folders; .venv and runs/ stay
