@@ -1,5 +1,6 @@
 """Settings of `make docs`: MyST pages, and a reference made from the docstrings."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -38,7 +39,17 @@ apidoc_modules = [
         "max_depth": 3,
     }
 ]
-# A page that another branch still writes may be linked before it is there.
+# docs/results.md may be linked before it is there.
 suppress_warnings = (
     [] if (HERE / "results.md").exists() else ["myst.xref_missing", "toc.not_readable"]
 )
+
+
+def name_outside(app, docname, source):
+    """Replace a link to a file outside docs/, which the built pages lack, by the file's path."""
+    source[0] = re.sub(r"\[[^\]]+\]\(\.\./([^)#]+)[^)]*\)", r"`\1`", source[0])
+
+
+def setup(app):
+    """Called by Sphinx."""
+    app.connect("source-read", name_outside)
