@@ -17,6 +17,10 @@ from fairseq_autoassist.config import AutoAssistConfig, flag
 from fairseq_autoassist.core.strategies import STRATEGIES
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
+LINKS = {
+    "RESULTS.md": "[results](results.md)",
+    "README": "[method](method.md#the-defaults-and-why)",
+}
 BEGIN, END = "<!-- made by tools/make_docs.py -->\n", "<!-- end -->"
 
 # metric -> (unit, what it says)
@@ -134,9 +138,11 @@ def option_row(field: dataclasses.Field[Any]) -> str:
 
 
 def prose(text: str) -> str:
-    """A text of the code as Markdown: 'values' and --flags are code, the results are linked."""
+    """A text of the code as Markdown: 'values' and --flags are code, other documents are links."""
     text = re.sub(r"'([\w.:-]+)'|(?<![\w-])(--[a-z-]+)", lambda m: f"`{m[1] or m[2]}`", text)
-    return text.replace("RESULTS.md", "[results](results.md)").replace("|", r"\|")
+    for name, link in LINKS.items():
+        text = text.replace(name, link)
+    return text.replace("|", r"\|")
 
 
 def shown(default: Any) -> str:
