@@ -40,21 +40,26 @@ class Reports:
             ReportError: the ids are on the host, and of no micro-batch that can be reported
         """
         report = _Report(HostCopy(ids), HostCopy(losses))
-        if ids.device.type == "cpu" and all(one.batch is not None for one in self._pending):
+        if self._on_host(ids) and all(one.batch is not None for one in self._pending):
             report.find(self._handed)
         self._pending.append(report)
 
-    def arrived(self, wait: bool) -> Iterator[tuple[PlannedBatch, np.ndarray | None]]:
+    @staticmethod
+    def _on_host(ids: torch.Tensor) -> bool:
+        return ids.device.type == "cpu"
+
+    def arrived(self, wait_for: int) -> Iterator[tuple[PlannedBatch, np.ndarray | None]]:
         """Micro-batches with their losses (float32, in the order of their items), or without any
         (None): those that were left out before them.
 
         Args:
-            wait: for all, however long they take
+            wait_for: so many of the reports, however long they take
 
         Raises:
             ReportError: ids that came from a device are of no micro-batch that can be reported
         """
-        while self._pending and (wait or self._pending[0].arrived):
+        while self._pending and (wait_for > 0 or self._pending[0].arrived):
+            wait_for -= 1
             report = self._pending.popleft()
             batch = report.batch or report.find(self._handed)
             for left_out in report.left_out:

@@ -152,7 +152,7 @@ class AutoAssist(torch.utils.data.Sampler):
         those of the strategy, as docs/metrics.md has them without ``aa_``.
         """
         session = self._open()
-        session.flush(wait=False)
+        session.flush()
         if session.progress is None:
             return {}
         passes, keep_rate, totals, own = session.progress
@@ -174,7 +174,6 @@ class AutoAssist(torch.utils.data.Sampler):
         (`copy.deepcopy`) if it is not saved at once.
         """
         session = self._open()
-        session.flush(wait=True)
         return session.state(
             {
                 **header_of(session.spec, self._drop_last),

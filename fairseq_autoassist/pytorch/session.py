@@ -62,11 +62,11 @@ class Session:
         Raises:
             AutoAssistError: it needs reports that cannot come before it does
         """
-        self.flush(wait=False)
+        self.flush()
         lag = self.spec.lag
-        if len(self._handed) + len(self._reports) >= lag:
-            self.flush(wait=True)
-        if not self._again and len(self._handed) >= lag:
+        while self._last + 1 - self.trained >= lag and self._reports and not self._again:
+            self.flush(wait_for=1)
+        if self._last + 1 - self.trained >= lag and not self._again:
             raise AutoAssistError(
                 f"{lag} batches are handed out and none of them is reported: call report(ids, "
                 "losses) for each; or the loader takes so many ahead (num_workers x "
@@ -79,7 +79,7 @@ class Session:
 
     def take_back(self) -> None:
         """Hand out again, first of all, what the loader has and will not give any more."""
-        self.flush(wait=True)
+        self.flush(wait_for=len(self._reports))
         self._again.extendleft(reversed(self._handed.take_back()))
 
     def report(self, ids: torch.Tensor, losses: torch.Tensor) -> None:
@@ -89,11 +89,11 @@ class Session:
             ReportError: there is no such batch
         """
         self._reports.put(ids, losses)
-        self.flush(wait=False)
+        self.flush()
 
-    def flush(self, wait: bool) -> None:
-        """Tell the planner the losses that have arrived; all of them, with ``wait``."""
-        for batch, losses in self._reports.arrived(wait):
+    def flush(self, wait_for: int = 0) -> None:
+        """Tell the planner the losses that have arrived, after a wait for so many reports."""
+        for batch, losses in self._reports.arrived(wait_for):
             if losses is None:
                 self._say_once(
                     "left out",
@@ -111,7 +111,7 @@ class Session:
         Raises:
             ReportError: there is no such batch
         """
-        self.flush(wait=False)
+        self.flush()
         host = ids.cpu().numpy()
         batch = self._handed.find(host)
         weights = batch.pairs["weight"][positions(host, batch.ids)]
@@ -119,7 +119,7 @@ class Session:
 
     def state(self, header: dict[str, Any]) -> dict[str, Any]:
         """The state after all that was reported, with ``header`` in it."""
-        self.flush(wait=True)
+        self.flush(wait_for=len(self._reports))
         return self._recorder.state(self._exchange, self.progress, self._last, header)
 
     def close(self) -> None:
