@@ -10,31 +10,10 @@ import numpy as np
 
 from ..config import AutoAssistConfig
 from .batching import BatchLimits, compact, pair_tokens, parts
+from .message import Message
 from .prior import Prior
 from .source import FeatureOpener
 from .stock import MOST_PAIRS, fairseq_batches
-
-
-class Moment(NamedTuple):
-    """How far a run is when pairs are decided on.
-
-    Attributes:
-        update: the update that is being planned, over the run (a fraction within --update-freq);
-            infinite until the trainer's count is known
-        passes: passes over the data so far (a fraction)
-        share: of the run that is over, in [0, 1]; 0 where the run has no end
-    """
-
-    update: float
-    passes: float
-    share: float
-
-
-class News(NamedTuple):
-    """Something to tell the user; ``bad`` if the Assistant failed in it."""
-
-    text: str
-    bad: bool
 
 
 class Totals(NamedTuple):
@@ -203,7 +182,7 @@ class PlannedBatch:
     passes: float
     keep_rate: float
     metrics: dict[str, float] = field(default_factory=dict)
-    news: list[News] = field(default_factory=list)
+    news: list[Message] = field(default_factory=list)
 
     @property
     def ids(self) -> np.ndarray:
@@ -219,7 +198,7 @@ def restore_batches(saved: list[dict[str, Any]]) -> list[PlannedBatch]:
                 **batch,
                 "totals": Totals(*batch["totals"]),
                 "position": tuple(batch["position"]),
-                "news": [News(*news) for news in batch["news"]],
+                "news": [Message(*news) for news in batch["news"]],
             }
         )
         for batch in saved

@@ -14,10 +14,11 @@ import numpy as np
 
 from .batching import KEPT, Buckets, compact, kept_pairs, pair_tokens, without
 from .clock import Clock
-from .plan import News, PlannedBatch, PlanSpec, Totals, restore_batches
+from .message import Message
+from .plan import PlannedBatch, PlanSpec, Totals, restore_batches
 from .sampler import Stream
 from .source import FeatureSource, NoFeatures
-from .strategies import Corpus, Moment, Report, build_strategy
+from .strategies import Choice, Corpus, Report, TrainingPoint, build_strategy, needs_of
 
 # A pass is considered in at least this many chunks, so that decisions in a small corpus do not run
 # far ahead of what the Assistant has learned; a large corpus gets the chunk where numpy is fast.
@@ -46,9 +47,11 @@ class Planner:
             features = NoFeatures(spec.dimensions) if spec.abandoned else spec.features.open()
         corpus = Corpus(spec.source_sizes, spec.target_sizes, features, spec.eligible)
         self.strategy = build_strategy(spec.config, corpus)
-        if self.strategy.needs_prior and spec.prior is None and not spec.abandoned:
+        needs = needs_of(spec.config)
+        if needs.prior == "required" and spec.prior is None and not spec.abandoned:
             raise ValueError(f"the strategy {spec.config.strategy!r} needs a prior")
-        self._prior = spec.prior if self.strategy.uses_prior else None
+        self._prior = None if needs.prior == "ignored" else spec.prior
+        self.point = TrainingPoint(0.0, 0.0, 0.0)  # of the last decision
         self._clock = Clock(spec.update_freq, spec.updates_before, spec.update_freqs)
         self._max_update, self._max_passes = spec.max_update, spec.max_passes
         self._passes_before = spec.passes_before
@@ -113,16 +116,16 @@ class Planner:
         if not self.can_plan:
             raise RuntimeError(f"micro-batch {self._next_number} planned before its reports came")
         # a function of what is saved, so that learning goes on the same after a resume
-        self.strategy.at(self._moment())
+        self.point = self._point_now()
         self._learn(self._next_number - self.lag)
         started, kept = self.stream.position[0], self._totals.kept
-        news: list[News] = []
+        messages: list[Message] = []
         while not self._ready:
             # a small share of a few pairs, and a rare coin or a curriculum's start: training, and
             # with it time, would stand still
             whole = self.stream.position[0] - started - 1 if self._totals.kept == kept else 0
             if whole >= _PATIENCE and not self._said:
-                news, self._said = [News(_STARVED, bad=False)], True
+                messages, self._said = [Message(_STARVED, bad=False)], True
             self._consider(starved=whole >= _PATIENCE, again=whole > _PATIENCE)
         pairs = self._ready.popleft()
         self._totals = self._totals._replace(
@@ -135,8 +138,8 @@ class Planner:
             position=self.stream.position,
             passes=self.stream.passes,
             keep_rate=self._keep_rate,
-            metrics=self.strategy.metrics(),
-            news=[*news, *self.strategy.news()],
+            metrics=self.strategy.metrics(self.point),
+            news=[*messages, *self.strategy.messages()],
         )
         self._in_flight[batch.number] = batch
         self._next_number += 1
@@ -217,7 +220,8 @@ class Planner:
             self._clock.tick(number, self._updates.pop(number, None))
             pairs = self._in_flight.pop(number).pairs
             if self._learning and losses is not None:
-                self.strategy.observe(Report(pairs["id"], losses, pairs["uniform"]))
+                report = Report(pairs["id"], losses, pairs["uniform"])
+                self.strategy.observe(report, self.point)
         self._learned = max(self._learned, last + 1)
 
     def _consider(self, starved: bool = False, again: bool = False) -> None:
@@ -227,35 +231,34 @@ class Planner:
             starved: keep all of it that the prior lets through
             again: that was nothing in a whole pass: keep the pairs of the highest prior
         """
-        self.strategy.at(self._moment())
+        self.point = self._point_now()
         started = self.stream.position[0]
         ids, coins = self.stream.take(self._chunk)
-        probability = self.strategy.keep_probability(ids)
+        choice = self.strategy.choose(ids, self.point)
         if starved:
-            probability = np.ones_like(probability)
+            choice = Choice(np.ones(len(ids), dtype=np.float32), choice.uniform_share)
         # the one place where the prior counts: the strategy's weights are of its own probability
-        prior = np.ones_like(probability) if self._prior is None else self._prior.of(ids)
-        keep = coins < probability * prior
+        prior = np.ones(len(ids), np.float32) if self._prior is None else self._prior.of(ids)
+        keep = coins < choice.probability * prior
         if again:
             keep |= prior == prior.max()
         chosen = ids[keep]
-        kept = kept_pairs(chosen, coins[keep] < self.strategy.uniform_share * prior[keep])
-        weight = self.strategy.loss_weight(chosen, probability[keep])
-        if weight is not None:
-            kept["weight"] = weight
+        kept = kept_pairs(chosen, coins[keep] < choice.uniform_share * prior[keep])
+        if choice.weight is not None:
+            kept["weight"] = choice.weight[keep]
         self._count(ids, chosen)
         self._ready.extend(self.buckets.add(kept))
         if self.stream.position[0] != started:
             self._ready.extend(self.buckets.end_of_pass())
 
-    def _moment(self) -> Moment:
+    def _point_now(self) -> TrainingPoint:
         update = self._clock.at(self._next_number)
         passes, share = self.stream.passes, 0.0
         if self._max_update:
             share = update / self._max_update
         if self._max_passes:
             share = max(share, (self._passes_before + passes) / self._max_passes)
-        return Moment(update, passes, min(share, 1.0))
+        return TrainingPoint(update, passes, min(share, 1.0))
 
     def _take_until(self, position: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
         here = self.stream.position

@@ -12,10 +12,9 @@ from fairseq.tasks import register_task
 from fairseq.tasks.translation import TranslationTask
 from fairseq.utils import split_paths
 
-from ..config import flag
 from ..core.batching import BatchLimits
 from ..core.plan import PlannedBatch, PlanSpec
-from ..core.strategies import strategy_class, without_effect
+from ..core.strategies import metric_names, needs_of
 from ..core.trace import TraceWriter
 from ..errors import AssistantFailure, ConfigError
 from ..text.lengths import length_buckets
@@ -58,11 +57,12 @@ class TranslationAutoAssistTask(TranslationTask):
     def __init__(self, cfg: Any, src_dict: Any, tgt_dict: Any) -> None:
         super().__init__(cfg, src_dict, tgt_dict)
         self.autoassist = autoassist_config(cfg)
-        self.strategy = strategy_class(self.autoassist.strategy)
+        self.needs = needs_of(self.autoassist)
+        self._metric_names = metric_names(self.autoassist)
         self._iterator: AutoAssistEpochIterator | None = None
         self._shards = Shards()
         self._mailbox = LossMailbox(self._post)
-        self._failure_said = self._idle_said = False
+        self._failure_said = False
         self._prior_said: set[str] = set()
         self._trace: TraceWriter | None = None
 
@@ -72,7 +72,7 @@ class TranslationAutoAssistTask(TranslationTask):
         """fairseq's criterion; one that cannot serve the Assistant is refused at once."""
         # fairseq 0.12.2 has no further argument, 0.12.3 has one
         criterion = super().build_criterion(cfg, *args, **kwargs)
-        if self.strategy.needs_losses and not isinstance(criterion, SentenceLosses):
+        if self.needs.losses and not isinstance(criterion, SentenceLosses):
             name = getattr(cfg, "_name", type(criterion).__name__)
             raise ConfigError(
                 f"--criterion {name} reports no sentence losses, from which the Assistant learns; "
@@ -96,18 +96,10 @@ class TranslationAutoAssistTask(TranslationTask):
             return self._iterator
         if self._iterator is not None:
             self._iterator.park()
-        self._say_what_is_idle()
         end_cleanly_on_sigterm()
         self._mailbox = LossMailbox(self._post)
         self._iterator = self._training_iterator(dataset, **kwargs)
         return self._iterator
-
-    def _say_what_is_idle(self) -> None:
-        idle = without_effect(self.autoassist)
-        if idle and not self._idle_said:
-            self._idle_said = True
-            kind = f"{flag('strategy')} {self.autoassist.strategy}"
-            logger.warning(f"AutoAssist: {', '.join(idle)} has no effect with {kind}")
 
     def _say_once(self, prior: str) -> None:
         """What is to be said of a prior; each data-bin comes by again and again."""
@@ -132,13 +124,13 @@ class TranslationAutoAssistTask(TranslationTask):
     ) -> AutoAssistEpochIterator:
         dataset.set_epoch(epoch)
         refuse_unplannable(dataset, self.cfg, num_shards)
-        refuse_endless(self.cfg, self.strategy.needs_end(self.autoassist))
+        refuse_endless(self.cfg, self.needs.run_length)
         eligible = self._eligible(dataset, max_positions, ignore_invalid_inputs, num_shards)
         loader = Loader(num_workers, min(data_buffer_size, 20), tuple(self.cfg.update_freq))
         weighed = open_prior(self.cfg, self.autoassist, epoch, len(dataset))
         self._say_once(weighed.told)
         features = NONE
-        if self.strategy.needs_features(self.autoassist):
+        if self.needs.features:
             features = open_features(self.cfg, epoch, weighed.codes)
         spec = PlanSpec(
             config=self.autoassist,
@@ -221,8 +213,7 @@ class TranslationAutoAssistTask(TranslationTask):
             before = self._shards.trained_elsewhere
             self._trace.write(update_num + 1, before + batch.number, batch.ids)
         waited = 0.0 if self._iterator is None else self._iterator.waited
-        names = self.strategy.metric_names(self.autoassist)
-        sums = metrics.step_sums(batch, waited, self._shards.elsewhere, names)
+        sums = metrics.step_sums(batch, waited, self._shards.elsewhere, self._metric_names)
         # the criterion's own sums win over the zeros that stand for them
         return loss, sample_size, {**sums, **log}
 
@@ -245,8 +236,7 @@ class TranslationAutoAssistTask(TranslationTask):
         """fairseq's metrics, and ours."""
         super().reduce_metrics(logging_outputs, criterion)
         world_size = distributed_utils.get_data_parallel_world_size()
-        names = self.strategy.metric_names(self.autoassist)
-        metrics.log(logging_outputs, world_size, names)
+        metrics.log(logging_outputs, world_size, self._metric_names)
 
     # -- inside -----------------------------------------------------------------------------------
 

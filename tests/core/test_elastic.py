@@ -11,10 +11,10 @@ from fairseq_autoassist.core.elastic import redistribute
 from fairseq_autoassist.core.exchange import Exchange
 from fairseq_autoassist.core.planner import Planner
 from fairseq_autoassist.core.sampler import Stream, over_other_ranks
-from fairseq_autoassist.core.strategies import Report, strategy_class
+from fairseq_autoassist.core.strategies import strategy_class
 from tests.core.test_planner import planted, train
 from tests.support.planning import make_spec
-from tests.support.strategies import strategy_of, teach
+from tests.support.strategies import START, observe, strategy_of, teach
 
 WORLDS = st.lists(st.integers(1, 5), min_size=2, max_size=5)
 
@@ -107,8 +107,8 @@ def test_the_mean_of_assistants():
     assert merged["threshold"] == np.mean([s["threshold"] for s in states])
     target = Planner(make_spec(strategy="autoassist"), planted())
     target.strategy.load_state_dict(merged)
-    expected = np.mean([planner.strategy.gamma for planner in planners])
-    np.testing.assert_allclose(target.strategy.gamma, expected)
+    expected = np.mean([planner.strategy.gamma(START) for planner in planners])
+    np.testing.assert_allclose(target.strategy.gamma(START), expected)
     exchanges = [{"trained": 9, "planner": planner.state_dict()} for planner in planners]
     rates = [planner.state_dict()["keep_rate"] for planner in planners]
     found = redistribute(exchanges, "autoassist", 0, 1)["planner"]["keep_rate"]
@@ -119,7 +119,7 @@ def test_ranks_do_not_shrink_where_one_of_them_had_losses_that_were_not_finite()
     ranks = [strategy_of("autoassist") for _ in range(2)]
     for strategy in ranks:
         teach(strategy, 10)
-    ranks[1].observe(Report(np.arange(4), np.full(4, np.nan, np.float32), np.ones(4, bool)))
+    observe(ranks[1], np.arange(4), np.full(4, np.nan, np.float32))
     states = [strategy.state_dict() for strategy in ranks]
     for saved, allowed in ((states, False), (states[:1], True)):
         merged = strategy_of("autoassist")

@@ -53,7 +53,8 @@ def opened():
 
 def spec_of(features, **settings):
     settings.setdefault("strategy", "autoassist")
-    settings.setdefault("gamma_decay", 0.8)
+    if settings["strategy"] == "autoassist":
+        settings.setdefault("gamma_decay", 0.8)
     spec = make_spec(PAIRS, lag=settings.pop("lag", 10), features=features, **settings)
     return dataclasses.replace(spec, dimensions=Features.open(features).dimensions)
 

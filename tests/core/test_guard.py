@@ -3,18 +3,19 @@
 import numpy as np
 import pytest
 
-from fairseq_autoassist.core.guard import CLEAN_REPORTS, DOUBTS, ONE_SIDED, PATIENCE, Guard
+from fairseq_autoassist.core.guard import CLEAN_REPORTS, DOUBTS, ONE_SIDED, PATIENCE, Guard, Outcome
 from fairseq_autoassist.core.planner import Planner
-from fairseq_autoassist.core.strategies import Report, strategy_class
+from fairseq_autoassist.core.strategies import strategy_class
 from tests.core.test_planner import planted
 from tests.support.planning import make_spec
-from tests.support.strategies import at, strategy_of, teach
+from tests.support.strategies import observe, strategy_of, teach
 
 
 def judge(guard, accuracy, positive=0.5, pairs=100):
-    """One verdict on so many pairs; returns the news."""
+    """One verdict on so many pairs; returns the message, if there is one."""
     index = np.arange(pairs)
-    return guard.judge(index < accuracy * pairs, index < positive * pairs)
+    found = guard.judge(Outcome(0, index < accuracy * pairs, index < positive * pairs))
+    return found[0] if found else None
 
 
 def test_no_better_than_the_majority_is_useless_until_it_is_better():
@@ -86,12 +87,12 @@ def test_of_several_ranks_the_verdict_of_most_counts_and_the_longest_wait():
 
 def test_losses_that_are_not_finite_stop_shrinking_until_enough_reports_are_clean():
     guard = Guard(100)
-    assert guard.check_losses(2).bad and not guard.allows
-    assert guard.check_losses(1) is None  # said already, but counted anew
+    assert [message.bad for message in guard.judge(Outcome(2))] == [True] and not guard.allows
+    assert guard.judge(Outcome(1)) == []  # said already, but counted anew
     for _ in range(CLEAN_REPORTS - 1):
-        guard.check_losses(0)
+        guard.judge(Outcome(0))
     assert not guard.allows
-    guard.check_losses(0)
+    guard.judge(Outcome(0))
     assert guard.allows
 
 
@@ -127,13 +128,11 @@ def test_evidence_outlasts_a_restart():
 @pytest.mark.parametrize("case", ["spl", "infobatch"])
 def test_a_time_without_choosing_goes_on_with_other_data(case):
     first, there = strategy_of(case), strategy_of(case, pairs=300)
-    for strategy in (first, there):
-        at(strategy, 0.4)
     teach(first, 40)
-    first.observe(Report(np.arange(4), np.full(4, np.nan, np.float32), np.ones(4, bool)))
-    assert there.chooses and not first.chooses
+    observe(first, np.arange(4), np.full(4, np.nan, np.float32))
+    assert first.failed and not there.failed
     for here in (None, there.state_dict()):
         second = strategy_of(case, pairs=300)
         found = strategy_class(case).on_other_data(first.state_dict(), here)
         second.load_state_dict(found)
-        assert not second.chooses
+        assert second.failed

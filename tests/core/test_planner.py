@@ -71,11 +71,11 @@ def test_keep_frequencies_are_those_of_algorithm_1():
     planner = Planner(spec, features)
     train(planner, 400)
     strategy = planner.strategy
-    gamma = strategy.gamma
+    gamma = strategy.gamma(planner.point)
     assert 0.5 < gamma < 0.7
     ids = np.arange(pairs)
     expected = (1.0 - gamma) + gamma * strategy.assistant.predict(features, ids)
-    np.testing.assert_allclose(strategy.keep_probability(ids), expected, rtol=1e-6)
+    np.testing.assert_allclose(strategy.choose(ids, planner.point).probability, expected, rtol=1e-6)
     kept = np.mean([pass_coins(1, p, pairs) < expected for p in range(60)], axis=0)
     for half in (ids % 2 == 0, ids % 2 == 1):
         # 60 passes of 10,000 pairs: a standard error below 0.001

@@ -16,6 +16,7 @@ from fairseq_autoassist.core.sampler import pass_coins
 from tests.support.planning import make_spec
 from tests.support.strategies import (
     PAIRS,
+    START,
     RareFeatures,
     losses_of,
     mapped,
@@ -66,8 +67,7 @@ def test_the_prior_alone_keeps_a_pair_as_often_as_it_says() -> None:
 def test_p_keep_is_the_strategys_times_the_prior_and_the_slice_shrinks_with_it() -> None:
     planner, ids = weighed("autoassist by default"), np.arange(PAIRS)
     teach(planner.strategy, 80)
-    own = planner.strategy.keep_probability(ids)
-    share = planner.strategy.uniform_share
+    own, share, _ = planner.strategy.choose(ids, START)
     assert np.ptp(own) > 0.2 and 0.2 < share < 0.9
     kept, prior = considered(planner, PASSES), prior_of().of(ids)
     np.testing.assert_array_equal(by_pair(kept), exactly(own * prior))

@@ -13,13 +13,14 @@ import pytest
 import scipy.sparse as sp
 import torch
 
-from fairseq_autoassist.config import PAPERS_RULE, AutoAssistConfig
+from fairseq_autoassist.config import AutoAssistConfig
 from fairseq_autoassist.core import trace
 from fairseq_autoassist.core.batching import KEPT, BatchLimits
 from fairseq_autoassist.core.memory import LossMemory
 from fairseq_autoassist.core.plan import PlanSpec
 from fairseq_autoassist.core.planner import Planner
 from fairseq_autoassist.core.sampler import Stream, over_other_ranks, pass_coins
+from fairseq_autoassist.core.strategies.autoassist import PAPERS_RULE
 from fairseq_autoassist.features.rows import CsrRows
 from fairseq_autoassist.plugin.checkpoints import from_checkpoint, to_checkpoint
 from fairseq_autoassist.plugin.dataset import rows_to_positions
@@ -55,8 +56,9 @@ class VirtualFeatures:
 
 def make_spec(strategy):
     """Of 50 million pairs; shrinking, by the paper's rule, starts at once and is not judged."""
+    fast = {"gamma_decay": 0.5, "guard_pairs": 0, **PAPERS_RULE}
     return PlanSpec(
-        config=AutoAssistConfig(strategy, gamma_decay=0.5, guard_pairs=0, **PAPERS_RULE),
+        config=AutoAssistConfig(strategy, **(fast if strategy == "autoassist" else {})),
         source_sizes=np.resize(SOURCE, PAIRS),
         target_sizes=np.resize(TARGET, PAIRS),
         eligible=ELIGIBLE,
@@ -178,9 +180,9 @@ def _recorded(planner):
     """The reports that the strategy will learn from."""
     reports, observe = [], planner.strategy.observe
 
-    def recording(report):
+    def recording(report, point):
         reports.append(report)
-        observe(report)
+        observe(report, point)
 
     planner.strategy.observe = recording
     return reports

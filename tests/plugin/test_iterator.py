@@ -7,7 +7,7 @@ import contextlib
 import pytest
 
 from fairseq_autoassist.core.exchange import Exchange
-from fairseq_autoassist.core.plan import News
+from fairseq_autoassist.core.message import Message
 from fairseq_autoassist.core.process import ProcessExchange
 from fairseq_autoassist.plugin.iterator import AutoAssistEpochIterator, Loader
 from fairseq_autoassist.plugin.ranks import Ranks
@@ -34,7 +34,7 @@ def test_the_assistant_has_a_process_unless_it_is_to_be_inline(inline, kind):
 def test_news_is_told_once_though_its_batch_is_trained_on_again():
     """Under --amp fairseq runs a micro-batch again after an overflow."""
     with opened(inline=True) as iterator:
-        batch, news = iterator._next_batch(), News("something", bad=False)
+        batch, news = iterator._next_batch(), Message("something", bad=False)
         batch.news.append(news)
         assert iterator.trained(batch.number).news == [news]
         again = iterator.trained(batch.number)

@@ -38,7 +38,7 @@ def train(shards, shard, spec, batches=20, first=0):
     updates = []
     for k in range(batches):
         batch = exchange.next_batch()
-        updates.append(exchange._planner.strategy.moment.update)
+        updates.append(exchange._planner.point.update)
         exchange.report(batch.number, np.ones(len(batch.ids), np.float32), first + k)
     shards.own(exchange.state_dict(), None, spec)
     return updates

@@ -2,22 +2,21 @@
 
 import contextlib
 import dataclasses
-from collections import Counter
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from fairseq_autoassist.config import AutoAssistConfig, flag
-from fairseq_autoassist.core.curriculum import SETTINGS as CURRICULUM_SETTINGS
+from fairseq_autoassist.config import flag
 from fairseq_autoassist.core.elastic import redistribute
 from fairseq_autoassist.core.epochs import Progress
 from fairseq_autoassist.core.planner import Planner
-from fairseq_autoassist.core.strategies import STRATEGIES, without_effect
+from fairseq_autoassist.core.strategies import needs_of
 from fairseq_autoassist.errors import ConfigError
 from fairseq_autoassist.features.store import StoredFeatures
 from fairseq_autoassist.plugin.checkpoints import from_checkpoint, to_checkpoint
+from fairseq_autoassist.plugin.config import TranslationAutoAssistConfig, autoassist_config
 from fairseq_autoassist.plugin.data import refuse_endless
 from fairseq_autoassist.plugin.iterator import AutoAssistEpochIterator, Loader
 from fairseq_autoassist.plugin.ranks import Ranks
@@ -96,7 +95,7 @@ def run_of(max_update, max_epoch, data="data-bin"):
 @every_case
 def test_a_run_without_an_end_is_refused_where_it_matters(case):
     config = config_of(case)
-    needs = STRATEGIES[config.strategy].needs_end(config)
+    needs = needs_of(config).run_length
     for limits in ((0, 5), (5, 0), (5, 5)):
         refuse_endless(run_of(*limits), needs)
     if not needs:
@@ -110,30 +109,10 @@ def test_a_run_without_an_end_is_refused_where_it_matters(case):
     assert f"{fields[name]:g}" == f"{float(value):g}"  # a flag that exists, and its value
 
 
-def test_every_setting_is_read_by_all_or_named_by_one():
-    named = [name for kind in STRATEGIES.values() for name in kind.settings]
-    fields = {field.name for field in dataclasses.fields(AutoAssistConfig)}
-    common = {
-        "strategy",
-        "prior",
-        "prior_floor",
-        "trace",
-        "features",
-        "inline",
-        "timeout",
-        "on_failure",
-    }
-    assert set(named) == fields - common
-    twice = {name for name, times in Counter(named).items() if times > 1}
-    # autoassist can do what another strategy does, beside
-    assert twice == set(CURRICULUM_SETTINGS)
-
-
-def test_settings_without_effect_are_found():
-    config = AutoAssistConfig(strategy="random", keep=0.5, floor=0.5, timeout=9.0, spl_start=0.5)
-    found = ["--autoassist-floor 0.5", "--autoassist-spl-start 0.5"]
-    assert without_effect(config) == found
-    assert not any(without_effect(config_of(case)) for case in CASES)
+def test_options_without_effect_are_refused_before_a_run_is_set_up():
+    task = TranslationAutoAssistConfig(autoassist_strategy="random", autoassist_floor=0.5)
+    with pytest.raises(ConfigError, match="random does not read --autoassist-floor 0.5 .read by"):
+        autoassist_config(task)
 
 
 def planner_in(case, shards, shard, pairs):

@@ -6,7 +6,7 @@ import pytest
 from fairseq.tasks.translation import TranslationTask
 
 from fairseq_autoassist.config import AutoAssistConfig
-from fairseq_autoassist.core.strategies import strategy_class
+from fairseq_autoassist.core.strategies import metric_names
 from fairseq_autoassist.plugin.criterions import PLAN
 from fairseq_autoassist.plugin.losses import LossMailbox
 from fairseq_autoassist.plugin.shards import Shards
@@ -25,7 +25,8 @@ def test_a_step_without_sentence_losses_is_reported_as_such(monkeypatch):
 
     monkeypatch.setattr(TranslationTask, "train_step", step)
     task = TranslationAutoAssistTask.__new__(TranslationAutoAssistTask)
-    task.autoassist, task.strategy = AutoAssistConfig("random"), strategy_class("random")
+    task.autoassist = AutoAssistConfig("random")
+    task._metric_names = metric_names(task.autoassist)
     task._iterator = task._trace = None
     task._shards = Shards()
     task._mailbox = LossMailbox(lambda *report: posted.append(report))

@@ -6,7 +6,8 @@ import dataclasses
 
 import pytest
 
-from fairseq_autoassist.config import PAPERS_RULE, AutoAssistConfig, flag
+from fairseq_autoassist.config import AutoAssistConfig, flag
+from fairseq_autoassist.core.strategies.autoassist import PAPERS_RULE
 from recipes.compare.arms import ARMS
 from tests.support.training import PAPER
 

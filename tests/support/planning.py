@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
-from fairseq_autoassist.config import PAPERS_RULE, AutoAssistConfig
+from fairseq_autoassist.config import AutoAssistConfig
 from fairseq_autoassist.core.batching import BatchLimits
 from fairseq_autoassist.core.plan import PlanSpec
+from fairseq_autoassist.core.strategies.autoassist import PAPERS_RULE
 from fairseq_autoassist.features.rows import CsrRows
 from fairseq_autoassist.features.store import StoredFeatures
 from fairseq_autoassist.text.lengths import length_buckets
@@ -44,9 +45,10 @@ def make_spec(pairs=500, seed=1, lag=5, limits=None, eligible=None, **settings):
     chunk = settings.pop("chunk", None)
     features = settings.pop("features", None)
     settings.setdefault("strategy", "uniform")
+    rule = PAPERS_RULE if settings["strategy"] == "autoassist" else {}
     source, target = make_sizes(pairs)
     return PlanSpec(
-        config=AutoAssistConfig(**{**PAPERS_RULE, **settings}),
+        config=AutoAssistConfig(**{**rule, **settings}),
         source_sizes=source,
         target_sizes=target,
         eligible=eligible,

@@ -1,9 +1,18 @@
 """Plain training through the same stream: every pair is kept."""
 
-from .base import Strategy
+from __future__ import annotations
+
+from typing import Any
+
+from .base import Needs, Strategy
 
 
 class Uniform(Strategy):
     """Keeps everything; the baseline that shares stream, buckets and batches with the others."""
 
-    uses_prior = False
+    about = "keeps every pair: plain training through the same stream"
+
+    @classmethod
+    def needs(cls, options: Any) -> Needs:
+        """Nothing."""
+        return Needs(prior="ignored", keeps_all=True)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from fairseq_autoassist.config import AutoAssistConfig
+from fairseq_autoassist.core.labels import ema, labels, update_threshold
 from fairseq_autoassist.core.strategies import Report, build_strategy
-from fairseq_autoassist.core.utility import ema, labels, update_threshold
-from tests.support.strategies import corpus_of
+from tests.support.strategies import START, corpus_of
 
 
 def test_threshold_starts_at_the_first_mean_and_moves_by_the_decay():
@@ -23,10 +23,10 @@ def test_an_empty_report_changes_nothing():
 def test_the_threshold_is_fed_by_all_pairs_trained_on():
     strategy = build_strategy(AutoAssistConfig(threshold_decay=0.0), corpus_of())
     losses, uniform = np.float32([1, 3, 2, 6]), np.array([True, True, False, False])
-    strategy.observe(Report(np.arange(4), losses, uniform))
-    assert strategy.metrics()["T"] == 3.0
-    strategy.observe(Report(np.arange(4), losses + 9, np.zeros(4, bool)))
-    assert strategy.metrics()["T"] == 12.0
+    strategy.observe(Report(np.arange(4), losses, uniform), START)
+    assert strategy.metrics(START)["T"] == 3.0
+    strategy.observe(Report(np.arange(4), losses + 9, np.zeros(4, bool)), START)
+    assert strategy.metrics(START)["T"] == 12.0
 
 
 def test_label_is_loss_above_the_threshold():

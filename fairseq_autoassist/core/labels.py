@@ -1,8 +1,8 @@
 """From losses to labels: the running threshold T_k, and z_i = 1[lower T_k < loss_i <= upper T_k].
 
-A loss is the Boss's unsmoothed negative log-likelihood per target token (nats/token); a summed one
+A loss is the model's unsmoothed negative log-likelihood per target token (nats/token); a summed one
 would only pick long sentences. The paper's label is 1[loss_i > T_k]: the higher the loss, the more
-useful the pair. By default a loss far above T_k is no better than one far below: what the Boss
+useful the pair. By default a loss far above T_k is no better than one far below: what the model
 cannot learn yet, or never, is worth as little as what it knows. Source: Zhang et al. 2019, section
 3.2; the limits are ours.
 """

@@ -4,39 +4,37 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from ...config import AutoAssistConfig
-from ..guard import Guard
+from ..guard import Guard, Outcome
 from ..memory import LossMemory
-from .base import Corpus, Report, Strategy
+from .base import Corpus, Needs, Report, Strategy, TrainingPoint
 
 
-class Remembering(Strategy):
+class LossBased(Strategy):
     """Remembers the last finite loss of every pair (`memory`), and keeps every pair.
 
     After a loss that was not finite it does so until many reports in a row were clean (`guard`).
     """
 
-    needs_losses = True
-
-    def __init__(self, config: AutoAssistConfig, corpus: Corpus) -> None:
-        super().__init__(config, corpus)
+    def __init__(self, options: Any, corpus: Corpus) -> None:
+        super().__init__(options, corpus)
         self.memory = LossMemory(corpus.pairs)
         self.guard = Guard(0)
 
-    @property
-    def chooses(self) -> bool:
-        """Whether choosing is allowed now."""
-        return self.guard.allows and not self.stopped
+    @classmethod
+    def needs(cls, options: Any) -> Needs:
+        """Losses."""
+        return Needs(losses=True)
 
-    def observe(self, report: Report) -> None:
+    @property
+    def failed(self) -> bool:
+        """Whether shrinking was stopped, or losses were not finite."""
+        return self.stopped or not self.guard.allows
+
+    def observe(self, report: Report, point: TrainingPoint) -> None:
         """Remember finite losses."""
-        finite = np.isfinite(report.losses)
-        news = self.guard.check_losses(int(len(finite) - finite.sum()))
-        if news:
-            self._news.append(news)
-        self.memory.record(report.ids[finite], report.losses[finite])
+        finite = report.finite()
+        self._messages += self.guard.judge(Outcome(bad=len(report.ids) - len(finite.ids)))
+        self.memory.record(finite.ids, finite.losses)
 
     def state_dict(self) -> dict[str, Any]:
         """The remembered losses, and what is left of a time without choosing."""
