@@ -78,6 +78,11 @@ def build_strategy(config: Any, corpus: Corpus) -> Strategy:
     return EasyFirst(strategy, config, corpus) if begins_easily(config) else strategy
 
 
+def readers_of(name: str) -> tuple[str, ...]:
+    """The strategies that alone read an option; empty: it belongs to none."""
+    return tuple(key for key, kind in STRATEGIES.items() if name in _names_of(kind.option_class))
+
+
 def refuse_unread(config: CommonOptions) -> None:
     """Refuse options that are not at their default and that the chosen strategy does not read.
 
@@ -93,12 +98,12 @@ def refuse_unread(config: CommonOptions) -> None:
     }
     unread = []
     for name in changed:
-        readers = [n for n, each in STRATEGIES.items() if name in _names_of(each.option_class)]
+        readers = readers_of(name)
         if readers and config.strategy not in readers:
-            unread.append((name, "read by " + _named(readers)))
+            unread.append((name, "read by " + _named(*readers)))
         elif name in _names_of(EasyFirstOptions) and name != SWITCH and not begins_easily(config):
             always = [key for key, each in STRATEGIES.items() if each.easy_first]
-            unread.append((name, f"read with {flag(SWITCH)}, or by {_named(always)}"))
+            unread.append((name, f"read with {flag(SWITCH)}, or by {_named(*always)}"))
     unread += _prior_unread(config, changed)
     if unread:
         found = " and ".join(f"{flag(name)} {changed[name]} ({by})" for name, by in unread)
@@ -112,7 +117,7 @@ def _prior_unread(config: CommonOptions, changed: dict[str, Any]) -> list[tuple[
     """Options of the prior that have no effect; nobody need switch it off where it is ignored."""
     using = [name for name, kind in STRATEGIES.items() if kind.needs(config).prior != "ignored"]
     if config.strategy not in using:
-        by = "read by " + _named(using)
+        by = "read by " + _named(*using)
         idle = [name for name in ("prior", "prior_floor") if name in changed]
         return [(name, by) for name in idle if changed[name] not in (NONE, AGREEMENT)]
     if config.prior == NONE and "prior_floor" in changed:
@@ -124,7 +129,7 @@ def _names_of(options: type[Options]) -> set[str]:
     return {field.name for field in dataclasses.fields(options)}
 
 
-def _named(names: list[str]) -> str:
+def _named(*names: str) -> str:
     return flag("strategy") + " " + " or ".join(names)
 
 
@@ -142,6 +147,7 @@ __all__ = [
     "metric_names",
     "needs_of",
     "option_classes",
+    "readers_of",
     "refuse_unread",
     "strategy_class",
 ]

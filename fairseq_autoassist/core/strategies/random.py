@@ -26,7 +26,7 @@ class Random(Strategy):
     Every pair that it keeps is a uniform sample of the data.
     """
 
-    about = "keeps a share of them, any: the control"
+    about = "keeps a share of the pairs, any: the control"
     option_class = RandomOptions
 
     def __init__(self, options: RandomOptions, corpus: Corpus) -> None:

@@ -32,7 +32,9 @@ class SelfPacedOptions(Options):
         low=0.01,
         high=1.0,
     )
-    spl_passes: float = option(10.0, "passes after which 'spl' keeps all pairs", "ours", low=0.0)
+    spl_passes: float = option(
+        10.0, "passes after which 'spl' keeps all pairs", "value: ours", low=0.0
+    )
 
 
 class SelfPaced(LossBased):

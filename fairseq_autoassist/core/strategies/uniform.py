@@ -8,7 +8,10 @@ from .base import Needs, Strategy
 
 
 class Uniform(Strategy):
-    """Keeps everything; the baseline that shares stream, buckets and batches with the others."""
+    """Keeps everything: the baseline, from the same stream as the others.
+
+    Its batches are those of buckets too, but on a small corpus: see wholepass.py.
+    """
 
     about = "keeps every pair: plain training through the same stream"
 
