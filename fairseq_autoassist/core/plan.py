@@ -172,7 +172,7 @@ class PlannedBatch:
         position: of the stream then, and `passes`, the same as a fractional number of passes
         keep_rate: moving average of the share of pairs kept
         metrics: of the strategy
-        news: messages for the user
+        messages: for the user
     """
 
     number: int
@@ -182,7 +182,7 @@ class PlannedBatch:
     passes: float
     keep_rate: float
     metrics: dict[str, float] = field(default_factory=dict)
-    news: list[Message] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
 
     @property
     def ids(self) -> np.ndarray:
@@ -198,7 +198,7 @@ def restore_batches(saved: list[dict[str, Any]]) -> list[PlannedBatch]:
                 **batch,
                 "totals": Totals(*batch["totals"]),
                 "position": tuple(batch["position"]),
-                "news": [Message(*news) for news in batch["news"]],
+                "messages": [Message(*message) for message in batch["messages"]],
             }
         )
         for batch in saved

@@ -135,7 +135,7 @@ class Planner:
             passes=self._passes(),
             keep_rate=self._keep_rate,
             metrics=self.strategy.metrics(self.point),
-            news=[*messages, *self.strategy.messages()],
+            messages=[*messages, *self.strategy.messages()],
         )
         self._in_flight[batch.number] = batch
         self._next_number += 1

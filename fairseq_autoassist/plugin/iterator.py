@@ -210,11 +210,11 @@ class AutoAssistEpochIterator(EpochBatchIterating):
         return 0.0 if self._exchange is None else self._exchange.waited
 
     def trained(self, number: int) -> PlannedBatch | None:
-        """The plan of a micro-batch that was trained on just now; without its news, if again."""
+        """The plan of a micro-batch trained on just now; without its messages, if again."""
         batch = self._delivered.pop(number, None)
         if batch is None:  # an AMP retry
             again = self._recent.get(number)
-            return None if again is None else dataclasses.replace(again, news=[])
+            return None if again is None else dataclasses.replace(again, messages=[])
         self._progress = Progress.of(batch)
         self._recent[number] = batch
         self._recent.pop(number - max(self.loader_settings.update_freq), None)

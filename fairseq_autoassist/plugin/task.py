@@ -266,12 +266,12 @@ class TranslationAutoAssistTask(TranslationTask):
                 f"AutoAssist: {failure}. Training goes on without shrinking: {kept} is kept. None "
                 "of them is lost. Restart from the last checkpoint to try again"
             )
-        for news in batch.news if batch is not None else ():
-            if news.bad and self.autoassist.on_failure == "stop":
+        for message in batch.messages if batch is not None else ():
+            if message.bad and self.autoassist.on_failure == "stop":
                 raise AssistantFailure(
-                    f"{news.text}; stopping, as --autoassist-on-failure stop asks for"
+                    f"{message.text}; stopping, as --autoassist-on-failure stop asks for"
                 )
-            logger.warning(f"AutoAssist: {news.text}")
+            logger.warning(f"AutoAssist: {message.text}")
         return batch
 
     def _say_by_rank(self, batch: PlannedBatch | None) -> None:

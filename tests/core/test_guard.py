@@ -35,8 +35,8 @@ def test_one_that_was_better_is_doubted_only_after_several_verdicts_in_a_row():
     for _ in range(5):  # never so many in a row
         assert not any(judge(guard, 0.5) for _ in range(DOUBTS - 1)) and guard.allows
         assert judge(guard, 0.7) is None
-    news = [judge(guard, 0.5) for _ in range(DOUBTS)]
-    assert not any(news[:-1]) and "not shrinking" in news[-1].text and not guard.allows
+    said = [judge(guard, 0.5) for _ in range(DOUBTS)]
+    assert not any(said[:-1]) and "not shrinking" in said[-1].text and not guard.allows
     judge(guard, 0.7)  # trusted again, also after a restart
     resumed = Guard(100)
     resumed.load_state_dict(guard.state_dict())
@@ -45,18 +45,18 @@ def test_one_that_was_better_is_doubted_only_after_several_verdicts_in_a_row():
 
 def test_a_slow_start_is_no_failure_but_ten_verdicts_in_a_row_are():
     guard = Guard(100)
-    news = [judge(guard, 0.5) for _ in range(3)]
-    news.append(judge(guard, 0.9))
-    assert not any(item.bad for item in news if item)
-    news = [judge(guard, 0.5) for _ in range(2 * PATIENCE)]
-    assert [number for number, item in enumerate(news, 1) if item and item.bad] == [PATIENCE]
+    said = [judge(guard, 0.5) for _ in range(3)]
+    said.append(judge(guard, 0.9))
+    assert not any(item.bad for item in said if item)
+    said = [judge(guard, 0.5) for _ in range(2 * PATIENCE)]
+    assert [number for number, item in enumerate(said, 1) if item and item.bad] == [PATIENCE]
 
 
 def test_verdicts_on_labels_that_are_nearly_all_the_same_are_no_failure():
     guard, rare = Guard(100), 0.99 - ONE_SIDED  # of the positive ones
-    news = [judge(guard, 0.5) for _ in range(PATIENCE - 1)]
-    news += [judge(guard, 0.9, positive=rare) for _ in range(2 * PATIENCE)]
-    assert "not shrinking" in news[0].text and not any(news[1:]) and not guard.allows
+    said = [judge(guard, 0.5) for _ in range(PATIENCE - 1)]
+    said += [judge(guard, 0.9, positive=rare) for _ in range(2 * PATIENCE)]
+    assert "not shrinking" in said[0].text and not any(said[1:]) and not guard.allows
     assert judge(guard, 0.5).bad  # the tenth that counts
     assert not any(judge(guard, 0.9, positive=rare) for _ in range(PATIENCE))  # said once
     assert judge(guard, 0.99, positive=0.2).text.endswith(": shrinking")
@@ -104,7 +104,7 @@ def judged(planner, first, last):
         if number // 40 % 2 == 0:
             losses = np.random.default_rng(number).random(len(batch.ids))
         planner.receive(number, np.asarray(losses, np.float32))
-        yield batch.pairs.tolist(), batch.news
+        yield batch.pairs.tolist(), batch.messages
 
 
 def test_evidence_outlasts_a_restart():
@@ -117,7 +117,7 @@ def test_evidence_outlasts_a_restart():
         if number % 13 == 5:
             states[number] = planner.state_dict()
         reference += judged(planner, number, number + 1)
-    assert sum(len(news) for _, news in reference) >= 2  # useless, then not
+    assert sum(len(said) for _, said in reference) >= 2  # useless, then not
     for number, state in states.items():
         resumed = Planner(spec, features)
         resumed.load_state_dict(state)

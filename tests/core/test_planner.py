@@ -108,8 +108,8 @@ def test_unpredictable_losses_are_noticed_said_and_not_shrunk_by():
     rng = np.random.default_rng(3)
     planner = Planner(make_spec(5000, strategy="autoassist"), planted(5000))
     batches = train(planner, 1500, loss=lambda ids: rng.random(len(ids)))
-    news = [news.text for batch in batches for news in batch.news]
-    assert any("no better than the majority class" in line for line in news)
+    said = [message.text for batch in batches for message in batch.messages]
+    assert any("no better than the majority class" in line for line in said)
     totals = batches[-1].totals
     early = batches[700].totals
     assert (totals.kept - early.kept) / (totals.considered - early.considered) > 0.9
@@ -165,10 +165,10 @@ def test_a_share_of_which_nothing_is_kept_does_not_end_the_run():
         )
         planner = Planner(dataclasses.replace(spec, max_update=5000))
         batches = train(planner, 20)
-        news = [news for batch in batches for news in batch.news]
-        assert all("no pair was kept in two passes" in item.text for item in news)
-        assert len(news) <= 1 and all(len(batch.ids) for batch in batches)
-        starved += len(news)
+        said = [message for batch in batches for message in batch.messages]
+        assert all("no pair was kept in two passes" in item.text for item in said)
+        assert len(said) <= 1 and all(len(batch.ids) for batch in batches)
+        starved += len(said)
     assert 0 < starved < 8
 
 
@@ -191,8 +191,8 @@ def test_not_finite_losses_are_neither_learned_nor_fatal():
     losses[0], losses[1] = np.nan, np.inf
     planner.receive(batch.number, losses)
     batches = train(planner, 30)
-    news = [news.text for b in batches for news in b.news if news.bad]
-    assert len([line for line in news if "2 sentence losses" in line]) == 1
+    said = [message.text for b in batches for message in b.messages if message.bad]
+    assert len([line for line in said if "2 sentence losses" in line]) == 1
     assert np.isfinite(planner.strategy.assistant.weights).all()
     assert batches[-1].metrics["gamma"] == 0.0
     assert train(planner, 120)[-1].metrics["gamma"] > 0.0  # after 100 clean reports

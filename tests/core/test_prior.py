@@ -151,8 +151,8 @@ def test_where_nothing_comes_through_the_best_of_a_few_are_kept() -> None:
     values = np.zeros(64)
     values[::8] = 2e-6  # no coin of three passes is as low
     batches = train(starving(values), 3)
-    news = [news for batch in batches for news in batch.news]
-    assert ["no pair was kept in two passes" in item.text for item in news] == [True]
+    said = [message for batch in batches for message in batch.messages]
+    assert ["no pair was kept in two passes" in item.text for item in said] == [True]
     trained = np.concatenate([batch.ids for batch in batches])
     assert len(trained) and (trained % 8 == 0).all()
     assert not any(batch.pairs["uniform"].any() for batch in batches)
@@ -169,7 +169,7 @@ def test_where_the_strategy_keeps_nothing_the_prior_still_decides() -> None:
     values = np.where(np.arange(100) < 50, 0.0, 0.5).astype(np.float32)
     planner = Planner(dataclasses.replace(spec, prior=Prior(values, 1e-6)))
     batch = planner.plan()
-    assert len(batch.news) == 1 and batch.position == (4, 0)
+    assert len(batch.messages) == 1 and batch.position == (4, 0)
     coins = pass_coins(1, 3, 100)
     kept = set(np.flatnonzero(coins < np.maximum(values, 1e-6)).tolist())
     held = np.concatenate([batch.pairs, *planner._ready, planner.buckets.take_all()])

@@ -31,12 +31,12 @@ def test_the_assistant_has_a_process_unless_it_is_to_be_inline(inline, kind):
         assert type(iterator.exchange) is kind
 
 
-def test_news_is_told_once_though_its_batch_is_trained_on_again():
+def test_a_message_is_told_once_though_its_batch_is_trained_on_again():
     """Under --amp fairseq runs a micro-batch again after an overflow."""
     with opened(inline=True) as iterator:
-        batch, news = iterator._next_batch(), Message("something", bad=False)
-        batch.news.append(news)
-        assert iterator.trained(batch.number).news == [news]
+        batch, message = iterator._next_batch(), Message("something", bad=False)
+        batch.messages.append(message)
+        assert iterator.trained(batch.number).messages == [message]
         again = iterator.trained(batch.number)
-        assert again.news == [] and again.ids.tolist() == batch.ids.tolist()
+        assert again.messages == [] and again.ids.tolist() == batch.ids.tolist()
         assert iterator.trained(batch.number + 1) is None
