@@ -10,9 +10,10 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from .core.strategies import described, option_classes, refuse_unread
+from .core.strategies import described, option_classes
 from .errors import ConfigError
 from .options import Options, flag, option
+from .unread import refuse_unread
 
 __all__ = ["AutoAssistConfig", "CommonOptions", "compose", "flag"]
 
@@ -91,7 +92,7 @@ if TYPE_CHECKING:
 class _Whole(Options):
     def __post_init__(self) -> None:
         super().__post_init__()
-        refuse_unread(cast(CommonOptions, self))
+        refuse_unread(cast(AutoAssistConfig, self))
 
 
 def compose() -> type[AutoAssistConfig]:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import ConfigError
 from ...options import Options, flag
-from ..prior import AGREEMENT, NONE
 from .autoassist import AutoAssist
 from .base import Choice, Corpus, Needs, Report, Strategy, TrainingPoint
 from .competence import Competence
@@ -80,57 +79,11 @@ def build_strategy(config: Any, corpus: Corpus) -> Strategy:
 
 def readers_of(name: str) -> tuple[str, ...]:
     """The strategies that alone read an option; empty: it belongs to none."""
-    return tuple(key for key, kind in STRATEGIES.items() if name in _names_of(kind.option_class))
-
-
-def refuse_unread(config: CommonOptions) -> None:
-    """Refuse options that are not at their default and that the chosen strategy does not read.
-
-    Raises:
-        ConfigError: names each of them, its value, and what would read it
-    """
-    strategy_class(config.strategy)  # there is one
-    defaults = {field.name: field.default for field in dataclasses.fields(config)}
-    changed = {
-        name: value
-        for name, default in defaults.items()
-        if (value := getattr(config, name)) != default
-    }
-    unread = []
-    for name in changed:
-        readers = readers_of(name)
-        if readers and config.strategy not in readers:
-            unread.append((name, "read by " + _named(*readers)))
-        elif name in _names_of(EasyFirstOptions) and name != SWITCH and not begins_easily(config):
-            always = [key for key, each in STRATEGIES.items() if each.easy_first]
-            unread.append((name, f"read with {flag(SWITCH)}, or by {_named(*always)}"))
-    unread += _prior_unread(config, changed)
-    if unread:
-        found = " and ".join(f"{flag(name)} {changed[name]} ({by})" for name, by in unread)
-        raise ConfigError(
-            f"{flag('strategy')} {config.strategy} does not read {found}; leave out what is not "
-            "read, or choose a strategy that reads it"
-        )
-
-
-def _prior_unread(config: CommonOptions, changed: dict[str, Any]) -> list[tuple[str, str]]:
-    """Options of the prior that have no effect; nobody need switch it off where it is ignored."""
-    using = [name for name, kind in STRATEGIES.items() if kind.needs(config).prior != "ignored"]
-    if config.strategy not in using:
-        by = "read by " + _named(*using)
-        idle = [name for name in ("prior", "prior_floor") if name in changed]
-        return [(name, by) for name in idle if changed[name] not in (NONE, AGREEMENT)]
-    if config.prior == NONE and "prior_floor" in changed:
-        return [("prior_floor", f"read with a {flag('prior')} other than {NONE}")]
-    return []
-
-
-def _names_of(options: type[Options]) -> set[str]:
-    return {field.name for field in dataclasses.fields(options)}
-
-
-def _named(*names: str) -> str:
-    return flag("strategy") + " " + " or ".join(names)
+    return tuple(
+        key
+        for key, kind in STRATEGIES.items()
+        if name in (field.name for field in dataclasses.fields(kind.option_class))
+    )
 
 
 __all__ = [
@@ -148,6 +101,5 @@ __all__ = [
     "needs_of",
     "option_classes",
     "readers_of",
-    "refuse_unread",
     "strategy_class",
 ]
