@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help venv quickstart crawl svm test test-all lint bench bench-ranks bench-scale clean
+.PHONY: help venv quickstart crawl svm report test test-all lint bench bench-ranks bench-scale clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -21,6 +21,10 @@ crawl: venv  ## raw crawl, four fifths noise: plain training and AutoAssist, und
 
 svm: venv  ## linear SVMs with instance shrinking: Figure 1, Theorem 1, under runs/svm/
 	$(BIN)/python -m recipes.linear_svm.run
+
+report: venv  ## tables and figures of all comparisons from their records, under runs/report/
+	$(BIN)/python -m recipes.compare.report recipes/compare/results --out runs/report/compare
+	$(BIN)/python -m recipes.compare.report recipes/crawl/results --out runs/report/crawl
 
 lint: venv  ## ruff and mypy
 	$(BIN)/ruff check .
