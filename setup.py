@@ -60,7 +60,6 @@ setup(
         "console_scripts": [
             "autoassist-tfidf = fairseq_autoassist.tfidf.cli:main",
             "autoassist-agreement = fairseq_autoassist.features.agreement.cli:main",
-            "autoassist-reference = fairseq_autoassist.reference:main",
         ]
     },
 )
