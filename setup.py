@@ -60,7 +60,6 @@ setup(
         "console_scripts": [
             "autoassist-tfidf = fairseq_autoassist.cli.tfidf:main",
             "autoassist-agreement = fairseq_autoassist.cli.agreement:main",
-            "autoassist-reference = fairseq_autoassist.reference:main",
         ]
     },
 )

@@ -13,10 +13,8 @@ from dataclasses import dataclass
 from .constants import check_choice, check_range, constant, flag
 from .errors import ConfigError
 
-__all__ = ["PAPERS_RULE", "UTILITIES", "AutoAssistConfig", "flag"]
+__all__ = ["PAPERS_RULE", "AutoAssistConfig", "flag"]
 
-UTILITIES = ("loss", "progress", "excess")
-EXTRA_FEATURES = ("lengths", "ratio", "loss")
 PAPER = "Zhang, Yu, Dhillon 2019"
 # Fields that make AutoAssist the paper's: label 1 above T_k (section 3.2), and no floor
 PAPERS_RULE = {"lower": 1.0, "upper": 0.0, "floor": 0.0}
@@ -51,20 +49,12 @@ class AutoAssistConfig:
         low=0.0,
         high=0.5,
     )
-    intercept: bool = constant(
-        False, "give the Assistant an unregularised intercept", "ours; the paper has none"
-    )
     threshold_decay: float = constant(
         0.95,
         "decay per report of the moving average T_k of sentence losses (nats/token)",
         PAPER + ", section 3.2; value: ours",
         low=0.0,
         high=0.999999,
-    )
-    threshold_from: str = constant(
-        "all",
-        "losses that feed T_k: 'all' pairs trained on, or only the 'uniform' slice",
-        PAPER + " ('all'); 'uniform' is ours",
     )
     gamma_decay: float = constant(
         0.99,
@@ -73,52 +63,12 @@ class AutoAssistConfig:
         low=0.0,
         high=0.999999,
     )
-    gamma_max: float = constant(
-        1.0,
-        "cap on gamma_k: at least 1 - gamma_max of the pairs is always kept uniformly",
-        "ours; 1 is the paper's rule",
-        low=0.0,
-        high=1.0,
-    )
     floor: float = constant(
         0.3,
         "least keep probability of a pair; the authors' own code has 0.5 for translation",
         "value: ours, see RESULTS.md; 0 is the paper's rule",
         low=0.0,
         high=1.0,
-    )
-    warmup_updates: int = constant(
-        0, "updates at the start of the run without shrinking", "ours; the paper has none", low=0
-    )
-    anneal: float = constant(
-        0.0,
-        "share of the run at its end without shrinking (of --max-update or --max-epoch)",
-        "Qin et al. 2024 (InfoBatch); the paper has none",
-        low=0.0,
-        high=1.0,
-    )
-    weights: str = constant(
-        "none",
-        "factor on the loss of a kept pair: 'none', or 'inverse': 1 / P(keep), clipped, times the "
-        "mean of P(keep), so that the expected gradient is that of all pairs",
-        "importance sampling; the paper has none",
-    )
-    weight_clip: float = constant(
-        4.0, "largest 1 / P(keep) that counts, with --autoassist-weights inverse", "ours", low=1.0
-    )
-    extra_features: str = constant(
-        "",
-        "features beside TF-IDF, joined by commas: 'lengths', 'ratio' (of the lengths), 'loss' "
-        "(the pair's own last one, two bytes a pair); empty: none",
-        "ours; the paper has none",
-    )
-    utility: str = constant(
-        "loss",
-        "what the Assistant learns to foresee: the 'loss'; 'progress', how far the loss is below "
-        "the average of the pair's own last ones; or 'excess', how far it is above a reference "
-        "model's (from autoassist-reference). Of the last two what is above the moving average is "
-        "labelled 1, and lower, upper and band do not count",
-        PAPER + ", section 3.2; 'progress': Graves et al. 2017; 'excess': Mindermann et al. 2022",
     )
     lower: float = constant(
         0.3,
@@ -132,14 +82,6 @@ class AutoAssistConfig:
         "another language); 0 or inf: no limit",
         "value: ours, see RESULTS.md; 0 is the paper's rule",
         low=0.0,
-    )
-    band: float = constant(
-        0.0,
-        "share of the run over which the losses labelled 1 move from those up to T_k to those "
-        "between the two limits (of --max-update or --max-epoch); 0: between these all along",
-        "ours; the paper has none",
-        low=0.0,
-        high=1.0,
     )
     prior: str = constant(
         "agreement",
@@ -166,12 +108,6 @@ class AutoAssistConfig:
         low=0,
     )
     keep: float = constant(0.7, "share that strategy 'random' keeps", "ours", low=0.01, high=1.0)
-    keep_from: str = constant(
-        "",
-        "JSON log (--log-file) of a run whose share of pairs kept strategy 'random' follows, "
-        "update by update; empty: --autoassist-keep",
-        "ours",
-    )
     competence: bool = constant(
         False,
         "begin with easy pairs: those too hard for the 'competence' below wait, and until it is 1 "
@@ -255,10 +191,7 @@ class AutoAssistConfig:
             object.__setattr__(self, "upper", 0.0)
         for field in dataclasses.fields(self):
             check_range(field, getattr(self, field.name))
-        check_choice("threshold_from", self.threshold_from, ("all", "uniform"))
         check_choice("on_failure", self.on_failure, ("continue", "stop"))
-        check_choice("utility", self.utility, UTILITIES)
-        check_choice("weights", self.weights, ("none", "inverse"))
         check_choice("competence_by", self.competence_by, ("rarity", "length"))
         if self.prior_floor == 0.0:
             raise ConfigError(f"{flag('prior_floor')} is 0.0, expected more than 0, at most 1")
@@ -271,20 +204,3 @@ class AutoAssistConfig:
                 f"{flag('upper')} is {self.upper}, expected 0 or more than {flag('lower')}, which "
                 f"is {self.lower}"
             )
-        if self.band and self.lower > 2.0:  # the upper end only moves from 1 to 2
-            raise ConfigError(
-                f"{flag('lower')} is {self.lower}, expected at most 2 with {flag('band')} "
-                f"{self.band}: the moving band would be empty"
-            )
-        for kind in self.extra_kinds:
-            check_choice("extra_features", kind, EXTRA_FEATURES)
-        if self.utility != "loss" and "loss" in self.extra_kinds:  # it is in multiples of T_k
-            raise ConfigError(
-                f"{flag('extra_features')} loss needs {flag('utility')} loss, found "
-                f"{self.utility!r}: leave one of them out"
-            )
-
-    @property
-    def extra_kinds(self) -> tuple[str, ...]:
-        """The kinds of features asked for beside TF-IDF."""
-        return tuple(kind.strip() for kind in self.extra_features.split(",") if kind.strip())

@@ -16,7 +16,7 @@ def constant(default: Any, help: str, source: str, low: Any = None, high: Any = 
 
 
 def flag(name: str) -> str:
-    """The command-line flag of a field: ``gamma_max`` -> ``--autoassist-gamma-max``."""
+    """The command-line flag of a field: ``spl_start`` -> ``--autoassist-spl-start``."""
     return "--autoassist-" + name.replace("_", "-")
 
 

@@ -31,16 +31,11 @@ class Assistant:
         dimensions: number of features
         eta: learning rate, per report
         weight_decay: lambda, share of phi forgotten per report
-        intercept: learn an undecayed intercept (the paper has none)
     """
 
-    def __init__(
-        self, dimensions: int, eta: float, weight_decay: float, intercept: bool = False
-    ) -> None:
+    def __init__(self, dimensions: int, eta: float, weight_decay: float) -> None:
         self.eta = eta
         self.weight_decay = weight_decay
-        self.has_intercept = intercept
-        self.intercept = 0.0
         # numpy asks for huge pages from 4 MiB on: with a million features a report costs a fifth
         # less with them. What is not touched takes no memory.
         self._direction = np.zeros(max(dimensions, _HUGE), dtype=np.float32)[:dimensions]
@@ -48,7 +43,7 @@ class Assistant:
 
     @property
     def weights(self) -> np.ndarray:
-        """phi, float32, shape (dimensions,), without the intercept."""
+        """phi, float32, shape (dimensions,)."""
         return self._direction * np.float32(self._scale)
 
     def predict(self, features: FeatureSource, ids: np.ndarray) -> np.ndarray:
@@ -70,19 +65,13 @@ class Assistant:
         residual = (predicted - positive).astype(np.float32) / np.float32(len(positive))
         self._scale *= 1.0 - self.weight_decay
         rows.add_to(self._direction, residual, -self.eta / self._scale)
-        if self.has_intercept:
-            self.intercept -= self.eta * float(residual.sum())
         if self._scale < _SMALLEST_SCALE:
             self._direction *= np.float32(self._scale)
             self._scale = 1.0
 
     def state_dict(self) -> dict[str, Any]:
-        """Copies of the direction (float32 array), the scale and the intercept."""
-        return {
-            "direction": self._direction.copy(),
-            "scale": self._scale,
-            "intercept": self.intercept,
-        }
+        """A copy of the direction (float32 array), and the scale."""
+        return {"direction": self._direction.copy(), "scale": self._scale}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over a saved state.
@@ -98,14 +87,12 @@ class Assistant:
             )
         self._direction[:] = direction
         self._scale = float(state["scale"])
-        self.intercept = float(state["intercept"])
 
     @staticmethod
     def merge(states: list[dict[str, Any]]) -> dict[str, Any]:
         """The mean of several Assistants' states."""
         phi = np.mean([s["direction"] * np.float32(s["scale"]) for s in states], axis=0)
-        intercept = float(np.mean([s["intercept"] for s in states]))
-        return {"direction": phi.astype(np.float32), "scale": 1.0, "intercept": intercept}
+        return {"direction": phi.astype(np.float32), "scale": 1.0}
 
     def _probability(self, scores: np.ndarray) -> np.ndarray:
-        return expit(scores * np.float32(self._scale) + np.float32(self.intercept))
+        return expit(scores * np.float32(self._scale))

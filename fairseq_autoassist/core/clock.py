@@ -49,14 +49,11 @@ class Clock:
             self._update_freq = shown[0]
 
 
-def update_reached(exchange: dict[str, Any]) -> float | None:
-    """Updates done in a run, by the state of an exchange between two of them; None: not known.
+def update_reached(exchange: dict[str, Any]) -> float:
+    """Updates done in a run, by the state of an exchange between two of them.
 
     Exact while the Assistant lives, since that state has learned from every report; one too many
     where the last update overflowed, until the next report tells.
     """
-    clock = exchange["planner"].get("clock")  # none in older checkpoints
-    if clock is None:
-        return None
-    batch, update, *_ = clock
+    batch, update, *_ = exchange["planner"]["clock"]
     return update + (exchange["trained"] > batch)

@@ -32,7 +32,6 @@ def redistribute(
     planners = [state["planner"] for state in saved]
     trained = max(state["trained"] for state in saved)
     loose = np.concatenate([_untrained(state) for state in saved])
-    reached = [found for found in map(update_reached, saved) if found is not None]
     planner = {
         "stream": over_other_ranks([p["stream"] for p in planners], rank, world_size),
         "strategy": strategy_class(strategy).merge([p["strategy"] for p in planners]),
@@ -42,7 +41,7 @@ def redistribute(
         "in_flight": [],
         "reports": {},
         "updates": {},
-        "clock": [trained, max(reached)] if len(reached) == len(saved) else None,
+        "clock": [trained, max(map(update_reached, saved))],
         "next_number": trained,
         "learned": trained,
         "totals": share_totals([p["totals"] for p in planners], rank, world_size),
@@ -80,8 +79,7 @@ def rebatched(saved: dict[str, Any], ratio: float) -> dict[str, Any]:
 
 
 def reports_waiting(state: dict[str, Any]) -> int:
-    """Reports in a rank's state that were not learned from: none, unless its Assistant had failed
-    or the state was saved before states were taken at a point where all of them are."""
+    """Reports in a rank's state that were not learned from: none, unless its Assistant failed."""
     return len(state["planner"]["reports"])
 
 

@@ -113,7 +113,7 @@ class Guard:
     def merge(states: list[dict[str, Any]]) -> dict[str, Any]:
         """The verdict of most ranks, and a new count of evidence."""
         merged = dict.fromkeys(states[0], 0)
-        for verdict in ("useless", "trusted"):  # the latter not in older checkpoints
-            merged[verdict] = 2 * sum(s.get(verdict, False) for s in states) > len(states)
+        for verdict in ("useless", "trusted"):
+            merged[verdict] = 2 * sum(s[verdict] for s in states) > len(states)
         merged["clean_reports_due"] = max(s["clean_reports_due"] for s in states)
         return merged

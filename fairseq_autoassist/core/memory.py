@@ -1,4 +1,4 @@
-"""The last known loss of every pair (or an average of them), two bytes a pair.
+"""The last known loss of every pair, two bytes a pair.
 
 With p ranks each remembers what it was told itself; pairs change ranks from pass to pass, so a rank
 knows about a share 1/p of the newest losses. Nothing is sent between ranks for it.

@@ -205,9 +205,8 @@ class Planner:
         batches = restore_batches(state["in_flight"])
         self._in_flight = {batch.number: batch for batch in batches}
         self._reports = dict(state["reports"])
-        self._updates = dict(state.get("updates", {}))
-        if state.get("clock") is not None:  # there is none in older checkpoints
-            self._clock.load_state_dict(state["clock"])
+        self._updates = dict(state["updates"])
+        self._clock.load_state_dict(state["clock"])
         self._next_number, self._learned = state["next_number"], state["learned"]
         self._totals = Totals(*state["totals"])
         self._keep_rate = state["keep_rate"]

@@ -160,7 +160,7 @@ class Stream:
         for key in ("pairs", "eligible", "seed", "rank", "world_size"):
             if state[key] != mine[key]:
                 raise ValueError(f"saved with {key} {state[key]}, this run has {key} {mine[key]}")
-        self._repeat = state.get("repeat", 0)  # older states had the order of the first for all
+        self._repeat = state["repeat"]
         self._lineage = _lineage_of(state)
         self._cached_pass = -1
         self.seek(state["position"])

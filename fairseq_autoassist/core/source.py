@@ -59,7 +59,6 @@ class NoFeatures:
 
     def __init__(self, dimensions: int) -> None:
         self.rows, self.dimensions = 0, dimensions
-        self.reference = np.empty(0, dtype=np.float32)
 
     def gather(self, ids: np.ndarray) -> Rows:
         """Always raises FeatureError."""

@@ -47,24 +47,6 @@ class Band(NamedTuple):
 PAPER = Band()
 
 
-def band_at(share: float, moving: float, end: Band) -> Band:
-    """The band when a share of the run is over.
-
-    It begins at what is easy, and has moved to where it ends when ``moving`` is over: until then
-    the lower end grows from 0, the upper one from 1 towards 2, never above where it ends. It is
-    never empty while the lower end is to be at most 2.
-
-    Args:
-        share: of the run, in [0, 1]
-        moving: share of the run over which the band moves; 0: it stands where it ends
-        end: where it ends
-    """
-    if share >= moving:
-        return end
-    done = share / moving
-    return Band(done * end.lower, min(1.0 + done, end.upper))
-
-
 def labels(losses: np.ndarray, threshold: float, band: Band = PAPER) -> np.ndarray:
     """z_i = 1[lower T_k < loss_i <= upper T_k]; the paper's band makes it 1[loss_i > T_k].
 

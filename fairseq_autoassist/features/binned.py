@@ -123,11 +123,6 @@ class Binned:
         """That of what is extended, if it knows it: see `Features.rarity`."""
         return getattr(self.features, "rarity", None)
 
-    @property
-    def reference(self) -> Any:
-        """That of what is extended, if it knows it: see `Features.reference`."""
-        return getattr(self.features, "reference", None)
-
     def gather(self, ids: np.ndarray) -> CsrRows:
         """Rows of pairs by id (integers (n,)), in that order.
 

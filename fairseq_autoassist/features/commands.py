@@ -50,10 +50,10 @@ def mending_command(folder: str | Path) -> str:
     return build_command(data_bin, subset, (source, target), dest)
 
 
-def side_command(program: str, build: str, *words: str) -> str:
-    """The command that writes something beside the features that ``build`` makes: a program, the
-    same data-bins, languages, subset and place, and further words."""
-    return shlex.join([program, *shlex.split(build)[1:], *words])
+def side_command(program: str, build: str) -> str:
+    """The command that writes something beside the features that ``build`` makes: a program, and
+    the same data-bins, languages, subset and place."""
+    return shlex.join([program, *shlex.split(build)[1:]])
 
 
 def _place(folder: Path) -> tuple[str, Path | None]:

@@ -11,8 +11,6 @@ import tempfile
 from pathlib import Path
 from typing import Iterator, Sequence
 
-import numpy as np
-
 from ..errors import FeatureError, told
 
 _READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -57,22 +55,6 @@ def publish(folder: Path, target: Path) -> None:
         target.rename(old)
     folder.rename(target)
     shutil.rmtree(old, ignore_errors=True)
-
-
-def write_beside(path: Path, values: np.ndarray) -> None:
-    """Write float32 values (n,) to a file: all of it or nothing, whatever comes in between."""
-    part = path.with_name(f".{path.name}.tmp-{os.getpid()}")
-    try:
-        values.astype("<f4").tofile(part)
-        os.replace(part, path)
-    except OSError as error:
-        raise FeatureError(
-            f"{path}: {error.strerror or error}, expected a folder with room that may be written "
-            "to; make room, or have the features elsewhere with --dest FOLDER"
-        ) from error
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            part.unlink()
 
 
 @contextlib.contextmanager

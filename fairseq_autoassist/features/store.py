@@ -21,16 +21,14 @@ from ..core.source import FeatureSource
 from ..errors import FeatureError
 from ..text.fingerprint import Fingerprint, token_differences
 from .binned import Binned, Codes
-from .commands import mending_command, side_command
+from .commands import mending_command
 from .files import map_block, map_file
 from .ids import checked
 from .manifest import Manifest
 from .rows import CsrRows
 
 BLOCK_NONZEROS = 2**31 - 1  # most non-zeros (and rows) of a block, so that int32 offsets suffice
-_CHUNK = 1 << 20  # pairs looked at in one go
 RARITY_NAME = "rarity"
-REFERENCE_NAME = "reference"
 
 
 class Features:
@@ -112,34 +110,6 @@ class Features:
             path = self.folder / RARITY_NAME
             self._rarity = map_file(path, self.rows, np.float32, self._command)
         return self._rarity
-
-    @property
-    def reference(self) -> np.ndarray:
-        """Loss of each pair under a reference model: float32 (rows,), nats/token; NaN: not known.
-
-        Mapped when asked for; ``autoassist-reference`` writes it.
-
-        Raises:
-            FeatureError: the file is missing or truncated, or no loss is known.
-        """
-        # it takes one data-bin of several: where these features lie inside it, the path tells
-        build = mending_command(self.folder)
-        build = self._command if build.split()[1] == "DATA_BIN" else build
-        command = side_command("autoassist-reference", build, "--path", "CHECKPOINT")
-        losses = self._beside(REFERENCE_NAME, "losses of a reference model", command)
-        starts = range(0, len(losses), _CHUNK)  # the first one tells, mostly
-        if starts and all(np.isnan(losses[i : i + _CHUNK]).all() for i in starts):
-            raise FeatureError(
-                f"{self.folder / REFERENCE_NAME} knows the loss of none of {len(losses)} pairs, "
-                f"from which nothing can be learned; make it again with: {command}"
-            )
-        return losses
-
-    def _beside(self, name: str, what: str, command: str) -> np.ndarray:
-        path = self.folder / name
-        if not path.is_file():
-            raise FeatureError(f"{path} is missing: no {what}; make them with: {command}")
-        return map_file(path, self.rows, np.float32, self._command)
 
     def check(self, expected: Fingerprint, tokens: Sequence[str] | None = None) -> None:
         """Refuse features of other data.

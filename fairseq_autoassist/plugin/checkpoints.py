@@ -23,7 +23,7 @@ from ..core.batching import KEPT
 from ..core.plan import PlanSpec
 from ..errors import AutoAssistError
 
-STATE_VERSION = 1
+STATE_VERSION = 2  # of the saved state; goes up with every change of what stands in it
 LIMITS = "batch limits"  # key of BatchLimits, as a list
 _COLUMNS = (
     ", or, if autoassist-agreement has run since, which changes the features too, go on without it "
@@ -113,7 +113,6 @@ def state_header(spec: PlanSpec) -> dict[str, Any]:
     return {
         "version": STATE_VERSION,
         "strategy": spec.config.strategy,
-        "extra features": ",".join(sorted(set(spec.config.extra_kinds))) or "none",
         "seed": spec.seed,
         "features hash": spec.features_hash,
         LIMITS: list(dataclasses.astuple(spec.limits)),
@@ -132,8 +131,26 @@ def data_header(spec: PlanSpec) -> dict[str, Any]:
 
 
 def _unknown(key: str, found: Any, expected: Any) -> bool:
-    """Whether there is nothing to compare: saved before it was written down, or it is not known."""
-    return (key == "tokens" and found is None) or (key == "text" and not (found and expected))
+    """Whether there is nothing to compare: the text is known of mmap data only."""
+    return key == "text" and not (found and expected)
+
+
+def check_version(saved: dict[str, Any]) -> None:
+    """Refuse a state that another version of this package saved in another form.
+
+    Args:
+        saved: what `Shards.saved` gave
+
+    Raises:
+        AutoAssistError: names the version found and the one expected, and what to do
+    """
+    found = saved.get("version", "none")
+    if found != STATE_VERSION:
+        raise AutoAssistError(
+            f"the checkpoint's AutoAssist state has version {found}, expected {STATE_VERSION}: "
+            "another version of fairseq-autoassist saved it; go on with that version, or keep the "
+            f"model and {_RESET}"
+        )
 
 
 def check_state(saved: dict[str, Any], spec: PlanSpec, same_data: bool = True) -> None:
@@ -145,19 +162,17 @@ def check_state(saved: dict[str, Any], spec: PlanSpec, same_data: bool = True) -
         same_data: whether the header is of the data-bin of ``spec``
 
     Raises:
-        AutoAssistError: the state is of another version, strategy, seed, data set or batch size;
-            the message says which, and what to do
+        AutoAssistError: the state is of another strategy, seed or data set; the message says
+            which, and what to do
     """
     of_data = data_header(spec)
     for key, expected in state_header(spec).items():
-        if key == LIMITS or _unknown(key, saved.get(key), expected):
+        found = saved[key]
+        if key == LIMITS or _unknown(key, found, expected):
             continue
-        found = saved.get(key, "none")  # saved before there was such a key
         if found != expected and (same_data or key not in of_data):
             why = f"{_RESET}{_COLUMNS}" if key == "features hash" else _RESET
-            if key == "eligible pairs" and saved.get(LIMITS) != list(
-                dataclasses.astuple(spec.limits)
-            ):
+            if key == "eligible pairs" and saved[LIMITS] != list(dataclasses.astuple(spec.limits)):
                 why = f"give a --max-tokens that leaves out no other pairs, or {why}"
             raise AutoAssistError(
                 f"the checkpoint's AutoAssist state has {key} {found}, this run has {expected}: "
@@ -169,13 +184,13 @@ def check_data_bins(saved: dict[str, Any], count: int) -> None:
     """Refuse what was saved with another number of data-bins: the list of them was changed.
 
     Args:
-        saved: what `Shards.saved` gave; older ones lack the number, and pass
+        saved: what `Shards.saved` gave
         count: data-bins of this run
 
     Raises:
         AutoAssistError: they differ; the message says in what, and what to do
     """
-    found = saved.get("data-bins", count)
+    found = saved["data-bins"]
     if found != count:
         raise AutoAssistError(
             f"the checkpoint's AutoAssist state is of {found} data-bins, this run has {count}: it "
@@ -183,11 +198,11 @@ def check_data_bins(saved: dict[str, Any], count: int) -> None:
         )
 
 
-def check_data(saved: dict[str, Any] | None, spec: PlanSpec, data_bin: int) -> None:
+def check_data(saved: dict[str, Any], spec: PlanSpec, data_bin: int) -> None:
     """Refuse what was saved for another data-bin: the list of them was changed.
 
     Args:
-        saved: `data_header` of the run that saved it; None: it was not written down yet
+        saved: `data_header` of the run that saved it
         spec: of this run
         data_bin: its number in the list, from 0
 
@@ -195,9 +210,7 @@ def check_data(saved: dict[str, Any] | None, spec: PlanSpec, data_bin: int) -> N
         AutoAssistError: they differ; the message says in what, and what to do
     """
     for key, expected in data_header(spec).items():
-        if saved is None or _unknown(key, saved.get(key), expected):
-            continue
-        if saved[key] != expected:
+        if not _unknown(key, saved[key], expected) and saved[key] != expected:
             raise AutoAssistError(
                 f"data-bin {data_bin + 1} has {key} {expected}, the checkpoint's AutoAssist state "
                 f"of data-bin {data_bin + 1} has {saved[key]}: it cannot go on from there; name "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -198,15 +197,12 @@ def text_of(cfg: Any, shard: int) -> str:
     return hashlib.sha256("".join(hashes).encode()).hexdigest()[:16]
 
 
-def open_features(
-    cfg: Any, epoch: int, beside: tuple[str, ...] = (), codes: Codes | None = None
-) -> OpenedFeatures:
+def open_features(cfg: Any, epoch: int, codes: Codes | None = None) -> OpenedFeatures:
     """The features of the training data, after a check that they fit it.
 
     Args:
         cfg: of the task
         epoch: decides about the data-bin, when there are several
-        beside: what must be there too (attributes of `Features`)
         codes: bins of statistics that become features too; found fit already
 
     Raises:
@@ -219,8 +215,7 @@ def open_features(
         for number, features in enumerate(opened):  # of all, before the first is trained on
             files = shard_files(cfg, number)
             features.check(files.fingerprint(), files.token_hashes())
-        for features, name in itertools.product(opened, ("rarity", *beside)):
-            getattr(features, name)  # now, not in the worker in the middle of the run
+            features.rarity  # noqa: B018 (now, not in the worker in the middle of the run)
     except FeatureError as error:
         if where.named > 1:  # the command builds several inside their data-bins
             raise FeatureError(f"{error}, and leave {flag('features')} out") from error

@@ -14,7 +14,6 @@ from ..core.epochs import Progress, epoch_length, stock_iterations
 from ..core.exchange import Exchange, lag_for
 from ..core.plan import PlannedBatch, PlanSpec
 from ..core.process import ProcessExchange
-from ..core.strategies import strategy_class
 from .dataset import EpochSampler, PlannedDataset
 from .ranks import Ranks
 from .shards import Shards
@@ -247,12 +246,10 @@ class AutoAssistEpochIterator(EpochBatchIterating):
         failed = self.shards.failed
         kind = Exchange if self.spec.config.inline or failed else ProcessExchange
         state, self._progress, strategy = self.shards.here(self.spec)
-        # not before: a model is read, and a run goes on, without the log that it followed, say
-        strategy_class(self.spec.config.strategy).check(self.spec.config, strategy)
         spec = dataclasses.replace(
             self.spec,
             strategy_state=strategy,
-            updates_before=self.shards.updates_before(self.spec.update_freq),
+            updates_before=self.shards.updates_before,
             passes_before=self.shards.epochs_before + self.shards.passes_elsewhere,
             abandoned=failed,
         )

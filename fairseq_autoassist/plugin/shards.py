@@ -22,6 +22,7 @@ from .checkpoints import (
     check_data,
     check_data_bins,
     check_state,
+    check_version,
     data_header,
     from_checkpoint,
     state_header,
@@ -76,15 +77,15 @@ class Shards:
             return spec.mean_prior
         return _under(spec, Progress.restored(newest["progress"]).keep_rate, newest)
 
-    def updates_before(self, update_freq: int) -> float:
+    @property
+    def updates_before(self) -> float:
         """Updates of the run so far, for a stream that has no count of its own.
 
         Infinity where the first report will tell: nothing is skipped until then.
         """
         if self._last not in self._states:
             return math.inf if self.began_elsewhere else 0.0
-        reached = update_reached(self._states[self._last]["exchange"])
-        return self.trained_elsewhere / update_freq if reached is None else reached
+        return update_reached(self._states[self._last]["exchange"])
 
     def here(
         self, spec: PlanSpec
@@ -103,14 +104,14 @@ class Shards:
             strategy = strategy_class(spec.config.strategy).on_other_data(strategy, mine)
         if state is None:
             return None, None, strategy
-        check_data(state.get("data"), spec, self.current)
+        check_data(state["data"], spec, self.current)
         _say_other_prior(state, spec)
         exchange = state["exchange"]
         planner = {**exchange["planner"], "strategy": strategy}
         planner["keep_rate"] = _under(spec, planner["keep_rate"], state)
         if self._last != self.current:  # its own clock stood still meanwhile
             reached = update_reached(self._states[self._last]["exchange"])
-            planner["clock"] = None if reached is None else [exchange["trained"], reached]
+            planner["clock"] = [exchange["trained"], reached]
         progress = None if state["progress"] is None else Progress.restored(state["progress"])
         if progress is not None:
             progress = progress._replace(keep_rate=_under(spec, progress.keep_rate, state))
@@ -151,11 +152,12 @@ class Shards:
             offset and length of the epoch, in micro-batches of this number of ranks
 
         Raises:
-            AutoAssistError: it is of another run; the message says in what
+            AutoAssistError: it is of another run or version; the message says in what
         """
+        check_version(saved)
         check_data_bins(saved, self.data_bins)
         check_state(saved, spec, same_data=saved["shard"] == self.current)
-        self.epochs_before = saved.get("epochs before", 0)
+        self.epochs_before = saved["epochs before"]
         as_before = len(saved["ranks"]) == ranks.world_size
         needed = [saved["ranks"][ranks.rank]] if as_before else saved["ranks"]
         states = [from_checkpoint(state) for state in needed]
@@ -187,7 +189,7 @@ def _under_other_limits(
 ) -> float:
     """Let the states of ranks go on under the batch limits of ``spec``, and say so if they are
     others; returns batches of a pass under these, to those under the saved ones."""
-    limits = BatchLimits(*saved.get(LIMITS, dataclasses.astuple(spec.limits)))
+    limits = BatchLimits(*saved[LIMITS])
     if limits == spec.limits:
         return 1.0
     logger.warning(
@@ -224,7 +226,7 @@ def _prior_of(spec: PlanSpec) -> str:
 
 def _saved_prior(state: dict[str, Any]) -> tuple[str, float]:
     """What tells the prior that a shard's state was saved under, and its mean."""
-    identity, mean = state.get("prior") or ("none", 1.0)  # saved before there was one
+    identity, mean = state["prior"]
     return identity, mean
 
 
@@ -254,5 +256,5 @@ def _on_other_ranks(states: list[dict[str, Any]], spec: PlanSpec, ranks: Ranks) 
         passes, keep_rates, totals = zip(*(state["progress"] for state in states))
         share = share_totals(list(totals), ranks.rank, ranks.world_size)
         progress = [sum(passes) / len(states), sum(keep_rates) / len(states), share]
-    same = {key: states[0].get(key) for key in ("data", "prior")}
+    same = {key: states[0][key] for key in ("data", "prior")}
     return {"exchange": exchange, "progress": progress, **same}

@@ -139,8 +139,7 @@ class TranslationAutoAssistTask(TranslationTask):
         self._say_once(weighed.told)
         features = NONE
         if self.strategy.needs_features(self.autoassist):
-            beside = self.strategy.needs_beside(self.autoassist)
-            features = open_features(self.cfg, epoch, beside, weighed.codes)
+            features = open_features(self.cfg, epoch, weighed.codes)
         spec = PlanSpec(
             config=self.autoassist,
             source_sizes=dataset.src_sizes,

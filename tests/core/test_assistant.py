@@ -68,7 +68,7 @@ def test_the_step_is_the_gradient_by_finite_differences():
         for unit in np.eye(DIMENSIONS)
     ]
     assistant = Assistant(DIMENSIONS, 1.0, 0.0)
-    assistant.load_state_dict({"direction": start, "scale": 1.0, "intercept": 0.0})
+    assistant.load_state_dict({"direction": start, "scale": 1.0})
     before = assistant.weights
     learn(assistant, rows, labels)
     np.testing.assert_allclose(before - assistant.weights, numeric, atol=2e-6)
@@ -98,16 +98,6 @@ def test_converges_to_scikit_learns_logistic_regression():
     np.testing.assert_allclose(assistant.weights, reference.coef_[0], rtol=2e-2, atol=2e-2)
 
 
-def test_the_intercept_is_learned_and_not_decayed():
-    rows = sp.csr_array((3, DIMENSIONS), dtype=np.float32)
-    plain, biased = Assistant(DIMENSIONS, 1.0, 0.5), Assistant(DIMENSIONS, 1.0, 0.5, intercept=True)
-    for _ in range(50):
-        for assistant in (plain, biased):
-            learn(assistant, rows, np.ones(3, dtype=bool))
-    assert plain.predict_rows(CsrRows(rows))[0] == 0.5
-    assert biased.predict_rows(CsrRows(rows))[0] > 0.95
-
-
 def test_prediction_by_id_is_prediction_by_row():
     rows = make_rows(20)
     assistant = Assistant(DIMENSIONS, 3.0, 0.1)
@@ -119,7 +109,7 @@ def test_prediction_by_id_is_prediction_by_row():
 
 
 def test_state_goes_on_exactly_and_refuses_other_dimensions():
-    first, second = (Assistant(DIMENSIONS, 0.5, 0.01, intercept=True) for _ in range(2))
+    first, second = (Assistant(DIMENSIONS, 0.5, 0.01) for _ in range(2))
     labels = np.array([True, False, False])
     learn(first, make_rows(3), labels)
     second.load_state_dict(first.state_dict())

@@ -81,10 +81,3 @@ def test_the_guard_judges_by_the_uniform_slice():
     for _ in range(2):
         strategy.observe(Report(IDS[:40], three_kinds(IDS[:40]), uniform))
     assert strategy.guard.state_dict()["_pairs"] == 18
-
-
-def test_the_last_loss_is_remembered_in_multiples_of_the_threshold():
-    strategy = build_strategy(AutoAssistConfig(extra_features="loss"), corpus_of())
-    losses = np.array([1.0, 2.0, 3.0, 6.0], np.float32)  # T_k is their mean, 3
-    strategy.observe(Report(IDS[:4], losses, np.ones(4, bool)))
-    np.testing.assert_allclose(strategy.extra.memory.of(IDS[:4]), losses / 3.0, rtol=1e-3)

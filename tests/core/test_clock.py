@@ -12,7 +12,7 @@ from fairseq_autoassist.core.elastic import redistribute
 from fairseq_autoassist.core.exchange import Exchange
 from fairseq_autoassist.core.planner import Planner
 from tests.support.planning import make_spec
-from tests.support.strategies import RareFeatures, losses_of
+from tests.support.strategies import losses_of
 
 LAG = 5
 
@@ -106,20 +106,6 @@ def test_a_resumed_run_reckons_as_one_that_was_not_interrupted():
     second = Exchange(spec, first.state_dict())
     found = run(second, 26, 2, first=117)
     assert [m.update for m in found][LAG:] == [m.update for m in expected[34:]][LAG:]
-
-
-def test_a_state_from_before_there_was_a_clock_still_counts_micro_batches():
-    exchange = Exchange(spec_of())
-    run(exchange, 40)
-    state = exchange.state_dict()
-    for name in ("clock", "updates"):
-        del state["planner"][name]
-    assert update_reached(state) is None
-    planner = Planner(spec_of(updates_before=10.0), RareFeatures())
-    planner.load_state_dict(state["planner"])
-    planner.receive(40, None)
-    planner.plan()
-    assert planner.strategy.moment.update == 10.0 + state["planner"]["next_number"]
 
 
 @pytest.mark.parametrize("first, later", [(16, 1), (1, 16)])

@@ -10,7 +10,6 @@ from fairseq_autoassist.config import AutoAssistConfig
 from fairseq_autoassist.core.planner import Planner
 from fairseq_autoassist.core.strategies import Moment, Report, build_strategy, without_effect
 from fairseq_autoassist.core.strategies.autoassist import AutoAssist
-from fairseq_autoassist.errors import ConfigError
 from tests.support.planning import make_sizes, make_spec
 from tests.support.strategies import PAIRS, RareFeatures, corpus_of, losses_of, teach, train
 
@@ -122,17 +121,6 @@ def test_while_hard_pairs_wait_the_assistant_only_learns():
     assert np.ptp(chosen) > 0.2
 
 
-def test_pairs_that_wait_do_not_make_the_others_lighter():
-    strategy = built(competence=True, competence_updates=100, weights="inverse", **FAST)
-    strategy.at(Moment(25, 1.0, 0.1))
-    teach(strategy)
-    probability = strategy.keep_probability(IDS)
-    kept = probability > 0
-    assert 0 < kept.sum() < PAIRS and strategy.loss_weight(IDS[kept], probability[kept]) is None
-    strategy.at(Moment(100, 4.0, 0.4))
-    assert strategy.loss_weight(IDS, strategy.keep_probability(IDS)) is not None
-
-
 def test_where_something_failed_no_pair_waits():
     for fail in ("losses", "worker"):
         strategy = built(competence=True, competence_updates=100)
@@ -150,14 +138,6 @@ def test_a_share_of_the_run_needs_its_end(updates, needed):
     config = AutoAssistConfig(competence=True, competence_updates=updates)
     assert AutoAssist.needs_end(config) == needed
     assert AutoAssist.needs_end(AutoAssistConfig()) == ""
-
-
-def test_a_threshold_from_uniform_pairs_needs_some():
-    config = AutoAssistConfig(competence=True, threshold_from="uniform")
-    with pytest.raises(ConfigError, match="uniform needs pairs that are kept uniformly"):
-        AutoAssist.check(config)
-    AutoAssist.check(AutoAssistConfig(threshold_from="uniform"))
-    AutoAssist.check(AutoAssistConfig(competence=True))
 
 
 def test_a_curriculum_without_its_switch_is_named():

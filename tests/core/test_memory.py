@@ -1,14 +1,9 @@
-"""The last known losses, and the extra features that are made of them and of the lengths."""
+"""The last known losses."""
 
 import numpy as np
 import pytest
 
-from fairseq_autoassist.config import PAPERS_RULE, AutoAssistConfig
-from fairseq_autoassist.core.extra import SCALE, ExtraFeatures
 from fairseq_autoassist.core.memory import LossMemory
-from fairseq_autoassist.core.strategies import Report, build_strategy
-from tests.support.planning import make_sizes
-from tests.support.strategies import RareFeatures, corpus_of
 
 IDS = np.arange(6)
 
@@ -89,70 +84,3 @@ def test_merging_takes_the_mean_of_those_that_know():
     assert memory.known == 3 and memory.mean == 3.0
     memory.record(np.array([5]), np.array([7.0], np.float32))  # and it goes on from there
     assert memory.known == 4 and memory.mean == 4.0
-
-
-# -- extra features -------------------------------------------------------------------------------
-
-SIZES = make_sizes(400)
-COLUMNS = {"lengths": 2, "ratio": 2, "loss": 2, "lengths,ratio,loss": 6}
-
-
-def extra_of(kinds):
-    return ExtraFeatures(RareFeatures(), *SIZES, tuple(kinds.split(",")))
-
-
-@pytest.mark.parametrize("kinds", COLUMNS)
-def test_scores_are_those_of_the_rows(kinds):
-    extra, rng = extra_of(kinds), np.random.default_rng(1)
-    extra.observe(np.arange(0, 400, 3), rng.gamma(4.0, 1.0, 134).astype(np.float32), 4.0)
-    assert extra.dimensions == 20 + COLUMNS[kinds] and extra.rows == 400
-    ids = rng.integers(0, 400, 57)
-    rows, weights = extra.gather(ids).matrix, rng.normal(size=extra.dimensions).astype(np.float32)
-    assert rows.shape == (57, extra.dimensions) and rows.dtype == np.float32
-    np.testing.assert_array_equal(
-        rows[:, :20].toarray(), RareFeatures().gather(ids).matrix.toarray()
-    )
-    np.testing.assert_allclose(rows[:, 20:].toarray(), extra.dense(ids))
-    scores = extra.scores(ids, weights)
-    assert scores.dtype == np.float32 and scores.shape == (57,)
-    np.testing.assert_allclose(scores, rows @ weights, rtol=1e-4, atol=1e-5)
-
-
-def test_lengths_are_logarithms_of_zero_mean_and_one_scale():
-    source, target, ratio, unusual = extra_of("lengths,ratio").dense(np.arange(400)).T
-    for column, sizes in ((source, SIZES[0]), (target, SIZES[1])):
-        expected = np.log(sizes) - np.log(sizes).mean()
-        expected *= SCALE / expected.std()
-        np.testing.assert_allclose(column, expected, atol=2e-3)
-    # a pair of unusual lengths, to either side, stands out in the last column
-    logs = np.log(SIZES[1] / SIZES[0])
-    assert np.corrcoef(ratio, logs)[0, 1] > 0.99
-    assert np.corrcoef(unusual, np.abs(logs - logs.mean()))[0, 1] > 0.99
-
-
-def test_the_loss_feature_remembers_multiples_of_the_threshold():
-    extra = extra_of("loss")
-    extra.observe(np.array([0, 1, 2]), np.array([1.0, 2.0, 50.0], np.float32), 2.0)
-    extra.observe(np.array([0]), np.array([3.0], np.float32), 2.0)
-    known, relative = extra.dense(np.arange(4)).T
-    np.testing.assert_allclose(known, [SCALE, SCALE, SCALE, 0.0])
-    np.testing.assert_allclose(relative, [0.5, 0.0, 2.0, 0.0])
-    again = extra_of("loss")
-    again.load_state_dict(extra.state_dict())
-    np.testing.assert_array_equal(again.dense(np.arange(400)), extra.dense(np.arange(400)))
-
-
-def test_sentences_of_one_length_are_no_trouble():
-    extra = ExtraFeatures(RareFeatures(), np.full(400, 9), np.full(400, 9), ("lengths", "ratio"))
-    assert np.isfinite(extra.dense(np.arange(400))).all()
-
-
-def test_the_last_loss_of_a_pair_is_no_hint_at_a_random_one():
-    """A report is learned from before its losses are remembered: none is a feature of itself."""
-    settings = {"extra_features": "loss", "gamma_decay": 0.99, "guard_pairs": 0}
-    strategy = build_strategy(AutoAssistConfig(**settings, **PAPERS_RULE), corpus_of())
-    rng = np.random.default_rng(3)
-    for _ in range(400):
-        ids, losses = rng.integers(0, 400, 16), rng.random(16).astype(np.float32)
-        strategy.observe(Report(ids, losses, np.ones(16, bool)))
-    assert strategy.metrics()["acc"] < 0.6

@@ -67,13 +67,14 @@ def test_uniform_considers_and_keeps_every_pair_once_per_pass(pairs, chunk, max_
 def test_keep_frequencies_are_those_of_algorithm_1():
     pairs = 20_000
     features = planted(pairs)
-    spec = make_spec(pairs, strategy="autoassist", gamma_max=0.6, chunk=4096, guard_pairs=0)
+    spec = make_spec(pairs, strategy="autoassist", gamma_decay=0.997, chunk=4096, guard_pairs=0)
     planner = Planner(spec, features)
     train(planner, 400)
     strategy = planner.strategy
-    assert strategy.gamma == 0.6
+    gamma = strategy.gamma
+    assert 0.5 < gamma < 0.7
     ids = np.arange(pairs)
-    expected = 0.4 + 0.6 * strategy.assistant.predict(features, ids)
+    expected = (1.0 - gamma) + gamma * strategy.assistant.predict(features, ids)
     np.testing.assert_allclose(strategy.keep_probability(ids), expected, rtol=1e-6)
     kept = np.mean([pass_coins(1, p, pairs) < expected for p in range(60)], axis=0)
     for half in (ids % 2 == 0, ids % 2 == 1):
@@ -83,7 +84,7 @@ def test_keep_frequencies_are_those_of_algorithm_1():
 
 def test_pairs_of_the_first_coin_are_a_uniform_sample():
     pairs = 20_000
-    spec = make_spec(pairs, strategy="autoassist", gamma_max=0.6, chunk=4096, guard_pairs=0)
+    spec = make_spec(pairs, strategy="autoassist", gamma_decay=0.9995, chunk=4096, guard_pairs=0)
     planner = Planner(spec, planted(pairs))
     train(planner, 1500)
     kept = np.concatenate([batch.pairs for batch in train(planner, 1500)])

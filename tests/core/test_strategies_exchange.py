@@ -10,7 +10,7 @@ import pytest
 from fairseq_autoassist.cli.tfidf import main as build_features
 from fairseq_autoassist.core.exchange import Exchange
 from fairseq_autoassist.core.process import ProcessExchange
-from fairseq_autoassist.features.store import REFERENCE_NAME, Features, StoredFeatures
+from fairseq_autoassist.features.store import Features, StoredFeatures
 from tests.support.corpus import write_data_bin
 from tests.support.strategies import CASES, PAIRS, losses_of, spec_of
 
@@ -22,9 +22,7 @@ every_case = pytest.mark.parametrize("case", CASES)
 def features(tmp_path_factory):
     folder = write_data_bin(tmp_path_factory.mktemp("data"), PAIRS, vocabulary=300)
     assert build_features([str(folder)]) == 0
-    features = folder / "autoassist" / "train.de-en"
-    np.full(PAIRS, 1.5, dtype="<f4").tofile(features / REFERENCE_NAME)
-    return str(features)
+    return str(folder / "autoassist" / "train.de-en")
 
 
 @pytest.fixture

@@ -20,15 +20,13 @@ def test_an_empty_report_changes_nothing():
     assert update_threshold(3.5, np.empty(0), 0.9) == 3.5
 
 
-@pytest.mark.parametrize("feeding, expected", [("all", 3.0), ("uniform", 2.0)])
-def test_the_threshold_is_fed_by_all_pairs_or_by_the_uniform_ones(feeding, expected):
-    config = AutoAssistConfig(threshold_from=feeding, threshold_decay=0.0)
-    strategy = build_strategy(config, corpus_of())
+def test_the_threshold_is_fed_by_all_pairs_trained_on():
+    strategy = build_strategy(AutoAssistConfig(threshold_decay=0.0), corpus_of())
     losses, uniform = np.float32([1, 3, 2, 6]), np.array([True, True, False, False])
     strategy.observe(Report(np.arange(4), losses, uniform))
-    assert strategy.metrics()["T"] == expected
+    assert strategy.metrics()["T"] == 3.0
     strategy.observe(Report(np.arange(4), losses + 9, np.zeros(4, bool)))
-    assert strategy.metrics()["T"] == (12.0 if feeding == "all" else 2.0)
+    assert strategy.metrics()["T"] == 12.0
 
 
 def test_label_is_loss_above_the_threshold():

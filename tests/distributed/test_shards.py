@@ -32,7 +32,6 @@ def shards(tmp_path_factory):
         [],
         ["--autoassist-inline"],
         ["--autoassist-strategy", "infobatch"],  # remembers losses of the pairs of each
-        ["--autoassist-extra-features", "loss"],
     ],
 )
 def test_resumes_in_the_middle_of_the_second_shard(shards, tmp_path, planning):
@@ -77,7 +76,7 @@ def test_features_of_shards_must_belong_together(shards, tmp_path):
 def test_a_data_bin_listed_twice_comes_in_another_order(tmp_path):
     data = make_data_bin(tmp_path / "a", multi30k_pairs("train", 150), multi30k_pairs("val", 10))
     assert build_features([f"{data}:{data}", "-s", "en", "-t", "de"]) == 0
-    words = [*PLUGIN, *LANGUAGES, "--max-epoch", 2, "--no-save", "--autoassist-gamma-max", 0]
+    words = [*PLUGIN, *LANGUAGES, "--max-epoch", 2, "--no-save", "--autoassist-floor", 1]
     result = train(f"{data}:{data}", tmp_path / "save", *words).ok()
     first, second = (
         [i for u, batch in zip(result.updates, result.ids()) if int(u["epoch"]) == e for i in batch]

@@ -124,8 +124,8 @@ def test_without_the_plugins_task_it_says_that_nothing_is_skipped(tmp_path):
 
 
 def test_an_option_out_of_range(tmp_path):
-    message = refused(data_bin(), tmp_path, *PLUGIN, "--autoassist-gamma-max", 1.5)
-    assert "--autoassist-gamma-max is 1.5, expected between 0.0 and 1.0" in message
+    message = refused(data_bin(), tmp_path, *PLUGIN, "--autoassist-floor", 1.5)
+    assert "--autoassist-floor is 1.5, expected between 0.0 and 1.0" in message
 
 
 def test_an_unknown_strategy(tmp_path):

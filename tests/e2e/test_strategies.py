@@ -36,10 +36,8 @@ SETTINGS = {
     "prior": [],
 }
 OPTIONS = [
-    *[*SHRINK, "--autoassist-extra-features", "lengths,ratio,loss"],
-    *["--autoassist-weights", "inverse", "--autoassist-floor", 0.2],
-    *["--autoassist-warmup-updates", 10, "--autoassist-anneal", 0.1],
-    *["--autoassist-upper", 4, "--autoassist-band", 0.3],
+    *[*SHRINK, "--autoassist-floor", 0.2, "--autoassist-upper", 4],
+    *["--autoassist-competence", "--autoassist-competence-updates", 20],
 ]
 
 
@@ -119,7 +117,6 @@ def test_a_new_stream_does_not_begin_the_curriculum_again(tmp_path):
     "name, more",
     [
         ("infobatch", []),
-        ("autoassist", ["--autoassist-utility", "progress"]),
         pytest.param("autoassist", OPTIONS, marks=pytest.mark.slow),
     ],
 )
@@ -189,22 +186,6 @@ def test_the_trace_is_what_was_trained_on_also_after_a_kill(tmp_path, update_fre
     standing = killed.batches[: step * update_freq]
     assert resumed.batches[0]["update"] == step and len(resumed.batches) == 8 * update_freq
     assert traced(tmp_path / "trace") == trained(standing, resumed.batches)
-
-
-def test_random_follows_the_log_of_a_run(tmp_path):
-    log = tmp_path / "log.jsonl"
-    words = [*QUIET, "--max-update", 150, "--log-interval", 10]
-    recorded = train(data_bin(), tmp_path, *strategy("autoassist"), *words, "--log-file", log).ok()
-    follow = ["--autoassist-keep-from", log]
-    random = train(data_bin(), tmp_path, *strategy("random", *follow), *words).ok()
-    saved = [float(run.updates[-1]["aa_saved"]) for run in (recorded, random)]
-    assert saved[0] > 0.15 and saved[1] == pytest.approx(saved[0], abs=0.05)
-
-
-def test_a_log_that_is_not_there_is_refused_before_training(tmp_path):
-    words = strategy("random", "--autoassist-keep-from", tmp_path / "none.jsonl")
-    message = refused(data_bin(), tmp_path, *words)
-    assert "--autoassist-keep-from" in message and "No such file" in message
 
 
 @pytest.mark.parametrize("name", ["infobatch", "competence"])

@@ -234,7 +234,7 @@ def test_hydra(tmp_path):
         "optimization.max_update": 3,
         "common.cpu": "true",
         "model.share_all_embeddings": "false",  # the slice has a dictionary for each side
-        "+task.autoassist_gamma_max": 0.7,
+        "+task.autoassist_floor": 0.7,
     }
     words += [f"{key}={value}" for key, value in overrides.items()]
     result = run("fairseq_cli.hydra_train", *words)

@@ -23,7 +23,7 @@ def test_mending_command_names_what_is_not_default() -> None:
 
 def test_what_lies_beside_the_features_is_made_with_the_same_words() -> None:
     build = build_command("my bin", "mono", ("en", "de"), "/features")
-    assert side_command("autoassist-reference", build, "--path", "CHECKPOINT") == (
-        "autoassist-reference 'my bin' --source-lang en --target-lang de --train-subset mono "
-        "--dest /features --path CHECKPOINT"
+    assert side_command("autoassist-agreement", build) == (
+        "autoassist-agreement 'my bin' --source-lang en --target-lang de --train-subset mono "
+        "--dest /features"
     )

@@ -55,10 +55,10 @@ def test_every_setting_is_a_flag_with_help_and_the_default_of_the_config():
         {"weight_decay": 0.6},
         {"threshold_decay": 1.0},
         {"gamma_decay": -0.1},
-        {"gamma_max": 1.1},
+        {"floor": 1.1},
         {"guard_pairs": -1},
         {"timeout": 0.0},
-        {"threshold_from": "some"},
+        {"competence_by": "age"},
         {"on_failure": "panic"},
     ],
 )

@@ -86,11 +86,11 @@ def test_no_agreement_is_no_prior_and_nothing_is_said(tmp_path: Path) -> None:
 
 def test_columns_count_in_the_dimensions_and_the_hash(made: Path) -> None:
     found = opened(made)
-    plain, more = open_features(cfg(made), 1), open_features(cfg(made), 1, (), found.codes)
+    plain, more = open_features(cfg(made), 1), open_features(cfg(made), 1, found.codes)
     assert more.dimensions == plain.dimensions + len(STATISTICS) * BINS
     assert found.codes is not None and more.hash != plain.hash and more.folder == plain.folder
     other = found.codes._replace(statistics=("gain", "copies", "other"))
-    assert open_features(cfg(made), 1, (), other).hash != more.hash
+    assert open_features(cfg(made), 1, other).hash != more.hash
 
 
 @pytest.mark.parametrize("name", ["mine.txt", "mine.npy"])

@@ -82,19 +82,6 @@ def test_a_checkpoint_of_another_prior_goes_on_and_says_so(before, now, said, ra
     assert progress.keep_rate == pytest.approx(min(1.0, was * spec.mean_prior), rel=1e-6)
 
 
-def test_a_state_without_a_word_about_priors_is_of_none(caplog) -> None:
-    saved, expected, spec = saved_under(None)
-    again = Shards()
-    again.load(saved, spec, Ranks(0, 1), 1)
-    del again._states[0]["prior"]  # as saved by an older version
-    with caplog.at_level(logging.WARNING):
-        state, _, _ = again.here(spec)
-    assert not caplog.records
-    planner = Planner(spec)
-    planner.load_state_dict(state["planner"])
-    assert [b.pairs.tolist() for b in train(planner, 20)] == expected
-
-
 def test_where_columns_came_since_the_refusal_says_how_to_go_on_without() -> None:
     spec = make_spec(200)
     with pytest.raises(AutoAssistError, match="go on without it by --autoassist-prior none"):

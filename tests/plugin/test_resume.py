@@ -32,7 +32,7 @@ def train(shards, shard, spec, batches=20, first=0):
     """Train on a data-bin; returns the updates that planning reckoned with."""
     shards.current = shard
     state, _, strategy = shards.here(spec)
-    before = shards.updates_before(1)
+    before = shards.updates_before
     spec = dataclasses.replace(spec, strategy_state=strategy, updates_before=before)
     exchange = Exchange(spec, state)
     updates = []
@@ -86,15 +86,6 @@ def test_another_number_of_data_bins_is_refused(ranks):
         shards.data_bins = count
         with pytest.raises(AutoAssistError, match=f"of 2 data-bins, this run has {count}.*--reset"):
             shards.load(saved, spec, Ranks(0, ranks), 1)
-        older = {key: value for key, value in saved.items() if key != "data-bins"}
-        shards.load(older, spec, Ranks(0, ranks), 1)
-
-
-def test_a_state_saved_before_data_bins_were_written_down_goes_on():
-    shards, spec = Shards(), data_bin(150)
-    train(shards, 0, spec)
-    del shards._states[0]["data"]
-    assert resumed(shards, spec).here(spec)[0] is not None
 
 
 @pytest.mark.parametrize("ranks", [1, 2])

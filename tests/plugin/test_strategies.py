@@ -12,16 +12,12 @@ import torch
 from fairseq_autoassist.config import AutoAssistConfig, flag
 from fairseq_autoassist.core.curriculum import SETTINGS as CURRICULUM_SETTINGS
 from fairseq_autoassist.core.elastic import redistribute
+from fairseq_autoassist.core.epochs import Progress
 from fairseq_autoassist.core.planner import Planner
 from fairseq_autoassist.core.strategies import STRATEGIES, without_effect
-from fairseq_autoassist.errors import AutoAssistError, ConfigError
+from fairseq_autoassist.errors import ConfigError
 from fairseq_autoassist.features.store import StoredFeatures
-from fairseq_autoassist.plugin.checkpoints import (
-    check_state,
-    from_checkpoint,
-    state_header,
-    to_checkpoint,
-)
+from fairseq_autoassist.plugin.checkpoints import from_checkpoint, to_checkpoint
 from fairseq_autoassist.plugin.data import refuse_endless
 from fairseq_autoassist.plugin.iterator import AutoAssistEpochIterator, Loader
 from fairseq_autoassist.plugin.ranks import Ranks
@@ -64,12 +60,11 @@ def test_goes_on_from_a_checkpoint(case, step, tmp_path):
     assert [b.metrics for b in again] == [b.metrics for b in after]
 
 
-@pytest.mark.parametrize("name", ["spl", "infobatch", "autoassist with more features"])
+@pytest.mark.parametrize("name", ["spl", "infobatch"])
 def test_remembered_losses_survive_as_they_are(name, tmp_path):
     planner = planner_of(name)
     train(planner, 20)
-    state = planner.strategy.state_dict()
-    memory = state["extra"] if name.startswith("autoassist") else state["memory"]
+    memory = planner.strategy.state_dict()["memory"]
     back = through_a_checkpoint(memory, tmp_path / "state.pt")
     assert back["losses"].dtype == np.float16 and back["losses"].shape == (PAIRS,)
     np.testing.assert_array_equal(back["losses"], memory["losses"])  # NaN where not known
@@ -135,21 +130,10 @@ def test_every_setting_is_read_by_all_or_named_by_one():
 
 
 def test_settings_without_effect_are_found():
-    config = AutoAssistConfig(strategy="random", keep=0.5, anneal=0.3, timeout=9.0, spl_start=0.5)
-    found = ["--autoassist-anneal 0.3", "--autoassist-spl-start 0.5"]
+    config = AutoAssistConfig(strategy="random", keep=0.5, floor=0.5, timeout=9.0, spl_start=0.5)
+    found = ["--autoassist-floor 0.5", "--autoassist-spl-start 0.5"]
     assert without_effect(config) == found
     assert not any(without_effect(config_of(case)) for case in CASES)
-
-
-def test_a_state_with_other_extra_features_is_refused():
-    spec = spec_of("autoassist with more features")
-    saved = state_header(spec)
-    check_state(saved, spec)
-    with pytest.raises(AutoAssistError, match="extra features length.*, this run has none: "):
-        check_state(saved, spec_of("autoassist"))
-    # saved before there were any: goes on
-    older = {k: v for k, v in state_header(spec_of("autoassist")).items() if "extra" not in k}
-    check_state(older, spec_of("autoassist"))
 
 
 def planner_in(case, shards, shard, pairs):
@@ -174,10 +158,10 @@ def test_goes_through_data_bins_of_different_sizes(case):
         batches = train(planner, 25)
         trained[shard] += 25
         assert max(i for batch in batches for i in batch.ids.tolist()) < pairs
-        for memory in (before.get("memory"), before.get("extra")):
-            assert memory is None or len(memory["losses"]) == pairs
-            # what it knows of these pairs is what it learned here
-            assert memory is None or (memory["known"] > 0) == (trained[shard] > 25)
+        memory = before.get("memory")
+        assert memory is None or len(memory["losses"]) == pairs
+        # what it knows of these pairs is what it learned here
+        assert memory is None or (memory["known"] > 0) == (trained[shard] > 25)
         spec = spec_of(case, pairs)
         shards.own({"trained": trained[shard], "planner": planner.state_dict()}, None, spec)
     ranks = SimpleNamespace(rank=0, world_size=1)
@@ -199,7 +183,7 @@ def test_updates_are_counted_over_data_bins_also_on_other_ranks():
         train(planner, 30)
         progress = [1.0 + rank, 1.0 - rank / 2, list(planner._totals)]
         state = {"trained": 30, "planner": planner.state_dict()}
-        shards._states[0] = {"exchange": state, "progress": progress}
+        shards.own(state, Progress(*progress), spec)
         states.append(shards.own(None, None, spec))
     header = Shards().saved(spec, 4, 10, states)
     # six micro-batches of two ranks are left of the epoch
@@ -241,28 +225,6 @@ def test_a_share_of_the_run_goes_on_over_data_bins_and_checkpoints():
         before.append((resumed.exchange.spec.passes_before, 5.0 + done[0]))
     assert min(done) > 0.0
     assert [found for found, _ in before] == [expected for _, expected in before]
-
-
-def test_a_run_that_followed_a_log_goes_on_without_it_and_none_begins(tmp_path):
-    log = tmp_path / "log"
-    log.write_text('{"num_updates": "9", "aa_considered": "10", "aa_kept": "5"}')
-    spec = spec_of("random")
-    config = dataclasses.replace(spec.config, keep_from=str(log), inline=True)
-    words = dataclasses.replace(spec, config=config), 1, Loader(0, 0, (1,))
-
-    def iterator():
-        return AutoAssistEpochIterator(None, *words, Shards(), Ranks(0, 1), lambda: None)
-
-    first = iterator()
-    first.next_epoch_itr()
-    saved = first.state_dict()
-    log.unlink()
-    again = iterator()
-    again.load_state_dict(saved)
-    assert again.exchange.next_batch().metrics == {}
-    fresh = iterator()
-    with pytest.raises(ConfigError, match="--autoassist-keep-from .*No such file"):
-        fresh.next_epoch_itr()
 
 
 def test_an_assistant_that_failed_is_not_started_again_with_the_next_data_bin():

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-import json
 from collections import Counter
 from pathlib import Path
 
@@ -17,29 +15,20 @@ from fairseq_autoassist.core.prior import Prior
 from fairseq_autoassist.core.sampler import Stream
 from fairseq_autoassist.core.strategies import Corpus, Moment, Report, build_strategy
 from fairseq_autoassist.features.prior import MappedPrior
-from tests.support.corpus import session_folder
 from tests.support.planning import MemoryFeatures, make_sizes, make_spec
 
 PAIRS = 400
 UPDATES = 80  # of a run; what is measured against its length happens within them
-LOG = "a recorded log"  # stands for the path of one
 
 _DEFAULT = {"strategy": "autoassist", "gamma_decay": 0.5, "guard_pairs": 0}
 _AUTOASSIST = {**_DEFAULT, **PAPERS_RULE}
 CASES = {
     "uniform": {"strategy": "uniform"},
     "random": {"strategy": "random", "keep": 0.6},
-    "random from a log": {"strategy": "random", "keep_from": LOG},
     "autoassist": _AUTOASSIST,
     "autoassist by default": _DEFAULT,
     "autoassist with a floor": {**_AUTOASSIST, "floor": 0.4},
-    "autoassist with a warm-up": {**_AUTOASSIST, "warmup_updates": 20},
-    "autoassist that anneals": {**_AUTOASSIST, "anneal": 0.25},
-    "autoassist with weights": {**_AUTOASSIST, "weights": "inverse", "gamma_max": 0.8},
-    "autoassist with more features": {**_AUTOASSIST, "extra_features": "lengths,ratio,loss"},
-    "autoassist with a band": {**_AUTOASSIST, "band": 0.5, "lower": 0.9, "upper": 3.0},
-    "autoassist by progress": {**_AUTOASSIST, "utility": "progress"},
-    "autoassist by excess": {**_AUTOASSIST, "utility": "excess"},
+    "autoassist with a band": {**_AUTOASSIST, "lower": 0.9, "upper": 3.0},
     "autoassist that begins easily": {
         **_DEFAULT,
         "competence": True,
@@ -75,27 +64,11 @@ class RareFeatures(MemoryFeatures):
         dense[np.arange(pairs), np.arange(pairs) % 2] = 1.0
         super().__init__(dense)
         self.rarity = rng.gamma(4.0, 5.0, pairs).astype(np.float32)
-        self.reference = np.full(pairs, 1.5, dtype=np.float32)  # a model that knows no difference
-
-
-@functools.lru_cache(maxsize=None)
-def recorded_log() -> Path:
-    """The log of a run that kept all, then half."""
-    path = session_folder() / "recorded.jsonl"
-    points = [(10, 1000, 1000), (40, 3000, 2000), (80, 5000, 3000)]
-    lines = [
-        {"num_updates": str(u), "aa_considered": str(c), "aa_kept": str(k)} for u, c, k in points
-    ]
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return path
 
 
 def config_of(case: str) -> AutoAssistConfig:
     """The settings of a case."""
-    settings = dict(CASES[case])
-    if settings.get("keep_from") == LOG:
-        settings["keep_from"] = str(recorded_log())
-    return AutoAssistConfig(**settings)
+    return AutoAssistConfig(**CASES[case])
 
 
 def corpus_of(pairs: int = PAIRS, features: bool = True) -> Corpus:

@@ -5,9 +5,7 @@ g(psi | phi): P(keep) = (1 - gamma_k) + gamma_k * g(psi | phi).
 
 By default it departs from the paper in two things: g is taught which losses lie in a band around
 T_k, where the paper has all those above it, and P(keep) has a floor. The config's `PAPERS_RULE` is
-the paper's. Off by default: no shrinking in the first updates and in the last share of the run,
-loss weights 1 / P(keep), extra features, a band that moves, and another utility than the loss
-(`Worth`), whose moving average T_k then is.
+the paper's. Off by default: a curriculum before the Assistant chooses.
 """
 
 from __future__ import annotations
@@ -20,13 +18,10 @@ import numpy as np
 from ...config import AutoAssistConfig
 from ..assistant import Assistant
 from ..curriculum import Curriculum
-from ..extra import ExtraFeatures
 from ..guard import Guard
-from ..memory import LossMemory
 from ..plan import News
 from ..source import FeatureSource
-from ..utility import Band, band_at, ema, labels, update_threshold
-from ..worth import LOSS, Worth
+from ..utility import Band, ema, labels, update_threshold
 from .autoassist_settings import AutoAssistSettings
 from .base import Corpus, Report
 
@@ -45,25 +40,16 @@ class AutoAssist(AutoAssistSettings):
         if corpus.features is None:
             raise ValueError("the strategy 'autoassist' needs features")
         self.source: FeatureSource = corpus.features
-        self.worth = Worth(config, corpus.pairs, corpus.features)
         self.curriculum: Curriculum | None = None
         if config.competence:
             where = corpus.source_sizes, corpus.features, corpus.eligible
             self.curriculum = Curriculum(config, *where)
-        self.extra: ExtraFeatures | None = None
-        if config.extra_kinds:
-            sizes = corpus.source_sizes, corpus.target_sizes
-            self.source = self.extra = ExtraFeatures(corpus.features, *sizes, config.extra_kinds)
-        self.assistant = Assistant(
-            self.source.dimensions, config.eta, config.weight_decay, config.intercept
-        )
+        self.assistant = Assistant(self.source.dimensions, config.eta, config.weight_decay)
         self.guard = Guard(config.guard_pairs)
         self.threshold: float | None = None
         self.accuracy_sum = 0.0  # average of the accuracy, starting at 0
         self.positive_sum = 0.0  # average of the label, starting at 0
         self.average_weight = 0.0  # what both would be, had every report held 1
-        self.effective = 1.0  # effective share of the sample, of the last chunk weighted
-        self._mean_probability = 1.0
 
     @property
     def competence(self) -> float:
@@ -74,13 +60,10 @@ class AutoAssist(AutoAssistSettings):
 
     @property
     def gamma(self) -> float:
-        """gamma_k, in [0, gamma_max]; 0 while shrinking is not allowed."""
-        config = self.config
-        early = self.moment.update < config.warmup_updates or self.competence < 1.0
-        late = config.anneal > 0 and self.moment.share >= 1.0 - config.anneal
-        if self.stopped or early or late or not self.guard.allows:
+        """gamma_k, in [0, 1]; 0 while shrinking is not allowed."""
+        if self.stopped or self.competence < 1.0 or not self.guard.allows:
             return 0.0
-        return min(self.accuracy_sum, config.gamma_max)
+        return self.accuracy_sum
 
     @property
     def _failed(self) -> bool:
@@ -104,24 +87,9 @@ class AutoAssist(AutoAssistSettings):
             probability *= np.float32(gamma)
             probability += np.float32(1.0 - gamma)
             np.maximum(probability, np.float32(self.config.floor), out=probability)
-        # before pairs that wait are left out: no weight makes up for those
-        self._mean_probability = float(probability.mean()) if len(ids) else 1.0
         if self.curriculum is not None:
             probability *= self.curriculum.allows(ids, self.competence)
         return probability
-
-    def loss_weight(self, ids: np.ndarray, probability: np.ndarray) -> np.ndarray | None:
-        """1 / P(keep), clipped, times the mean of P(keep): unbiased up to the clipping, mean 1.
-
-        Gradients of importance sampling; the mean keeps the learning rate what it is.
-        """
-        if self.config.weights == "none" or self._mean_probability == 1.0 or not len(ids):
-            self.effective = 1.0
-            return None
-        weight = np.minimum(1.0 / probability, np.float32(self.config.weight_clip))
-        # Kish's effective sample size, as a share of the pairs kept
-        self.effective = float(weight.sum() ** 2 / (len(weight) * np.square(weight).sum()))
-        return weight * np.float32(self._mean_probability)
 
     def observe(self, report: Report) -> None:
         """T_k, then labels, then the accuracy of the Assistant as it was, then eq. (5)."""
@@ -130,21 +98,12 @@ class AutoAssist(AutoAssistSettings):
         self._say(self.guard.check_losses(bad))
         if bad:
             report = Report(report.ids[finite], report.losses[finite], report.uniform[finite])
-        if len(report.ids) == 0:
-            return
-        utilities = self.worth.take(report.ids, report.losses)
-        known = ~np.isnan(utilities)
-        if not known.all():
-            utilities = utilities[known]
-            report = Report(report.ids[known], report.losses[known], report.uniform[known])
         config = self.config
-        feeding = report.uniform if config.threshold_from == "uniform" else slice(None)
-        self.threshold = update_threshold(
-            self.threshold, utilities[feeding], config.threshold_decay
-        )
+        self.threshold = update_threshold(self.threshold, report.losses, config.threshold_decay)
         if self.threshold is None or len(report.ids) == 0:
             return
-        positive = self._labels(utilities, self.threshold)
+        band = Band(config.lower, config.upper or math.inf)
+        positive = labels(report.losses, self.threshold, band)
         rows = self.source.gather(report.ids)
         predicted = self.assistant.predict_rows(rows)
         correct = (predicted > 0.5) == positive
@@ -154,20 +113,10 @@ class AutoAssist(AutoAssistSettings):
         self.average_weight = ema(self.average_weight, 1.0, decay)
         self._say(self.guard.judge(correct[report.uniform], positive[report.uniform]))
         self.assistant.learn(rows, positive, predicted)
-        if self.extra is not None:  # after learning from what was known before
-            self.extra.observe(report.ids, report.losses, self.threshold)
-
-    def _labels(self, utilities: np.ndarray, threshold: float) -> np.ndarray:
-        """z of each utility, bool (n,): in the band of losses around T_k, or else above it."""
-        config = self.config
-        if config.utility != LOSS:  # may be negative: no multiples of T_k
-            return utilities > threshold
-        end = Band(config.lower, config.upper or math.inf)
-        return labels(utilities, threshold, band_at(self.moment.share, config.band, end))
 
     def metrics(self) -> dict[str, float]:
-        """T (nats/token), gamma, accuracy, majority-class rate, effective share of the pairs kept,
-        and competence where there is a curriculum (all but T in [0, 1])."""
+        """T (nats/token), gamma, accuracy, majority-class rate, and competence where there is a
+        curriculum (all but T in [0, 1])."""
         weight = self.average_weight or 1.0
         positive = self.positive_sum / weight
         found = {
@@ -175,40 +124,27 @@ class AutoAssist(AutoAssistSettings):
             "gamma": self.gamma,
             "acc": self.accuracy_sum / weight,
             "majority": max(positive, 1.0 - positive) if self.average_weight else 0.0,
-            "ess": self.effective,
         }
         return found if self.curriculum is None else {**found, "competence": self.competence}
 
     def state_dict(self) -> dict[str, Any]:
-        """phi, T_k, gamma_k, the guard's evidence and counters, and losses where they count."""
-        names = ("threshold", "effective", *_AVERAGES)
+        """phi, T_k, gamma_k, and the guard's evidence and counters."""
+        names = ("threshold", *_AVERAGES)
         state: dict[str, Any] = {name: getattr(self, name) for name in names}
         state["assistant"] = self.assistant.state_dict()
         state["guard"] = self.guard.state_dict()
-        state["extra"] = None if self.extra is None else self.extra.state_dict()
-        state["worth"] = self.worth.state_dict()
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over a saved state.
 
         Raises:
-            ValueError: saved with features of other dimensions, or of other data
+            ValueError: saved with features of other dimensions
         """
         state = dict(state)
         self.assistant.load_state_dict(state.pop("assistant"))
         self.guard.load_state_dict(state.pop("guard"))
-        self.worth.load_state_dict(state.pop("worth", None))
-        extra = state.pop("extra", None)
-        if self.extra is not None:
-            self.extra.load_state_dict(extra)
         vars(self).update(state)
-
-    @classmethod
-    def on_other_data(cls, newest: dict[str, Any], here: dict[str, Any] | None) -> dict[str, Any]:
-        """The Assistant goes on; the last losses are those of the pairs there."""
-        known = here or {}
-        return {**newest, "extra": known.get("extra"), "worth": known.get("worth")}
 
     @classmethod
     def merge(cls, states: list[dict[str, Any]]) -> dict[str, Any]:
@@ -218,19 +154,10 @@ class AutoAssist(AutoAssistSettings):
         return {
             **merged,
             "threshold": float(np.mean(thresholds)) if thresholds else None,
-            "effective": float(np.mean([s.get("effective", 1.0) for s in states])),
             "assistant": Assistant.merge([s["assistant"] for s in states]),
             "guard": Guard.merge([s["guard"] for s in states]),
-            "extra": _merged(states, "extra"),
-            "worth": _merged(states, "worth"),
         }
 
     def _say(self, news: News | None) -> None:
         if news:
             self._news.append(news)
-
-
-def _merged(states: list[dict[str, Any]], name: str) -> dict[str, Any] | None:
-    """What any rank remembers under this name; None: nothing."""
-    remembered = [s[name] for s in states if s.get(name) is not None]
-    return LossMemory.merge(remembered) if remembered else None

@@ -1,14 +1,10 @@
-"""What AutoAssist needs, logs and refuses, by its settings."""
+"""What AutoAssist needs and logs, by its settings."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from ...config import AutoAssistConfig, flag
-from ...errors import ConfigError
+from ...config import AutoAssistConfig
 from ..curriculum import SETTINGS as CURRICULUM_SETTINGS
 from ..curriculum import grows_over
-from ..worth import EXCESS
 from .base import Strategy
 
 
@@ -18,10 +14,8 @@ class AutoAssistSettings(Strategy):
     needs_losses = True
     learns_columns = True
     settings = (
-        *("eta", "weight_decay", "intercept", "threshold_decay", "threshold_from", "gamma_decay"),
-        *("gamma_max", "floor", "warmup_updates", "anneal", "weights", "weight_clip"),
-        *("extra_features", "lower", "upper", "band", "guard_pairs", "utility"),
-        *("competence", *CURRICULUM_SETTINGS),
+        *("eta", "weight_decay", "threshold_decay", "gamma_decay", "floor", "lower", "upper"),
+        *("guard_pairs", "competence", *CURRICULUM_SETTINGS),
     )
 
     @classmethod
@@ -36,30 +30,12 @@ class AutoAssistSettings(Strategy):
         return True
 
     @classmethod
-    def needs_beside(cls, config: AutoAssistConfig) -> tuple[str, ...]:
-        """Losses of a reference for a utility above them."""
-        return ("reference",) if config.utility == EXCESS else ()
-
-    @classmethod
     def needs_end(cls, config: AutoAssistConfig) -> str:
-        """For what happens in a share of the run."""
-        for name in ("anneal", "band"):
-            if getattr(config, name):
-                return f"{flag(name)} {getattr(config, name)}"
+        """For a curriculum that grows over a share of the run."""
         return grows_over(config) if config.competence else ""
 
     @classmethod
     def metric_names(cls, config: AutoAssistConfig) -> tuple[str, ...]:
         """Those of the Assistant, and the competence where there is a curriculum."""
-        names = ("T", "gamma", "acc", "majority", "ess")
+        names = ("T", "gamma", "acc", "majority")
         return (*names, "competence") if config.competence else names
-
-    @classmethod
-    def check(cls, config: AutoAssistConfig, state: dict[str, Any] | None = None) -> None:
-        """Refuse what leaves no uniform slice where one is needed: without a word the guard would
-        not judge, or T_k and with it the Assistant not be learned."""
-        if config.competence and config.threshold_from == "uniform":
-            raise ConfigError(
-                f"{flag('threshold_from')} uniform needs pairs that are kept uniformly, and there "
-                f"are none while pairs wait for {flag('competence')}: leave one of them out"
-            )

@@ -71,7 +71,6 @@ class Strategy:
     def __init__(self, config: AutoAssistConfig, corpus: Corpus) -> None:
         # a strategy keeps of the corpus what it needs: all of it is four bytes a pair
         self.config = config
-        self.features = corpus.features
         self.moment = Moment(0.0, 0.0, 0.0)
         self.stopped = False
         self._news: list[News] = []
@@ -87,12 +86,6 @@ class Strategy:
         return False
 
     @classmethod
-    def needs_beside(cls, config: AutoAssistConfig) -> tuple[str, ...]:
-        """What it looks at beside the features, by the names of their files (which other commands
-        write): losses of a reference model, say."""
-        return ()
-
-    @classmethod
     def needs_end(cls, config: AutoAssistConfig) -> str:
         """The setting that makes it need to know how long the run is; empty: it need not."""
         return ""
@@ -101,18 +94,6 @@ class Strategy:
     def metric_names(cls, config: AutoAssistConfig) -> tuple[str, ...]:
         """What `metrics` gives; logged as ``aa_<name>``."""
         return ()
-
-    @classmethod
-    def check(cls, config: AutoAssistConfig, state: dict[str, Any] | None = None) -> None:
-        """Refuse, before training, settings that only turn out to be wrong when they are used.
-
-        Args:
-            config: the settings
-            state: saved, to go on with; None: there is none
-
-        Raises:
-            ConfigError: names the setting, what was found and what was expected
-        """
 
     def at(self, moment: Moment) -> None:
         """Take the time. Called before pairs are decided on."""

@@ -92,16 +92,20 @@ class InfoBatch(Remembering):
             ValueError: it remembers another number of pairs
         """
         super().load_state_dict(state)
-        self._below = float(state.get("below", 0.0))
-        self._mean = float(state.get("mean", math.nan))
-        self._pass = int(state.get("pass", -1))
+        self._below, self._mean = float(state["below"]), float(state["mean"])
+        self._pass = int(state["pass"])
+
+    @classmethod
+    def on_other_data(cls, newest: dict[str, Any], here: dict[str, Any] | None) -> dict[str, Any]:
+        """As for its kind; the mean is taken anew where nothing is known."""
+        return {"below": 0.0, "mean": math.nan, "pass": -1, **super().on_other_data(newest, here)}
 
     @classmethod
     def merge(cls, states: list[dict[str, Any]]) -> dict[str, Any]:
         """What any rank remembers; the earliest pass, with which all go on, keeps the mean of the
         means of the ranks that are in it."""
-        earliest = min(state.get("pass", -1) for state in states)
-        means = [s["mean"] for s in states if s.get("pass") == earliest]
+        earliest = min(state["pass"] for state in states)
+        means = [s["mean"] for s in states if s["pass"] == earliest]
         known = [mean for mean in means if not math.isnan(mean)]
         mean = float(np.mean(known)) if known else math.nan
-        return {**super().merge(states), "mean": mean, "pass": earliest}
+        return {**super().merge(states), "below": 0.0, "mean": mean, "pass": earliest}

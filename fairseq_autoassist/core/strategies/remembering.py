@@ -49,19 +49,18 @@ class Remembering(Strategy):
             ValueError: it remembers another number of pairs
         """
         self.memory.load_state_dict(state["memory"])
-        self.guard.load_state_dict(state.get("guard", {}))  # none in older checkpoints
+        self.guard.load_state_dict(state["guard"])
 
     @classmethod
     def on_other_data(cls, newest: dict[str, Any], here: dict[str, Any] | None) -> dict[str, Any]:
         """What is known of single pairs is of those there; the time without choosing goes on."""
         known = {"memory": None} if here is None else here
-        return {**known, "guard": newest.get("guard", {})}
+        return {**known, "guard": newest["guard"]}
 
     @classmethod
     def merge(cls, states: list[dict[str, Any]]) -> dict[str, Any]:
         """What any rank remembers."""
-        guards = [state["guard"] for state in states if state.get("guard")]
         return {
             "memory": LossMemory.merge([state["memory"] for state in states]),
-            "guard": Guard.merge(guards) if guards else {},
+            "guard": Guard.merge([state["guard"] for state in states]),
         }

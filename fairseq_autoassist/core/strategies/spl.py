@@ -17,6 +17,7 @@ from .remembering import Remembering
 # The quantile is taken anew after so many chunks of considered pairs, or after such a share of a
 # pass: a rank of many sees few chunks of it.
 _REFRESH_CHUNKS, _REFRESH_SHARE = 8, 1 / 8
+_TAKEN_ANEW = {"threshold": float("nan"), "age": 0, "taken": 0.0}
 
 
 class SelfPaced(Remembering):
@@ -77,14 +78,14 @@ class SelfPaced(Remembering):
         """
         super().load_state_dict(state)
         self._threshold, self._age = float(state["threshold"]), int(state["age"])
-        self._taken = float(state.get("taken", 0.0))
+        self._taken = float(state["taken"])
 
     @classmethod
     def on_other_data(cls, newest: dict[str, Any], here: dict[str, Any] | None) -> dict[str, Any]:
         """As for its kind; the threshold is taken anew where nothing is known."""
-        return {"threshold": float("nan"), "age": 0, **super().on_other_data(newest, here)}
+        return {**_TAKEN_ANEW, **super().on_other_data(newest, here)}
 
     @classmethod
     def merge(cls, states: list[dict[str, Any]]) -> dict[str, Any]:
         """What any rank remembers; the threshold is taken anew."""
-        return {**super().merge(states), "threshold": float("nan"), "age": 0}
+        return {**super().merge(states), **_TAKEN_ANEW}
