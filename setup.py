@@ -58,8 +58,8 @@ setup(
     },
     entry_points={
         "console_scripts": [
-            "autoassist-tfidf = fairseq_autoassist.tfidf.cli:main",
-            "autoassist-agreement = fairseq_autoassist.features.agreement.cli:main",
+            "autoassist-tfidf = fairseq_autoassist.cli.tfidf:main",
+            "autoassist-agreement = fairseq_autoassist.cli.agreement:main",
         ]
     },
 )

@@ -14,6 +14,8 @@ from fairseq_autoassist.core.plan import PlanSpec
 from fairseq_autoassist.core.planner import Planner
 from fairseq_autoassist.core.sampler import Stream
 from fairseq_autoassist.core.strategies import AutoAssist, Corpus, Report
+from fairseq_autoassist.features.store import StoredFeatures
+from fairseq_autoassist.text.lengths import length_buckets
 
 from .bench_features import CHUNK, LOOP_TARGET, NONZEROS, plain_arrays, score_one, write_features
 from .measure import REPEATS, Result, at_least, core_clock, informative
@@ -131,7 +133,8 @@ def _spec(rows: int, features: str) -> PlanSpec:
         limits=BatchLimits(max_tokens=MAX_TOKENS, multiple=8),
         seed=1,
         lag=LAG,
-        features=features,
+        features=StoredFeatures(features),
+        bucketing=length_buckets,
     )
 
 

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from fairseq_autoassist.core.features import Features, Fingerprint, Manifest, block_files
-from fairseq_autoassist.tfidf.build import build_features
+from fairseq_autoassist.features.files import block_files
+from fairseq_autoassist.features.manifest import Manifest
+from fairseq_autoassist.features.store import Features
+from fairseq_autoassist.features.tfidf.build import build_features
+from fairseq_autoassist.text.fingerprint import Fingerprint
 from tests.support.corpus import write_data_bin
 
 from .measure import Result, at_least, core_clock, median_seconds

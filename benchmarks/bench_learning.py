@@ -10,7 +10,7 @@ import numpy as np
 
 from fairseq_autoassist.config import AutoAssistConfig
 from fairseq_autoassist.core.assistant import Assistant
-from fairseq_autoassist.core.features import Features
+from fairseq_autoassist.features.store import Features
 
 from .bench_features import NONZEROS, write_features
 from .measure import Result, at_most, core_clock, informative

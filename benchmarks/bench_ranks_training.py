@@ -61,7 +61,7 @@ def added(worlds: Sequence[int], segments: int = 24, segment: int = 5) -> list[R
     Both train in turns, a few updates each, in the order ABBA. With more ranks than cores the
     Assistants take their time from the Bosses, so wall time then holds their work too.
     """
-    from fairseq_autoassist.tfidf.build import build_features
+    from fairseq_autoassist.features.tfidf.build import build_features
     from tests.support.corpus import write_data_bin
 
     results = []

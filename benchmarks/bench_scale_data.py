@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 
+from fairseq_autoassist.features.rows import CsrRows
 from tests.support.corpus import write_side
 
 VOCABULARY = 32_000  # joint pieces, without fairseq's four special symbols
@@ -64,7 +65,7 @@ def write_corpus(folder: Path, pairs: int, seed: int = 0, subset: str = "train")
 class VirtualFeatures:
     """Features computed from the pair's id: rows of a small table, named by a hash of the id.
 
-    Gathered and multiplied as `core.features.Features` does, but nothing is on disk, and the table
+    Gathered and multiplied as `features.store.Features` does, but nothing is on disk, and the table
     (about 25 MB) is nearer to the processor than the features of a large corpus are.
 
     Args:
@@ -93,12 +94,12 @@ class VirtualFeatures:
         """Losses that depend on a pair's features, and noise: float32, shape of ``ids``."""
         return self._losses[self._rows_of(ids)]
 
-    def gather(self, ids: np.ndarray) -> sp.csr_array:
+    def gather(self, ids: np.ndarray) -> CsrRows:
         """Rows of pairs ``ids`` (int64, (n,)): CSR float32 (n, dimensions)."""
-        return self._table[self._rows_of(ids)]
+        return CsrRows(self._table[self._rows_of(ids)])
 
     def scores(self, ids: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """``gather(ids) @ weights``: float32 (n,)."""
+        """``gather(ids).dot(weights)``: float32 (n,)."""
         return self._table[self._rows_of(ids)] @ weights
 
     def _rows_of(self, ids: np.ndarray) -> np.ndarray:

@@ -15,8 +15,8 @@ WORKERS = 2
 SECONDS_TARGET = 180.0
 AGREEMENT_SECONDS_TARGET = 900.0
 MEMORY_TARGET = 3.0  # GiB, all processes together
-_COMMAND = [sys.executable, "-m", "fairseq_autoassist.tfidf.cli"]
-_AGREEMENT = [sys.executable, "-m", "fairseq_autoassist.features.agreement.cli"]
+_COMMAND = [sys.executable, "-m", "fairseq_autoassist.cli.tfidf"]
+_AGREEMENT = [sys.executable, "-m", "fairseq_autoassist.cli.agreement"]
 _SAMPLED = 0.02  # seconds between two looks at the memory
 _TIMEOUT = 1200.0
 

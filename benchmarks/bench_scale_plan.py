@@ -13,8 +13,8 @@ from typing import Any, Callable, Iterator, NamedTuple
 import numpy as np
 
 from fairseq_autoassist.config import AutoAssistConfig
-from fairseq_autoassist.core.features import Features
 from fairseq_autoassist.core.planner import Planner
+from fairseq_autoassist.features.store import Features
 
 from .bench_scale_data import VirtualFeatures, lengths
 from .measure import Result, at_most, core_clock, informative

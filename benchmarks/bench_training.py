@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import List, Sequence, Tuple
 
-from fairseq_autoassist.tfidf.build import build_features
+from fairseq_autoassist.features.tfidf.build import build_features
 from tests.support.corpus import ROOT, make_data_bin, multi30k_pairs
 
 from . import train_child

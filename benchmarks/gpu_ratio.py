@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for the helpers of the tests
 
-from fairseq_autoassist.tfidf.cli import main as build_features
+from fairseq_autoassist.cli.tfidf import main as build_features
 from tests.support.corpus import make_data_bin, multi30k_pairs, session_folder
 from tests.support.training import PLUGIN, STOCK, Process, Run
 

@@ -15,6 +15,8 @@ from fairseq_autoassist.config import AutoAssistConfig
 from fairseq_autoassist.core.batching import BatchLimits
 from fairseq_autoassist.core.plan import PlanSpec
 from fairseq_autoassist.core.process import ProcessExchange
+from fairseq_autoassist.features.store import StoredFeatures
+from fairseq_autoassist.text.lengths import length_buckets
 
 LAG = 32
 MAX_TOKENS = 4096
@@ -57,7 +59,8 @@ def make_spec(
         limits=BatchLimits(max_tokens=MAX_TOKENS, multiple=8),
         seed=1,
         lag=LAG,
-        features=features,
+        features=None if features is None else StoredFeatures(features),
+        bucketing=length_buckets,
         rank=rank,
         world_size=world_size,
     )

@@ -78,6 +78,7 @@ def _make_planned_batches(count: int, seed: int) -> None:
     from fairseq_autoassist.core.batching import BatchLimits
     from fairseq_autoassist.core.plan import PlanSpec
     from fairseq_autoassist.core.planner import Planner
+    from fairseq_autoassist.text.lengths import length_buckets
 
     def batch_by_size(
         self: Any,
@@ -94,6 +95,7 @@ def _make_planned_batches(count: int, seed: int) -> None:
             limits=BatchLimits(max_tokens, max_sentences, required_batch_size_multiple),
             seed=seed,
             lag=count + 1,
+            bucketing=length_buckets,
         )
         planner = Planner(spec)
         return [planner.plan().ids for _ in range(count)]

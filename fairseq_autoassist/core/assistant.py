@@ -1,4 +1,4 @@
-"""The Assistant: online L2-regularised logistic regression on sparse rows.
+"""The Assistant: online L2-regularised logistic regression.
 
 Zhang et al. 2019, eq. (5), with psi_i the features of pair i, z_i its label and
 g(psi | phi) = 1 / (1 + exp(-phi . psi)):
@@ -6,7 +6,7 @@ g(psi | phi) = 1 / (1 + exp(-phi . psi)):
     phi <- (1 - lambda) phi - eta * mean_i grad l_CE(z_i, g(psi_i | phi))
 
 phi is stored as ``scale * direction``, so that the decay is one multiplication and an update costs
-time in the non-zeros of the report, not in the dimensions.
+time in the non-zeros of the report, not in the dimensions, where rows are sparse.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
-from .features import FeatureSource
+from .source import FeatureSource, Rows
 
 # Folding the scale back into the direction costs time in the dimensions. Done this rarely it
 # vanishes in the average, and float32 is still far from its limits.
@@ -50,24 +50,21 @@ class Assistant:
         """g(psi_i | phi) for pairs by id: float32 in (0, 1), shape of ``ids``."""
         return self._probability(features.scores(ids, self._direction))
 
-    def predict_rows(self, rows: Any) -> np.ndarray:
-        """g(psi_i | phi) for the rows of a CSR matrix (n, dimensions): float32, shape (n,)."""
-        return self._probability(rows @ self._direction)
+    def predict_rows(self, rows: Rows) -> np.ndarray:
+        """g(psi_i | phi) for rows of features (n, dimensions): float32, shape (n,)."""
+        return self._probability(rows.dot(self._direction))
 
-    def learn(self, rows: Any, positive: np.ndarray, predicted: np.ndarray) -> None:
+    def learn(self, rows: Rows, positive: np.ndarray, predicted: np.ndarray) -> None:
         """One step of eq. (5).
 
         Args:
-            rows: CSR matrix (n, dimensions), n >= 1
+            rows: features (n, dimensions), n >= 1
             positive: labels z, bool, shape (n,)
             predicted: g(psi | phi) under the present phi, shape (n,)
         """
         residual = (predicted - positive).astype(np.float32) / np.float32(len(positive))
         self._scale *= 1.0 - self.weight_decay
-        step = np.repeat(residual, np.diff(rows.indptr)) * rows.data
-        step *= np.float32(self.eta / self._scale)
-        # .at, because a feature may occur in several pairs of the report
-        np.subtract.at(self._direction, rows.indices, step)
+        rows.add_to(self._direction, residual, -self.eta / self._scale)
         if self._scale < _SMALLEST_SCALE:
             self._direction *= np.float32(self._scale)
             self._scale = 1.0

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Callable, NamedTuple
 
 import numpy as np
 
 from ..config import AutoAssistConfig
 from .batching import BatchLimits, compact, pair_tokens, parts
-from .binned import Codes
 from .prior import Prior
+from .source import FeatureOpener
 from .stock import MOST_PAIRS, fairseq_batches
 
 
@@ -48,6 +48,13 @@ class Totals(NamedTuple):
     batched: int = 0
 
 
+# (source sizes, target sizes, limits of a batch, pairs this rank considers in a pass, eligible ids)
+# -> bucket of each pair (uint16, shape (pairs,)) and the number of buckets
+Bucketing = Callable[
+    [np.ndarray, np.ndarray, BatchLimits, int, "np.ndarray | None"], "tuple[np.ndarray, int]"
+]
+
+
 @dataclass(frozen=True)
 class PlanSpec:
     """All that planning depends on; travels to the worker process.
@@ -59,8 +66,9 @@ class PlanSpec:
         limits: of a batch
         seed: of the run
         lag: micro-batch k is planned with the loss reports of micro-batches 0 .. k - lag
-        features: folder of the features, or None for a strategy that has no use for them
-        codes: where the bins of statistics lie that become features too; None: there are none
+        features: where the features are, or None for a strategy that has no use for them
+        bucketing: assigns pairs to buckets, as `text.lengths.length_buckets` does; a function of a
+            module, so that it can be pickled; None: all pairs are in one bucket
         prior: what P(keep) is multiplied by; None: nothing
         rank, world_size: of the data-parallel group
         chunk: pairs decided on at once, or None to choose by the size of the pass
@@ -86,8 +94,8 @@ class PlanSpec:
     limits: BatchLimits
     seed: int
     lag: int
-    features: str | None = None
-    codes: Codes | None = None
+    features: FeatureOpener | None = None
+    bucketing: Bucketing | None = None
     prior: Prior | None = None
     rank: int = 0
     world_size: int = 1
@@ -141,6 +149,20 @@ class PlanSpec:
             tokens = pair_tokens(source[chosen], target[chosen])
             counts += np.bincount(tokens, minlength=len(counts))
         return counts
+
+    def buckets(self, per_pass: int) -> tuple[np.ndarray, int]:
+        """Assign every pair to a bucket.
+
+        Args:
+            per_pass: pairs this rank considers in a pass
+
+        Returns:
+            bucket of each pair (uint16, shape (pairs,)) and the number of buckets
+        """
+        if self.bucketing is None:
+            return np.zeros(len(self.source_sizes), dtype=np.uint16), 1
+        sizes = self.source_sizes, self.target_sizes
+        return self.bucketing(*sizes, self.limits, per_pass, self.eligible)
 
     def __getstate__(self) -> dict[str, Any]:
         """Small, because sender and worker hold it several times over while it travels."""

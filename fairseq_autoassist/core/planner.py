@@ -13,12 +13,10 @@ from typing import Any
 import numpy as np
 
 from .batching import KEPT, Buckets, compact, kept_pairs, pair_tokens, without
-from .binned import Binned
 from .clock import Clock
-from .features import Features, FeatureSource, NoFeatures
-from .lengths import length_buckets
 from .plan import News, PlannedBatch, PlanSpec, Totals, restore_batches
 from .sampler import Stream
+from .source import FeatureSource, NoFeatures
 from .strategies import Corpus, Moment, Report, build_strategy
 
 # A pass is considered in at least this many chunks, so that decisions in a small corpus do not run
@@ -45,7 +43,7 @@ class Planner:
     def __init__(self, spec: PlanSpec, features: FeatureSource | None = None) -> None:
         self.lag = spec.lag
         if features is None and spec.features is not None:
-            features = NoFeatures(spec.dimensions) if spec.abandoned else _open_features(spec)
+            features = NoFeatures(spec.dimensions) if spec.abandoned else spec.features.open()
         corpus = Corpus(spec.source_sizes, spec.target_sizes, features, spec.eligible)
         self.strategy = build_strategy(spec.config, corpus)
         if self.strategy.needs_prior and spec.prior is None and not spec.abandoned:
@@ -64,9 +62,7 @@ class Planner:
         self._chunk = spec.chunk or int(
             np.clip(whole_pass // _CHUNKS_PER_PASS, _SMALLEST_CHUNK, _LARGEST_CHUNK)
         )
-        assignment, count = length_buckets(
-            spec.source_sizes, spec.target_sizes, spec.limits, per_pass, spec.eligible
-        )
+        assignment, count = spec.buckets(per_pass)
         tokens = compact(pair_tokens(spec.source_sizes, spec.target_sizes))
         self.buckets = Buckets(assignment, tokens, count, spec.limits)
         self._target_sizes = compact(spec.target_sizes)
@@ -279,10 +275,3 @@ class Planner:
         # remembers about an eighth of a pass, in whatever chunks that is
         share = min(1.0, 8.0 * len(considered) / self.stream.pairs_per_pass)
         self._keep_rate += share * (len(kept) / len(considered) - self._keep_rate)
-
-
-def _open_features(spec: PlanSpec) -> FeatureSource:
-    """Those that a spec names, with the columns beside them."""
-    assert spec.features is not None
-    features = Features.open(spec.features)
-    return features if spec.codes is None else Binned.open(features, spec.codes)

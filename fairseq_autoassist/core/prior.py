@@ -7,14 +7,10 @@ One number in (0, 1] a pair, by which the planner multiplies P(keep), whoever wr
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .mapped import map_file
-
-AGREEMENT_COMMAND = "autoassist-agreement DATA_BIN"  # as far as it is known here
 AGREEMENT, NONE = "agreement", "none"  # what --autoassist-prior is, beside a path
 _CHUNK = 1 << 20  # pairs looked at in one go
 
@@ -25,56 +21,16 @@ class Prior:
     Args:
         values: float32 (pairs,), each in [0, 1]
         floor: in (0, 1]: no pair's prior is below it
-        path: file that ``values`` are mapped from; None: they are in memory
         sha256: of the bytes of ``values``, in hex; None: taken here
     """
 
-    def __init__(
-        self,
-        values: np.ndarray,
-        floor: float,
-        path: Path | None = None,
-        sha256: str | None = None,
-    ) -> None:
-        self.values, self.floor, self.path = values, floor, path
+    def __init__(self, values: np.ndarray, floor: float, sha256: str | None = None) -> None:
+        self.values, self.floor = values, floor
         self.sha256 = sha256 or digest(values)
 
-    @classmethod
-    def mapped(
-        cls, path: Path, rows: int, floor: float, sha256: str, command: str = AGREEMENT_COMMAND
-    ) -> Prior:
-        """Map a file of float32 little-endian values.
-
-        Args:
-            path: of the file
-            rows: pairs it must hold
-            floor, sha256: as for the class
-            command: that mends the file, for error messages
-
-        Raises:
-            FeatureError: the file is missing, too short or too long
-        """
-        return cls(map_file(path, rows, np.float32, command, force=False), floor, path, sha256)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        if self.path is None:
-            return Prior, (self.values, self.floor, None, self.sha256)
-        return Prior.mapped, (self.path, len(self.values), self.floor, self.sha256)
-
     def in_memory(self) -> Prior | None:
-        """The same, no longer mapped; None: its file is not what it was.
-
-        Reading a mapped file that was cut short ends the process, whatever that is for.
-        """
-        if self.path is None:
-            return self
-        try:
-            values = np.fromfile(self.path, dtype="<f4")
-        except OSError:
-            return None
-        if digest(values) != self.sha256:
-            return None
-        return Prior(values.astype(np.float32), self.floor, None, self.sha256)
+        """The same prior, held in memory; None: the file it is mapped from has changed."""
+        return self
 
     @property
     def identity(self) -> str:

@@ -1,1 +1,1 @@
-"""What is known of pairs before training, made from a data-bin and kept by pair id."""
+"""Numbers known of each item before training, stored by item id."""

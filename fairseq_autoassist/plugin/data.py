@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 from fairseq import utils
 
 from ..config import flag
-from ..core.binned import Codes
-from ..core.features import Features, feature_folder
-from ..core.manifest import FEATURES_FOLDER, MANIFEST_NAME, build_command
 from ..errors import ConfigError, FeatureError
-from ..tfidf.corpus import Shard, first_places, open_shard
+from ..features.binned import Codes
+from ..features.commands import FEATURES_FOLDER, build_command, feature_folder
+from ..features.manifest import MANIFEST_NAME
+from ..features.store import Features, StoredFeatures
+from ..text.corpus import Shard, first_places, open_shard
 
 _BINARISE = "binarise the corpus again with: fairseq-preprocess --trainpref ... --destdir"
 
@@ -92,11 +93,18 @@ def counts_on(cfg: Any) -> bool:
 
 
 class OpenedFeatures(NamedTuple):
-    """Features found fit: their folder, number of dimensions, and a hash of what they hold."""
+    """Features found fit: their folder, number of dimensions, a hash of what they hold, and the
+    bins that become features too."""
 
     folder: str | None
     dimensions: int
     hash: str
+    codes: Codes | None = None
+
+    @property
+    def stored(self) -> StoredFeatures | None:
+        """What the worker opens; None: nothing."""
+        return None if self.folder is None else StoredFeatures(self.folder, self.codes)
 
 
 NONE = OpenedFeatures(None, 0, "")  # for strategies that look at none
@@ -219,7 +227,7 @@ def open_features(cfg: Any, epoch: int, codes: Codes | None = None) -> OpenedFea
         facts.append([codes.statistics, codes.bins])
         dimensions += codes.columns
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
-    return OpenedFeatures(str(where.folders[shard]), dimensions, digest)
+    return OpenedFeatures(str(where.folders[shard]), dimensions, digest, codes)
 
 
 def _named_folder(root: Path, name: str) -> Path:

@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 from fairseq import utils
 
 from ..config import AutoAssistConfig, flag
-from ..core.agreement import Agreement
-from ..core.binned import Codes
-from ..core.manifest import side_command
 from ..core.prior import AGREEMENT, NONE, Prior
-from ..core.scores import read_scores
 from ..core.strategies import strategy_class
 from ..errors import ConfigError, FeatureError
+from ..features.agreement.files import Agreement
+from ..features.binned import Codes
+from ..features.commands import side_command
+from ..features.scores import read_scores
 from .data import Places, one_for_each, places, shard_files, shard_of
 
 _COMMAND = "autoassist-agreement"

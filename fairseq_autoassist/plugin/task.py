@@ -18,6 +18,7 @@ from ..core.plan import PlannedBatch, PlanSpec
 from ..core.strategies import strategy_class, without_effect
 from ..core.trace import TraceWriter
 from ..errors import AssistantFailure, ConfigError
+from ..text.lengths import length_buckets
 from . import metrics
 from .config import TranslationAutoAssistConfig, autoassist_config
 from .criterions import PLAN, SentenceLosses
@@ -147,10 +148,10 @@ class TranslationAutoAssistTask(TranslationTask):
             limits=BatchLimits(max_tokens, max_sentences, required_batch_size_multiple),
             seed=self.cfg.seed,  # not fairseq's argument, to which it may add the epoch
             lag=loader.lag,
-            features=features.folder,
+            features=features.stored,
+            bucketing=length_buckets,
             dimensions=features.dimensions,
             features_hash=features.hash,
-            codes=weighed.codes,
             prior=weighed.prior,
             rank=shard_id,
             world_size=num_shards,

@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 from typing import Callable
 
-from fairseq_autoassist.core.agreement import NAMES
-from fairseq_autoassist.core.manifest import feature_folder
+from fairseq_autoassist.features.agreement.files import NAMES
+from fairseq_autoassist.features.commands import feature_folder
 from recipes.common.data import ROOT
 from recipes.common.steps import Steps, run_command
 
-MODULE = "fairseq_autoassist.features.agreement.cli"
+MODULE = "fairseq_autoassist.cli.agreement"
 VERSION = 2  # of what the command finds; a new number runs it again
 
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from fairseq_autoassist.core.agreement import NAMES
-from fairseq_autoassist.core.manifest import feature_folder
-from fairseq_autoassist.tfidf.binarized import BinarizedSide
+from fairseq_autoassist.features.agreement.files import NAMES
+from fairseq_autoassist.features.commands import feature_folder
+from fairseq_autoassist.text.binarized import BinarizedSide
 from preprocess.text import UserError, read_lines, staging
 from recipes.compare.arms import ARMS
 from recipes.compare.languages import languages_of

@@ -21,8 +21,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Callable, Tuple
 
-from fairseq_autoassist.core.manifest import FORMAT_VERSION
-from fairseq_autoassist.tfidf.binarized import BinarizedSide
+from fairseq_autoassist.features.manifest import FORMAT_VERSION
+from fairseq_autoassist.text.binarized import BinarizedSide
 from preprocess import binarize, spm
 from preprocess.text import UserError, read_lines, staging, whole_files
 from recipes.common import agreement
@@ -34,7 +34,7 @@ from recipes.multi30k.prepare import LANGS
 
 PARTS = ("train", *HELD_OUT)
 STEPS = 5
-TFIDF = "fairseq_autoassist.tfidf.cli"
+TFIDF = "fairseq_autoassist.cli.tfidf"
 SECONDS = "seconds.json"  # what the features took, by the name of the command's package
 PAGES = "pages.txt"  # a line a test pair: the page that it comes from
 PUBLISHED = "nmt_nfkc"  # normalization, of the published results; fine for English and German

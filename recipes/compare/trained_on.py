@@ -11,8 +11,9 @@ from typing import Sequence
 
 import numpy as np
 
-from fairseq_autoassist.core.features import Features, feature_folder
-from fairseq_autoassist.tfidf.binarized import BinarizedSide
+from fairseq_autoassist.features.commands import feature_folder
+from fairseq_autoassist.features.store import Features
+from fairseq_autoassist.text.binarized import BinarizedSide
 from preprocess.text import UserError, read_lines
 from recipes.compare.languages import languages_of
 

@@ -16,12 +16,8 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from fairseq_autoassist.core.features import (
-    AGREEMENT_NAME,
-    CODES_NAME,
-    PRIOR_NAME,
-    feature_folder,
-)
+from fairseq_autoassist.features.agreement.files import AGREEMENT_NAME, CODES_NAME, PRIOR_NAME
+from fairseq_autoassist.features.commands import feature_folder
 from preprocess.clean import normalise
 from preprocess.text import UserError, read_lines
 from recipes.common import data

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from fairseq_autoassist.config import AutoAssistConfig
-from fairseq_autoassist.core.manifest import FORMAT_VERSION
+from fairseq_autoassist.features.manifest import FORMAT_VERSION
 from recipes.common import agreement
 from recipes.common.data import ROOT
 from recipes.common.steps import Steps, run_command, stoppable

@@ -19,7 +19,7 @@ from typing import Iterator
 
 from tqdm import tqdm
 
-from fairseq_autoassist.core.manifest import FORMAT_VERSION
+from fairseq_autoassist.features.manifest import FORMAT_VERSION
 from preprocess import spm
 from preprocess.clean import Report, clean_files, clean_pairs, parallel
 from preprocess.text import UserError, read_lines, whole_files

@@ -82,7 +82,7 @@ def test_generated_pairs_have_the_lengths_and_pieces_they_should(tmp_path):
     )
     assert min(source.min(), target.min()) >= 2 and max(source.max(), target.max()) <= 250
     bench_scale_data.write_corpus(tmp_path, 3000)
-    from fairseq_autoassist.tfidf.corpus import open_shard
+    from fairseq_autoassist.text.corpus import open_shard
 
     shard = open_shard(tmp_path, tmp_path, "train", *bench_scale_data.LANGUAGES)
     sizes = bench_scale_data.lengths(3000)
@@ -100,7 +100,7 @@ def test_generated_pairs_have_the_lengths_and_pieces_they_should(tmp_path):
 def test_virtual_features_depend_on_the_id_alone():
     features = bench_scale_data.VirtualFeatures(2**40)
     ids = np.array([5, 2**33 + 1, 2**33 + 2, 5])
-    rows = features.gather(ids)
+    rows = features.gather(ids).matrix
     weights = np.random.default_rng(0).standard_normal(features.dimensions).astype(np.float32)
     np.testing.assert_allclose(features.scores(ids, weights), rows @ weights, rtol=1e-6)
     scores = features.scores(ids, weights)

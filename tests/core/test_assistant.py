@@ -8,6 +8,7 @@ import scipy.sparse as sp
 from sklearn.linear_model import LogisticRegression
 
 from fairseq_autoassist.core.assistant import Assistant
+from fairseq_autoassist.features.rows import CsrRows
 from tests.support.planning import MemoryFeatures
 
 DIMENSIONS = 12
@@ -31,7 +32,8 @@ def plain_step(phi, rows, labels, eta, decay):
 
 
 def learn(assistant, rows, labels):
-    assistant.learn(rows, labels, assistant.predict_rows(rows))
+    features = CsrRows(rows)
+    assistant.learn(features, labels, assistant.predict_rows(features))
 
 
 # the scale is folded back once in a while: of 0.5 ** 300, eta over it would be infinite
@@ -102,7 +104,7 @@ def test_prediction_by_id_is_prediction_by_row():
     learn(assistant, rows, np.arange(20) % 2 == 0)
     ids = np.array([7, 3, 3, 19])
     np.testing.assert_array_equal(
-        assistant.predict(MemoryFeatures(rows), ids), assistant.predict_rows(rows)[ids]
+        assistant.predict(MemoryFeatures(rows), ids), assistant.predict_rows(CsrRows(rows))[ids]
     )
 
 

@@ -15,12 +15,12 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from fairseq_autoassist.cli.tfidf import main as build_features
 from fairseq_autoassist.core.exchange import Exchange, lag_for
-from fairseq_autoassist.core.features import Features
 from fairseq_autoassist.core.process import ProcessExchange
 from fairseq_autoassist.core.worker import SNAPSHOT_EVERY
 from fairseq_autoassist.errors import AssistantFailure
-from fairseq_autoassist.tfidf.cli import main as build_features
+from fairseq_autoassist.features.store import Features
 from tests.support.corpus import ROOT, write_data_bin
 from tests.support.planning import make_spec
 from tests.support.processes import alive, wait_for

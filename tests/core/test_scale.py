@@ -20,8 +20,10 @@ from fairseq_autoassist.core.memory import LossMemory
 from fairseq_autoassist.core.plan import PlanSpec
 from fairseq_autoassist.core.planner import Planner
 from fairseq_autoassist.core.sampler import Stream, over_other_ranks, pass_coins
+from fairseq_autoassist.features.rows import CsrRows
 from fairseq_autoassist.plugin.checkpoints import from_checkpoint, to_checkpoint
 from fairseq_autoassist.plugin.dataset import rows_to_positions
+from fairseq_autoassist.text.lengths import length_buckets
 
 PAIRS = 50_000_000
 SEED, LAG = 3, 4
@@ -44,7 +46,8 @@ class VirtualFeatures:
         assert ids.dtype == np.int64
         self.asked.append(ids.copy())
         offsets = np.arange(len(ids) + 1)
-        return sp.csr_array((np.ones(len(ids), np.float32), ids % 2, offsets), (len(ids), 2))
+        entries = (np.ones(len(ids), np.float32), ids % 2, offsets)
+        return CsrRows(sp.csr_array(entries, (len(ids), 2)))
 
     def scores(self, ids, weights):
         return weights[ids % 2]
@@ -60,6 +63,7 @@ def make_spec(strategy):
         limits=LIMITS,
         seed=SEED,
         lag=LAG,
+        bucketing=length_buckets,
     )
 
 

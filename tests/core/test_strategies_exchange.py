@@ -7,10 +7,10 @@ import signal
 import numpy as np
 import pytest
 
+from fairseq_autoassist.cli.tfidf import main as build_features
 from fairseq_autoassist.core.exchange import Exchange
-from fairseq_autoassist.core.features import Features
 from fairseq_autoassist.core.process import ProcessExchange
-from fairseq_autoassist.tfidf.cli import main as build_features
+from fairseq_autoassist.features.store import Features, StoredFeatures
 from tests.support.corpus import write_data_bin
 from tests.support.strategies import CASES, PAIRS, losses_of, spec_of
 
@@ -31,7 +31,7 @@ def opened(features):
     exchanges = []
 
     def open_exchange(kind, case, state=None):
-        spec = dataclasses.replace(spec_of(case, lag=10), features=features)
+        spec = dataclasses.replace(spec_of(case, lag=10), features=StoredFeatures(features))
         spec = dataclasses.replace(spec, dimensions=Features.open(features).dimensions)
         exchanges.append(kind(spec, state))
         return exchanges[-1]

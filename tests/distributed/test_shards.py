@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from fairseq_autoassist.tfidf.cli import main as build_features
+from fairseq_autoassist.cli.tfidf import main as build_features
 from tests.support.corpus import make_data_bin, multi30k_pairs
 from tests.support.training import PLUGIN, SHRINK, find, train
 

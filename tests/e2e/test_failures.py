@@ -9,8 +9,8 @@ import time
 import numpy as np
 import pytest
 
-from fairseq_autoassist.core.manifest import FORMAT_VERSION
-from fairseq_autoassist.tfidf.cli import main as build_features
+from fairseq_autoassist.cli.tfidf import main as build_features
+from fairseq_autoassist.features.manifest import FORMAT_VERSION
 from tests.support.corpus import change_text, make_data_bin, multi30k_pairs
 from tests.support.processes import alive, children, wait_for, workers
 from tests.support.recording import OOM_EVERY

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fairseq_autoassist.tfidf.cli import main as build_features
+from fairseq_autoassist.cli.tfidf import main as build_features
 from tests.support.corpus import make_data_bin
 from tests.support.training import PAPER, PLUGIN, find, train
 

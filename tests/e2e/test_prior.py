@@ -27,7 +27,7 @@ PRIOR_ALONE = ["--autoassist-strategy", "prior"]
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Pairs of which seven in ten are junk, it is said: change nothing."""
-    from fairseq_autoassist.tfidf.cli import main as build_features
+    from fairseq_autoassist.cli.tfidf import main as build_features
 
     folder = tmp_path_factory.mktemp("prior") / "data-bin"
     make_data_bin(folder, multi30k_pairs("train", PAIRS), multi30k_pairs("val", 20))

@@ -18,15 +18,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fairseq_autoassist.cli.tfidf import main as build_features
 from fairseq_autoassist.config import AutoAssistConfig
 from fairseq_autoassist.core.batching import BatchLimits
 from fairseq_autoassist.core.elastic import redistribute
 from fairseq_autoassist.core.exchange import Exchange
-from fairseq_autoassist.core.features import Features
 from fairseq_autoassist.core.plan import PlanSpec
 from fairseq_autoassist.core.prior import Prior
 from fairseq_autoassist.core.process import ProcessExchange
-from fairseq_autoassist.tfidf.cli import main as build_features
+from fairseq_autoassist.features.store import Features, StoredFeatures
+from fairseq_autoassist.text.lengths import length_buckets
 from tests.support.corpus import session_folder, write_side
 
 PAIRS = 400
@@ -157,7 +158,8 @@ class Rank:
             limits=BatchLimits(max_tokens=200, multiple=8),
             seed=SEED,
             lag=LAG,
-            features=folder,
+            bucketing=length_buckets,
+            features=StoredFeatures(folder),
             dimensions=Features.open(folder).dimensions,
             prior=Prior(values, 0.01) if chosen.prior else None,
             rank=rank,

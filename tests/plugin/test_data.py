@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from fairseq_autoassist.cli.tfidf import main as build
 from fairseq_autoassist.errors import ConfigError, FeatureError
 from fairseq_autoassist.plugin.data import (
     open_features,
@@ -19,7 +20,6 @@ from fairseq_autoassist.plugin.data import (
     repeat_of,
     text_of,
 )
-from fairseq_autoassist.tfidf.cli import main as build
 from tests.support.corpus import change_text, write_data_bin
 
 NAME = "train.de-en"

@@ -17,7 +17,7 @@ from fairseq_autoassist.core.epochs import (
 from fairseq_autoassist.core.exchange import Exchange
 from fairseq_autoassist.core.plan import Totals
 from fairseq_autoassist.core.planner import Planner
-from fairseq_autoassist.tfidf.binarized import BinarizedSide
+from fairseq_autoassist.text.binarized import BinarizedSide
 from tests.support.corpus import multi30k_data_bin
 from tests.support.planning import make_spec
 

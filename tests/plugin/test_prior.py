@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fairseq_autoassist.cli.tfidf import main as build_features
 from fairseq_autoassist.config import AutoAssistConfig
-from fairseq_autoassist.core.binned import Codes
-from fairseq_autoassist.core.features import CODES_NAME
 from fairseq_autoassist.errors import ConfigError, FeatureError
+from fairseq_autoassist.features.agreement.files import CODES_NAME
+from fairseq_autoassist.features.binned import Codes
 from fairseq_autoassist.plugin.data import open_features
 from fairseq_autoassist.plugin.prior import OpenedPrior, open_prior
-from fairseq_autoassist.tfidf.cli import main as build_features
 from tests.support.corpus import change_text, write_data_bin
 from tests.support.priors import BINS, STATISTICS, write_agreement
 

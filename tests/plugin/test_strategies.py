@@ -16,6 +16,7 @@ from fairseq_autoassist.core.epochs import Progress
 from fairseq_autoassist.core.planner import Planner
 from fairseq_autoassist.core.strategies import STRATEGIES, without_effect
 from fairseq_autoassist.errors import ConfigError
+from fairseq_autoassist.features.store import StoredFeatures
 from fairseq_autoassist.plugin.checkpoints import from_checkpoint, to_checkpoint
 from fairseq_autoassist.plugin.data import refuse_endless
 from fairseq_autoassist.plugin.iterator import AutoAssistEpochIterator, Loader
@@ -228,7 +229,9 @@ def test_a_share_of_the_run_goes_on_over_data_bins_and_checkpoints():
 
 def test_an_assistant_that_failed_is_not_started_again_with_the_next_data_bin():
     shards, loader = Shards(), Loader(0, 0, (1,))
-    spec = dataclasses.replace(spec_of("autoassist"), features="gone", dimensions=20)
+    spec = dataclasses.replace(
+        spec_of("autoassist"), features=StoredFeatures("gone"), dimensions=20
+    )
 
     def iterator(shard):
         shards.current = shard

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import sentencepiece
 
-from fairseq_autoassist.tfidf.binarized import BinarizedSide
+from fairseq_autoassist.text.binarized import BinarizedSide
 from preprocess import binarize, spm
 from preprocess.text import UserError, read_lines
 from preprocess.unknown import cause, look

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fairseq_autoassist.core.agreement import NAMES
+from fairseq_autoassist.features.agreement.files import NAMES
 from recipes.common import agreement
 from recipes.common.steps import Steps
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fairseq_autoassist.core.features import feature_folder
 from fairseq_autoassist.core.trace import TRAINED
-from fairseq_autoassist.tfidf.binarized import BinarizedSide
+from fairseq_autoassist.features.commands import feature_folder
+from fairseq_autoassist.text.binarized import BinarizedSide
 from preprocess.text import UserError
 from recipes.compare.filtered_data import chosen, corpus_rows, training_data, write_data_bin
 from recipes.compare.languages import languages_of

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fairseq_autoassist.core.trace import TRAINED
-from fairseq_autoassist.tfidf.binarized import BinarizedSide
+from fairseq_autoassist.text.binarized import BinarizedSide
 from recipes.compare.trained_on import Kept, TrainingPairs, load_pairs
 from tests.support.compare import corpora
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fairseq_autoassist.tfidf.binarized import BinarizedSide
+from fairseq_autoassist.text.binarized import BinarizedSide
 from tests.support import compare
 from tests.support.corpus import ROOT
 from tests.support.priors import write_agreement

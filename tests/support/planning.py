@@ -8,6 +8,9 @@ import scipy.sparse as sp
 from fairseq_autoassist.config import PAPERS_RULE, AutoAssistConfig
 from fairseq_autoassist.core.batching import BatchLimits
 from fairseq_autoassist.core.plan import PlanSpec
+from fairseq_autoassist.features.rows import CsrRows
+from fairseq_autoassist.features.store import StoredFeatures
+from fairseq_autoassist.text.lengths import length_buckets
 
 
 class MemoryFeatures:
@@ -19,7 +22,7 @@ class MemoryFeatures:
 
     def gather(self, ids):
         """Rows by id."""
-        return self.matrix[ids]
+        return CsrRows(self.matrix[ids])
 
     def scores(self, ids, weights):
         """Product by id."""
@@ -53,5 +56,6 @@ def make_spec(pairs=500, seed=1, lag=5, limits=None, eligible=None, **settings):
         rank=rank,
         world_size=world_size,
         chunk=chunk,
-        features=features,
+        features=None if features is None else StoredFeatures(str(features)),
+        bucketing=length_buckets,
     )

@@ -9,13 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from fairseq_autoassist.core.features import (
-    AGREEMENT_NAME,
-    CODES_NAME,
-    PRIOR_NAME,
-    feature_folder,
-)
-from fairseq_autoassist.tfidf.corpus import infer_languages, open_shard
+from fairseq_autoassist.features.agreement.files import AGREEMENT_NAME, CODES_NAME, PRIOR_NAME
+from fairseq_autoassist.features.commands import feature_folder
+from fairseq_autoassist.text.corpus import infer_languages, open_shard
 
 STATISTICS, BINS = ("gain", "copies", "ratio"), 4
 

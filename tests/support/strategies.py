@@ -14,6 +14,7 @@ from fairseq_autoassist.core.planner import Planner
 from fairseq_autoassist.core.prior import Prior
 from fairseq_autoassist.core.sampler import Stream
 from fairseq_autoassist.core.strategies import Corpus, Moment, Report, build_strategy
+from fairseq_autoassist.features.prior import MappedPrior
 from tests.support.planning import MemoryFeatures, make_sizes, make_spec
 
 PAIRS = 400
@@ -86,7 +87,7 @@ def mapped(tmp_path: Path, pairs: int = PAIRS) -> Prior:
     """`prior_of`, from a file."""
     prior = prior_of(pairs)
     prior.values.astype("<f4").tofile(tmp_path / "prior")
-    return Prior.mapped(tmp_path / "prior", pairs, prior.floor, prior.sha256)
+    return MappedPrior(tmp_path / "prior", pairs, prior.floor, prior.sha256)
 
 
 def strategy_of(case: str, pairs: int = PAIRS):

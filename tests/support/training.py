@@ -68,7 +68,7 @@ COMMON = [
 def data_bin(train: int = 400, valid: int = 40) -> Path:
     """A slice of Multi30k with features, made once a session: copy it before changing it."""
     # not at the top: a run without --user-dir must not find the plugin imported by this module
-    from fairseq_autoassist.tfidf.cli import main as build_features
+    from fairseq_autoassist.cli.tfidf import main as build_features
 
     folder = multi30k_data_bin(train, valid)
     assert build_features([str(folder)]) == 0

@@ -18,9 +18,9 @@ import numpy as np
 from ...config import AutoAssistConfig
 from ..assistant import Assistant
 from ..curriculum import Curriculum
-from ..features import FeatureSource
 from ..guard import Guard
 from ..plan import News
+from ..source import FeatureSource
 from ..utility import Band, ema, labels, update_threshold
 from .autoassist_settings import AutoAssistSettings
 from .base import Corpus, Report

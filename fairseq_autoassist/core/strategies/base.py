@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ...config import AutoAssistConfig
-from ..features import FeatureSource
 from ..plan import Moment, News
+from ..source import FeatureSource
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,15 @@ from typing import Any, Sequence
 
 import numpy as np
 
-from ...core.features import BLOCK_NONZEROS
-from ...core.manifest import Manifest, build_command, package_version
 from ...errors import FeatureError
-from ...tfidf.build import hash_tokens
-from ...tfidf.corpus import CHUNK_TOKENS, Shard
-from ...tfidf.job import DEFAULT_SETTINGS, Job, plan_job
-from ...tfidf.staging import named_if_refused, staging_folder
-from ...tfidf.workers import Crew, crew_of
+from ...text.corpus import CHUNK_TOKENS, Shard
+from ..commands import build_command
+from ..manifest import Manifest, package_version
+from ..staging import named_if_refused, staging_folder
+from ..store import BLOCK_NONZEROS
+from ..tfidf.build import hash_tokens
+from ..tfidf.job import DEFAULT_SETTINGS, Job, plan_job
+from ..workers import Crew, crew_of
 from .learning import ROUNDS, SAMPLE, draw, learn_judge
 from .passes import CHUNK, POWER, Judge, Verdict, judge_pairs
 from .reading import side_paths
@@ -70,7 +71,7 @@ def build_agreement(
         sample: pairs to learn from, at most
         progress: show progress bars on stderr
         workers: processes that share the work; the result is the same to the bit
-        backend: joblib's, that runs them: see ``tfidf.workers.crew_of``
+        backend: joblib's, that runs them: see ``features.workers.crew_of``
 
     Raises:
         FeatureError: the data are missing, damaged, empty or the same on both sides; their

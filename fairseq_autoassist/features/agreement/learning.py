@@ -8,8 +8,8 @@ from typing import Sequence
 import numpy as np
 
 from ...errors import FeatureError
-from ...tfidf.corpus import Shard
-from ...tfidf.workers import Crew
+from ...text.corpus import Shard
+from ..workers import Crew
 from . import evidence
 from .language import COPY, Languages, learn
 from .lexicon import ITERATIONS

@@ -9,8 +9,8 @@ from typing import Iterator, NamedTuple, Sequence
 import numpy as np
 
 from ...errors import FeatureError
-from ...tfidf.binarized import SPECIAL_SYMBOLS, BinarizedSide
-from ...tfidf.corpus import Shard
+from ...text.binarized import SPECIAL_SYMBOLS, BinarizedSide
+from ...text.corpus import Shard
 
 RUN = 1024  # neighbouring pairs that are drawn together: a null of neighbours needs them
 _READ = 1 << 16  # pairs read at a time

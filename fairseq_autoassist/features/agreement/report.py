@@ -7,7 +7,7 @@ from typing import Any, Sequence
 
 import numpy as np
 
-from ...tfidf.corpus import Shard
+from ...text.corpus import Shard
 from .passes import Verdict
 from .reading import read_pairs, side_paths
 from .statistics import Vocabulary, read_vocabulary

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...errors import FeatureError
-from ...tfidf.binarized import SPECIAL_SYMBOLS
+from ...text.binarized import SPECIAL_SYMBOLS
 from .reading import Pairs, Sentences
 
 #: statistics of a pair, in the order of the columns

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...core.features import AGREEMENT_NAME, CODES_NAME, PRIOR_NAME
 from ...errors import FeatureError
+from .files import AGREEMENT_NAME, CODES_NAME, PRIOR_NAME
 
 PICTURE_NAME = "agreement.png"
 

@@ -1,0 +1,1 @@
+"""The console commands; the packages that they run hold the work."""

@@ -1,0 +1,78 @@
+"""What the commands share: arguments of a data-bin and its workers, and an end by a signal."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import signal
+import sys
+import threading
+from types import FrameType
+from typing import Iterator
+
+
+def add_common(parser: argparse.ArgumentParser, data_bin: str, dest: str) -> None:
+    """Add the arguments of every command that goes through a data-bin with workers.
+
+    Args:
+        data_bin, dest: what the help says of these two
+    """
+    add = parser.add_argument
+    add("data_bin", metavar="DATA_BIN", help=f"{data_bin}, or shards a:b")
+    add("-s", "--source-lang", metavar="LANG", help="default: from the file names")
+    add("-t", "--target-lang", metavar="LANG", help="default: from the file names")
+    add("--train-subset", default="train", metavar="NAME", help="default: %(default)s")
+    add("--dest", metavar="FOLDER", help=dest)
+    add(
+        "--workers",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="processes that share the work, with the same result (default: %(default)s)",
+    )
+    add(
+        "--backend",
+        metavar="NAME",
+        help="joblib backend that runs them: loky (default: processes of this machine), threading, "
+        "dask (cluster in DASK_SCHEDULER_ADDRESS) or ray (cluster in RAY_ADDRESS); a cluster needs "
+        "this package and the data-bin under the same paths on every machine",
+    )
+    add("--no-progress", action="store_true", help="no progress bar")
+
+
+def positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"found {value}, expected at least 1")
+    return value
+
+
+@contextlib.contextmanager
+def terminated_cleanly(program: str) -> Iterator[None]:
+    """SIGTERM unwinds the stack as Ctrl-C does, so that half-written folders are removed.
+
+    An extension module may turn the handler's exception into another, or swallow it: whatever
+    comes out of the block once a signal has come is told as that signal.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set handlers
+        return
+    received: list[int] = []
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        raise SystemExit(128 + number)
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:  # nohup and "&" may have asked for that
+            signal.signal(number, leave)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if received:
+            name = signal.Signals(received[0]).name
+            print(f"{program}: stopped by {name}", file=sys.stderr)
+            raise SystemExit(128 + received[0]) from None

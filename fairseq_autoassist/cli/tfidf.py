@@ -1,0 +1,77 @@
+"""The command ``autoassist-tfidf``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from ..errors import AutoAssistError, told
+from ..text.corpus import CHUNK_TOKENS
+from .common import add_common, positive, terminated_cleanly
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Build the features; 0 on success, 2 on an error the user can mend (one line on stderr)."""
+    options = _parser().parse_args(argv)
+    # Late, so that --help and wrong options answer at once: scikit-learn takes a second to load.
+    from ..features.tfidf.build import TfidfSettings, build_features
+
+    settings = TfidfSettings(not options.no_smooth_idf, options.sublinear_tf)
+    try:
+        with terminated_cleanly("autoassist-tfidf"):
+            report = build_features(
+                options.data_bin,
+                options.source_lang,
+                options.target_lang,
+                options.train_subset,
+                options.dest,
+                settings,
+                options.chunk_tokens,
+                force=options.force,
+                progress=not options.no_progress,
+                workers=options.workers,
+                backend=options.backend,
+            )
+    except (AutoAssistError, OSError) as error:
+        print(f"autoassist-tfidf: error: {told(error)}", file=sys.stderr)
+        return 2
+    facts = (
+        f"{report.rows:,} pairs, {report.dimensions:,} dimensions, {report.nnz:,} non-zeros, "
+        f"{report.bytes / 1e6:,.1f} MB"
+    )
+    where = ", ".join(str(folder) for folder in report.folders)
+    if report.reused:
+        print(f"autoassist-tfidf: up to date: {facts} in {where} (--force builds them again)")
+    else:
+        rate = report.rows / max(report.seconds, 1e-9)
+        print(f"autoassist-tfidf: {facts}, {rate:,.0f} pairs/s in {where}")
+    if report.agreement_command:
+        print(
+            "autoassist-tfidf: the prior of autoassist-agreement is gone with the old features; "
+            f"make it again with: {report.agreement_command}"
+        )
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="autoassist-tfidf",
+        description="TF-IDF features of binarised sentence pairs, for training with AutoAssist.",
+    )
+    add_common(parser, "folder of fairseq-preprocess", "default: DATA_BIN/autoassist")
+    add = parser.add_argument
+    add(
+        "--chunk-tokens",
+        type=positive,
+        default=CHUNK_TOKENS,
+        metavar="N",
+        help="tokens of both sides held in memory at once (default: %(default)s)",
+    )
+    add("--no-smooth-idf", action="store_true", help="idf without scikit-learn's extra document")
+    add("--sublinear-tf", action="store_true", help="1 + ln(tf) in place of tf")
+    add("--force", action="store_true", help="build again what is up to date")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,127 @@
+"""What ``autoassist-agreement`` wrote beside the features, found fit for the data that is loaded.
+
+Three files in the folder of the features: ``prior`` (float32 little-endian, rows),
+``agreement.json``, which says what it was made of, and ``agreement.bins`` (uint8, rows x
+statistics).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Mapping, NamedTuple, Sequence
+
+from ...core.prior import Prior, digest
+from ...errors import FeatureError
+from ...text.fingerprint import Fingerprint, token_differences
+from ..binned import Codes
+from ..prior import MappedPrior
+
+PRIOR_NAME, AGREEMENT_NAME, CODES_NAME = "prior", "agreement.json", "agreement.bins"
+NAMES = (PRIOR_NAME, AGREEMENT_NAME, CODES_NAME)
+MOST_BINS = 256  # that a byte tells apart
+
+
+class Agreement(NamedTuple):
+    """What lies in a folder.
+
+    Attributes:
+        folder: of the features
+        fingerprint: of the data it was made of
+        prior_sha256: of the bytes of ``prior``, in hex
+        statistics: names, in the order of the columns of ``agreement.bins``
+        bins: of each statistic
+        command: that writes all of it again
+        tokens: sha256 of the source and the target tokens that were judged; empty: not known
+    """
+
+    folder: Path
+    fingerprint: Fingerprint
+    prior_sha256: str
+    statistics: tuple[str, ...]
+    bins: int
+    command: str
+    tokens: tuple[str, ...] = ()
+
+    @classmethod
+    def open(cls, folder: Path, command: str) -> Agreement | None:
+        """Read ``agreement.json``; None where none of the files is there.
+
+        Raises:
+            FeatureError: some of them are missing, or it cannot be read
+        """
+        found = [name for name in NAMES if (folder / name).is_file()]
+        if not found:
+            return None
+        path, mend = folder / AGREEMENT_NAME, f"write it again with: {command}"
+        if len(found) < len(NAMES):
+            raise FeatureError(
+                f"the agreement of pairs in {folder} is not whole: found {' and '.join(found)}, "
+                f"expected {', '.join(NAMES)}; {mend}"
+            )
+        try:
+            return cls._from_json(json.loads(path.read_text(encoding="utf-8")), folder, command)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise FeatureError(
+                f"{path} is damaged ({type(error).__name__}: {error}), expected what "
+                f"autoassist-agreement writes; {mend}"
+            ) from error
+
+    @classmethod
+    def _from_json(cls, told: Mapping[str, Any], folder: Path, command: str) -> Agreement:
+        bins, names = int(told["bins"]), tuple(map(str, told["statistics"]))
+        if names and not 1 <= bins <= MOST_BINS:
+            raise ValueError(f"{bins} bins, expected 1 to {MOST_BINS}")
+        of_data, tokens = Fingerprint(**told["fingerprint"]), tuple(told.get("tokens") or ())
+        return cls(folder, of_data, str(told["prior_sha256"]), names, bins, command, tokens)
+
+    def check_sizes(self) -> None:
+        """Refuse files that are not as long as they should be.
+
+        Raises:
+            FeatureError: names the file and the command that mends it
+        """
+        self.prior(1.0)
+        if self.codes is not None:
+            self.codes.open(self.fingerprint.rows, self.command)
+
+    def check(self, expected: Fingerprint, tokens: Sequence[str] | None = None) -> None:
+        """Refuse what was made of other data, or is not what was written.
+
+        Args:
+            expected: describes the data
+            tokens: sha256 of their source and their target tokens; None: not compared
+
+        Raises:
+            FeatureError: names what differs and the command that mends it
+        """
+        differences = self.fingerprint.differences(expected)
+        if not differences and tokens is not None:
+            differences = token_differences(self.tokens, tokens)
+        if differences:
+            raise FeatureError(
+                f"the prior in {self.folder} was made of other data than is loaded "
+                f"({differences}); write it again with: {self.command}"
+            )
+        found = digest(self.prior(1.0).values)
+        if found != self.prior_sha256:
+            raise FeatureError(
+                f"{self.folder / PRIOR_NAME} is damaged: found sha256 {found[:12]}, expected "
+                f"{self.prior_sha256[:12]}; write it again with: {self.command}"
+            )
+
+    def prior(self, floor: float) -> Prior:
+        """The prior, mapped, with a floor in (0, 1].
+
+        Raises:
+            FeatureError: the file is missing, too short or too long
+        """
+        path, rows = self.folder / PRIOR_NAME, self.fingerprint.rows
+        return MappedPrior(path, rows, floor, self.prior_sha256, self.command)
+
+    @property
+    def codes(self) -> Codes | None:
+        """Where the bins of the statistics lie; None: there are none."""
+        if not self.statistics:
+            return None
+        return Codes(str(self.folder / CODES_NAME), self.statistics, self.bins)

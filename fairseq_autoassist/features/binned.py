@@ -1,0 +1,159 @@
+"""Statistics of a pair as features: one column for each bin of each of them.
+
+``autoassist-agreement`` measures how far the two sides of a pair agree. It writes the bin of every
+statistic, from which the Assistant can learn more than the prior says.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import scipy.sparse as sp
+
+from ..errors import FeatureError
+from .commands import AGREEMENT_COMMAND
+from .files import map_file
+from .rows import CsrRows
+
+
+class CsrSource(Protocol):
+    """A `core.source.FeatureSource` of sparse rows."""
+
+    @property
+    def rows(self) -> int:
+        """Number of pairs."""
+
+    @property
+    def dimensions(self) -> int:
+        """Number of features of a pair."""
+
+    def gather(self, ids: np.ndarray) -> CsrRows:
+        """Rows of pairs by id (integers (n,)), in that order."""
+
+    def scores(self, ids: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """``gather(ids).dot(weights)`` (float32 (dimensions,)): float32 (n,)."""
+
+
+class Codes(NamedTuple):
+    """Where the bins lie: travels to the worker in place of them.
+
+    Attributes:
+        path: of a file of uint8 (rows, statistics), each in [0, bins)
+        statistics: their names
+        bins: of each statistic
+    """
+
+    path: str
+    statistics: tuple[str, ...]
+    bins: int
+
+    @property
+    def columns(self) -> int:
+        """Number of features that they make."""
+        return len(self.statistics) * self.bins
+
+    def open(self, rows: int, command: str = AGREEMENT_COMMAND) -> np.ndarray:
+        """Map the bins of ``rows`` pairs: uint8 (rows, statistics).
+
+        Raises:
+            FeatureError: the file is missing, too short or too long; names ``command``
+        """
+        count = rows * len(self.statistics)
+        flat = map_file(Path(self.path), count, np.uint8, command, force=False)
+        return flat.reshape(rows, len(self.statistics))
+
+
+class Binned:
+    """Features with a column after them for each bin of each statistic; a `FeatureSource`.
+
+    Statistic s with code c is column ``features.dimensions + s * bins + c``. Its value is
+    1 / sqrt(number of statistics), so that these columns make a third block of norm 1, beside those
+    of source and target.
+
+    Args:
+        features: what is extended
+        codes: uint8 (rows, statistics), each in [0, bins)
+        bins: of each statistic
+        where: they are mapped from, by which this is pickled; None: they are sent
+
+    Raises:
+        ValueError: ``codes`` of another shape
+    """
+
+    def __init__(
+        self, features: CsrSource, codes: np.ndarray, bins: int, where: Codes | None = None
+    ) -> None:
+        if codes.ndim != 2 or len(codes) != features.rows or not codes.shape[1]:
+            raise ValueError(
+                f"codes of shape {codes.shape}, expected ({features.rows}, statistics)"
+            )
+        self.features, self.codes, self.bins, self._where = features, codes, bins, where
+        self._starts = bins * np.arange(codes.shape[1], dtype=np.int64)
+        self._value = np.float32(1.0 / math.sqrt(codes.shape[1]))
+
+    @classmethod
+    def open(cls, features: CsrSource, codes: Codes) -> Binned:
+        """Features with the columns of bins that lie on disk; the file is mapped.
+
+        Raises:
+            FeatureError: the file is missing, too short or too long
+        """
+        return cls(features, codes.open(features.rows), codes.bins, codes)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._where is None:
+            return Binned, (self.features, self.codes, self.bins)
+        return Binned.open, (self.features, self._where)
+
+    @property
+    def rows(self) -> int:
+        """Number of pairs."""
+        return self.features.rows
+
+    @property
+    def dimensions(self) -> int:
+        """Those of what is extended, and the bins of all statistics."""
+        return self.features.dimensions + self.codes.shape[1] * self.bins
+
+    @property
+    def rarity(self) -> Any:
+        """That of what is extended, if it knows it: see `Features.rarity`."""
+        return getattr(self.features, "rarity", None)
+
+    def gather(self, ids: np.ndarray) -> CsrRows:
+        """Rows of pairs by id (integers (n,)), in that order.
+
+        Raises:
+            FeatureError: a code is outside [0, bins)
+        """
+        rows = self.features.gather(ids).matrix
+        columns = self._columns(ids)
+        pointers = columns.shape[1] * np.arange(len(columns) + 1, dtype=np.int64)
+        values = np.full(columns.size, self._value, dtype=np.float32)
+        shape = len(columns), self.codes.shape[1] * self.bins
+        mine = sp.csr_array((values, columns.ravel(), pointers), shape=shape)
+        return CsrRows(sp.hstack([rows, mine], format="csr"))
+
+    def scores(self, ids: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """``gather(ids).dot(weights)`` (float32 (dimensions,)): float32 (n,), with no matrix made.
+
+        Raises:
+            FeatureError: a code is outside [0, bins)
+        """
+        split = self.features.dimensions
+        mine = weights[split:][self._columns(ids)].sum(axis=1, dtype=np.float32)
+        return self.features.scores(ids, weights[:split]) + self._value * mine
+
+    def _columns(self, ids: np.ndarray) -> np.ndarray:
+        """Of the bins of each pair, counted from the first of them: int64 (n, statistics)."""
+        codes = self.codes[ids]
+        if codes.size and int(codes.max()) >= self.bins:
+            raise FeatureError(
+                f"{self._where.path if self._where else 'the array of bins'} is damaged: found bin "
+                f"{int(codes.max())}, expected 0 to {self.bins - 1}; write it again with: "
+                f"{AGREEMENT_COMMAND}"
+            )
+        return codes + self._starts

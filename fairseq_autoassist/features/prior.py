@@ -1,0 +1,48 @@
+"""A prior that is mapped from its file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core.prior import Prior, digest
+from .commands import AGREEMENT_COMMAND
+from .files import map_file
+
+
+class MappedPrior(Prior):
+    """The prior of every pair, from a file of float32 little-endian values; pickled by its path.
+
+    Args:
+        path: of the file
+        rows: pairs it must hold
+        floor, sha256: as for `Prior`
+        command: that mends the file, for error messages
+
+    Raises:
+        FeatureError: the file is missing, too short or too long
+    """
+
+    def __init__(
+        self, path: Path, rows: int, floor: float, sha256: str, command: str = AGREEMENT_COMMAND
+    ) -> None:
+        super().__init__(map_file(path, rows, np.float32, command, force=False), floor, sha256)
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return MappedPrior, (self.path, len(self.values), self.floor, self.sha256)
+
+    def in_memory(self) -> Prior | None:
+        """The same prior, no longer mapped; None: its file has changed.
+
+        Reading a mapped file that was cut short ends the process.
+        """
+        try:
+            values = np.fromfile(self.path, dtype="<f4")
+        except OSError:
+            return None
+        if digest(values) != self.sha256:
+            return None
+        return Prior(values.astype(np.float32), self.floor, self.sha256)

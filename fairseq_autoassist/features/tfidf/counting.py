@@ -1,0 +1,124 @@
+"""First pass: a part of a shard -> its counts on disk, and how often each token was seen.
+
+`count_part` is what a worker runs, on this machine or another: it is sent paths and a range of
+rows, and sends back numbers per token.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Callable, NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+
+from ...errors import FeatureError
+from ...text.binarized import SPECIAL_SYMBOLS, UNKNOWN, BinarizedSide
+from .parts import Part, chunk_bounds
+from .writer import SPLITS_NAME, Blocks, RowWriter
+
+Done = Callable[[int], object]  # told how many pairs are through
+
+
+class PartCounts(NamedTuple):
+    """What is known once a part has been counted.
+
+    Attributes:
+        frequencies: int64 (dimensions,), pairs that hold each token, source columns first.
+        unigrams: int64 (source dimensions,), how often each source token occurs.
+        blocks: those that were written.
+    """
+
+    frequencies: np.ndarray
+    unigrams: np.ndarray
+    blocks: Blocks
+
+
+def count_part(part: Part, done: Done = lambda pairs: None) -> PartCounts:
+    """Write the counts of a part's pairs to ``part.folder``: CSR blocks, and splits.
+
+    A cluster may run a task a second time when it lost sight of the first: each run writes to a
+    folder of its own, and the first to end gives it the name.
+
+    Raises:
+        FeatureError: the data are damaged, or the build was given up meanwhile.
+    """
+    part.folder.parent.stat()  # gone where the build has been given up
+    folder = Path(tempfile.mkdtemp(prefix=part.folder.name + ".", dir=part.folder.parent))
+    try:
+        counter = PairCounter(part)
+        with RowWriter(folder, part.block_nonzeros) as writer, open(
+            folder / SPLITS_NAME, "wb"
+        ) as splits:
+            bounds = chunk_bounds(
+                counter.sides[0].sizes,
+                counter.sides[1].sizes,
+                part.chunk_tokens,
+                part.start,
+                part.stop,
+            )
+            for start, stop in bounds:
+                if not folder.exists():
+                    raise FeatureError("the build was given up: its folder is gone")
+                rows, split = counter.count(start, stop)
+                writer.append(rows)
+                splits.write(split.astype("<i4").data)
+                done(stop - start)
+        try:
+            folder.rename(part.folder)
+        except OSError:
+            if not part.folder.exists():
+                raise
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return PartCounts(counter.frequencies, counter.unigrams, writer.written())
+
+
+class PairCounter:
+    """Token counts of pairs; adds to ``frequencies`` and ``unigrams``."""
+
+    def __init__(self, part: Part) -> None:
+        self.sides = (BinarizedSide(part.source), BinarizedSide(part.target))
+        self.dimensions = part.dimensions
+        self.frequencies = np.zeros(sum(part.dimensions), dtype=np.int64)
+        self.unigrams = np.zeros(part.dimensions[0], dtype=np.int64)
+
+    def count(self, start: int, stop: int) -> tuple[sp.csr_array, np.ndarray]:
+        """Counts of pairs [start, stop): CSR float32 (stop - start, dimensions), and integers
+        (stop - start, 2): how many non-zeros of each row are the source's, and its <unk>."""
+        source, unknown = self._count_side(0, start, stop)
+        target, _ = self._count_side(1, start, stop)
+        self.unigrams += np.bincount(source.indices, source.data, self.dimensions[0]).astype("i8")
+        self.unigrams[UNKNOWN] += unknown.sum()
+        split = np.stack([np.diff(source.indptr), unknown], axis=1)
+        return sp.hstack([source, target], format="csr"), split
+
+    def _count_side(self, i: int, start: int, stop: int) -> tuple[sp.csr_array, np.ndarray]:
+        """CSR counts of one side, and the number of <unk> of each sentence (stop - start,)."""
+        tokens, offsets = self.sides[i].read(start, stop)
+        self._check_tokens(tokens, self.sides[i], self.dimensions[i])
+        kept = tokens >= SPECIAL_SYMBOLS
+        columns = tokens[kept].astype(np.int32)
+        # Every sentence loses as many tokens as it has special symbols.
+        before = np.zeros(len(tokens) + 1, dtype=np.int32)
+        np.cumsum(kept, out=before[1:])
+        ones = np.ones(len(columns), dtype=np.float32)
+        shape = (stop - start, self.dimensions[i])
+        counts = sp.csr_array((ones, columns, before[offsets]), shape=shape)
+        counts.sum_duplicates()
+        cut = i * self.dimensions[0]
+        self.frequencies[cut : cut + self.dimensions[i]] += np.bincount(
+            counts.indices, minlength=self.dimensions[i]
+        )
+        unknown = np.searchsorted(np.flatnonzero(tokens == UNKNOWN), offsets)
+        return counts, np.diff(unknown)
+
+    @staticmethod
+    def _check_tokens(tokens: np.ndarray, side: BinarizedSide, size: int) -> None:
+        if tokens.size and not 0 <= int(tokens.min()) <= int(tokens.max()) < size:
+            raise FeatureError(
+                f"{side.data_path}: found token ids {tokens.min()} to {tokens.max()}, expected 0 "
+                f"to {size - 1} from its dictionary; run fairseq-preprocess again"
+            )

@@ -1,0 +1,126 @@
+"""Second pass: the counts of a part -> TF-IDF and rarity; then the parts of a shard -> features."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Sequence
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.feature_extraction.text import TfidfTransformer
+
+from ...errors import FeatureError
+from ...text.binarized import UNKNOWN
+from ..files import block_files
+from ..store import RARITY_NAME
+from .counting import Done
+from .parts import Part
+from .writer import Blocks, RowWriter, block_rows, value_chunks, weights_file
+
+WEIGHTS_NAME = "weights.npz"
+
+
+def inverse_document_frequency(frequencies: np.ndarray, documents: int, smooth: bool) -> np.ndarray:
+    """scikit-learn's idf: ln((n + s) / (df + s)) + 1, with s = 1 if ``smooth`` else 0.
+
+    Args:
+        frequencies: int64 (dimensions,), documents that hold each token.
+
+    Returns:
+        float64 (dimensions,). A token in no document gets df = 1 where its idf would be infinite.
+    """
+    df = frequencies + int(smooth)
+    return np.log((documents + int(smooth)) / np.maximum(df, 1)) + 1.0
+
+
+def weigh_part(
+    part: Part,
+    blocks: Blocks,
+    weights: Path,
+    arguments: dict[str, Any],
+    done: Done = lambda pairs: None,
+) -> None:
+    """Turn the counts in ``part.folder`` into TF-IDF values and rarity, in files beside them.
+
+    The counts stay as they are, so that a cluster may run this twice.
+
+    Args:
+        weights: npz file of ``idf`` (dimensions,) and ``surprise`` (source dimensions,).
+        arguments: of scikit-learn's TfidfTransformer.
+    """
+    with np.load(weights) as stored:
+        idf, surprise = stored["idf"], stored["surprise"]
+    by_column = np.zeros(len(idf))
+    by_column[: len(surprise)] = surprise
+    transformer = TfidfTransformer(**arguments)
+    transformer.idf_ = idf
+    folder = Path(tempfile.mkdtemp(prefix="weights.", dir=part.folder))
+    with ExitStack() as stack:
+        rarity = stack.enter_context(open(folder / RARITY_NAME, "wb"))
+        values = [
+            stack.enter_context(open(weights_file(folder, b), "wb"))
+            for b in range(len(blocks.rows))
+        ]
+        for chunk in value_chunks(part.folder, blocks, part.chunk_tokens):
+            if not folder.exists():
+                raise FeatureError("the build was given up: its folder is gone")
+            # Source and target of a pair are two documents here: each gets its own norm.
+            arrays = (chunk.data, chunk.indices, chunk.half_offsets.astype(np.int32))
+            # a matrix: to scikit-learn before 1.4 the * of an array is not a product of matrices
+            halves = sp.csr_matrix(arrays, shape=(2 * chunk.rows, len(idf)))
+            sums = (halves @ by_column)[::2] + chunk.unknown * surprise[UNKNOWN]
+            rarity.write(sums.astype("<f4").data)
+            weighed = transformer.transform(halves, copy=False)
+            # scikit-learn before 1.4 gives the entries of a row back in another order
+            weighed.sort_indices()
+            values[chunk.block].write(weighed.data.astype("<f4", copy=False).data)
+            done(chunk.rows)
+    for path in folder.iterdir():
+        path.replace(part.folder / path.name)
+    folder.rmdir()
+
+
+def join_parts(
+    parts: Sequence[Part], blocks: Sequence[Blocks], done: Done = lambda pairs: None
+) -> Blocks:
+    """The weighed parts of one shard -> its features, in the folder around them.
+
+    Each part is removed once it has been copied, so that the disk holds little twice. Where block
+    bounds lie follows from the rows alone, not from how they were cut into parts.
+
+    Args:
+        blocks: of each part.
+
+    Returns:
+        Blocks of the features.
+    """
+    if len(parts) == 1:
+        _move_part(parts[0].folder, len(blocks[0].rows))
+        done(parts[0].rows)
+        return blocks[0]
+    target = parts[0].folder.parent
+    with ExitStack() as stack:
+        writer = stack.enter_context(RowWriter(target, parts[0].block_nonzeros))
+        rarity = stack.enter_context(open(target / RARITY_NAME, "wb"))
+        for part, its in zip(parts, blocks):
+            for rows in block_rows(part.folder, its, sum(part.dimensions), part.chunk_tokens):
+                writer.append(rows)
+                done(rows.shape[0])
+            with open(part.folder / RARITY_NAME, "rb") as source:
+                shutil.copyfileobj(source, rarity)
+            shutil.rmtree(part.folder)
+    return writer.written()
+
+
+def _move_part(folder: Path, blocks: int) -> None:
+    target = folder.parent
+    for b in range(blocks):
+        here, there = block_files(folder, b), block_files(target, b)
+        here.indptr.rename(there.indptr)
+        here.indices.rename(there.indices)
+        weights_file(folder, b).rename(there.data)
+    (folder / RARITY_NAME).rename(target / RARITY_NAME)
+    shutil.rmtree(folder)

@@ -1,0 +1,1 @@
+"""Text as fairseq-preprocess leaves it: data-bins, their fingerprints, lengths and rarity."""

@@ -1,0 +1,143 @@
+"""What tells one corpus from others: hashes of its dictionaries, sentence lengths and tokens."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Sequence
+
+import numpy as np
+
+from ..errors import FeatureError
+from .binarized import MEND
+
+_HASH_ROWS = 1 << 20  # sizes converted at a time, so that hashing needs no copy of all of them
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What binds features to their data: number of pairs, and sha256 of dictionaries and sizes."""
+
+    rows: int
+    source_dict: str
+    target_dict: str
+    sizes: str
+
+    def differences(self, expected: Fingerprint) -> str:
+        """One phrase per field that differs, '' where all agree."""
+        names = {
+            "rows": "rows (number of pairs)",
+            "source_dict": "source dictionary",
+            "target_dict": "target dictionary",
+            "sizes": "sizes (sentence lengths)",
+        }
+        phrases = []
+        for key, name in names.items():
+            found, wanted = getattr(self, key), getattr(expected, key)
+            if found != wanted:
+                short = (str(found)[:12], str(wanted)[:12])
+                phrases.append(f"{name}: found {short[0]}, expected {short[1]}")
+        return "; ".join(phrases)
+
+
+def token_differences(found: Sequence[str], expected: Sequence[str]) -> str:
+    """One phrase per side whose tokens differ, '' where both agree.
+
+    Args:
+        found, expected: sha256 of source and target tokens; empty: not known
+    """
+    phrases = []
+    for side, name in enumerate(("source", "target")):
+        mine, wanted = (
+            str(hashes[side])[:12] if hashes else "none" for hashes in (found, expected)
+        )
+        if mine != wanted:
+            phrases.append(f"tokens of the {name}: found {mine}, expected {wanted}")
+    return "; ".join(phrases)
+
+
+def fingerprint(
+    source_dict_path: str | Path,
+    target_dict_path: str | Path,
+    source_sizes: np.ndarray,
+    target_sizes: np.ndarray,
+) -> Fingerprint:
+    """Fingerprint of a data set as fairseq loads it.
+
+    Args:
+        source_dict_path, target_dict_path: ``dict.<lang>.txt`` files.
+        source_sizes, target_sizes: integers (rows,), tokens of each sentence, EOS included:
+            fairseq's ``dataset.src_sizes`` and ``dataset.tgt_sizes``.
+
+    Raises:
+        FeatureError: a dictionary is missing, or the two sides differ in length.
+    """
+    if len(source_sizes) != len(target_sizes):
+        raise FeatureError(
+            f"source and target must have the same number of sentences: found "
+            f"{len(source_sizes)} and {len(target_sizes)}; run fairseq-preprocess again"
+        )
+    digest = hashlib.sha256()
+    for sizes in (source_sizes, target_sizes):
+        for start in range(0, len(sizes), _HASH_ROWS):
+            digest.update(np.asarray(sizes[start : start + _HASH_ROWS], dtype="<i4").tobytes())
+    return Fingerprint(
+        rows=len(source_sizes),
+        source_dict=_sha256_of_dictionary(source_dict_path),
+        target_dict=_sha256_of_dictionary(target_dict_path),
+        sizes=digest.hexdigest(),
+    )
+
+
+def _sha256_of_dictionary(path: str | Path) -> str:
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError as error:
+        raise FeatureError(
+            f"cannot read dictionary {path} ({error.strerror}): expected the dict.<lang>.txt that "
+            "fairseq-preprocess writes into its --destdir"
+        ) from error
+
+
+def sha256_of_file(path: str | Path, done: Callable[[int], object] = lambda size: None) -> str:
+    """sha256 of a file's bytes, read in small pieces; ``done`` is told how many."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for piece in iter(lambda: file.read(1 << 18), b""):
+            digest.update(piece)
+            done(len(piece))
+    return digest.hexdigest()
+
+
+_hashed: dict[tuple[Any, ...], str] = {}  # by file and what changes with its content
+
+
+def sha256_of_files(paths: Sequence[Path]) -> list[str]:
+    """sha256 of the bytes of each file, read side by side, once in the life of this process.
+
+    A file that was written since, or that another has taken the place of, is read again.
+
+    Raises:
+        FeatureError: a file cannot be read
+    """
+    try:
+        stats = [os.stat(path) for path in paths]
+        keys = [
+            (str(path), s.st_dev, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns)
+            for path, s in zip(paths, stats)
+        ]
+        missing = [(key, path) for key, path in zip(keys, paths) if key not in _hashed]
+        with ThreadPoolExecutor(2) as pool:  # hashlib lets go of the interpreter
+            for (key, _), digest in zip(
+                missing, pool.map(sha256_of_file, [path for _, path in missing])
+            ):
+                _hashed[key] = digest
+    except OSError as error:
+        raise FeatureError(
+            f"cannot read {error.filename} ({error.strerror}), expected the tokens that "
+            f"fairseq-preprocess wrote; {MEND}"
+        ) from error
+    return [_hashed[key] for key in keys]

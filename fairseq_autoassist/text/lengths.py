@@ -1,0 +1,104 @@
+"""Which pairs share a bucket: those alike in both lengths, in buckets that fill about as fast."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..core.batching import BatchLimits, pair_tokens, parts
+
+# Buckets per batch of a pass: more buckets pad less, but hold more pairs open. With these, padding
+# on Multi30k is within 1% of a global sort. The price on so small a corpus: 10 to 30% of a pass is
+# open at any time, the more the larger the batches.
+_BUCKETS_PER_BATCH = 1 / 2
+_MOST_BUCKETS = 512
+# Buckets by length: each is split so many times by the difference of the two lengths.
+_DIFFERENCE_SPLITS = 3
+
+
+def length_buckets(
+    source_sizes: np.ndarray,
+    target_sizes: np.ndarray,
+    limits: BatchLimits,
+    pairs: int,
+    eligible: np.ndarray | None = None,
+) -> tuple[np.ndarray, int]:
+    """Assign every pair to a bucket of pairs alike in both lengths.
+
+    Boundaries are quantiles, weighted by tokens, of the longer side and, within each, of the
+    difference of the sides: every bucket fills about as fast as the others.
+
+    Args:
+        source_sizes, target_sizes: tokens per sentence, shape (n,)
+        limits: of a batch
+        pairs: pairs this rank considers in a pass
+        eligible: ids that may be trained on, or None for all; the others count for nothing
+
+    Returns:
+        bucket of each pair (uint16, shape (n,)) and the number of buckets
+    """
+    longest = int(max(source_sizes.max(), target_sizes.max()))
+    count = len(source_sizes) if eligible is None else len(eligible)
+
+    def some(part: slice) -> tuple[Any, np.ndarray, np.ndarray]:
+        """Some pairs, with their length and difference, that counted from the lowest possible."""
+        ids = part if eligible is None else eligible[part]
+        source, target = source_sizes[ids].astype(np.int64), target_sizes[ids].astype(np.int64)
+        return ids, pair_tokens(source, target), target - source + longest
+
+    mass, seen = np.zeros(longest + 1), np.zeros(2 * longest + 1, dtype=bool)
+    for part in parts(count):
+        _, tokens, difference = some(part)
+        mass += np.bincount(tokens, weights=tokens, minlength=len(mass))
+        seen[difference] = True
+    batches = _batches(int(mass.sum()), count, limits)
+    buckets = int(np.clip(batches * pairs / count * _BUCKETS_PER_BATCH, 1, _MOST_BUCKETS))
+    splits = min(_DIFFERENCE_SPLITS, buckets)
+    group = _quantile_groups(mass, buckets // splits)
+    # only differences that occur: of long documents there could be too many
+    column = np.cumsum(seen) - 1
+    masses = np.zeros((int(group.max()) + 1, int(column[-1]) + 1))
+    for part in parts(count):
+        _, tokens, difference = some(part)
+        cells = group[tokens] * masses.shape[1] + column[difference]
+        masses += np.bincount(cells, tokens, masses.size).reshape(masses.shape)
+    bucket, used = _split(masses, splits)
+    assignment = np.zeros(len(source_sizes), dtype=np.uint16)
+    for part in parts(count):
+        ids, tokens, difference = some(part)
+        assignment[ids] = bucket[group[tokens], column[difference]]
+    return assignment, used
+
+
+def _split(masses: np.ndarray, splits: int) -> tuple[np.ndarray, int]:
+    """Bucket of each cell of (group by length, difference), and the number of buckets."""
+    bucket = np.zeros(masses.shape, dtype=np.uint16)
+    used = 0
+    for row, mass in enumerate(masses):
+        split = _quantile_groups(mass, splits)
+        bucket[row] = split + used
+        used += int(split.max()) + 1
+    return bucket, used
+
+
+def _quantile_groups(mass: np.ndarray, groups: int) -> np.ndarray:
+    """Group of each value, counted from 0 without gaps: weighted quantiles of small integers.
+
+    Args:
+        mass: of each value 0, 1, ...; a value without mass is in group 0
+    """
+    share = np.cumsum(mass) / mass.sum()
+    # the group of a value is where the middle of its mass lies
+    group = np.minimum(((share - mass / mass.sum() / 2) * groups).astype(np.int64), groups - 1)
+    _, dense = np.unique(group[mass > 0], return_inverse=True)
+    lookup = np.zeros(len(mass), dtype=np.int64)
+    lookup[mass > 0] = dense
+    return lookup
+
+
+def _batches(tokens: int, pairs: int, limits: BatchLimits) -> float:
+    """Batches of a pass that keeps everything, were there no padding."""
+    by_tokens = tokens / limits.max_tokens if limits.max_tokens else 0.0
+    by_count = pairs / limits.max_sentences if limits.max_sentences else 0.0
+    return max(by_tokens, by_count, 1.0)

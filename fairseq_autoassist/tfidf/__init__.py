@@ -1,1 +1,0 @@
-"""Binarised data of fairseq-preprocess -> TF-IDF features on disk, without torch or fairseq."""

@@ -1,0 +1,142 @@
+"""What the command prints, exports and promises: the same bits whoever does the work."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fairseq_autoassist.cli.agreement import main
+from fairseq_autoassist.cli.tfidf import main as tfidf
+from fairseq_autoassist.features.agreement import build, learning
+from fairseq_autoassist.features.agreement.build import build_agreement
+from fairseq_autoassist.features.agreement.files import NAMES, Agreement
+from fairseq_autoassist.features.commands import feature_folder
+from fairseq_autoassist.features.scores import read_scores
+from fairseq_autoassist.features.tfidf.build import build_features
+from tests.support.agreement import write_words
+from tests.support.corpus import multi30k_pairs
+
+COUNT = 1500
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data-bin of real words, with features."""
+    folder = write_words(tmp_path_factory.mktemp("made") / "bin", multi30k_pairs("train", COUNT))
+    build_features(str(folder), progress=False)
+    return folder
+
+
+@pytest.fixture
+def data(made: Path, tmp_path: Path) -> Path:
+    """A copy that a test may change."""
+    return Path(shutil.copytree(made, tmp_path / "bin"))
+
+
+def written(data_bin: Path) -> dict[str, bytes]:
+    folder = feature_folder(data_bin, "train", "en", "de")
+    return {name: (folder / name).read_bytes() for name in (*NAMES, "agreement.png")}
+
+
+def run(*words: object) -> int:
+    return main([*map(str, words), "--no-progress"])
+
+
+def test_the_same_to_the_bit(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice in a row, and by two workers who share the learning, the measuring and the judging."""
+    for module in (build, learning):
+        monkeypatch.setattr(module, "CHUNK", 400)
+    build_agreement(str(data), progress=False)
+    wanted = written(data)
+    for settings in ({}, {"workers": 2, "backend": "threading"}, {"workers": 2}):
+        shutil.rmtree(data / "autoassist")
+        build_features(str(data), progress=False)
+        build_agreement(str(data), progress=False, **settings)
+        assert written(data) == wanted, settings
+
+
+def test_it_says_what_it_found_and_exports_it(data: Path, tmp_path: Path, capsys: Any) -> None:
+    file = tmp_path / "prior.txt"
+    file.write_text("what was there before\n")
+    assert run(data, "--export", file, "--examples", 2) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    lines = out.splitlines()
+    assert lines[0].startswith("autoassist-agreement: 1,500 pairs, ") and "in the wrong" in lines[0]
+    assert [line.split("%")[0].split()[::2] for line in lines[2:12]] == [
+        [str(tenth), str(tenth + 10)] for tenth in range(0, 100, 10)
+    ]
+    prior = np.fromfile(feature_folder(data, "train", "en", "de") / "prior", "<f4")
+    scores = read_scores(file, COUNT, str(data))
+    np.testing.assert_allclose(scores, prior, rtol=1e-5, atol=0)
+    assert file.read_text().count("\n") == COUNT and list(tmp_path.glob(".*")) == []
+    texts = {
+        " ||| ".join(" ".join(side.split()) for side in pair)
+        for pair in multi30k_pairs("train", COUNT)
+    }
+    for kind, group in zip(("best", "worst", "doubtful"), np.split(np.array(lines[12:]), 3)):
+        for line in group.tolist():
+            assert line.split()[0] == kind and line.split("  ")[-1] in texts
+    best, worst = (float(lines[n].split()[1]) for n in (12, 14))
+    assert best == round(float(prior.max()), 3) and worst == round(float(prior.min()), 3)
+
+
+def test_too_few_pairs_are_all_kept(tmp_path: Path, capsys: Any) -> None:
+    data = write_words(tmp_path / "bin", multi30k_pairs("train", 999))
+    build_features(str(data), progress=False)
+    assert run(data) == 0
+    out, err = capsys.readouterr()
+    assert err == "" and out.count("\n") == 1
+    assert "999 pairs are too few" in out and "every prior is 1" in out
+    folder = feature_folder(data, "train", "en", "de")
+    opened = Agreement.open(folder, "again")
+    assert opened is not None
+    opened.check_sizes()
+    assert np.fromfile(folder / "prior", "<f4").tolist() == [1.0] * 999
+
+
+def test_help_answers_at_once(capsys: Any) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["--help"])
+    assert left.value.code == 0 and "--export FILE" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as left:
+        main(["data", "--sample", "0"])
+    assert left.value.code == 2 and "found 0, expected at least 1" in capsys.readouterr().err
+
+
+def test_new_features_say_that_the_prior_is_gone(data: Path, tmp_path: Path, capsys: Any) -> None:
+    assert tfidf([str(data), "--no-progress", "--force"]) == 0
+    assert "prior" not in capsys.readouterr().out  # there was none
+    assert run(data) == 0
+    capsys.readouterr()
+    assert tfidf([str(data), "--no-progress"]) == 0
+    assert "prior" not in capsys.readouterr().out  # it is still there
+    assert len(written(data)) == 4
+    assert tfidf([str(data), "--no-progress", "--force"]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert "the prior of autoassist-agreement is gone with the old features" in last
+    command = f"autoassist-agreement {data} --source-lang en --target-lang de"
+    assert last.endswith(f"make it again with: {command}")
+    assert Agreement.open(feature_folder(data, "train", "en", "de"), "again") is None
+    assert main([*command.split()[1:], "--no-progress"]) == 0
+    assert len(written(data)) == 4
+
+
+def test_new_features_of_two_data_bins_and_elsewhere(
+    made: Path, tmp_path: Path, capsys: Any
+) -> None:
+    """The command names what the features were built with."""
+    a, b = (Path(shutil.copytree(made, tmp_path / name)) for name in "ab")
+    (feature_folder(b, "train", "en", "de") / "prior").write_bytes(b"half of an agreement")
+    assert tfidf([f"{a}:{b}", "--no-progress"]) == 0
+    assert f"again with: autoassist-agreement {a}:{b} --source" in capsys.readouterr().out
+    dest = tmp_path / "my place"
+    assert tfidf([str(a), "--no-progress", "--dest", str(dest)]) == 0
+    (dest / "train.en-de" / "agreement.json").write_text("{}")
+    capsys.readouterr()
+    assert tfidf([str(a), "--no-progress", "--dest", str(dest), "--force"]) == 0
+    assert capsys.readouterr().out.endswith(f"--target-lang de --dest '{dest}'\n")
