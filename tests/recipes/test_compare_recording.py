@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
-from recipes.compare.recording import note_session, resumed, tuning
+from recipes.compare.matrices import run_of
+from recipes.compare.recording import features_seconds, note_session, resumed, tuning
+from tests.support import compare
 
 
 def test_tuning_names_what_changes_speed_and_no_path(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,3 +43,13 @@ def test_a_run_that_went_on_elsewhere_says_so(
     assert first.startswith("aaaaaaa, ") and "7 jobs" in second and "7 jobs" not in first
     note_session(tmp_path, cpu=True, begin=True)  # from nothing again
     assert resumed(tmp_path) == ""
+
+
+def test_features_cost_what_preparing_them_took(tmp_path: Path) -> None:
+    corpus = shutil.copytree(compare.corpora() / "multi30k", tmp_path / "multi30k")
+    account = json.loads((corpus / "pairs.json").read_text())
+    took = account["features_s"]
+    assert set(took) == {"tfidf", "agreement"} and min(took.values()) > 0
+    reads = {"uniform": 0.0, "band": took["tfidf"], "default": sum(took.values())}
+    for arm, seconds in reads.items():
+        assert features_seconds(run_of(f"multi30k.tiny.{arm}.b100.s1"), corpus) == seconds
