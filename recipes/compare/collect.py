@@ -76,7 +76,7 @@ def collect(out: Path, dest: Path) -> tuple[list[str], list[str]]:
     replaced: list[str] = []
     for path in paths:
         raw = json.loads("\n".join(read_lines(path)))
-        parse(raw, None, str(path))
+        parse(raw, path.parent, str(path))
         raw = renamed(raw)
         key = key_of(raw)
         (replaced if key in kept else fresh).append(raw["run"])

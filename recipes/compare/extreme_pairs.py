@@ -24,7 +24,7 @@ def counts_of(cell: Cell) -> tuple[np.ndarray, int]:
     """
     total, runs, first = np.zeros(0, dtype=np.int64), 0, ""
     for record in cell.records:
-        content, path = record.read(COUNTS), record.place(COUNTS)
+        content, path = record.files.read(COUNTS), record.files.place(COUNTS)
         if content is None:
             continue
         try:

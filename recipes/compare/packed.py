@@ -37,42 +37,33 @@ Raw = Dict[str, Any]  # a record as JSON
 Members = Dict[str, bytes]  # RUN/UPDATES/DEVICE/NAME -> content
 
 
-class Folder(NamedTuple):
-    """The files of a run that lies as it was trained, in OUT/runs/RUN."""
+class Files(NamedTuple):
+    """The files of one run: in its own folder OUT/runs/RUN, or in an archive of kept runs."""
 
-    path: Path
+    where: Path
+    key: str  # RUN/UPDATES/DEVICE, of an archive
+
+    @property
+    def packed(self) -> bool:
+        """Whether they are in an archive."""
+        return self.where.name == ARCHIVE
 
     @property
     def corpora(self) -> Path:
-        """Where the corpora of the run are expected: OUT/corpora."""
-        return self.path.parent.parent / "corpora"
+        """Where the corpora are expected: OUT/corpora, by default runs/compare/corpora."""
+        out = ROOT / "runs" / "compare" if self.packed else self.where.parent.parent
+        return out / "corpora"
 
     def place(self, name: str) -> str:
         """How a message calls a file."""
-        return str(self.path / name)
+        return f"{self.where}: {self.key}/{name}" if self.packed else str(self.where / name)
 
     def read(self, name: str) -> bytes | None:
-        path = self.path / name
+        """The content of a file; None where it is not there."""
+        if self.packed:
+            return read_archive(self.where).get(f"{self.key}/{name}")
+        path = self.where / name
         return path.read_bytes() if path.is_file() else None
-
-
-class Packed(NamedTuple):
-    """The files of a run in an archive of kept runs."""
-
-    archive: Path
-    key: str  # RUN/UPDATES/DEVICE
-
-    @property
-    def corpora(self) -> Path:
-        """Where `recipes.compare.prepare` puts corpora by default."""
-        return ROOT / "runs" / "compare" / "corpora"
-
-    def place(self, name: str) -> str:
-        """How a message calls a file."""
-        return f"{self.archive}: {self.key}/{name}"
-
-    def read(self, name: str) -> bytes | None:
-        return read_archive(self.archive).get(f"{self.key}/{name}")
 
 
 def key_of(raw: Raw) -> str:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Dict, Iterable, Mapping, NamedTuple, Sequence, Union
+from typing import Dict, Iterable, Mapping, NamedTuple, Sequence
 
 from preprocess.text import UserError, read_lines
-from recipes.compare.packed import ARCHIVE, RECORDS, Folder, Packed, key_of, read_lines_of
+from recipes.compare.packed import ARCHIVE, RECORDS, Files, key_of, read_lines_of
 from recipes.multi30k.prepare import LANGS
 
 Values = Dict[str, float]
-Files = Union[Folder, Packed, None]  # what lies beside a record; None: nothing
 TEXTS = ("run", "corpus", "architecture", "arm", "commit", "device")
 COUNTS = ("seed", "updates", "threads", "jobs")
 TRAIN = ("tokens", "padded_tokens", "wall_s", "cpu_s")
@@ -63,7 +62,7 @@ class Record:
     train: Values
     marks: list[Values]  # in order of updates; the last is the end of the run
     signatures: Mapping[str, str]  # metric -> signature of sacreBLEU
-    files: Files  # of the run: translations, counts
+    files: Files  # translations and counts
     source: str  # file (and line) it was read from
     versions: Mapping[str, str] = field(default_factory=dict)
     tuning: Mapping[str, str] = field(default_factory=dict)
@@ -76,14 +75,6 @@ class Record:
     drift_all: Values = field(default_factory=dict)
     labels: Mapping[str, Values] = field(default_factory=dict)
     text: str = ""  # the JSON in one fixed order: two records are the same if it is
-
-    def read(self, name: str) -> bytes | None:
-        """The content of a file of the run; None where it is not there."""
-        return self.files.read(name) if self.files else None
-
-    def place(self, name: str) -> str:
-        """How a message calls a file of the run."""
-        return self.files.place(name) if self.files else name
 
     @property
     def condition(self) -> Condition:
@@ -157,13 +148,7 @@ def _flags(settings: Mapping[str, object], where: str) -> tuple[str, ...]:
     return tuple(map(str, flags))
 
 
-def _files(raw: Mapping[str, object], path: Path | None) -> Files:
-    if path is None:
-        return None
-    return Packed(path, key_of(dict(raw))) if path.name == ARCHIVE else Folder(path)
-
-
-def parse(raw: object, beside: Path | None, where: str) -> Record:
+def parse(raw: object, beside: Path, where: str) -> Record:
     """Check one JSON object and return the record.
 
     Args:
@@ -200,7 +185,7 @@ def parse(raw: object, beside: Path | None, where: str) -> Record:
         train=_values(raw["train"], TRAIN, where, "train"),
         marks=marks,
         signatures=_strings(raw, "signatures", where),
-        files=_files(raw, beside),
+        files=Files(beside, key_of(raw)),
         source=where,
         versions=_strings(raw, "versions", where),
         tuning=_strings(raw, "tuning", where),

@@ -64,7 +64,7 @@ def reference_file(section: Section, corpora: Path | None) -> Path:
 
 def text_folder(records: Sequence[Record], corpora: Path | None) -> Path:
     """Return the folder of the corpus' text, of the first record that has one."""
-    bases = [corpora] if corpora else [r.files.corpora for r in records if r.files]
+    bases = [corpora] if corpora else [r.files.corpora for r in records]
     folders = [base / records[0].corpus / "text" for base in bases]
     return next((folder for folder in folders if folder.is_dir()), folders[0])
 
@@ -85,10 +85,10 @@ def hypotheses(record: Record, references: Sequence[str]) -> list[str] | None:
 
     Raises UserError if they are not of these references: another number of lines, or another BLEU.
     """
-    content = record.read(HYPOTHESES)
+    content = record.files.read(HYPOTHESES)
     if content is None:
         return None
-    path, lines = record.place(HYPOTHESES), content.decode().split("\n")[:-1]
+    path, lines = record.files.place(HYPOTHESES), content.decode().split("\n")[:-1]
     if len(lines) != len(references):
         raise UserError(
             f"{path} holds {len(lines)} translations; expected {len(references)}, one a line of "

@@ -85,8 +85,8 @@ def test_a_run_that_was_made_anew_replaces_the_older_one_and_all_others_stay(
     assert len(found) == 5
     assert {r.commit for r in found.values()} == {"aaaaaaa", "new"}
     anew = found["uniform", "cpu A", 1000]
-    assert anew.commit == "new" and anew.read("test.hyp.txt") == b"ein Hund new\n"
-    assert found["paper", "cpu A", 1000].read("test.hyp.txt") == b"ein Hund aaaaaaa\n"
+    assert anew.commit == "new" and anew.files.read("test.hyp.txt") == b"ein Hund new\n"
+    assert found["paper", "cpu A", 1000].files.read("test.hyp.txt") == b"ein Hund aaaaaaa\n"
     names = {name.rsplit("/", 1)[0] for name in read_archive(dest / "runs.tar.xz")}
     devices = {"cpu A": "cpu-A", "gpu B": "gpu-B"}
     assert names == {f"{r.run}/{r.updates}/{devices[r.device]}" for r in found.values()}
@@ -110,7 +110,7 @@ def test_records_of_older_commits_come_under_the_names_of_today(
     collect(out, tmp_path / "results")
     (found,) = load([tmp_path / "results"])
     assert (found.arm, found.run) == (new, f"multi30k.transformer.{new}.b100.s1")
-    assert found.read("test.hyp.txt") and found.read("counts.npy")
+    assert found.files.read("test.hyp.txt") and found.files.read("counts.npy")
     assert json.loads(found.text)["settings"] == {"flags": flags}
 
 

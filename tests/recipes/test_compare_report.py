@@ -219,7 +219,7 @@ def test_equal_translations_differ_by_nothing(tmp_path: Path) -> None:
     (section,) = sections(load([root]))
     tests, _ = bootstrap(section, None)
     assert tests["paper 0.50", "uniform 1.00"].pairs[0].p < 1
-    paths = [Path(r.place("test.hyp.txt")) for r in section.records if r.arm == "paper"]
+    paths = [Path(r.files.place("test.hyp.txt")) for r in section.records if r.arm == "paper"]
     own = section.cells[0].records[0]
     for path in paths:
         write_lines(path, hypotheses(ENDS["uniform"], 1))

@@ -37,10 +37,10 @@ def test_a_folder_of_runs_and_packed_ones_are_the_same_records(tmp_path: Path) -
     both = load([kept, kept / "records.jsonl.gz", root])
     assert sorted(r.run for r in both) == sorted(m["run"] for m in made)
     for found in load([kept]):
-        assert found.read("test.hyp.txt") == found.run.encode()
-        assert found.read("counts.npy") is None
+        assert found.files.read("test.hyp.txt") == found.run.encode()
+        assert found.files.read("counts.npy") is None
     (root / "runs" / made[0]["run"] / "test.hyp.txt").write_text("as trained")
-    assert load([root])[-1].read("test.hyp.txt") == b"as trained"
+    assert load([root])[-1].files.read("test.hyp.txt") == b"as trained"
 
 
 def test_times_are_comparable_within_the_session_that_a_record_names(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_a_file_that_is_cut_short_is_refused(tmp_path: Path) -> None:
     found = load([folder])
     archive.write_bytes(archive.read_bytes()[:-40])
     with pytest.raises(SystemExit, match=r"runs\.tar\.xz is no whole archive .*from git again"):
-        found[0].read("test.hyp.txt")
+        found[0].files.read("test.hyp.txt")
     for content in (records.read_bytes()[:-40], b"no gzip"):
         records.write_bytes(content)
         with pytest.raises(SystemExit, match=r"records\.jsonl\.gz cannot be read .*from git again"):

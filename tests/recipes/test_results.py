@@ -75,7 +75,7 @@ def test_translations_and_counts_lie_beside_the_records(folder: Path) -> None:
     """Without them nobody else can redo the bootstrap and the lists of pairs."""
     for each in remaining(load([folder])):
         for name in (HYPOTHESES, COUNTS):
-            assert each.read(name), f"{each.source}: no {each.place(name)}"
+            assert each.files.read(name), f"{each.source}: no {each.files.place(name)}"
 
 
 @every_folder
