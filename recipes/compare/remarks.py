@@ -17,7 +17,7 @@ def remarks(section: Section) -> list[str]:
     base = section.baseline
     found = _provenance(section) + _common_flags(section)
     if base is None:
-        found.append("no run of uniform 1.00: no ratios, no differences to it, no bar")
+        found.append("no run of uniform 1.00: no ratios, no differences to it, no acceptance")
     single = [cell.name for cell in section.cells if len(cell.records) == 1]
     if single:
         found.append(f"1 seed, so no interval and no verdict: {', '.join(single)}")

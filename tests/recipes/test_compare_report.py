@@ -177,7 +177,7 @@ def test_records_alone_make_a_report(tmp_path: Path) -> None:
     lonely = next(tmp_path.rglob("record.json"))
     report.main([str(lonely), "--out", str(tmp_path / "out")])
     text = (tmp_path / "out" / "report.md").read_text()
-    assert "no run of uniform 1.00: no ratios, no differences to it, no bar" in text
+    assert "no run of uniform 1.00: no ratios, no differences to it, no acceptance" in text
     assert "no paired bootstrap: found no multi30k/text/test.de; name" in text
     assert str(tmp_path) not in text
     assert "no list of most kept and most skipped pairs for paper 1.00: no counts.npy" in text
