@@ -144,9 +144,20 @@ class Shards:
         return {**header, **run, **epoch, "ranks": ranks}
 
     def load(
-        self, saved: dict[str, Any], spec: PlanSpec, ranks: Ranks, update_freq: int
+        self,
+        saved: dict[str, Any],
+        spec: PlanSpec,
+        ranks: Ranks,
+        update_freq: int,
+        unit: int | None = None,
     ) -> dict[str, int]:
         """Take over a checkpoint, of any number of ranks.
+
+        Args:
+            saved: what `saved` gave
+            spec: of the current shard
+            ranks: of this run
+            update_freq: of the epoch, and ``unit``, of which what is left of it is a multiple
 
         Returns:
             offset and length of the epoch, in micro-batches of this number of ranks
@@ -168,7 +179,7 @@ class Shards:
         left = (length - offset) * _under_other_limits(saved, states, spec)
         if as_before:
             self._states, self._last = states[0]["shards"], states[0]["last"]
-            return _whole_updates(offset, length, left, update_freq)
+            return _whole_updates(offset, length, left, update_freq, unit)
         lost = sum(reports_waiting(s["exchange"]) for st in states for s in st["shards"].values())
         logger.info(
             f"AutoAssist: going on over {ranks.world_size} ranks, saved by {len(states)}: the pass "
@@ -181,7 +192,7 @@ class Shards:
             for shard in states[0]["shards"]
         }
         left *= len(states) / ranks.world_size
-        return _whole_updates(offset, length, left, update_freq)
+        return _whole_updates(offset, length, left, update_freq, unit)
 
 
 def _under_other_limits(
@@ -208,16 +219,24 @@ def _under_other_limits(
     return ratio
 
 
-def _whole_updates(offset: int, length: int, left: float, update_freq: int) -> dict[str, int]:
+def _whole_updates(
+    offset: int, length: int, left: float, update_freq: int, unit: int | None = None
+) -> dict[str, int]:
     """The epoch with what is left of it in whole updates: --update-freq may be another now.
 
     fairseq groups micro-batches from the start of the epoch, so that is whole updates too.
+
+    Args:
+        offset, length, left: micro-batches
+        update_freq: of them to an update
+        unit: what is left is a multiple of it; None: of ``update_freq``. 1: the last update may be
+            short, unless fairseq's groups began in the middle of one
     """
     if not length:
         return {"offset": offset, "length": 0}
-    updates = max(1, round(left / update_freq))
-    begun = math.ceil(offset / update_freq)
-    return {"offset": begun * update_freq, "length": (begun + updates) * update_freq}
+    unit = update_freq if unit is None or offset % update_freq else unit
+    begun = math.ceil(offset / update_freq) * update_freq
+    return {"offset": begun, "length": begun + max(1, round(left / unit)) * unit}
 
 
 def _prior_of(spec: PlanSpec) -> str:
