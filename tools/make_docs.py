@@ -19,7 +19,7 @@ from fairseq_autoassist.core.strategies.easy_first import METRIC, SWITCH, EasyFi
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 LINKS = {
-    "RESULTS.md": "[results](results.md)",
+    "docs/results.md": "[results](results.md)",
     "README": "[method](method.md#the-defaults-and-why)",
 }
 _WRAPPED = " and ".join(
