@@ -10,10 +10,10 @@ import numpy as np
 
 from fairseq_autoassist.config import AutoAssistConfig
 from fairseq_autoassist.core.batching import BatchLimits
-from fairseq_autoassist.core.plan import PlanSpec
 from fairseq_autoassist.core.planner import Planner
-from fairseq_autoassist.core.sampler import Stream
+from fairseq_autoassist.core.protocol import PlanSpec
 from fairseq_autoassist.core.strategies import AutoAssist, Corpus, Report
+from fairseq_autoassist.core.stream import Stream
 from fairseq_autoassist.features.store import StoredFeatures
 from fairseq_autoassist.text.lengths import length_buckets
 

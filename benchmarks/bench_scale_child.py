@@ -74,7 +74,7 @@ def main(data_bin: str, task_name: str, batches: int) -> dict[str, float]:
 
 def _states(iterator: Any, epoch: Any, sample: Any, batches: int) -> dict[str, float]:
     """Bytes that a checkpoint grows by, once the buckets are as full as they get."""
-    from fairseq_autoassist.core.exchange import Exchange
+    from fairseq_autoassist.core.worker.client import Exchange
     from fairseq_autoassist.features.store import Features
     from fairseq_autoassist.plugin.checkpoints import to_checkpoint
     from fairseq_autoassist.plugin.criterions import PLAN

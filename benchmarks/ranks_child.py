@@ -13,8 +13,8 @@ import numpy as np
 
 from fairseq_autoassist.config import AutoAssistConfig
 from fairseq_autoassist.core.batching import BatchLimits
-from fairseq_autoassist.core.plan import PlanSpec
-from fairseq_autoassist.core.process import ProcessExchange
+from fairseq_autoassist.core.protocol import PlanSpec
+from fairseq_autoassist.core.worker.process import ProcessExchange
 from fairseq_autoassist.features.store import StoredFeatures
 from fairseq_autoassist.text.lengths import length_buckets
 

@@ -76,8 +76,8 @@ def _make_planned_batches(count: int, seed: int) -> None:
 
     from fairseq_autoassist.config import AutoAssistConfig
     from fairseq_autoassist.core.batching import BatchLimits
-    from fairseq_autoassist.core.plan import PlanSpec
     from fairseq_autoassist.core.planner import Planner
+    from fairseq_autoassist.core.protocol import PlanSpec
     from fairseq_autoassist.text.lengths import length_buckets
 
     def batch_by_size(

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .plan import News
+from .protocol import News
 
 # A loss that was not finite keeps shrinking off until this many reports in a row were clean.
 CLEAN_REPORTS = 100

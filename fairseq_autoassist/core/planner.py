@@ -14,10 +14,10 @@ import numpy as np
 
 from .batching import KEPT, Buckets, compact, kept_pairs, pair_tokens, without
 from .clock import Clock
-from .plan import News, PlannedBatch, PlanSpec, Totals, restore_batches
-from .sampler import Stream
+from .protocol import News, PlannedBatch, PlanSpec, Totals, restore_batches
 from .source import FeatureSource, NoFeatures
 from .strategies import Corpus, Moment, Report, build_strategy
+from .stream import Stream
 
 # A pass is considered in at least this many chunks, so that decisions in a small corpus do not run
 # far ahead of what the Assistant has learned; a large corpus gets the chunk where numpy is fast.

@@ -20,7 +20,7 @@ from omegaconf.base import ContainerMetadata, Metadata
 from omegaconf.nodes import AnyNode
 
 from ..core.batching import KEPT
-from ..core.plan import PlanSpec
+from ..core.protocol import PlanSpec
 from ..errors import AutoAssistError
 
 STATE_VERSION = 2  # of the saved state; goes up with every change of what stands in it

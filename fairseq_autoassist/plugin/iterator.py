@@ -10,11 +10,11 @@ from typing import Any, Callable
 import torch
 from fairseq.data.iterators import BufferedIterator, CountingIterator, EpochBatchIterating
 
-from ..core.epochs import Progress, epoch_length, stock_iterations
-from ..core.exchange import Exchange, lag_for
-from ..core.plan import PlannedBatch, PlanSpec
-from ..core.process import ProcessExchange
+from ..core.protocol import PlannedBatch, PlanSpec
+from ..core.worker.client import Exchange, lag_for
+from ..core.worker.process import ProcessExchange
 from .dataset import EpochSampler, PlannedDataset
+from .epochs import Progress, epoch_length, stock_iterations
 from .ranks import Ranks
 from .shards import Shards
 

@@ -10,7 +10,7 @@ from typing import Any, Sequence
 
 from fairseq.logging import metrics
 
-from ..core.plan import PlannedBatch, Totals
+from ..core.protocol import PlannedBatch, Totals
 
 _TOTALS = ("considered", "kept", "considered_tokens", "kept_tokens")
 _STREAM = ("batches", "keep", "pass", "wait", *_TOTALS)

@@ -13,9 +13,8 @@ from typing import Any
 
 from ..core.batching import BatchLimits
 from ..core.clock import update_reached
-from ..core.elastic import rebatched, redistribute, reports_waiting, share_totals
-from ..core.epochs import Progress
-from ..core.plan import PlanSpec, Totals
+from ..core.protocol import PlanSpec, Totals
+from ..core.resize import rebatched, redistribute, reports_waiting, share_totals
 from ..core.strategies import strategy_class
 from .checkpoints import (
     LIMITS,
@@ -28,6 +27,7 @@ from .checkpoints import (
     state_header,
     to_checkpoint,
 )
+from .epochs import Progress
 from .ranks import Ranks
 
 logger = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from fairseq.utils import split_paths
 
 from ..config import flag
 from ..core.batching import BatchLimits
-from ..core.plan import PlannedBatch, PlanSpec
+from ..core.protocol import PlannedBatch, PlanSpec
 from ..core.strategies import strategy_class, without_effect
 from ..core.trace import TraceWriter
 from ..errors import AssistantFailure, ConfigError

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 from fairseq_autoassist.cli.tfidf import main as build_features
-from fairseq_autoassist.core.exchange import Exchange, lag_for
-from fairseq_autoassist.core.process import ProcessExchange
-from fairseq_autoassist.core.worker import SNAPSHOT_EVERY
+from fairseq_autoassist.core.worker.child import SNAPSHOT_EVERY
+from fairseq_autoassist.core.worker.client import Exchange, lag_for
+from fairseq_autoassist.core.worker.process import ProcessExchange
 from fairseq_autoassist.errors import AssistantFailure
 from fairseq_autoassist.features.store import Features
 from tests.support.corpus import ROOT, write_data_bin
@@ -145,7 +145,7 @@ def test_nor_is_a_file_beside_the_package(features, tmp_path):
     (tmp_path / "spec").write_bytes(pickle.dumps(spec_of(features)))
     program = (
         "import pickle, sys, tokenize; sys.path.insert(0, sys.argv[1])\n"
-        "from fairseq_autoassist.core import process\n"
+        "from fairseq_autoassist.core.worker import process\n"
         "assert process.__file__.startswith(sys.argv[1])\n"
         "exchange = process.ProcessExchange(pickle.load(open(sys.argv[2], 'rb')))\n"
         "exchange.next_batch()\n"
@@ -285,7 +285,7 @@ def test_lag_exceeds_what_the_loader_takes_ahead():
 
 def test_the_worker_imports_neither_torch_nor_fairseq():
     program = (
-        "import sys, fairseq_autoassist.core.worker\n"
+        "import sys, fairseq_autoassist.core.worker.child\n"
         "assert not {'torch', 'fairseq', 'sklearn'} & set(sys.modules), 'too much'\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=30)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fairseq_autoassist.core.batching import BatchLimits
 from fairseq_autoassist.core.planner import Planner
-from fairseq_autoassist.core.sampler import pass_coins
+from fairseq_autoassist.core.stream import pass_coins
 from tests.support.planning import MemoryFeatures, make_spec
 
 

@@ -7,12 +7,12 @@ import dataclasses
 import numpy as np
 import pytest
 
-from fairseq_autoassist.core.elastic import redistribute
-from fairseq_autoassist.core.exchange import Exchange
 from fairseq_autoassist.core.planner import Planner
 from fairseq_autoassist.core.prior import Prior
-from fairseq_autoassist.core.process import ProcessExchange
-from fairseq_autoassist.core.sampler import pass_coins
+from fairseq_autoassist.core.resize import redistribute
+from fairseq_autoassist.core.stream import pass_coins
+from fairseq_autoassist.core.worker.client import Exchange
+from fairseq_autoassist.core.worker.process import ProcessExchange
 from tests.support.planning import make_spec
 from tests.support.strategies import (
     PAIRS,

@@ -21,11 +21,11 @@ import numpy as np
 from fairseq_autoassist.cli.tfidf import main as build_features
 from fairseq_autoassist.config import AutoAssistConfig
 from fairseq_autoassist.core.batching import BatchLimits
-from fairseq_autoassist.core.elastic import redistribute
-from fairseq_autoassist.core.exchange import Exchange
-from fairseq_autoassist.core.plan import PlanSpec
 from fairseq_autoassist.core.prior import Prior
-from fairseq_autoassist.core.process import ProcessExchange
+from fairseq_autoassist.core.protocol import PlanSpec
+from fairseq_autoassist.core.resize import redistribute
+from fairseq_autoassist.core.worker.client import Exchange
+from fairseq_autoassist.core.worker.process import ProcessExchange
 from fairseq_autoassist.features.store import Features, StoredFeatures
 from fairseq_autoassist.text.lengths import length_buckets
 from tests.support.corpus import session_folder, write_side

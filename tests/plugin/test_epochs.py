@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 from fairseq.data import data_utils
 
-from fairseq_autoassist.core import plan
+from fairseq_autoassist.core import protocol
 from fairseq_autoassist.core.batching import BatchLimits, pair_tokens
-from fairseq_autoassist.core.epochs import (
+from fairseq_autoassist.core.planner import Planner
+from fairseq_autoassist.core.protocol import Totals
+from fairseq_autoassist.core.worker.client import Exchange
+from fairseq_autoassist.plugin.epochs import (
     Progress,
     epoch_length,
     stock_batches,
     stock_iterations,
 )
-from fairseq_autoassist.core.exchange import Exchange
-from fairseq_autoassist.core.plan import Totals
-from fairseq_autoassist.core.planner import Planner
 from fairseq_autoassist.text.binarized import BinarizedSide
 from tests.support.corpus import multi30k_data_bin
 from tests.support.planning import make_spec
@@ -148,7 +148,7 @@ def test_fairseqs_batches_are_counted_and_of_large_corpora_estimated(limits, mon
     some = dataclasses.replace(every, eligible=np.arange(0, 5000, 3))
     for spec in (every, some, make_spec(3, limits=limits)):
         assert stock_batches(spec) == max(1, len(fairseqs_batches(spec)))
-    monkeypatch.setattr(plan, "MOST_PAIRS", 0)
+    monkeypatch.setattr(protocol, "MOST_PAIRS", 0)
     for spec in (every, some):
         spec = dataclasses.replace(spec)  # counts anew
         tokens = np.maximum(spec.source_sizes, spec.target_sizes).astype(np.int64)

@@ -6,9 +6,9 @@ import contextlib
 
 import pytest
 
-from fairseq_autoassist.core.exchange import Exchange
-from fairseq_autoassist.core.plan import News
-from fairseq_autoassist.core.process import ProcessExchange
+from fairseq_autoassist.core.protocol import News
+from fairseq_autoassist.core.worker.client import Exchange
+from fairseq_autoassist.core.worker.process import ProcessExchange
 from fairseq_autoassist.plugin.iterator import AutoAssistEpochIterator, Loader
 from fairseq_autoassist.plugin.ranks import Ranks
 from fairseq_autoassist.plugin.shards import Shards

@@ -7,7 +7,7 @@ import pytest
 from fairseq.logging import metrics as fairseqs
 
 from fairseq_autoassist.core.batching import KEPT
-from fairseq_autoassist.core.plan import PlannedBatch, Totals
+from fairseq_autoassist.core.protocol import PlannedBatch, Totals
 from fairseq_autoassist.plugin import metrics
 
 

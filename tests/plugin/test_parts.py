@@ -12,13 +12,13 @@ from fairseq.data.iterators import CountingIterator, GroupedIterator
 from fairseq.dataclass.utils import gen_parser_from_dataclass
 
 from fairseq_autoassist.config import AutoAssistConfig, flag
-from fairseq_autoassist.core.epochs import (
-    Progress,
-)
-from fairseq_autoassist.core.plan import Totals
+from fairseq_autoassist.core.protocol import Totals
 from fairseq_autoassist.errors import ConfigError
 from fairseq_autoassist.plugin.config import TranslationAutoAssistConfig
 from fairseq_autoassist.plugin.dataset import EpochSampler, rows_to_positions
+from fairseq_autoassist.plugin.epochs import (
+    Progress,
+)
 from fairseq_autoassist.plugin.iterator import (
     AutoAssistEpochIterator,
     Loader,

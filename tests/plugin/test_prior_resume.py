@@ -8,12 +8,12 @@ import logging
 import numpy as np
 import pytest
 
-from fairseq_autoassist.core.epochs import Progress, epoch_length
-from fairseq_autoassist.core.plan import Totals
 from fairseq_autoassist.core.planner import Planner
 from fairseq_autoassist.core.prior import Prior
+from fairseq_autoassist.core.protocol import Totals
 from fairseq_autoassist.errors import AutoAssistError
 from fairseq_autoassist.plugin.checkpoints import check_state, state_header
+from fairseq_autoassist.plugin.epochs import Progress, epoch_length
 from fairseq_autoassist.plugin.ranks import Ranks
 from fairseq_autoassist.plugin.shards import Shards
 from tests.support.planning import make_spec

@@ -11,14 +11,14 @@ import torch
 
 from fairseq_autoassist.config import AutoAssistConfig, flag
 from fairseq_autoassist.core.curriculum import SETTINGS as CURRICULUM_SETTINGS
-from fairseq_autoassist.core.elastic import redistribute
-from fairseq_autoassist.core.epochs import Progress
 from fairseq_autoassist.core.planner import Planner
+from fairseq_autoassist.core.resize import redistribute
 from fairseq_autoassist.core.strategies import STRATEGIES, without_effect
 from fairseq_autoassist.errors import ConfigError
 from fairseq_autoassist.features.store import StoredFeatures
 from fairseq_autoassist.plugin.checkpoints import from_checkpoint, to_checkpoint
 from fairseq_autoassist.plugin.data import refuse_endless
+from fairseq_autoassist.plugin.epochs import Progress
 from fairseq_autoassist.plugin.iterator import AutoAssistEpochIterator, Loader
 from fairseq_autoassist.plugin.ranks import Ranks
 from fairseq_autoassist.plugin.shards import Shards

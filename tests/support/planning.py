@@ -7,7 +7,7 @@ import scipy.sparse as sp
 
 from fairseq_autoassist.config import PAPERS_RULE, AutoAssistConfig
 from fairseq_autoassist.core.batching import BatchLimits
-from fairseq_autoassist.core.plan import PlanSpec
+from fairseq_autoassist.core.protocol import PlanSpec
 from fairseq_autoassist.features.rows import CsrRows
 from fairseq_autoassist.features.store import StoredFeatures
 from fairseq_autoassist.text.lengths import length_buckets

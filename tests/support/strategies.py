@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from fairseq_autoassist.config import PAPERS_RULE, AutoAssistConfig
-from fairseq_autoassist.core.plan import PlanSpec
 from fairseq_autoassist.core.planner import Planner
 from fairseq_autoassist.core.prior import Prior
-from fairseq_autoassist.core.sampler import Stream
+from fairseq_autoassist.core.protocol import PlanSpec
 from fairseq_autoassist.core.strategies import Corpus, Moment, Report, build_strategy
+from fairseq_autoassist.core.stream import Stream
 from fairseq_autoassist.features.prior import MappedPrior
 from tests.support.planning import MemoryFeatures, make_sizes, make_spec
 

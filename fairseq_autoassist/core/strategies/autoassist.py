@@ -19,7 +19,7 @@ from ...config import AutoAssistConfig
 from ..assistant import Assistant
 from ..curriculum import Curriculum
 from ..guard import Guard
-from ..plan import News
+from ..protocol import News
 from ..source import FeatureSource
 from ..utility import Band, ema, labels, update_threshold
 from .autoassist_settings import AutoAssistSettings

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...config import AutoAssistConfig
-from ..plan import Moment, News
+from ..protocol import Moment, News
 from ..source import FeatureSource
 
 

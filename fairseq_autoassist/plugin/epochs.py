@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .plan import PlannedBatch, PlanSpec, Totals
+from ..core.protocol import PlannedBatch, PlanSpec, Totals
 
 # Batches after which their measured size is a better guess than the estimate.
 _MEASURED = 50
