@@ -1,4 +1,4 @@
-"""Two real ranks: one stream, dealt out; exact and resume on another world size; order by rank, never sorted."""
+"""Two real ranks: one stream, dealt out; exact resume, resizing; order by rank, never sorted."""
 
 from collections import Counter
 
