@@ -199,7 +199,7 @@ def test_a_failed_worker_loses_no_pair(features, opened, before, how):
         os.kill(pid, signal.SIGKILL if how == "kill" else signal.SIGSTOP)
     started = time.monotonic()
     # the two that were ahead are trained on first
-    for number in range(exchange.trained, taken):
+    for number in range(exchange.ledger.reported, taken):
         exchange.report(number, None)
     done += train_on(exchange, 200)
     assert time.monotonic() - started < 15
@@ -213,7 +213,7 @@ def test_a_failed_worker_loses_no_pair(features, opened, before, how):
     assert set(late) == set(range(PAIRS))
     state = exchange.state_dict()
     resumed = opened(Exchange, spec_of(features), state)
-    assert resumed.next_batch().number == exchange.trained
+    assert resumed.next_batch().number == exchange.ledger.reported
 
 
 def test_a_failed_worker_takes_no_pair_along_and_none_comes_twice(features, opened):
@@ -223,7 +223,7 @@ def test_a_failed_worker_takes_no_pair_along_and_none_comes_twice(features, open
     done += train_on(exchange, 200)
     assert exchange.failure
     planner = exchange.state_dict()["planner"]
-    waiting = [b["pairs"] for b in planner["in_flight"] if b["number"] >= exchange.trained]
+    waiting = [b["pairs"] for b in planner["in_flight"] if b["number"] >= exchange.ledger.reported]
     held = [*planner["ready"], *waiting, planner["buckets"]["pairs"]]
     times = Counter(i for ids in ids_of(done) for i in ids)
     times.update(i for part in held for i in part["id"].tolist())

@@ -202,7 +202,7 @@ def test_a_share_of_the_run_goes_on_over_data_bins_and_checkpoints():
 
     def opened(shards, shard):
         shards.current = shard
-        return AutoAssistEpochIterator(None, spec, 1, loader, shards, Ranks(0, 1), lambda: None)
+        return AutoAssistEpochIterator(None, spec, 1, loader, shards, Ranks(0, 1))
 
     shards = Shards()
     first = opened(shards, 0)
@@ -210,19 +210,18 @@ def test_a_share_of_the_run_goes_on_over_data_bins_and_checkpoints():
     saved, before, done = None, [], [0.0, 0.0]
     for update, shard in enumerate((0, 1, 0, 1)):
         iterator = first if update == 0 else opened(shards, shard)
-        iterator._open()
-        with contextlib.closing(iterator.exchange):
-            before.append((iterator.exchange.spec.passes_before, 5.0 + done[1 - shard]))
-            number = iterator._next_batch().number
-            iterator.exchange.report(number, None, 700 + update)
-            done[shard] = iterator.trained(number).passes
+        with contextlib.closing(iterator._open()) as session:
+            before.append((session.exchange.spec.passes_before, 5.0 + done[1 - shard]))
+            number = session.next_batch().number
+            session.exchange.report(number, None, 700 + update)
+            done[shard] = session.trained(number).passes
             saved = shards.saved(spec, 1, 9, [iterator._own_state()])
             iterator.park()
     again = Shards()
     resumed = opened(again, 1)
     resumed.load_state_dict({"epoch": 9, "autoassist": saved})
-    with contextlib.closing(resumed.exchange):
-        before.append((resumed.exchange.spec.passes_before, 5.0 + done[0]))
+    with contextlib.closing(resumed.session):
+        before.append((resumed.session.exchange.spec.passes_before, 5.0 + done[0]))
     assert min(done) > 0.0
     assert [found for found, _ in before] == [expected for _, expected in before]
 
@@ -235,18 +234,18 @@ def test_an_assistant_that_failed_is_not_started_again_with_the_next_data_bin():
 
     def iterator(shard):
         shards.current = shard
-        made = AutoAssistEpochIterator(None, spec, 1, loader, shards, Ranks(0, 1), lambda: None)
+        made = AutoAssistEpochIterator(None, spec, 1, loader, shards, Ranks(0, 1))
         made._open()
         return made
 
     first = iterator(0)  # no features: its process fails
-    with contextlib.closing(first.exchange):
-        batch = first.exchange.next_batch()
-        assert first.exchange.failure is not None
-        first.exchange.report(batch.number, None, 0)
+    with contextlib.closing(first.session) as session:
+        batch = session.next_batch()
+        assert session.exchange.failure is not None
+        session.exchange.report(batch.number, None, 0)
         first.park()
-    second = iterator(1)
+    second = iterator(1).session.exchange
     for update in range(1, 60):
-        batch = second.exchange.next_batch()
-        second.exchange.report(batch.number, losses_of(batch.ids), update)
-    assert batch.keep_rate == 1.0 and second.exchange.failure is None
+        batch = second.next_batch()
+        second.report(batch.number, losses_of(batch.ids), update)
+    assert batch.keep_rate == 1.0 and second.failure is None

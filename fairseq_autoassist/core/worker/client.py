@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..ledger import Ledger
 from ..planner import Planner
 from ..protocol import PlannedBatch, PlanSpec, restore_batches
 
@@ -46,25 +47,22 @@ class Exchange:
         self.waited = 0.0  # seconds spent in `next_batch`
         self.failure: str | None = None  # what happened to the planner, if something did
         self.kept_since = ""  # what is kept after that
-        self.trained = 0  # micro-batches reported
         self._again: deque[PlannedBatch] = deque()  # planned before a restart, not trained on yet
+        reported = 0
         if state is not None:
-            self.trained = state["trained"]
+            reported = state["trained"]
             saved = restore_batches(state["planner"]["in_flight"])
-            self._again.extend(batch for batch in saved if batch.number >= self.trained)
+            self._again.extend(batch for batch in saved if batch.number >= reported)
+        self.ledger = Ledger(reported, max(spec.update_freq, *spec.update_freqs, 1))
         # the loader's thread asks for batches while the training thread reports
         self._lock = threading.Lock()
         self._start(None if state is None else state["planner"])
 
     def next_batch(self) -> PlannedBatch:
         """The next micro-batch to hand to the loader."""
-        if self._again:
-            return self._again.popleft()
-        started = time.perf_counter()
-        try:
-            return self._next()
-        finally:
-            self.waited += time.perf_counter() - started
+        batch = self._again.popleft() if self._again else self._timed_next()
+        self.ledger.hand_out(batch)
+        return batch
 
     def report(self, number: int, losses: np.ndarray | None, update: float | None = None) -> None:
         """Losses of a micro-batch that was trained on, in order of micro-batches.
@@ -77,9 +75,7 @@ class Exchange:
         Raises:
             ValueError: a report was left out or came twice
         """
-        if number != self.trained:
-            raise ValueError(f"report of micro-batch {number}, expected {self.trained}")
-        self.trained += 1
+        self.ledger.report(number)
         self._report(number, losses, update)
 
     def state_dict(self) -> dict[str, Any]:
@@ -88,10 +84,17 @@ class Exchange:
         As many more are planned first as the reports allow: what the strategy has learned by then
         depends on the reports alone, not on how far the planner happened to be.
         """
-        return {"trained": self.trained, "planner": self._planner_state()}
+        return {"trained": self.ledger.reported, "planner": self._planner_state()}
 
     def close(self) -> None:
         """Free what is held. May be called again."""
+
+    def _timed_next(self) -> PlannedBatch:
+        started = time.perf_counter()
+        try:
+            return self._next()
+        finally:
+            self.waited += time.perf_counter() - started
 
     # -- what the variants do differently ---------------------------------------------------------
 

@@ -14,7 +14,8 @@ from ..protocol import PlannedBatch, PlanSpec
 class Replay:
     """What was delivered and reported since a planner's state was last known.
 
-    Enough to go on without that planner: see `Planner.catch_up`.
+    Enough to go on without that planner: see `Planner.catch_up`. It holds contents, where the
+    ledger counts: what the worker has planned ahead was not handed out yet, so that is in none.
     """
 
     def __init__(self, planner_state: dict[str, Any] | None) -> None:
