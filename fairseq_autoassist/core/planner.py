@@ -52,8 +52,6 @@ class Planner:
         self._clock = Clock(spec.update_freq, spec.updates_before, spec.update_freqs)
         self._max_update, self._max_passes = spec.max_update, spec.max_passes
         self._passes_before = spec.passes_before
-        if spec.strategy_state is not None:
-            self.strategy.load_state_dict(spec.strategy_state)
         pairs = len(spec.source_sizes)
         ranks = spec.rank, spec.world_size
         self.stream = Stream(pairs, spec.seed, spec.eligible, *ranks, spec.repeat)
@@ -191,13 +189,15 @@ class Planner:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over a saved state.
+        """Take over a saved state; one of the strategy alone leaves the stream at its beginning.
 
         Raises:
             ValueError: it was saved with other data or settings; the message says which
         """
-        self.stream.load_state_dict(state["stream"])
         self.strategy.load_state_dict(state["strategy"])
+        if "stream" not in state:
+            return
+        self.stream.load_state_dict(state["stream"])
         if state["buckets"] is not None:
             self.buckets.load_state_dict(state["buckets"])
         self._ready = deque(state["ready"])

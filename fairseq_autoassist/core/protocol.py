@@ -74,7 +74,6 @@ class PlanSpec:
         chunk: pairs decided on at once, or None to choose by the size of the pass
         dimensions: number of features, for a successor that has to do without them
         features_hash: of their values; a state learned on others cannot go on
-        strategy_state: what the strategy knows at the start (of another shard, say)
         update_freq: micro-batches to an update when this stream begins
         update_freqs: the same in all epochs of the run
         updates_before: updates of the run before this stream began; infinity: the first report
@@ -102,7 +101,6 @@ class PlanSpec:
     chunk: int | None = None
     dimensions: int = 0
     features_hash: str = ""
-    strategy_state: dict[str, Any] | None = None
     update_freq: int = 1
     update_freqs: tuple[int, ...] = ()
     updates_before: float = 0.0

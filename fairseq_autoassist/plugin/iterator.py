@@ -205,10 +205,9 @@ class AutoAssistEpochIterator(EpochBatchIterating):
 
     def _open(self) -> Session:
         if self.session is None:
-            state, progress, strategy = self.shards.here(self.spec)
+            state, progress = self.shards.here(self.spec)
             spec = dataclasses.replace(
                 self.spec,
-                strategy_state=strategy,
                 updates_before=self.shards.updates_before,
                 passes_before=self.shards.epochs_before + self.shards.passes_elsewhere,
                 abandoned=self.shards.failed,

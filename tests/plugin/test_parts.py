@@ -25,7 +25,8 @@ from fairseq_autoassist.plugin.iterator import (
     prefetched_batches,
 )
 from fairseq_autoassist.plugin.ranks import Ranks, gather_before_saving
-from fairseq_autoassist.plugin.shards import Shards, _whole_updates
+from fairseq_autoassist.plugin.restoring import whole_updates
+from fairseq_autoassist.plugin.shards import Shards
 from tests.support.planning import make_spec
 
 
@@ -135,7 +136,7 @@ def test_states_of_other_ranks_are_held_only_while_one_is_saved(monkeypatch):
 @pytest.mark.parametrize("skip", [False, True])
 def test_a_resumed_epoch_is_whole_updates_of_another_update_freq(offset, length, update_freq, skip):
     """fairseq groups what is left, and never finishes an epoch that does not divide."""
-    begun = _whole_updates(offset, length, length - offset, update_freq)
+    begun = whole_updates(offset, length, length - offset, update_freq)
     batches = CountingIterator(iter(range(begun["offset"], 99)), begun["offset"], begun["length"])
     groups = list(GroupedIterator(batches, update_freq, skip_remainder_batch=skip))
     assert groups and {len(group) for group in groups} == {update_freq}

@@ -67,7 +67,7 @@ def test_a_checkpoint_of_another_prior_goes_on_and_says_so(before, now, said, ra
     again = Shards()
     again.load(saved, spec, Ranks(0, ranks), 1)
     with caplog.at_level(logging.WARNING):
-        state, progress, _ = again.here(spec)
+        state, progress = again.here(spec)
     warned = [record.getMessage() for record in caplog.records]
     assert len(warned) == (1 if said else 0) and all(said in line for line in warned)
     planner = Planner(spec)

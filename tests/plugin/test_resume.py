@@ -31,9 +31,8 @@ def data_bin(pairs, seed=0):
 def train(shards, shard, spec, batches=20, first=0):
     """Train on a data-bin; returns the updates that planning reckoned with."""
     shards.current = shard
-    state, _, strategy = shards.here(spec)
-    before = shards.updates_before
-    spec = dataclasses.replace(spec, strategy_state=strategy, updates_before=before)
+    state, _ = shards.here(spec)
+    spec = dataclasses.replace(spec, updates_before=shards.updates_before)
     exchange = Exchange(spec, state)
     updates = []
     for k in range(batches):
@@ -105,7 +104,7 @@ def test_under_other_batch_limits_the_stream_goes_on(limits, ranks, caplog):
         again = Shards()
         mine = dataclasses.replace(spec, rank=rank, world_size=ranks)
         left = again.load(saved, mine, Ranks(rank, ranks), 1)
-        state, progress, _ = again.here(mine)
+        state, progress = again.here(mine)
         exchange = Exchange(mine, state)
         while exchange._planner.stream.position[0] < 3:
             batch = exchange.next_batch()

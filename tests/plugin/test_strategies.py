@@ -139,10 +139,8 @@ def test_settings_without_effect_are_found():
 def planner_in(case, shards, shard, pairs):
     """A planner that goes on in a shard from what the shards know."""
     shards.current = shard
-    state, _, strategy = shards.here(spec_of(case, pairs))
+    state, _ = shards.here(spec_of(case, pairs))
     planner = Planner(spec_of(case, pairs), RareFeatures(pairs))
-    if strategy is not None:
-        planner.strategy.load_state_dict(strategy)
     if state is not None:
         planner.load_state_dict(state["planner"])
     return planner

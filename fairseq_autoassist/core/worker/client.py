@@ -34,6 +34,15 @@ def lag_for(prefetched: int, update_freq: int) -> int:
     return max(_SMALLEST_LAG, prefetched + update_freq + _SLACK)
 
 
+def begin_with(strategy: dict[str, Any]) -> dict[str, Any]:
+    """State of an exchange whose stream begins, with what the strategy has learned elsewhere.
+
+    Args:
+        strategy: `Strategy.state_dict`
+    """
+    return {"trained": 0, "planner": {"strategy": strategy}}
+
+
 class Exchange:
     """Plans in the calling process, a micro-batch when it is asked for.
 
@@ -51,7 +60,7 @@ class Exchange:
         reported = 0
         if state is not None:
             reported = state["trained"]
-            saved = restore_batches(state["planner"]["in_flight"])
+            saved = restore_batches(state["planner"].get("in_flight", []))
             self._again.extend(batch for batch in saved if batch.number >= reported)
         self.ledger = Ledger(reported, max(spec.update_freq, *spec.update_freqs, 1))
         # the loader's thread asks for batches while the training thread reports
