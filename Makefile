@@ -5,7 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help venv quickstart crawl svm test test-all lint bench bench-ranks bench-scale clean
+.PHONY: help venv quickstart crawl svm docs pages test test-all lint bench bench-ranks bench-scale clean
+
+# A fresh environment each time: warnings of pages that did not change would not come again.
+DOCS = $(BIN)/sphinx-build -q -E -W --keep-going -d build/doctrees docs build/docs
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -22,10 +25,17 @@ crawl: venv  ## raw crawl, four fifths noise: plain training and AutoAssist, und
 svm: venv  ## linear SVMs with instance shrinking: Figure 1, Theorem 1, under runs/svm/
 	$(BIN)/python -m recipes.linear_svm.run
 
-lint: venv  ## ruff and mypy
+docs: venv  ## documentation as HTML under build/docs/; warnings are errors
+	$(DOCS)
+
+pages: venv  ## docs/options.md and docs/metrics.md anew from the code
+	$(BIN)/python -m tools.make_docs
+
+lint: venv  ## ruff, mypy, and the documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(DOCS)
 
 test: lint  ## lint, then the quick tests: what .ci/run runs
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
@@ -33,13 +43,13 @@ test: lint  ## lint, then the quick tests: what .ci/run runs
 test-all: lint  ## lint, then every test
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-bench: venv  ## speed table and bench.json
+bench: venv  ## speed table and benchmarks/results/bench.json
 	$(BIN)/python -m benchmarks.run
 
-bench-ranks: venv  ## what 1, 2 and 4 ranks cost each: table and bench_ranks.json
+bench-ranks: venv  ## what 1, 2 and 4 ranks cost each: table and bench_ranks.json beside it
 	$(BIN)/python -m benchmarks.bench_ranks
 
-bench-scale: venv  ## WMT14's size on generated data: table and bench_scale.json
+bench-scale: venv  ## WMT14's size on generated data: table and bench_scale.json beside it
 	$(BIN)/python -m benchmarks.bench_scale
 
 clean:  ## remove caches and build folders; .venv and runs/ stay

@@ -19,6 +19,7 @@ RECIPES = [
 ]
 SVM = ["numba>=0.59"]
 DASK = ["dask", "distributed"]
+DOCS = ["furo", "myst-parser", "sphinx>=8.2"]
 
 setup(
     name="fairseq-autoassist",
@@ -27,6 +28,7 @@ setup(
     author="fairseq-autoassist authors",
     license="MIT",
     packages=find_packages(include=["fairseq_autoassist", "fairseq_autoassist.*"]),
+    package_data={"fairseq_autoassist": ["py.typed"]},
     python_requires=">=3.8",
     install_requires=[
         "joblib>=1.4",
@@ -44,10 +46,12 @@ setup(
         "recipes": RECIPES,
         "svm": SVM,
         "dask": DASK,
+        "docs": DOCS,
         "dev": [
             *RECIPES,
             *SVM,
             *DASK,
+            *DOCS,
             "hypothesis",
             "mypy",
             "pytest",

@@ -1,7 +1,7 @@
 """What ranks cost, each and together, on the CPU of one machine: ``make bench-ranks``.
 
-Prints a table and writes bench_ranks.json, a list of {name, value, unit, target, met}. A missed
-target is said, and is no error.
+Prints a table and writes benchmarks/results/bench_ranks.json, a list of {name, value, unit, target,
+met}. A missed target is said, and is no error.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """The size of WMT14 English-German, on generated data: ``make bench-scale``.
 
 4.5 million pairs are generated, their features built and planned from, and a run on them started.
-Prints a table and writes bench_scale.json, a list of {name, value, unit, target, met}. A missed
-target is said, and is no error. The data (about 2.5 GB) lie in a temporary folder, or in that of
---keep, where a later call finds them again. docs/capacity.md computes from these figures.
+Prints a table and writes benchmarks/results/bench_scale.json, a list of {name, value, unit, target,
+met}. A missed target is said, and is no error. The data (about 2.5 GB) lie in a temporary folder,
+or in that of --keep, where a later call finds them again. docs/capacity.md computes from these
+figures.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Median timing, and results as they stand in bench.json."""
+"""Median timing, and results as they stand in benchmarks/results/."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ Result = dict
 Benchmarks = Mapping[str, Callable[[], List[Result]]]
 
 ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
 REPEATS = 5
 
 #: Clock of what one core needs, in seconds: CPU time of this process, the wall time of an idle
@@ -98,12 +99,12 @@ def command_line(module: str, names: str, output: str, description: str | None) 
     Args:
         module: of the command
         names: of its benchmarks, for the help
-        output: name of the file of results, in the checkout by default
+        output: name of the file of results, in benchmarks/results/ by default
         description: of the command
     """
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{module}", description=description)
     parser.add_argument("names", nargs="*", help=f"{names}; or all")
-    parser.add_argument("--output", type=Path, default=ROOT / output)
+    parser.add_argument("--output", type=Path, default=RESULTS / output)
     parser.add_argument("--tiny", action="store_true", help="try out the benchmarks themselves")
     return parser
 

@@ -1,7 +1,7 @@
 """Measure what the targets are stated for: ``python -m benchmarks.run``, or ``make bench``.
 
-Prints a table and writes bench.json, a list of {name, value, unit, target, met}. A missed target
-is said, and is no error.
+Prints a table and writes benchmarks/results/bench.json, a list of {name, value, unit, target,
+met}. A missed target is said, and is no error.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 from preprocess.containers import unpacking
@@ -27,6 +28,7 @@ from preprocess.text import (
     read_lines,
     staging,
     whole_files,
+    with_parents,
     writing,
 )
 from preprocess.unknown import OWN, check_limit, refuse_unknown
@@ -200,9 +202,10 @@ def binarize(options: argparse.Namespace) -> None:
     with writing(destination):
         put_back(place / OLD, destination)
     check(options)
-    with writing(destination):
-        destination.parent.mkdir(parents=True, exist_ok=True)
-    with staging(place) as folder:
+    with ExitStack() as stack:
+        with writing(destination):
+            stack.enter_context(with_parents(destination))
+        folder = stack.enter_context(staging(place))
         write_dictionary(options.source_model, folder / "source.txt")
         if options.target_model is not None:
             write_dictionary(options.target_model, folder / "target.txt")

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Iterator
 
@@ -27,6 +28,7 @@ from preprocess.text import (
     read_lines,
     staging,
     whole_files,
+    with_parents,
     writing,
 )
 
@@ -68,9 +70,11 @@ def train(
     """
     _check(model, vocab, coverage, normalization, max_line_bytes)
     target = _file_of(model)
-    with writing(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-    with staging(target.parent / f".{model.name}.spm") as folder, held(folder):
+    with ExitStack() as stack:
+        with writing(target):
+            stack.enter_context(with_parents(target))
+        folder = stack.enter_context(staging(target.parent / f".{model.name}.spm"))
+        stack.enter_context(held(folder))
         lines = Lines(inputs, normalization, max_line_bytes)
         prefix = folder / "spm"
         try:

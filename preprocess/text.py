@@ -10,7 +10,7 @@ import shutil
 import signal
 import socket
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Iterator, Sequence
 
@@ -165,14 +165,26 @@ def writing(*paths: Path) -> Iterator[None]:
 
 
 @contextmanager
+def with_parents(path: Path) -> Iterator[None]:
+    """Make the folders that `path` lies in; those that are still empty afterwards are removed."""
+    missing = [folder for folder in path.parents if not folder.exists()]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    finally:
+        for folder in missing:
+            with suppress(OSError):  # it is used, or could not be made
+                folder.rmdir()
+
+
+@contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """A name to write a file under that becomes `path` if all went well; else nothing stays.
 
     Raises:
         UserError: it cannot be written
     """
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with writing(path), with_parents(path):
         part = unfinished(path)
         try:
             yield part
@@ -196,10 +208,11 @@ def whole_files(*paths: Path) -> Iterator[list[IO[str]]]:
         _check_names(paths)
         temporary = [unfinished(path) for path in paths]
     streams: list[IO[str]] = []
+    parents = ExitStack()
     try:
         with writing(*paths):
             for path in temporary:
-                path.parent.mkdir(parents=True, exist_ok=True)
+                parents.enter_context(with_parents(path))
                 streams.append(open(path, "w", encoding="utf-8", newline="\n"))
         yield streams
         with writing(*paths):
@@ -218,6 +231,7 @@ def whole_files(*paths: Path) -> Iterator[list[IO[str]]]:
         for part in temporary:
             with suppress(OSError):  # where it could not be made
                 part.unlink()
+        parents.close()
 
 
 def _check_names(paths: Sequence[Path]) -> None:

@@ -152,7 +152,8 @@ main() {
   say "build tools"
   pip_install -c "$venv/torch-constraint.txt" -r "$root/requirements/build.txt"
   say "pinned dependencies"
-  pip_install -c "$venv/torch-constraint.txt" -r "$root/requirements/dev.txt"
+  pip_install -c "$venv/torch-constraint.txt" -r "$root/requirements/dev.txt" \
+    -r "$root/requirements/docs.txt"
   say "$FAIRSEQ (built from source: about three minutes, silent)"
   pip_install -c "$venv/torch-constraint.txt" --no-build-isolation "$FAIRSEQ" ||
     fail "$FAIRSEQ was not installed, pip's own words are above; building it needs a C++ compiler" \

@@ -133,6 +133,10 @@ class Buckets:
         complete.sort(key=lambda item: item[0])
         return [batch for _, batch in complete]
 
+    def again(self, kept: np.ndarray) -> list[np.ndarray]:
+        """Put pairs that were in batches before, an array of `KEPT`; returns as `add` does."""
+        return self.add(kept)
+
     def end_of_pass(self) -> list[np.ndarray]:
         """Batches from the buckets that gave none in the pass that ends.
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from .batching import KEPT, Buckets, compact, kept_pairs, pair_tokens, without
+from .batching import KEPT, compact, kept_pairs, without
 from .clock import Clock
 from .protocol import News, PlannedBatch, PlanSpec, Totals, restore_batches
 from .source import FeatureSource, NoFeatures
 from .strategies import Corpus, Moment, Report, build_strategy
-from .stream import Stream
+from .wholepass import WholePass, batcher_of, stream_of
 
 # A pass is considered in at least this many chunks, so that decisions in a small corpus do not run
 # far ahead of what the Assistant has learned; a large corpus gets the chunk where numpy is fast.
@@ -52,17 +52,13 @@ class Planner:
         self._clock = Clock(spec.update_freq, spec.updates_before, spec.update_freqs)
         self._max_update, self._max_passes = spec.max_update, spec.max_passes
         self._passes_before = spec.passes_before
-        pairs = len(spec.source_sizes)
-        ranks = spec.rank, spec.world_size
-        self.stream = Stream(pairs, spec.seed, spec.eligible, *ranks, spec.repeat)
+        self.stream = stream_of(spec)
         per_pass = self.stream.pairs_per_pass
         whole_pass = per_pass * spec.world_size
         self._chunk = spec.chunk or int(
             np.clip(whole_pass // _CHUNKS_PER_PASS, _SMALLEST_CHUNK, _LARGEST_CHUNK)
         )
-        assignment, count = spec.buckets(per_pass)
-        tokens = compact(pair_tokens(spec.source_sizes, spec.target_sizes))
-        self.buckets = Buckets(assignment, tokens, count, spec.limits)
+        self.buckets = batcher_of(spec, self.stream)
         self._target_sizes = compact(spec.target_sizes)
         self._ready: deque[np.ndarray] = deque()
         self._next_number = 0
@@ -131,7 +127,7 @@ class Planner:
             pairs=pairs,
             totals=self._totals,
             position=self.stream.position,
-            passes=self.stream.passes,
+            passes=self._passes(),
             keep_rate=self._keep_rate,
             metrics=self.strategy.metrics(),
             news=[*news, *self.strategy.news()],
@@ -162,7 +158,7 @@ class Planner:
             pool.append(kept_pairs(chosen))
             self._count(ids, chosen)
         pairs = without(np.concatenate(pool), np.concatenate([b.pairs for b in delivered]))
-        self._ready.extend(self.buckets.add(pairs))
+        self._ready.extend(self.buckets.again(pairs))
         self._totals = self._totals._replace(
             batches=last.totals.batches, batched=last.totals.batched
         )
@@ -177,7 +173,9 @@ class Planner:
             "strategy": self.strategy.state_dict(),
             "buckets": self.buckets.state_dict(),
             "loose": np.empty(0, KEPT),
-            "ready": list(self._ready),
+            # one array, since of a whole pass there are thousands
+            "ready": [np.concatenate(self._ready)] if self._ready else [],
+            "ready_sizes": np.array([len(pairs) for pairs in self._ready], dtype=np.int64),
             "in_flight": [vars(batch) for batch in self._in_flight.values()],
             "reports": dict(self._reports),
             "updates": dict(self._updates),
@@ -200,8 +198,11 @@ class Planner:
         self.stream.load_state_dict(state["stream"])
         if state["buckets"] is not None:
             self.buckets.load_state_dict(state["buckets"])
-        self._ready = deque(state["ready"])
-        self._ready.extend(self.buckets.add(state["loose"]))
+        ready = state["ready"]
+        if ready:
+            ready = np.split(ready[0], np.cumsum(state["ready_sizes"])[:-1])
+        self._ready = deque(ready)
+        self._ready.extend(self.buckets.again(state["loose"]))
         batches = restore_batches(state["in_flight"])
         self._in_flight = {batch.number: batch for batch in batches}
         self._reports = dict(state["reports"])
@@ -256,6 +257,12 @@ class Planner:
         if self._max_passes:
             share = max(share, (self._passes_before + passes) / self._max_passes)
         return Moment(update, passes, min(share, 1.0))
+
+    def _passes(self) -> float:
+        """Passes planned: of a pass that is considered at once, the share that is in batches."""
+        if isinstance(self.buckets, WholePass):
+            return self._totals.batched / self.stream.mean_per_pass
+        return self.stream.passes
 
     def _take_until(self, position: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
         here = self.stream.position

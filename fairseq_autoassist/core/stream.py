@@ -1,41 +1,24 @@
 """The endless stream of considered pairs, and the coin that decides about each.
 
-Randomness comes from coordinates, never from history: pass p is a permutation keyed by (seed, p),
-and the coin of a pair is the number that a counter-based generator (Philox) keyed by (seed, p)
-gives at the pair's own counter. Nothing has to be stored to get the same stream again.
+Randomness comes from coordinates (coordinates.py), never from history: nothing has to be stored to
+get the same stream again.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, NamedTuple, Tuple
 
 import numpy as np
 
+from .batching import BatchLimits
+from .coordinates import batch_order, pass_coins, pass_order
+from .dealing import Dealer
+
 Position = Tuple[int, int]
 
-_ORDER, _COIN = 0, 1  # two streams of random numbers to a pass
 _PART = 1 << 18  # pairs looked at together
 _REPEAT = 1 << 40  # passes by which the random numbers of the same data, listed again, are apart
-
-
-def _generator(seed: int, pass_number: int, purpose: int) -> np.random.Generator:
-    key = np.array([seed % 2**64, 2 * pass_number + purpose], dtype=np.uint64)
-    return np.random.Generator(np.random.Philox(key=key))
-
-
-def pass_order(seed: int, pass_number: int, pairs: int) -> np.ndarray:
-    """The order of a pass: a permutation of ``range(pairs)``, int32 (int64 from 2**31 pairs)."""
-    order = np.arange(pairs, dtype=np.int32 if pairs < 2**31 else np.int64)
-    _generator(seed, pass_number, _ORDER).shuffle(order)
-    return order
-
-
-def pass_coins(seed: int, pass_number: int, pairs: int) -> np.ndarray:
-    """The coins of a pass, float32 in [0, 1), shape (pairs,).
-
-    Element i depends on (seed, pass, i) alone: it is the i-th output of a counter-based generator.
-    """
-    return _generator(seed, pass_number, _COIN).random(pairs, dtype=np.float32)
 
 
 class Generation(NamedTuple):
@@ -64,6 +47,8 @@ class Stream:
         eligible: ids to consider (integers, ascending), or None for all; others never come up
         rank, world_size: this rank takes every world_size-th pair of each pass
         repeat: how often the same data came before in the list of data-bins
+        dealer: cuts the pairs of a pass into batches, where that is cheap enough
+        whole: whether ranks take the batches that it makes in place of single pairs
 
     Raises:
         ValueError: this rank would have no pair to consider
@@ -77,6 +62,8 @@ class Stream:
         rank: int = 0,
         world_size: int = 1,
         repeat: int = 0,
+        dealer: Dealer | None = None,
+        whole: bool = False,
     ) -> None:
         self.pairs = pairs
         self.seed = seed
@@ -94,7 +81,8 @@ class Stream:
         self._lineage: tuple[Generation, ...] = ()
         self._pass, self._next = 0, 0
         self._cached_pass = -1
-        self._order = self._coins = np.empty(0)
+        self._order = self._coins = self._ends = np.empty(0, dtype=np.int64)
+        self._dealer, self._whole = dealer, whole and dealer is not None
         # a rank that has most of the pairs keeps the coins as they are made, else those of its own
         self._coins_by_id = 2 * self.pairs_per_pass > pairs
 
@@ -102,6 +90,11 @@ class Stream:
     def pairs_per_pass(self) -> int:
         """Pairs this rank considers in a pass (in some passes of several ranks: one fewer)."""
         return -(-self._count // self.world_size)
+
+    @property
+    def mean_per_pass(self) -> float:
+        """The same in the mean over passes."""
+        return self._count / self.world_size
 
     @property
     def position(self) -> Position:
@@ -114,7 +107,11 @@ class Stream:
         if self._next == 0:
             return float(self._pass)
         self._prepare()
-        return self._pass + 1 - (len(self._order) - self._next) / self.pairs_per_pass
+        return (
+            self._pass
+            + 1
+            - (len(self._order) - self._next) / max(self.pairs_per_pass, len(self._order))
+        )
 
     def take(self, count: int) -> tuple[np.ndarray, np.ndarray]:
         """The next pairs, at most ``count``, never beyond the end of the pass.
@@ -130,6 +127,16 @@ class Stream:
         if self._next == len(self._order):
             self._pass, self._next = self._pass + 1, 0
         return ids, coins
+
+    def batch_order(self, count: int) -> np.ndarray:
+        """A random order of batches, where the stream stands: a permutation of ``range(count)``."""
+        return self._batch_order(self._pass, count)
+
+    def last_dealt(self, limits: BatchLimits) -> tuple[np.ndarray, np.ndarray]:
+        """This rank's pairs of the pass considered last, and where its batches under these limits
+        end in them; no end where it was not dealt out in such batches."""
+        known = self._whole and self._dealer is not None and self._dealer.limits == limits
+        return self._order, self._ends if known else self._ends[:0]
 
     def seek(self, position: Position) -> None:
         """Go to a position; from there the stream is as it would have been."""
@@ -148,6 +155,9 @@ class Stream:
             "rank": self.rank,
             "world_size": self.world_size,
             "repeat": self._repeat,
+            "dealt": list(dataclasses.astuple(self._dealer.limits))
+            if self._whole and self._dealer is not None
+            else None,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -161,6 +171,10 @@ class Stream:
             if state[key] != mine[key]:
                 raise ValueError(f"saved with {key} {state[key]}, this run has {key} {mine[key]}")
         self._repeat = state["repeat"]
+        dealt = state["dealt"]
+        self._whole = dealt is not None and self._dealer is not None
+        if self._dealer is not None and dealt is not None:
+            self._dealer = self._dealer.under(BatchLimits(*dealt))
         self._lineage = _lineage_of(state)
         self._cached_pass = -1
         self.seek(state["position"])
@@ -169,15 +183,15 @@ class Stream:
         """Have order and coins of the current pass; goes over passes this rank has no part in."""
         while self._cached_pass != self._pass:
             # free the old pass before the new one is made: the peak is what memory is planned by
-            self._order = self._coins = np.empty(0)
+            self._order = self._coins = self._ends = np.empty(0, dtype=np.int64)
             pairs = self._dealt_out(self._pass, len(self._lineage))
-            order = _share(pairs, self._pass, self.rank, self.world_size)
+            order, ends = self._share(pairs, self._pass, self.rank, self.world_size)
             del pairs
             if self._next >= len(order):
                 self._pass, self._next = self._pass + 1, 0
                 continue
             coins = pass_coins(self.seed, self._pass + _REPEAT * self._repeat, self.pairs)
-            self._order = order
+            self._order, self._ends = order, ends
             self._coins = coins if self._coins_by_id else coins[order]
             self._cached_pass = self._pass
 
@@ -195,10 +209,31 @@ class Stream:
         before = self._dealt_out(number, generation - 1)
         return np.concatenate(
             [
-                _left(_share(before, number, rank, world_size), number, at)
+                _left(self._share(before, number, rank, world_size)[0], number, at)
                 for rank, at in enumerate(positions)
             ]
         )
+
+    def _share(
+        self, pairs: np.ndarray, number: int, rank: int, world_size: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """A rank's share of a pass, and where its batches end in it, if it is dealt in batches.
+
+        Shares move on with the pass, so that no rank is always the one with a pair more.
+        """
+        first = (rank + number) % world_size
+        if not self._whole or self._dealer is None:
+            # copied, so that it does not hold on to the whole
+            share = pairs if world_size == 1 else pairs[first::world_size].copy()
+            return share, np.empty(0, dtype=np.int64)
+        batches = self._dealer.batches(pairs, world_size)
+        chosen = self._batch_order(number, len(batches))[first::world_size].tolist()
+        mine = [batches[index] for index in chosen]
+        order = np.concatenate([np.empty(0, dtype=np.int64), *mine])
+        return pairs[order], np.cumsum([len(batch) for batch in mine], dtype=np.int64)
+
+    def _batch_order(self, number: int, count: int) -> np.ndarray:
+        return batch_order(self.seed, number + _REPEAT * self._repeat, count)
 
 
 def _nth_of(mask: np.ndarray, count: int, order: np.ndarray) -> np.ndarray:
@@ -216,14 +251,6 @@ def _nth_of(mask: np.ndarray, count: int, order: np.ndarray) -> np.ndarray:
         part = slice(start, start + _PART)
         order[part] = ids[order[part]]
     return order
-
-
-def _share(pairs: np.ndarray, number: int, rank: int, world_size: int) -> np.ndarray:
-    """A rank's share of a pass; copied, so that it does not hold on to the whole.
-
-    Shares move on with the pass, so that no rank is always the one with a pair more.
-    """
-    return pairs if world_size == 1 else pairs[(rank + number) % world_size :: world_size].copy()
 
 
 def over_other_ranks(states: list[dict[str, Any]], rank: int, world_size: int) -> dict[str, Any]:

@@ -23,14 +23,27 @@ _LITTLE = 1 << 20  # bytes left on a disk that is full
 def staging_folder(target: Path) -> Iterator[Path]:
     """An empty folder beside ``target``, for ``publish`` to rename; removed if left unpublished.
 
-    Its name carries host and process id, so that what a SIGKILL left behind is recognised and
-    removed by the next run on the same host, and a live writer's folder is left alone.
+    So are the folders that were made for it. Its name carries host and process id, so that what a
+    SIGKILL left behind is recognised and removed by the next run on the same host, and a live
+    writer's folder is left alone.
 
     Raises:
         FeatureError: the place is read-only; the message says how to have another
     """
-    with _elsewhere_if_read_only(target.parent):
-        target.parent.mkdir(parents=True, exist_ok=True)
+    missing = [place for place in target.parents if not place.exists()]
+    try:
+        with _elsewhere_if_read_only(target.parent):
+            target.parent.mkdir(parents=True, exist_ok=True)
+        with _beside(target) as folder:
+            yield folder
+    finally:
+        for place in missing:
+            with contextlib.suppress(OSError):  # it holds what was built, or could not be made
+                place.rmdir()
+
+
+@contextlib.contextmanager
+def _beside(target: Path) -> Iterator[Path]:
     owner = f".{target.name}.tmp-{socket.gethostname()}-"
     for stale in target.parent.glob(owner + "*"):
         number = stale.name[len(owner) :].split(".")[0]

@@ -5,11 +5,13 @@ fairseq freezes the number of batches when an epoch starts; the stream goes on o
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import math
+from typing import Any, Callable, NamedTuple
 
 import numpy as np
 
 from ..core.protocol import PlannedBatch, PlanSpec, Totals
+from ..core.wholepass import plans_whole_passes
 
 # Batches after which their measured size is a better guess than the estimate.
 _MEASURED = 50
@@ -34,12 +36,17 @@ class Progress(NamedTuple):
 
 
 def epoch_length(
-    spec: PlanSpec, progress: Progress | None, update_freq: int, keep_rate: float = 1.0
+    spec: PlanSpec,
+    progress: Progress | None,
+    update_freq: int,
+    keep_rate: float = 1.0,
+    mean: Callable[[float], float] = float,
 ) -> int:
     """Micro-batches until about one pass more, in whole passes, has been trained on.
 
     What waits in open buckets does not count: it is trained on in the next epoch. So the first one
-    is as long as fairseq's while nothing is skipped, and N of them train on N passes' worth.
+    is as long as fairseq's while nothing is skipped, and N of them train on N passes' worth. Where
+    whole passes are planned each of them is, within a batch.
 
     Args:
         spec: what is planned from
@@ -47,10 +54,25 @@ def epoch_length(
         update_freq: the length is a multiple of it
         keep_rate: share of pairs kept, as far as it is known without `progress`: with a prior its
             mean, since that many are kept before anything is learned
+        mean: over the ranks, which agree on a length by it
 
     Returns:
         at least ``update_freq``
     """
+    if plans_whole_passes(spec):
+        # the mean of that, since pairs are dealt out in batches: ranks differ in how many they have
+        done = mean(0.0 if progress is None else progress.totals.batched / _pairs(spec))
+        share = round(done + 1) - done
+        return _whole_updates(round(share * math.ceil(stock_batches(spec))), update_freq)
+    mine = _whole_updates(_at_the_keep_rate(spec, progress, keep_rate), update_freq)
+    return max(1, round(mean(mine) / update_freq)) * update_freq
+
+
+def _whole_updates(batches: int, update_freq: int) -> int:
+    return max(1, -(-batches // update_freq)) * update_freq
+
+
+def _at_the_keep_rate(spec: PlanSpec, progress: Progress | None, keep_rate: float) -> int:
     pairs = _pairs(spec)
     per_batch = pairs / stock_batches(spec)
     done = 0.0
@@ -61,8 +83,7 @@ def epoch_length(
         if totals.batches >= _MEASURED:
             per_batch = totals.batched / totals.batches
     share = round(done + 1) - done
-    batches = round(share * pairs * keep_rate / per_batch)
-    return max(1, -(-batches // update_freq)) * update_freq  # fairseq's last update may be short
+    return round(share * pairs * keep_rate / per_batch)
 
 
 def stock_batches(spec: PlanSpec) -> float:

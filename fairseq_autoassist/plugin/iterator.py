@@ -11,6 +11,7 @@ import torch
 from fairseq.data.iterators import BufferedIterator, CountingIterator, EpochBatchIterating
 
 from ..core.protocol import PlanSpec
+from ..core.wholepass import plans_whole_passes
 from ..core.worker.client import lag_for
 from .dataset import EpochSampler, PlannedDataset
 from .epochs import Progress, epoch_length, stock_iterations
@@ -29,11 +30,13 @@ def prefetched_batches(num_workers: int, buffer_size: int) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class Loader:
-    """Settings of fairseq's loader: --num-workers, --data-buffer-size, --update-freq by epoch."""
+    """Settings of fairseq's loader: --num-workers, --data-buffer-size, --update-freq by epoch, and
+    --skip-remainder-batch, under which an epoch's short last update is not made."""
 
     num_workers: int
     buffer_size: int
     update_freq: tuple[int, ...]
+    skip_remainder: bool = False
 
     @property
     def lag(self) -> int:
@@ -182,7 +185,8 @@ class AutoAssistEpochIterator(EpochBatchIterating):
             )
             return
         update_freq = self.loader_settings.update_freq_of(self.epoch)
-        self._resumed = self.shards.load(mine, self.spec, self.ranks, update_freq)
+        unit = self._unit()
+        self._resumed = self.shards.load(mine, self.spec, self.ranks, update_freq, unit)
         self._open()
 
     def park(self) -> None:
@@ -215,11 +219,17 @@ class AutoAssistEpochIterator(EpochBatchIterating):
             self.session = Session.open(spec, state, progress)
         return self.session
 
+    def _unit(self) -> int:
+        """What the length of an epoch is a multiple of: as fairseq's, a whole pass may end in the
+        middle of an update, which fairseq then makes of fewer micro-batches."""
+        settings = self.loader_settings
+        if plans_whole_passes(self.spec) and not settings.skip_remainder:
+            return 1
+        return settings.update_freq_of(self.epoch)
+
     def _agreed_length(self, progress: Progress | None) -> int:
-        update_freq = self.loader_settings.update_freq_of(self.epoch)
         keep_rate = self.shards.keep_rate(self.spec)
-        mine = epoch_length(self.spec, progress, update_freq, keep_rate)
-        return max(1, round(self.ranks.mean(mine) / update_freq)) * update_freq
+        return epoch_length(self.spec, progress, self._unit(), keep_rate, self.ranks.mean)
 
     def _iterate(self, offset: int, length: int) -> CountingIterator:
         settings = self.loader_settings

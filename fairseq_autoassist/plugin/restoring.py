@@ -62,16 +62,24 @@ def restore(
     return Restored(_over_ranks(states, spec, ranks), last, left)
 
 
-def whole_updates(offset: int, length: int, left: float, update_freq: int) -> dict[str, int]:
+def whole_updates(
+    offset: int, length: int, left: float, update_freq: int, unit: int | None = None
+) -> dict[str, int]:
     """The epoch with what is left of it in whole updates: --update-freq may be another now.
 
     fairseq groups micro-batches from the start of the epoch, so that is whole updates too.
+
+    Args:
+        offset, length, left: micro-batches
+        update_freq: of them to an update
+        unit: what is left is a multiple of it; None: of ``update_freq``. 1: the last update may be
+            short, unless fairseq's groups began in the middle of one
     """
     if not length:
         return {"offset": offset, "length": 0}
-    updates = max(1, round(left / update_freq))
-    begun = math.ceil(offset / update_freq)
-    return {"offset": begun * update_freq, "length": (begun + updates) * update_freq}
+    unit = update_freq if unit is None or offset % update_freq else unit
+    begun = math.ceil(offset / update_freq) * update_freq
+    return {"offset": begun, "length": begun + max(1, round(left / unit)) * unit}
 
 
 def _each(states: list[RankStates], change: Callable) -> list[RankStates]:

@@ -148,9 +148,20 @@ class Shards:
         return {**header, **run, **epoch, "ranks": ranks}
 
     def load(
-        self, saved: dict[str, Any], spec: PlanSpec, ranks: Ranks, update_freq: int
+        self,
+        saved: dict[str, Any],
+        spec: PlanSpec,
+        ranks: Ranks,
+        update_freq: int,
+        unit: int | None = None,
     ) -> dict[str, int]:
         """Take over a checkpoint, of any number of ranks.
+
+        Args:
+            saved: what `saved` gave
+            spec: of the current shard
+            ranks: of this run
+            update_freq: of the epoch, and ``unit``, of which what is left of it is a multiple
 
         Returns:
             offset and length of the epoch, in micro-batches of this number of ranks
@@ -164,7 +175,7 @@ class Shards:
         restored = restore(saved, spec, ranks, self.counts_anew)
         self.epochs_before = saved["epochs before"]
         self._states, self._last = restored.states, restored.last
-        return whole_updates(saved["offset"], saved["length"], restored.left, update_freq)
+        return whole_updates(saved["offset"], saved["length"], restored.left, update_freq, unit)
 
 
 def _prior_of(spec: PlanSpec) -> str:

@@ -125,13 +125,15 @@ class TranslationAutoAssistTask(TranslationTask):
         num_workers: int = 0,
         epoch: int = 1,
         data_buffer_size: int = 0,
+        skip_remainder_batch: bool = False,
         **_: Any,
     ) -> AutoAssistEpochIterator:
         dataset.set_epoch(epoch)
         refuse_unplannable(dataset, self.cfg, num_shards)
         refuse_endless(self.cfg, self.strategy.needs_end(self.autoassist))
         eligible = self._eligible(dataset, max_positions, ignore_invalid_inputs, num_shards)
-        loader = Loader(num_workers, min(data_buffer_size, 20), tuple(self.cfg.update_freq))
+        update_freq = tuple(self.cfg.update_freq)
+        loader = Loader(num_workers, min(data_buffer_size, 20), update_freq, skip_remainder_batch)
         weighed = open_prior(self.cfg, self.autoassist, epoch, len(dataset))
         self._say_once(weighed.told)
         features = NONE

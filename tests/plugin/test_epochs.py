@@ -35,7 +35,8 @@ def test_padding_is_within_two_percent_of_fairseqs_own_batches(multi30k_sizes):
     for max_tokens in (1500, 4096):
         limits = BatchLimits(max_tokens=max_tokens, multiple=8)
         spec = make_spec_of(source, target, limits)
-        planner = Planner(spec)
+        buckets = dataclasses.replace(spec.config, strategy="infobatch")  # keeps all without losses
+        planner = Planner(dataclasses.replace(spec, config=buckets))
         ours = []
         while planner.stream.position[0] < 5:
             batch = planner.plan()
@@ -84,17 +85,25 @@ def fairseqs_batches(spec):
     return data_utils.batch_by_size(ids, tokens.__getitem__, tokens[ids], *words)
 
 
-def epochs(spec, count, update_freq=1):
-    """Length, and pairs trained on, of each of the first epochs of a run."""
-    exchange, progress, found = Exchange(spec), None, []
+def epochs(spec, count, update_freq=1, world_size=1):
+    """Length, and pairs trained on by all ranks, of each of the first epochs of a run."""
+    specs = [dataclasses.replace(spec, rank=r, world_size=world_size) for r in range(world_size)]
+    exchanges = [Exchange(spec) for spec in specs]
+    progress, found = [None] * world_size, []
     for _ in range(count):
-        length = epoch_length(spec, progress, update_freq)
-        batches = []
-        for _ in range(length):
-            batches.append(exchange.next_batch())
-            exchange.report(batches[-1].number, None)
-        progress = Progress.of(batches[-1])
-        found.append((length, sum(len(batch.ids) for batch in batches)))
+        mine: list[float] = []
+        for one, so_far in zip(specs, progress):
+            epoch_length(one, so_far, update_freq, mean=lambda x, all=mine: all.append(x) or x)
+        mean = sum(mine) / world_size
+        length = epoch_length(specs[0], progress[0], update_freq, mean=lambda _, mean=mean: mean)
+        trained = 0
+        for rank, exchange in enumerate(exchanges):
+            for _ in range(length):
+                batch = exchange.next_batch()
+                exchange.report(batch.number, None)
+                trained += len(batch.ids)
+            progress[rank] = Progress.of(batch)
+        found.append((length, trained))
     return found
 
 
@@ -116,8 +125,21 @@ def test_on_a_small_corpus_the_first_epoch_has_as_many_batches_as_fairseqs():
         assert sum(trained) == pytest.approx(5 * pairs, rel=0.02)
 
 
+@pytest.mark.parametrize("world_size", [1, 2, 8])
+@pytest.mark.parametrize("pairs, seed", [(500, 1), (1000, 2), (1003, 3), (5000, 4)])
+@pytest.mark.parametrize("limits", [(200, None, 8), (1000, None, 8), (500, None, 8), (None, 20, 8)])
+def test_every_epoch_of_plain_training_has_as_many_batches_as_fairseqs(
+    limits, pairs, seed, world_size
+):
+    spec = make_spec(pairs, seed=seed, limits=BatchLimits(*limits))
+    stock = -(-len(fairseqs_batches(spec)) // world_size)  # it fills up with empty ones
+    lengths, trained = zip(*epochs(spec, 5, world_size=world_size))
+    assert max(abs(length - stock) for length in lengths) <= stock / 100
+    np.testing.assert_allclose(np.cumsum(trained), pairs * np.arange(1, 6), rtol=0.01)
+
+
 def test_an_epoch_follows_the_keep_rate():
-    spec = make_spec(20_000)
+    spec = make_spec(20_000, strategy="random", keep=0.4)
     progress = Progress(passes=3.0, keep_rate=1.0, totals=Totals(batches=3000, batched=60_000))
     whole = epoch_length(spec, progress, 1)
     assert whole == 1000

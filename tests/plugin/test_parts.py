@@ -12,6 +12,7 @@ from fairseq.data.iterators import CountingIterator, GroupedIterator
 from fairseq.dataclass.utils import gen_parser_from_dataclass
 
 from fairseq_autoassist.config import AutoAssistConfig, flag
+from fairseq_autoassist.core.batching import BatchLimits
 from fairseq_autoassist.core.protocol import Totals
 from fairseq_autoassist.errors import ConfigError
 from fairseq_autoassist.plugin.config import TranslationAutoAssistConfig
@@ -100,7 +101,7 @@ def test_a_loader_that_is_never_let_go_of_does_not_keep_its_run():
 
 
 def test_the_iterators_epochs_follow_what_was_trained_on():
-    spec, loader = make_spec(20_000), Loader(0, 0, (1,))
+    spec, loader = make_spec(20_000, strategy="random", keep=0.4), Loader(0, 0, (1,))
     words = (None, spec, 1, loader, Shards(), Ranks(0, 1))
     iterator = AutoAssistEpochIterator(*words)
     whole = iterator._agreed_length(None)
@@ -111,6 +112,22 @@ def test_the_iterators_epochs_follow_what_was_trained_on():
     shards.own({"trained": 3000}, progress, spec)
     shards.current = 1
     assert iterator._agreed_length(None) == pytest.approx(0.4 * whole, abs=1)
+
+
+@pytest.mark.parametrize("skip", [False, True])
+def test_a_whole_pass_may_end_in_a_short_update_as_fairseqs_does(skip):
+    spec = make_spec(1001, limits=BatchLimits(max_sentences=7))
+    stock, loader = int(spec.stock_batches), Loader(0, 0, (2,), skip)
+    assert stock % 2 == 1
+    words = (None, spec, 1, loader, Shards(), Ranks(0, 1))
+    iterator = AutoAssistEpochIterator(*words)
+    assert iterator._agreed_length(None) == (stock + 1 if skip else stock)
+    # so does what is left of one that is resumed
+    left = whole_updates(4, stock, stock - 4, 2, iterator._unit())
+    assert left == {"offset": 4, "length": stock + 1 if skip else stock}
+    groups = GroupedIterator(CountingIterator(iter(range(4, stock)), 4, stock), 2)
+    assert groups.n == 2 and [len(group) for group in groups][-1] == 1
+    assert whole_updates(3, stock, stock - 3, 2, 1)["offset"] == 4  # begun under another
 
 
 def test_states_of_other_ranks_are_held_only_while_one_is_saved(monkeypatch):

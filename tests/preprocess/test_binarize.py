@@ -62,6 +62,14 @@ def test_rare_characters_are_not_blamed_on_the_model(tmp_path: Path, words: list
     assert len(BinarizedSide(tmp_path / "bin" / "valid.en-de.de").sizes) == len(RARE)
 
 
+def test_a_refusal_leaves_no_folder_that_was_made_for_it(tmp_path: Path, words: list[str]) -> None:
+    encoded(tmp_path, RARE)
+    (tmp_path / "mine").mkdir()
+    words[words.index("--destination") + 1] = str(tmp_path / "mine" / "made" / "for it" / "bin")
+    refused(words)
+    assert list((tmp_path / "mine").iterdir()) == []
+
+
 def likely(folder: Path) -> str:
     """What a refusal of its valid.en would say."""
     path, model = folder / "valid.en", folder / "spm.model"

@@ -201,6 +201,17 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("manager", [whole_files, whole_file])
+def test_folders_made_for_a_file_go_with_it(tmp_path, manager):
+    with pytest.raises(KeyError), manager(tmp_path / "a" / "b" / "file"):
+        raise KeyError
+    assert not (tmp_path / "a").exists()
+    (tmp_path / "a").mkdir()
+    with pytest.raises(KeyError), manager(tmp_path / "a" / "b" / "file"):
+        raise KeyError
+    assert list((tmp_path / "a").iterdir()) == []
+
+
 @pytest.mark.parametrize("manager", [whole_files, whole_file, staging])
 @pytest.mark.parametrize("inside", ["out", "folder/out"])
 def test_what_cannot_be_made_is_told_in_one_line(

@@ -81,6 +81,11 @@ class Strategy:
         return cls.settings
 
     @classmethod
+    def keeps_all(cls, config: AutoAssistConfig) -> bool:
+        """Whether it keeps every pair that the prior lets through, from start to end."""
+        return False
+
+    @classmethod
     def needs_features(cls, config: AutoAssistConfig) -> bool:
         """Whether it looks at the pairs' features (then they must have been built)."""
         return False

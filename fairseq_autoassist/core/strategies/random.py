@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...config import AutoAssistConfig
 from .base import Strategy
 
 
@@ -18,6 +19,11 @@ class Random(Strategy):
 
     uses_prior = False
     settings = ("keep",)
+
+    @classmethod
+    def keeps_all(cls, config: AutoAssistConfig) -> bool:
+        """With a share of 1."""
+        return config.keep >= 1.0
 
     @property
     def uniform_share(self) -> float:

@@ -1,0 +1,203 @@
+"""Whole passes in fairseq's batches: what a strategy that keeps every pair trains on."""
+
+import dataclasses
+from collections import Counter
+
+import numpy as np
+import pytest
+from fairseq.data import data_utils
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fairseq_autoassist.core import wholepass
+from fairseq_autoassist.core.batching import BatchLimits, pair_tokens
+from fairseq_autoassist.core.planner import Planner
+from fairseq_autoassist.core.prior import Prior
+from fairseq_autoassist.core.resize import rebatched
+from fairseq_autoassist.core.stock import fairseq_order
+from fairseq_autoassist.core.wholepass import WholePass, plans_whole_passes
+from fairseq_autoassist.core.worker.client import Exchange
+from tests.support.planning import make_sizes, make_spec
+
+LIMITS = st.builds(
+    BatchLimits,
+    max_tokens=st.one_of(st.none(), st.integers(60, 2000)),
+    max_sentences=st.one_of(st.none(), st.integers(1, 30)),
+    multiple=st.sampled_from([1, 2, 8]),
+).filter(lambda limits: limits.max_tokens or limits.max_sentences)
+
+
+def fairseqs_sizes(spec):
+    """Of the batches of its own epoch, by ascending length."""
+    order = fairseq_order(spec.source_sizes, spec.target_sizes)
+    tokens = pair_tokens(spec.source_sizes, spec.target_sizes).astype(np.int64)
+    words = dataclasses.astuple(spec.limits)
+    batches = data_utils.batch_by_size(order, tokens.__getitem__, tokens[order], *words)
+    return [len(batch) for batch in batches]
+
+
+def ranks_of(spec, world_size):
+    return [
+        Planner(dataclasses.replace(spec, rank=rank, world_size=world_size))
+        for rank in range(world_size)
+    ]
+
+
+def plan(planner):
+    batch = planner.plan()
+    planner.receive(batch.number, None)
+    return batch
+
+
+def one_pass(planner):
+    """Batches of the pass that begins; another is not begun."""
+    batches = [plan(planner)]
+    while planner._ready:
+        batches.append(plan(planner))
+    return batches
+
+
+def ids_of(batches):
+    return [batch.ids.tolist() for batch in batches]
+
+
+def count(*parts):
+    return Counter(i for batches in parts for batch in batches for i in batch.ids.tolist())
+
+
+@pytest.mark.parametrize("pairs", [200, 1000, 5000])
+@pytest.mark.parametrize("limits", [BatchLimits(1000), BatchLimits(200), BatchLimits(None, 16)])
+def test_batches_are_of_the_sizes_of_fairseqs(pairs, limits):
+    spec = make_spec(pairs, limits=limits)
+    planner = Planner(spec)
+    for _ in range(2):
+        sizes = [len(batch.ids) for batch in one_pass(planner)]
+        assert sorted(sizes) == sorted(fairseqs_sizes(spec)) and sum(sizes) == pairs
+
+
+@settings(max_examples=60, deadline=None)
+@given(LIMITS, st.integers(8, 400), st.sampled_from([1, 2, 3, 8]), st.integers(0, 10**6))
+def test_every_pair_is_in_one_batch_of_a_pass_and_limits_hold(limits, pairs, world_size, seed):
+    source, target = make_sizes(pairs, seed)
+    spec = make_spec(pairs, seed=seed, limits=limits)
+    spec = dataclasses.replace(spec, source_sizes=source, target_sizes=target)
+    tokens, stock = pair_tokens(source, target), len(fairseqs_sizes(spec))
+    planners = ranks_of(spec, world_size)
+    for _ in range(3):
+        parts = [one_pass(planner) for planner in planners]
+        assert count(*parts) == Counter(range(pairs))
+        for batch in (batch for part in parts for batch in part):
+            size = len(batch.ids)
+            assert limits.max_tokens is None or size * tokens[batch.ids].max() <= limits.max_tokens
+            assert limits.max_sentences is None or size <= limits.max_sentences
+            few = stock < 100 * world_size
+            assert few or size % limits.multiple == 0 or size < limits.multiple
+        lengths = {len(part) for part in parts}
+        if limits.max_sentences != 1:  # else there may be no batch to be cut in two
+            assert len(lengths) == 1
+        assert -(-stock // world_size) <= max(lengths) <= max(1, -(-(stock + 1) // world_size))
+
+
+@pytest.mark.parametrize("limits", [BatchLimits(1000, None, 8), BatchLimits(None, 20, 8)])
+def test_what_fairseq_leaves_out_goes_into_the_last_batches_of_few(limits):
+    for pairs in (997, 1003):
+        spec = make_spec(pairs, limits=limits)
+        batches = one_pass(Planner(spec))
+        stock = fairseqs_sizes(spec)
+        assert len(batches) == len(stock) < 100 and sum(stock) < pairs
+        changed = Counter(len(batch.ids) for batch in batches) - Counter(stock)
+        assert sum(changed.values()) <= 8  # of batches, the others are fairseq's
+
+
+@pytest.mark.parametrize("world_size", [1, 2])
+def test_resuming_at_any_batch_changes_nothing(world_size):
+    spec = make_spec(300, rank=world_size - 1, world_size=world_size)
+    exchange, states, batches = Exchange(spec), [], []
+    for number in range(60):
+        states.append(exchange.state_dict())
+        batches.append(exchange.next_batch())
+        exchange.report(number, None)
+    assert batches[-1].position[0] > 1
+    for at, state in enumerate(states):
+        resumed, again = Exchange(spec, state), []
+        for number in range(at, 60):
+            again.append(resumed.next_batch())
+            resumed.report(number, None)
+        assert ids_of(again) == ids_of(batches[at:])
+        assert [b.passes for b in again] == [b.passes for b in batches[at:]]
+
+
+def test_each_pass_seed_and_repeat_has_batches_and_an_order_of_its_own():
+    spec = make_spec(5000)  # so many that there are several of the same lengths
+    planner = Planner(spec)
+    runs = [ids_of(one_pass(planner)) for _ in range(2)]
+    for other in ({"seed": 2}, {"repeat": 1}):
+        runs.append(ids_of(one_pass(Planner(dataclasses.replace(spec, **other)))))
+    assert len({tuple(map(tuple, run)) for run in runs}) == 4
+    assert len({tuple(map(len, run)) for run in runs}) == 4  # the order of short and long
+    sets = [{frozenset(batch) for batch in run} for run in runs]
+    assert all(len(sets[0] & other) < len(sets[0]) / 4 for other in sets[1:])
+    assert ids_of(one_pass(Planner(spec))) == runs[0]
+
+
+def test_passes_are_those_in_batches_not_those_considered():
+    batches = one_pass(Planner(make_spec(500)))
+    passes = [batch.passes for batch in batches]
+    assert passes == sorted(passes) and passes[-1] == 1.0
+    assert passes[0] == len(batches[0].ids) / 500
+
+
+def test_a_run_that_began_in_buckets_goes_on_with_every_pair_once_a_pass(monkeypatch):
+    """A state of buckets, saved in the middle of a pass, is taken over."""
+    spec, begun = make_spec(500), []
+    with monkeypatch.context() as patch:
+        patch.setattr(wholepass, "MOST_PAIRS", 0)
+        for planner in ranks_of(spec, 2):
+            before = [plan(planner) for _ in range(45)]
+            state = planner.state_dict()
+            assert not isinstance(planner.buckets, WholePass) and len(planner.buckets)
+            begun.append((before, state))
+    after, planners = [], ranks_of(spec, 2)
+    for planner, (_, state) in zip(planners, begun):
+        assert isinstance(planner.buckets, WholePass)
+        planner.load_state_dict(state)
+        after.append([])
+        while planner.stream.position[0] < 5 or planner._ready:
+            after[-1].append(plan(planner))
+    assert all(planner.stream.position == (5, 0) for planner in planners)
+    every = count(*after, *(before for before, _ in begun))
+    assert every == Counter(dict.fromkeys(range(500), 5))
+
+
+@pytest.mark.parametrize("world_size", [1, 2])
+@pytest.mark.parametrize("max_tokens", [150, 400])
+def test_other_limits_lose_no_pair(world_size, max_tokens):
+    spec = make_spec(500, world_size=world_size)
+    other = dataclasses.replace(spec, limits=BatchLimits(max_tokens, None, 8))
+    tokens = pair_tokens(spec.source_sizes, spec.target_sizes)
+    trained = []
+    for rank in range(world_size):
+        exchange = Exchange(dataclasses.replace(spec, rank=rank))
+        trained.append([])
+        for number in range(25):
+            trained[rank].append(exchange.next_batch())
+            exchange.report(number, None)
+        state = rebatched(exchange.state_dict(), 1.0)
+        planner = Exchange(dataclasses.replace(other, rank=rank), state)._planner
+        while planner.stream.position[0] < 4 or planner._ready:
+            batch = plan(planner)
+            trained[rank].append(batch)
+            assert len(batch.ids) * tokens[batch.ids].max() <= max_tokens
+    assert count(*trained) == Counter(dict.fromkeys(range(500), 4))
+
+
+def test_only_what_keeps_every_pair_of_a_small_corpus_is_planned_so(monkeypatch):
+    prior = Prior(np.full(500, 0.5, dtype=np.float32), 0.1)
+    uniform, random = make_spec(500), make_spec(500, strategy="random", keep=1.0)
+    assert all(map(plans_whole_passes, (uniform, random)))
+    assert plans_whole_passes(dataclasses.replace(uniform, prior=prior))  # it does without
+    assert not plans_whole_passes(make_spec(500, strategy="random", keep=0.9))
+    assert not plans_whole_passes(make_spec(500, strategy="infobatch"))
+    monkeypatch.setattr(wholepass, "MOST_PAIRS", 400)
+    assert not plans_whole_passes(uniform)
+    assert plans_whole_passes(dataclasses.replace(uniform, eligible=np.arange(400)))

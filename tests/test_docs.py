@@ -1,0 +1,149 @@
+"""The pages say what the code does: options, metrics, strategies, files, targets and modules."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+import pytest
+from fairseq.logging import metrics as fairseq_metrics
+
+from fairseq_autoassist.config import AutoAssistConfig, flag
+from fairseq_autoassist.core.strategies import STRATEGIES
+from fairseq_autoassist.plugin import metrics
+from tests.support import documents
+from tests.support.documents import AWAITED, DOCUMENTS, MOVING, PACKAGE, PAST, ROOT, read
+from tools import make_docs
+
+FIELDS = {flag(field.name): field for field in dataclasses.fields(AutoAssistConfig)}
+PRESENT = [document for document in DOCUMENTS if document not in PAST]
+
+
+def table(page: str) -> dict[str, list[str]]:
+    """First cell of each row, without backticks -> the row, of the table that the code makes."""
+    made = read(f"docs/{page}.md").split(make_docs.BEGIN)[1].split(make_docs.END)[0]
+    found = documents.rows(made)
+    assert len({row[0] for row in found}) == len(found)
+    return {row[0].strip("`"): row for row in found}
+
+
+@pytest.mark.parametrize("page", ["options", "metrics"])
+def test_a_page_is_what_the_code_gives(page):
+    text = read(f"docs/{page}.md")
+    made = {"options": make_docs.options_table, "metrics": make_docs.metrics_table}[page]()
+    assert make_docs.filled(text, made) == text, "run `make pages`"
+
+
+def test_a_page_without_a_place_for_the_table_is_refused():
+    with pytest.raises(ValueError, match="put them in"):
+        make_docs.filled("# a page\n", "| a |\n")
+
+
+def test_a_metric_that_is_not_explained_is_refused(monkeypatch):
+    monkeypatch.delitem(make_docs.METRICS, "gamma")
+    with pytest.raises(ValueError, match="differ in gamma;"):
+        make_docs.metrics_table()
+
+
+def shown(default):
+    """A default as the table writes it: `value`, off for a switch, (empty) for no text."""
+    if default is False:
+        return "off"
+    return default if default != "" else "(empty)"
+
+
+def test_every_flag_is_listed_with_its_default():
+    rows = table("options")
+    assert set(rows) == set(FIELDS)
+    for name, field in FIELDS.items():
+        found, default = rows[name][1].strip("`"), field.default
+        is_number = isinstance(default, (int, float)) and not isinstance(default, bool)
+        assert (float(found) if is_number else found) == shown(default), name
+
+
+def test_every_range_is_said():
+    rows = table("options")
+    for name, field in FIELDS.items():
+        numbers = re.findall(r"\d+(?:\.\d+)?", rows[name][2])
+        for bound in (field.metadata["low"], field.metadata["high"]):
+            assert bound is None or f"{bound:g}" in numbers, name
+
+
+def test_every_strategy_is_named():
+    assert all(f"`{name}`" in table("options")["--autoassist-strategy"][3] for name in STRATEGIES)
+    listed = [row[0].strip("`") for row in documents.rows(read("docs/strategies.md"))]
+    assert set(listed) == set(STRATEGIES) and len(listed) == len(STRATEGIES)
+
+
+class Everything(dict):
+    """A logging output that holds whatever it is asked for."""
+
+    def get(self, key, default=None):
+        """1, whatever the key."""
+        return 1.0
+
+
+def logged_metrics():
+    """Names of all metrics that an update can log, from the code that logs them."""
+    with fairseq_metrics.aggregate(new_root=True) as logged:
+        config = AutoAssistConfig(competence=True)
+        names = {name for kind in STRATEGIES.values() for name in kind.metric_names(config)}
+        metrics.log([Everything()], 1, sorted(names))
+    return set(logged.get_smoothed_values())
+
+
+def test_every_metric_is_explained():
+    logged = logged_metrics()
+    assert len(logged) > 10  # so that an empty log cannot pass
+    assert set(table("metrics")) == logged
+
+
+@pytest.mark.parametrize("document", PRESENT)
+def test_no_flag_or_metric_is_named_that_does_not_exist(document):
+    text = read(document)
+    assert set(re.findall(r"--autoassist-[a-z-]+", text)) <= set(FIELDS)
+    assert set(re.findall(r"\baa_\w+", text)) <= logged_metrics()
+
+
+@pytest.mark.parametrize("document", [name for name in PRESENT if name not in MOVING])
+def test_every_path_exists(document):
+    named = documents.named_paths(read(document))
+    places = (ROOT, PACKAGE, ROOT / "docs")
+    assert [s for s in named if not any((place / s).exists() for place in places)] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_link_leads_somewhere(document):
+    folder = (ROOT / document).parent
+    targets = {(folder / link).resolve() for link in documents.links(read(document))}
+    missing = {path.relative_to(ROOT).as_posix() for path in targets if not path.exists()}
+    assert missing <= AWAITED
+    for page, anchor in re.findall(r"\]\(([^)#\s]*)#([^)]+)\)", read(document)):
+        text = (folder / page).read_text(encoding="utf-8") if page else read(document)
+        assert anchor in documents.anchors(text), f"{page}#{anchor}"
+
+
+def test_the_documents_name_files_at_all():
+    """So that a pattern that finds nothing cannot pass."""
+    assert len(documents.named_paths(read("docs/resume.md"))) > 2
+    assert len(documents.links(read("README.md"))) > 10
+
+
+def test_every_make_target_exists():
+    targets = set(re.findall(r"^([a-z-]+):", read("Makefile"), re.MULTILINE))
+    command = r"(?:`| {4})(?:[A-Z]+=\S+ )*make ([a-z-]+)"
+    named = {name for document in DOCUMENTS for name in re.findall(command, read(document))}
+    assert len(named) > 5 and named <= targets
+
+
+def test_every_module_exists():
+    named = {name for page in DOCUMENTS for name in re.findall(r"python -m ([\w.]+)", read(page))}
+    named.discard("pip")
+    assert len(named) > 3
+    for module in named:
+        assert (ROOT / (module.replace(".", "/") + ".py")).is_file(), module
+
+
+def test_every_page_is_in_the_index():
+    listed = set(re.findall(r"^([\w-]+)$", read("docs/index.md"), re.MULTILINE))
+    assert {page[len("docs/") : -len(".md")] for page in documents.PAGES} - {"index"} <= listed

@@ -1,0 +1,207 @@
+"""Write the tables of docs/options.md and docs/metrics.md anew from the code.
+
+    python -m tools.make_docs
+
+A table stands between `<!-- made by tools/make_docs.py -->` and `<!-- end -->`. What is around it
+is written by hand. `tests/test_docs.py` fails where a page differs from what the code gives.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+from fairseq_autoassist.config import AutoAssistConfig, flag
+from fairseq_autoassist.core.strategies import STRATEGIES
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+LINKS = {
+    "RESULTS.md": "[results](results.md)",
+    "README": "[method](method.md#the-defaults-and-why)",
+}
+BEGIN, END = "<!-- made by tools/make_docs.py -->\n", "<!-- end -->"
+
+# metric -> (unit, what it says)
+METRICS = {
+    "keep": (
+        "share",
+        "pairs kept of pairs considered, a moving average over about an eighth of a pass. It "
+        "begins at 1, or at the mean prior",
+    ),
+    "saved": ("share", "target tokens skipped so far, of those considered in the whole run"),
+    "pass": (
+        "passes",
+        "position in the stream of the current data-bin: 2.25 is a quarter into the third pass",
+    ),
+    "T": (
+        "nats/token",
+        "T_k, the moving average of losses that the limits of the labels are multiples of",
+    ),
+    "gamma": ("share", "gamma_k, the weight of the Assistant's word; 0 while nothing is skipped"),
+    "acc": (
+        "share",
+        "the Assistant's accuracy on pairs before learning from them, a moving average over *kept* "
+        "pairs, hence biased",
+    ),
+    "majority": (
+        "share",
+        "what always guessing the more frequent label would reach on the same pairs; only the "
+        "distance of `aa_acc` from it means anything",
+    ),
+    "competence": (
+        "share",
+        "c(t): the share of the pairs, the easiest, that may be trained on; 0 for batches planned "
+        "before it was switched on",
+    ),
+    "pace": ("share", "the share of the pairs, the easiest, that `spl` trains on"),
+    "mean_loss": (
+        "nats/token",
+        "mean of the losses that `infobatch` remembered when the pass began; 0 until the first "
+        "report",
+    ),
+    "below_mean": (
+        "share",
+        "pairs of the last chunk considered whose remembered loss is below that mean; of these a "
+        "share r is dropped",
+    ),
+    "loss": (
+        "nats/token",
+        "training loss over the uniformly kept pairs: an unbiased estimate of the loss on the "
+        "training set (with a prior: on that set as the prior weighs it). `null` in the JSON log "
+        "where no pair since the line before was kept uniformly",
+    ),
+    "considered": ("pairs", "considered so far"),
+    "kept": ("pairs", "kept so far"),
+    "considered_tokens": ("target tokens, EOS included", "considered so far"),
+    "kept_tokens": ("target tokens, EOS included", "kept so far"),
+    "wait": (
+        "seconds",
+        "time the loader has waited for the next batch since this process started (with several "
+        "data-bins: this epoch), the worker's start included. The loader runs ahead of training, "
+        "so training lost at most this",
+    ),
+}
+
+
+def main() -> None:
+    """Write both pages."""
+    for name, table in (("options", options_table), ("metrics", metrics_table)):
+        path = DOCS / f"{name}.md"
+        path.write_text(filled(path.read_text(encoding="utf-8"), table()), encoding="utf-8")
+        print(path)
+
+
+def filled(page: str, table: str) -> str:
+    """The page with ``table`` in its place.
+
+    Raises:
+        ValueError: the page has no such place
+    """
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"the page has no {BEGIN.strip()!r} followed by {END!r}; put them in")
+    return f"{before}{BEGIN}\n{table}\n{END}{after}"
+
+
+def options_table() -> str:
+    """Every option, below the strategies that read it."""
+    groups: dict[tuple[str, ...], list[str]] = {(): []}
+    for field in dataclasses.fields(AutoAssistConfig):
+        groups.setdefault(read_by(field.name), []).append(option_row(field))
+    head = "| flag | default | range | meaning | source |\n|---|---|---|---|---|\n"
+    parts = []
+    for names, rows in groups.items():
+        readers = " and ".join(f"`{name}`" for name in names) or "all strategies"
+        parts.append(f"### Read by {readers}\n\n{head}" + "\n".join(rows) + "\n")
+    return "\n".join(parts)
+
+
+def read_by(name: str) -> tuple[str, ...]:
+    """Strategies that alone read an option; empty: all do."""
+    return tuple(key for key, kind in STRATEGIES.items() if name in kind.settings)
+
+
+def option_row(field: dataclasses.Field[Any]) -> str:
+    """A row of the table."""
+    meta, default = field.metadata, field.default
+    cells = (
+        f"`{flag(field.name)}`",
+        shown(default),
+        span(meta["low"], meta["high"]),
+        prose(meta["help"]),
+        prose(meta["source"]),
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def prose(text: str) -> str:
+    """A text of the code as Markdown: 'values' and --flags are code, other documents are links."""
+    text = re.sub(r"'([\w.:-]+)'|(?<![\w-])(--[a-z-]+)", lambda m: f"`{m[1] or m[2]}`", text)
+    for name, link in LINKS.items():
+        text = text.replace(name, link)
+    return text.replace("|", r"\|")
+
+
+def shown(default: Any) -> str:
+    """A default: `value`, off for a switch, (empty) for no text."""
+    if default is False:
+        return "off"
+    return "(empty)" if default == "" else f"`{default}`"
+
+
+def span(low: Any, high: Any) -> str:
+    """A range in words; empty where there is none."""
+    if low is None and high is None:
+        return ""
+    return f"at least {low:g}" if high is None else f"{low:g} to {high:g}"
+
+
+def metrics_table() -> str:
+    """Every metric, with the strategies that log it.
+
+    Raises:
+        ValueError: METRICS does not explain exactly what the code logs
+    """
+    loggers = logged_by()
+    differing = set(loggers) ^ set(METRICS)
+    if differing:
+        raise ValueError(
+            f"METRICS of tools/make_docs.py and the code differ in {', '.join(sorted(differing))}; "
+            "expected the same names: add or remove them there"
+        )
+    rows = ["| metric | unit | what it says | logged by |", "|---|---|---|---|"]
+    for name, (unit, text) in METRICS.items():
+        rows.append(f"| `aa_{name}` | {unit} | {text} | {loggers[name]} |")
+    return "\n".join(rows) + "\n"
+
+
+def logged_by() -> dict[str, str]:
+    """Name of every metric of an update -> the strategies that log it, in words."""
+    from fairseq.logging import metrics as fairseq_metrics  # takes seconds
+
+    from fairseq_autoassist.plugin import metrics
+
+    class Everything(dict):
+        """A logging output that holds whatever it is asked for."""
+
+        def get(self, key: Any, default: Any = None) -> float:
+            """1, whatever the key."""
+            return 1.0
+
+    config = AutoAssistConfig(competence=True)
+    by_strategy = {key: kind.metric_names(config) for key, kind in STRATEGIES.items()}
+    names = sorted({name for names in by_strategy.values() for name in names})
+    with fairseq_metrics.aggregate(new_root=True) as logged:
+        metrics.log([Everything()], 1, names)
+    found = {}
+    for name in (name[len("aa_") :] for name in logged.get_smoothed_values()):
+        readers = [f"`{key}`" for key, own in by_strategy.items() if name in own]
+        found[name] = ", ".join(readers) or "all"
+    return found
+
+
+if __name__ == "__main__":
+    main()
