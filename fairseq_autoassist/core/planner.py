@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from .batching import KEPT, compact, kept_pairs, without
+from .batching import KEPT, kept_pairs, without
 from .clock import Clock
+from .items import Items
 from .protocol import News, PlannedBatch, PlanSpec, Totals, restore_batches
 from .source import FeatureSource, NoFeatures
 from .strategies import Corpus, Moment, Report, build_strategy
@@ -44,8 +45,7 @@ class Planner:
         self.lag = spec.lag
         if features is None and spec.features is not None:
             features = NoFeatures(spec.dimensions) if spec.abandoned else spec.features.open()
-        corpus = Corpus(spec.source_sizes, spec.target_sizes, features, spec.eligible)
-        self.strategy = build_strategy(spec.config, corpus)
+        self.strategy = build_strategy(spec.config, _corpus(spec.items, features))
         if self.strategy.needs_prior and spec.prior is None and not spec.abandoned:
             raise ValueError(f"the strategy {spec.config.strategy!r} needs a prior")
         self._prior = spec.prior if self.strategy.uses_prior else None
@@ -59,7 +59,7 @@ class Planner:
             np.clip(whole_pass // _CHUNKS_PER_PASS, _SMALLEST_CHUNK, _LARGEST_CHUNK)
         )
         self.buckets = batcher_of(spec, self.stream)
-        self._target_sizes = compact(spec.target_sizes)
+        self._cost = spec.items.cost  # of the items no more is held, as they are many
         self._ready: deque[np.ndarray] = deque()
         self._next_number = 0
         self._learned = 0  # reports 0 .. learned - 1 are learned from
@@ -271,14 +271,23 @@ class Planner:
         return self.stream.take(count)
 
     def _count(self, considered: np.ndarray, kept: np.ndarray) -> None:
-        target = self._target_sizes
         self._totals = self._totals._replace(
             considered=self._totals.considered + len(considered),
             kept=self._totals.kept + len(kept),
-            considered_tokens=self._totals.considered_tokens
-            + int(target[considered].sum(dtype=np.int64)),
-            kept_tokens=self._totals.kept_tokens + int(target[kept].sum(dtype=np.int64)),
+            considered_cost=self._totals.considered_cost + self._cost_of(considered),
+            kept_cost=self._totals.kept_cost + self._cost_of(kept),
         )
         # remembers about an eighth of a pass, in whatever chunks that is
         share = min(1.0, 8.0 * len(considered) / self.stream.pairs_per_pass)
         self._keep_rate += share * (len(kept) / len(considered) - self._keep_rate)
+
+    def _cost_of(self, ids: np.ndarray) -> int:
+        return len(ids) if self._cost is None else int(self._cost[ids].sum(dtype=np.int64))
+
+
+def _corpus(items: Items, features: FeatureSource | None) -> Corpus:
+    """Items as a strategy sees them: it reads the difficulty where a corpus has source sizes."""
+    known = items.difficulty
+    if known is None:
+        known = np.broadcast_to(np.uint8(0), (items.count,))
+    return Corpus(known, known, features, items.eligible)

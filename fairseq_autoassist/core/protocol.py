@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, field
-from typing import Any, Callable, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..config import AutoAssistConfig
-from .batching import BatchLimits, compact, pair_tokens, parts
+from .batching import BatchLimits
+from .cutting import batches_of_pass
+from .items import Items
 from .prior import Prior
 from .source import FeatureOpener
-from .stock import MOST_PAIRS, fairseq_batches
 
 
 class Moment(NamedTuple):
@@ -38,21 +39,14 @@ class News(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """Counts over the run and this rank; tokens are of the target side, EOS included."""
+    """Counts over the run and this rank; cost is in the unit of `Items.cost`."""
 
     considered: int = 0
     kept: int = 0
-    considered_tokens: int = 0
-    kept_tokens: int = 0
+    considered_cost: int = 0
+    kept_cost: int = 0
     batches: int = 0
     batched: int = 0
-
-
-# (source sizes, target sizes, limits of a batch, pairs this rank considers in a pass, eligible ids)
-# -> bucket of each pair (uint16, shape (pairs,)) and the number of buckets
-Bucketing = Callable[
-    [np.ndarray, np.ndarray, BatchLimits, int, "np.ndarray | None"], "tuple[np.ndarray, int]"
-]
 
 
 @dataclass(frozen=True)
@@ -61,14 +55,11 @@ class PlanSpec:
 
     Attributes:
         config: settings of the method
-        source_sizes, target_sizes: tokens per sentence with EOS, shape (pairs,)
-        eligible: ids that may be trained on (integers, ascending), or None for all
+        items: what is chosen from
         limits: of a batch
         seed: of the run
         lag: micro-batch k is planned with the loss reports of micro-batches 0 .. k - lag
         features: where the features are, or None for a strategy that has no use for them
-        bucketing: assigns pairs to buckets, as `text.lengths.length_buckets` does; a function of a
-            module, so that it can be pickled; None: all pairs are in one bucket
         prior: what P(keep) is multiplied by; None: nothing
         rank, world_size: of the data-parallel group
         chunk: pairs decided on at once, or None to choose by the size of the pass
@@ -87,14 +78,11 @@ class PlanSpec:
     """
 
     config: AutoAssistConfig
-    source_sizes: np.ndarray
-    target_sizes: np.ndarray
-    eligible: np.ndarray | None
+    items: Items
     limits: BatchLimits
     seed: int
     lag: int
     features: FeatureOpener | None = None
-    bucketing: Bucketing | None = None
     prior: Prior | None = None
     rank: int = 0
     world_size: int = 1
@@ -112,72 +100,14 @@ class PlanSpec:
     repeat: int = 0
 
     @functools.cached_property
-    def tokens(self) -> tuple[int, int]:
-        """Of all source and of all target sentences, by which a data-bin is told from others."""
-        source, target = (
-            int(np.sum(sizes, dtype=np.int64)) for sizes in (self.source_sizes, self.target_sizes)
-        )
-        return source, target
-
-    @functools.cached_property
-    def stock_batches(self) -> float:
-        """Batches of fairseq's own epoch, over all ranks: exact up to 100,000 pairs; beyond, an
-        estimate as if all pairs of a batch were of one length, mostly a few per cent too low."""
-        ids = slice(None) if self.eligible is None else self.eligible
-        source = self.source_sizes[ids]
-        if len(source) <= MOST_PAIRS:
-            return float(fairseq_batches(source, self.target_sizes[ids], self.limits))
-        counts = self.pairs_by_length
-        lengths = np.flatnonzero(counts).tolist()
-        return float(sum(counts[length] / self.limits.of_length(length) for length in lengths))
+    def batches_per_pass(self) -> float:
+        """Batches of a pass in which every item is kept, over all ranks; see `batches_of_pass`."""
+        return batches_of_pass(self.items, self.limits)
 
     @functools.cached_property
     def mean_prior(self) -> float:
         """Of the pairs that may be trained on, in (0, 1]; 1 without a prior."""
-        return 1.0 if self.prior is None else self.prior.mean(self.eligible)
-
-    @functools.cached_property
-    def pairs_by_length(self) -> np.ndarray:
-        """How many pairs that may be trained on have 0, 1, 2, ... tokens on their longer side:
-        int64, shape (longest + 1,)."""
-        source, target, ids = self.source_sizes, self.target_sizes, self.eligible
-        counts = np.zeros(int(max(source.max(), target.max())) + 1, dtype=np.int64)
-        for part in parts(len(source) if ids is None else len(ids)):
-            chosen = part if ids is None else ids[part]
-            tokens = pair_tokens(source[chosen], target[chosen])
-            counts += np.bincount(tokens, minlength=len(counts))
-        return counts
-
-    def buckets(self, per_pass: int) -> tuple[np.ndarray, int]:
-        """Assign every pair to a bucket.
-
-        Args:
-            per_pass: pairs this rank considers in a pass
-
-        Returns:
-            bucket of each pair (uint16, shape (pairs,)) and the number of buckets
-        """
-        if self.bucketing is None:
-            return np.zeros(len(self.source_sizes), dtype=np.uint16), 1
-        sizes = self.source_sizes, self.target_sizes
-        return self.bucketing(*sizes, self.limits, per_pass, self.eligible)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Small, because sender and worker hold it several times over while it travels."""
-        state = dict(vars(self))
-        for name in ("source_sizes", "target_sizes"):
-            state[name] = compact(state[name])
-        if self.eligible is not None:
-            mask = np.zeros(len(self.source_sizes), dtype=bool)
-            mask[self.eligible] = True
-            state["eligible"] = np.packbits(mask)
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        if state["eligible"] is not None:
-            bits = np.unpackbits(state["eligible"], count=len(state["source_sizes"]))
-            state["eligible"] = np.flatnonzero(bits)
-        vars(self).update(state)
+        return 1.0 if self.prior is None else self.prior.mean(self.items.eligible)
 
 
 @dataclass(frozen=True)

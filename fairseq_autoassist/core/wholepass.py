@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from .batching import KEPT, Buckets, compact, pair_tokens
+from .batching import KEPT, Buckets
+from .cutting import MOST_ITEMS
 from .dealing import Dealer
 from .protocol import PlanSpec
-from .stock import MOST_PAIRS
 from .strategies import strategy_class
 from .stream import Stream
 
@@ -23,27 +23,24 @@ def plans_whole_passes(spec: PlanSpec) -> bool:
     kind = strategy_class(spec.config.strategy)
     if spec.prior is not None and kind.uses_prior:
         return False
-    return kind.keeps_all(spec.config) and _pairs(spec) <= MOST_PAIRS
+    return kind.keeps_all(spec.config) and spec.items.eligible_count <= MOST_ITEMS
 
 
 def stream_of(spec: PlanSpec) -> Stream:
     """The stream of this rank; where whole passes are planned, it deals out fairseq's batches."""
     dealer = None
-    if _pairs(spec) <= MOST_PAIRS:
-        dealer = Dealer(spec.source_sizes, spec.target_sizes, spec.limits)
-    ranks = spec.rank, spec.world_size
-    whole = plans_whole_passes(spec)
-    pairs = len(spec.source_sizes)
-    return Stream(pairs, spec.seed, spec.eligible, *ranks, spec.repeat, dealer, whole)
+    if spec.items.eligible_count <= MOST_ITEMS:
+        dealer = Dealer(spec.items.lengths, spec.limits)
+    items, ranks, whole = spec.items, (spec.rank, spec.world_size), plans_whole_passes(spec)
+    return Stream(items.count, spec.seed, items.eligible, *ranks, spec.repeat, dealer, whole)
 
 
 def batcher_of(spec: PlanSpec, stream: Stream) -> Buckets | WholePass:
     """What makes batches of the pairs that are kept."""
-    sizes = spec.source_sizes, spec.target_sizes
     if plans_whole_passes(spec):
-        return WholePass(Dealer(*sizes, spec.limits), stream)
-    bucket, count = spec.buckets(stream.pairs_per_pass)
-    return Buckets(bucket, compact(pair_tokens(*sizes)), count, spec.limits)
+        return WholePass(Dealer(spec.items.lengths, spec.limits), stream)
+    bucket, count = spec.items.buckets
+    return Buckets(bucket, spec.items.sizes, count, spec.limits)
 
 
 class WholePass:
@@ -77,7 +74,7 @@ class WholePass:
         """All pairs of the pass in batches, arrays of `KEPT`, in random order.
 
         Raises:
-            ValueError: a pair is longer than a batch may be
+            ValueError: an item is larger than a batch may be
         """
         ids, ends = self._stream.last_dealt(self._dealer.limits)
         waiting = np.concatenate([np.empty(0, KEPT), *self._pool])
@@ -105,7 +102,3 @@ class WholePass:
         batches = self._dealer.batches(pairs["id"])
         order = self._stream.batch_order(len(batches))
         return [pairs[batches[index]] for index in order.tolist()]
-
-
-def _pairs(spec: PlanSpec) -> int:
-    return len(spec.source_sizes) if spec.eligible is None else len(spec.eligible)

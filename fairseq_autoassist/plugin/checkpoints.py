@@ -23,7 +23,7 @@ from ..core.batching import KEPT
 from ..core.protocol import PlanSpec
 from ..errors import AutoAssistError
 
-STATE_VERSION = 2  # of the saved state; goes up with every change of what stands in it
+STATE_VERSION = 3  # of the saved state; goes up with every change of what stands in it
 LIMITS = "batch limits"  # key of BatchLimits, as a list
 _COLUMNS = (
     ", or, if autoassist-agreement has run since, which changes the features too, go on without it "
@@ -123,9 +123,9 @@ def state_header(spec: PlanSpec) -> dict[str, Any]:
 def data_header(spec: PlanSpec) -> dict[str, Any]:
     """What a saved state says about its data-bin."""
     return {
-        "pairs": len(spec.source_sizes),
-        "eligible pairs": len(spec.source_sizes if spec.eligible is None else spec.eligible),
-        "tokens": list(spec.tokens),
+        "pairs": spec.items.count,
+        "eligible pairs": spec.items.eligible_count,
+        "tokens": [int(side.sum(dtype=np.int64)) for side in spec.items.lengths],
         "text": spec.text,
     }
 

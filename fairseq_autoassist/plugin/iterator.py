@@ -88,7 +88,7 @@ class AutoAssistEpochIterator(EpochBatchIterating):
     @property
     def first_batch(self) -> dict[str, Any]:
         """A sample for fairseq's dummy batches; it carries no plan, so it is never reported."""
-        eligible = self.spec.eligible
+        eligible = self.spec.items.eligible
         ids = range(min(8, len(self.dataset))) if eligible is None else eligible[:8].tolist()
         return self.dataset.collater([self.dataset[index] for index in ids])
 

@@ -104,12 +104,20 @@ def _under_limits(
     if limits == spec.limits:
         return states, 1.0
     logger.warning(
-        f"AutoAssist: the checkpoint was made under {limits.flags}, this run has "
-        f"{spec.limits.flags}: the stream goes on, in batches of that size"
+        f"AutoAssist: the checkpoint was made under {_flags(limits)}, this run has "
+        f"{_flags(spec.limits)}: the stream goes on, in batches of that size"
     )
     before = dataclasses.replace(spec, limits=limits)
-    ratio = spec.stock_batches / before.stock_batches
+    ratio = spec.batches_per_pass / before.batches_per_pass
     return _each(states, lambda state: _rebatched(state, ratio)), ratio
+
+
+def _flags(limits: BatchLimits) -> str:
+    """As they are given to fairseq."""
+    return (
+        f"--max-tokens {limits.max_size or 'none'}, --batch-size {limits.max_items or 'none'}"
+        f", --required-batch-size-multiple {limits.multiple}"
+    )
 
 
 def _rebatched(state: dict[str, Any], ratio: float) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from ..core.protocol import PlannedBatch, PlanSpec
 from ..core.strategies import strategy_class, without_effect
 from ..core.trace import TraceWriter
 from ..errors import AssistantFailure, ConfigError
-from ..text.lengths import length_buckets
+from ..text.lengths import pair_items
 from . import metrics
 from .config import TranslationAutoAssistConfig, autoassist_config
 from .criterions import PLAN, SentenceLosses
@@ -139,16 +139,15 @@ class TranslationAutoAssistTask(TranslationTask):
         features = NONE
         if self.strategy.needs_features(self.autoassist):
             features = open_features(self.cfg, epoch, weighed.codes)
+        limits = BatchLimits(max_tokens, max_sentences, required_batch_size_multiple)
+        sizes = dataset.src_sizes, dataset.tgt_sizes
         spec = PlanSpec(
             config=self.autoassist,
-            source_sizes=dataset.src_sizes,
-            target_sizes=dataset.tgt_sizes,
-            eligible=eligible,
-            limits=BatchLimits(max_tokens, max_sentences, required_batch_size_multiple),
+            items=pair_items(*sizes, limits, eligible, num_shards),
+            limits=limits,
             seed=self.cfg.seed,  # not fairseq's argument, to which it may add the epoch
             lag=loader.lag,
             features=features.stored,
-            bucketing=length_buckets,
             dimensions=features.dimensions,
             features_hash=features.hash,
             prior=weighed.prior,

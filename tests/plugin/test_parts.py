@@ -116,8 +116,8 @@ def test_the_iterators_epochs_follow_what_was_trained_on():
 
 @pytest.mark.parametrize("skip", [False, True])
 def test_a_whole_pass_may_end_in_a_short_update_as_fairseqs_does(skip):
-    spec = make_spec(1001, limits=BatchLimits(max_sentences=7))
-    stock, loader = int(spec.stock_batches), Loader(0, 0, (2,), skip)
+    spec = make_spec(1001, limits=BatchLimits(max_items=7))
+    stock, loader = int(spec.batches_per_pass), Loader(0, 0, (2,), skip)
     assert stock % 2 == 1
     words = (None, spec, 1, loader, Shards(), Ranks(0, 1))
     iterator = AutoAssistEpochIterator(*words)
