@@ -66,21 +66,21 @@ class AutoAssistConfig:
     floor: float = constant(
         0.3,
         "least keep probability of a pair; the authors' own code has 0.5 for translation",
-        "value: ours, see RESULTS.md; 0 is the paper's rule",
+        "value: ours, see docs/results.md; 0 is the paper's rule",
         low=0.0,
         high=1.0,
     )
     lower: float = constant(
         0.3,
         "losses up to this multiple of T_k are labelled 0: learned already",
-        PAPER + ", section 3.2; value: ours, see RESULTS.md; 1 is the paper's rule",
+        PAPER + ", section 3.2; value: ours, see docs/results.md; 1 is the paper's rule",
         low=0.0,
     )
     upper: float = constant(
         1.25,
         "losses above this multiple of T_k are labelled 0: far too hard now (or misaligned, or of "
         "another language); 0 or inf: no limit",
-        "value: ours, see RESULTS.md; 0 is the paper's rule",
+        "value: ours, see docs/results.md; 0 is the paper's rule",
         low=0.0,
     )
     prior: str = constant(

@@ -18,7 +18,7 @@ from fairseq_autoassist.core.strategies import STRATEGIES
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 LINKS = {
-    "RESULTS.md": "[results](results.md)",
+    "docs/results.md": "[results](results.md)",
     "README": "[method](method.md#the-defaults-and-why)",
 }
 BEGIN, END = "<!-- made by tools/make_docs.py -->\n", "<!-- end -->"
