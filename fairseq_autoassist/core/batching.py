@@ -226,9 +226,15 @@ def kept_pairs(ids: np.ndarray, uniform: Any = True) -> np.ndarray:
 
 def without(pairs: np.ndarray, taken: np.ndarray) -> np.ndarray:
     """``pairs`` less one occurrence of a pair for each of its occurrences in ``taken``."""
-    order = np.argsort(pairs["id"], kind="stable")
-    ids = pairs["id"][order]
-    occurrence = np.arange(len(ids)) - np.searchsorted(ids, ids, side="left")
-    taken_ids = np.sort(taken["id"])
+    ids, taken_ids = pairs["id"], np.sort(taken["id"])
     times = np.searchsorted(taken_ids, ids, "right") - np.searchsorted(taken_ids, ids, "left")
-    return pairs[np.sort(order[occurrence >= times])]
+    return pairs[occurrences(ids) >= times]
+
+
+def occurrences(ids: np.ndarray) -> np.ndarray:
+    """How often each of ``ids`` (integers (n,)) came before in them: int64 (n,)."""
+    order = np.argsort(ids, kind="stable")
+    ascending = ids[order]
+    found = np.empty(len(ids), dtype=np.int64)
+    found[order] = np.arange(len(ids)) - np.searchsorted(ascending, ascending, side="left")
+    return found

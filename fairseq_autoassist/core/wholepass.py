@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .batching import KEPT, Buckets
+from .batching import KEPT, Buckets, occurrences
 from .cutting import MOST_ITEMS
 from .dealing import Dealer
 from .protocol import PlanSpec
@@ -66,9 +66,18 @@ class WholePass:
         return []
 
     def again(self, kept: np.ndarray) -> list[np.ndarray]:
-        """Batches of pairs that were in batches before, and of what waits: their pass is over."""
+        """Batches of pairs that were in batches before, and of what waits: their pass is over.
+
+        They may be of several passes. A pair that waits for more of them than others comes first,
+        else it could stay behind for ever where they are dealt out again and again.
+        """
         self.add(kept)
-        return self._cut() if len(kept) else []
+        if len(kept) == 0:
+            return []
+        pairs = self.take_all()
+        later = occurrences(pairs["id"][::-1])[::-1]
+        turns = range(int(later.max()), -1, -1)
+        return [batch for number in turns for batch in self._cut(pairs[later == number])]
 
     def end_of_pass(self) -> list[np.ndarray]:
         """All pairs of the pass in batches, arrays of `KEPT`, in random order.
@@ -80,7 +89,7 @@ class WholePass:
         waiting = np.concatenate([np.empty(0, KEPT), *self._pool])
         if len(ends) and np.array_equal(waiting["id"], ids):
             return np.split(self.take_all(), ends[:-1])
-        return self._cut()
+        return self._cut(self.take_all())
 
     def take_all(self) -> np.ndarray:
         """Empty the pool; returns what was in it, an array of `KEPT`."""
@@ -96,9 +105,8 @@ class WholePass:
         self._pool = []
         self.add(state["pairs"])
 
-    def _cut(self) -> list[np.ndarray]:
-        """Batches of the pairs here alone."""
-        pairs = self.take_all()
+    def _cut(self, pairs: np.ndarray) -> list[np.ndarray]:
+        """Batches of these pairs alone, in random order."""
         batches = self._dealer.batches(pairs["id"])
         order = self._stream.batch_order(len(batches))
         return [pairs[batches[index]] for index in order.tolist()]

@@ -200,3 +200,20 @@ def test_only_what_keeps_every_pair_of_a_small_corpus_is_planned_so(monkeypatch)
     monkeypatch.setattr(wholepass, "MOST_ITEMS", 400)
     assert not plans_whole_passes(uniform)
     assert plans_whole_passes(with_pairs(uniform, eligible=np.arange(400)))
+
+
+def test_no_pair_stays_behind_however_often_what_was_planned_is_dealt_out_again():
+    """Planning is two passes ahead, so that pairs of several passes wait together."""
+    spec, state, trained = make_spec(400, lag=150), None, []
+    for _ in range(10):
+        exchange = Exchange(spec, state)
+        for _ in range(20):
+            batch = exchange.next_batch()
+            exchange.report(batch.number, None)
+            trained.append(batch)
+        for _ in range(140):  # what the loader takes ahead
+            exchange.next_batch()
+        state = rebatched(exchange.state_dict(), 1.0)
+    times = count(trained)
+    assert len(trained) > 3 * spec.batches_per_pass
+    assert len(times) == 400 and max(times.values()) - min(times.values()) <= 2
