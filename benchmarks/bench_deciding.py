@@ -10,13 +10,13 @@ import numpy as np
 
 from fairseq_autoassist.config import AutoAssistConfig
 from fairseq_autoassist.core.batching import BatchLimits
-from fairseq_autoassist.core.plan import PlanSpec
 from fairseq_autoassist.core.planner import Planner
-from fairseq_autoassist.core.sampler import Stream
+from fairseq_autoassist.core.protocol import PlanSpec
 from fairseq_autoassist.core.strategies import Corpus, Report, TrainingPoint
 from fairseq_autoassist.core.strategies.autoassist import AutoAssist, AutoAssistOptions
+from fairseq_autoassist.core.stream import Stream
 from fairseq_autoassist.features.store import StoredFeatures
-from fairseq_autoassist.text.lengths import length_buckets
+from fairseq_autoassist.text.lengths import pair_items
 
 from .bench_features import CHUNK, LOOP_TARGET, NONZEROS, plain_arrays, score_one, write_features
 from .measure import REPEATS, Result, at_least, core_clock, informative
@@ -127,17 +127,14 @@ def _sizes(rows: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _spec(rows: int, features: str) -> PlanSpec:
-    source, target = _sizes(rows)
+    limits = BatchLimits(max_size=MAX_TOKENS, multiple=8)
     return PlanSpec(
         config=_CONFIG,
-        source_sizes=source,
-        target_sizes=target,
-        eligible=None,
-        limits=BatchLimits(max_tokens=MAX_TOKENS, multiple=8),
+        items=pair_items(*_sizes(rows), limits),
+        limits=limits,
         seed=1,
         lag=LAG,
         features=StoredFeatures(features),
-        bucketing=length_buckets,
     )
 
 

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from .batching import KEPT, compact, kept_pairs, without
+from .batching import KEPT, kept_pairs, without
 from .clock import Clock
+from .items import Items
 from .message import Message
-from .plan import PlannedBatch, PlanSpec, Totals, restore_batches
+from .protocol import PlannedBatch, PlanSpec, Totals, restore_batches
 from .source import FeatureSource, NoFeatures
 from .strategies import Choice, Corpus, Report, TrainingPoint, build_strategy, needs_of
 from .wholepass import WholePass, batcher_of, stream_of
@@ -45,8 +46,7 @@ class Planner:
         self.lag = spec.lag
         if features is None and spec.features is not None:
             features = NoFeatures(spec.dimensions) if spec.abandoned else spec.features.open()
-        corpus = Corpus(spec.source_sizes, spec.target_sizes, features, spec.eligible)
-        self.strategy = build_strategy(spec.config, corpus)
+        self.strategy = build_strategy(spec.config, _corpus(spec.items, features))
         needs = needs_of(spec.config)
         if needs.prior == "required" and spec.prior is None and not spec.abandoned:
             raise ValueError(f"the strategy {spec.config.strategy!r} needs a prior")
@@ -55,8 +55,6 @@ class Planner:
         self._clock = Clock(spec.update_freq, spec.updates_before, spec.update_freqs)
         self._max_update, self._max_passes = spec.max_update, spec.max_passes
         self._passes_before = spec.passes_before
-        if spec.strategy_state is not None:
-            self.strategy.load_state_dict(spec.strategy_state)
         self.stream = stream_of(spec)
         per_pass = self.stream.pairs_per_pass
         whole_pass = per_pass * spec.world_size
@@ -64,7 +62,7 @@ class Planner:
             np.clip(whole_pass // _CHUNKS_PER_PASS, _SMALLEST_CHUNK, _LARGEST_CHUNK)
         )
         self.buckets = batcher_of(spec, self.stream)
-        self._target_sizes = compact(spec.target_sizes)
+        self._cost = spec.items.cost  # of the items no more is held, as they are many
         self._ready: deque[np.ndarray] = deque()
         self._next_number = 0
         self._learned = 0  # reports 0 .. learned - 1 are learned from
@@ -192,13 +190,15 @@ class Planner:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over a saved state.
+        """Take over a saved state; one of the strategy alone leaves the stream at its beginning.
 
         Raises:
             ValueError: it was saved with other data or settings; the message says which
         """
-        self.stream.load_state_dict(state["stream"])
         self.strategy.load_state_dict(state["strategy"])
+        if "stream" not in state:
+            return
+        self.stream.load_state_dict(state["stream"])
         if state["buckets"] is not None:
             self.buckets.load_state_dict(state["buckets"])
         ready = state["ready"]
@@ -274,14 +274,23 @@ class Planner:
         return self.stream.take(count)
 
     def _count(self, considered: np.ndarray, kept: np.ndarray) -> None:
-        target = self._target_sizes
         self._totals = self._totals._replace(
             considered=self._totals.considered + len(considered),
             kept=self._totals.kept + len(kept),
-            considered_tokens=self._totals.considered_tokens
-            + int(target[considered].sum(dtype=np.int64)),
-            kept_tokens=self._totals.kept_tokens + int(target[kept].sum(dtype=np.int64)),
+            considered_cost=self._totals.considered_cost + self._cost_of(considered),
+            kept_cost=self._totals.kept_cost + self._cost_of(kept),
         )
         # remembers about an eighth of a pass, in whatever chunks that is
         share = min(1.0, 8.0 * len(considered) / self.stream.pairs_per_pass)
         self._keep_rate += share * (len(kept) / len(considered) - self._keep_rate)
+
+    def _cost_of(self, ids: np.ndarray) -> int:
+        return len(ids) if self._cost is None else int(self._cost[ids].sum(dtype=np.int64))
+
+
+def _corpus(items: Items, features: FeatureSource | None) -> Corpus:
+    """Items as a strategy sees them: it reads the difficulty where a corpus has source sizes."""
+    known = items.difficulty
+    if known is None:
+        known = np.broadcast_to(np.uint8(0), (items.count,))
+    return Corpus(known, known, features, items.eligible)

@@ -20,7 +20,7 @@ from omegaconf.base import ContainerMetadata, Metadata
 from omegaconf.nodes import AnyNode
 
 from ..core.batching import KEPT
-from ..core.plan import PlanSpec
+from ..core.protocol import PlanSpec
 from ..errors import AutoAssistError
 
 STATE_VERSION = 3  # of the saved state; goes up with every change of what stands in it
@@ -123,9 +123,9 @@ def state_header(spec: PlanSpec) -> dict[str, Any]:
 def data_header(spec: PlanSpec) -> dict[str, Any]:
     """What a saved state says about its data-bin."""
     return {
-        "pairs": len(spec.source_sizes),
-        "eligible pairs": len(spec.source_sizes if spec.eligible is None else spec.eligible),
-        "tokens": list(spec.tokens),
+        "pairs": spec.items.count,
+        "eligible pairs": spec.items.eligible_count,
+        "tokens": [int(side.sum(dtype=np.int64)) for side in spec.items.lengths],
         "text": spec.text,
     }
 

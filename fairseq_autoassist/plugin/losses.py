@@ -8,6 +8,8 @@ from typing import Any, Callable
 import numpy as np
 import torch
 
+from ..core.ledger import Ledger
+
 
 def sentence_losses(
     lprobs: torch.Tensor, target: torch.Tensor, pad: int, skipped: int = 0
@@ -33,14 +35,14 @@ class LossMailbox:
     steps, because fairseq itself waits for the gradient norm: `flush` costs nothing from there on.
 
     Args:
+        ledger: tells whether a micro-batch has an outcome already
         post: called with (number of the micro-batch, losses in the order of its pairs or None,
             update that it was trained in)
     """
 
-    def __init__(self, post: Callable[[int, np.ndarray | None, int], None]) -> None:
-        self._post = post
+    def __init__(self, ledger: Ledger, post: Callable[[int, np.ndarray | None, int], None]) -> None:
+        self._ledger, self._post = ledger, post
         self._pending: deque[tuple[int, int, torch.Tensor, Any, np.ndarray]] = deque()
-        self.last = -1  # number of the last micro-batch put in
         self.update = 0  # that what is put in now is part of, counted from 0
 
     def put(self, number: int, losses: torch.Tensor, order: np.ndarray) -> None:
@@ -51,9 +53,8 @@ class LossMailbox:
             losses: nats/token, shape (B,), on any device
             order: position of each row in the planned batch, int64, shape (B,)
         """
-        if number <= self.last:
-            return  # an AMP retry, or the search for the origin of a NaN
-        self.last = number
+        if not self._ledger.take_outcome(number):
+            return
         losses = losses.detach().float()
         event = None
         if losses.is_cuda:
@@ -66,9 +67,8 @@ class LossMailbox:
 
     def skip(self, number: int) -> None:
         """A micro-batch that gave no losses (it ran out of memory, say)."""
-        if number > self.last:
+        if self._ledger.take_outcome(number):
             self.flush()
-            self.last = number
             self._post(number, None, self.update)
 
     def flush(self, wait: bool = True) -> None:

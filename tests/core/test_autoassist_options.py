@@ -9,9 +9,9 @@ import scipy.sparse as sp
 from fairseq_autoassist.config import AutoAssistConfig
 from fairseq_autoassist.core.labels import Band, labels
 from fairseq_autoassist.core.planner import Planner
-from fairseq_autoassist.core.sampler import pass_coins
 from fairseq_autoassist.core.strategies import build_strategy
 from fairseq_autoassist.core.strategies.autoassist import PAPERS_RULE
+from fairseq_autoassist.core.stream import pass_coins
 from fairseq_autoassist.errors import ConfigError
 from tests.support.planning import make_spec
 from tests.support.strategies import (

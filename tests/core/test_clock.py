@@ -8,9 +8,9 @@ import math
 import pytest
 
 from fairseq_autoassist.core.clock import Clock, update_reached
-from fairseq_autoassist.core.elastic import redistribute
-from fairseq_autoassist.core.exchange import Exchange
 from fairseq_autoassist.core.planner import Planner
+from fairseq_autoassist.core.resize import redistribute
+from fairseq_autoassist.core.worker.client import Exchange
 from tests.support.planning import make_spec
 from tests.support.strategies import losses_of
 

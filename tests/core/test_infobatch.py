@@ -5,8 +5,8 @@ import pytest
 
 from fairseq_autoassist.config import AutoAssistConfig
 from fairseq_autoassist.core.planner import Planner
-from fairseq_autoassist.core.sampler import pass_coins
 from fairseq_autoassist.core.strategies import TrainingPoint, build_strategy
+from fairseq_autoassist.core.stream import pass_coins
 from tests.support.planning import make_spec
 from tests.support.strategies import (
     PAIRS,

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from fairseq_autoassist.core.batching import BatchLimits
 from fairseq_autoassist.core.planner import Planner
-from fairseq_autoassist.core.sampler import pass_coins
-from tests.support.planning import MemoryFeatures, make_spec
+from fairseq_autoassist.core.stream import pass_coins
+from tests.support.planning import MemoryFeatures, make_spec, with_pairs
 
 
 def planted(pairs=500, dimensions=20, noise=0.0):
@@ -232,8 +232,8 @@ def test_pairs_of_a_rare_length_do_not_wait_for_ever():
     """Three pairs of their length never fill a batch: the end of a pass takes them."""
     sizes = np.full(2000, 20, np.int32)
     sizes[-3:] = 100
-    spec = make_spec(2000, limits=BatchLimits(max_tokens=2000, multiple=8))
-    planner = Planner(dataclasses.replace(spec, source_sizes=sizes, target_sizes=sizes))
+    spec = make_spec(2000, limits=BatchLimits(max_size=2000, multiple=8))
+    planner = Planner(with_pairs(spec, sizes, sizes))
     seen = Counter()
     while planner.stream.position[0] < 4:
         seen.update(ids_of(train(planner, 1))[0])

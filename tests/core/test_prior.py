@@ -7,13 +7,13 @@ import dataclasses
 import numpy as np
 import pytest
 
-from fairseq_autoassist.core.elastic import redistribute
-from fairseq_autoassist.core.exchange import Exchange
 from fairseq_autoassist.core.planner import Planner
 from fairseq_autoassist.core.prior import Prior
-from fairseq_autoassist.core.process import ProcessExchange
-from fairseq_autoassist.core.sampler import pass_coins
-from tests.support.planning import make_spec
+from fairseq_autoassist.core.resize import redistribute
+from fairseq_autoassist.core.stream import pass_coins
+from fairseq_autoassist.core.worker.client import Exchange
+from fairseq_autoassist.core.worker.process import ProcessExchange
+from tests.support.planning import make_spec, with_pairs
 from tests.support.strategies import (
     PAIRS,
     START,
@@ -165,7 +165,7 @@ def test_where_the_strategy_keeps_nothing_the_prior_still_decides() -> None:
     spec = dataclasses.replace(make_spec(100, chunk=100, **settings), max_update=5000)
     sizes = np.full(100, 20, np.int32)
     sizes[0] = 3
-    spec = dataclasses.replace(spec, source_sizes=sizes, target_sizes=sizes)
+    spec = with_pairs(spec, sizes, sizes)
     values = np.where(np.arange(100) < 50, 0.0, 0.5).astype(np.float32)
     planner = Planner(dataclasses.replace(spec, prior=Prior(values, 1e-6)))
     batch = planner.plan()

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from fairseq_autoassist.config import AutoAssistConfig
-from fairseq_autoassist.core.elastic import redistribute
 from fairseq_autoassist.core.guard import CLEAN_REPORTS
 from fairseq_autoassist.core.planner import Planner
+from fairseq_autoassist.core.resize import redistribute
 from fairseq_autoassist.core.source import NoFeatures
 from fairseq_autoassist.core.strategies import (
     STRATEGIES,

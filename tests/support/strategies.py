@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from fairseq_autoassist.config import AutoAssistConfig
-from fairseq_autoassist.core.plan import PlanSpec
 from fairseq_autoassist.core.planner import Planner
 from fairseq_autoassist.core.prior import Prior
-from fairseq_autoassist.core.sampler import Stream
+from fairseq_autoassist.core.protocol import PlanSpec
 from fairseq_autoassist.core.strategies import (
     Choice,
     Corpus,
@@ -22,6 +21,7 @@ from fairseq_autoassist.core.strategies import (
     build_strategy,
 )
 from fairseq_autoassist.core.strategies.autoassist import PAPERS_RULE
+from fairseq_autoassist.core.stream import Stream
 from fairseq_autoassist.features.prior import MappedPrior
 from tests.support.planning import MemoryFeatures, make_sizes, make_spec
 

@@ -10,8 +10,8 @@ from typing import Any, Callable, NamedTuple
 
 import numpy as np
 
-from .plan import PlannedBatch, PlanSpec, Totals
-from .wholepass import plans_whole_passes
+from ..core.protocol import PlannedBatch, PlanSpec, Totals
+from ..core.wholepass import plans_whole_passes
 
 # Batches after which their measured size is a better guess than the estimate.
 _MEASURED = 50
@@ -88,7 +88,7 @@ def _at_the_keep_rate(spec: PlanSpec, progress: Progress | None, keep_rate: floa
 
 def stock_batches(spec: PlanSpec) -> float:
     """Batches of fairseq's own epoch on this rank."""
-    return max(1.0, spec.stock_batches / spec.world_size)
+    return max(1.0, spec.batches_per_pass / spec.world_size)
 
 
 def stock_iterations(spec: PlanSpec, offset: int, length: int) -> int:
@@ -104,5 +104,4 @@ def stock_iterations(spec: PlanSpec, offset: int, length: int) -> int:
 
 
 def _pairs(spec: PlanSpec) -> float:
-    count = len(spec.source_sizes) if spec.eligible is None else len(spec.eligible)
-    return count / spec.world_size
+    return spec.items.eligible_count / spec.world_size

@@ -11,7 +11,7 @@ import sys
 import traceback
 from multiprocessing.connection import Connection
 
-from .planner import Planner
+from ..planner import Planner
 
 # Batches between two copies of the state: when the worker is lost, what was considered for as many
 # at most is gone over again.

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairseq_autoassist.core.sampler import Stream, pass_coins, pass_order
+from fairseq_autoassist.core.stream import Stream, pass_coins, pass_order
 
 
 def consume(stream, passes, chunk):

@@ -20,10 +20,11 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import AssistantFailure
-from .exchange import Exchange, History
-from .plan import PlannedBatch, PlanSpec
-from .planner import Planner
+from ...errors import AssistantFailure
+from ..planner import Planner
+from ..protocol import PlannedBatch, PlanSpec
+from .client import Exchange
+from .replay import Replay
 
 # To start: imports, opening features, the first permutation of a large corpus.
 _START_SECONDS = 120.0
@@ -35,14 +36,14 @@ _PROGRAM = """
 import importlib, importlib.util, os, sys
 sys.path[:] = [folder for folder in sys.path if folder]
 module, folder = sys.argv[2:]
-name = module.rsplit(".", 2)[0]
+name = module.rsplit(".", 3)[0]
 init = os.path.join(folder, "__init__.py")
 spec = importlib.util.spec_from_file_location(name, init, submodule_search_locations=[folder])
 sys.modules[name] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(sys.modules[name])
 importlib.import_module(module).main()
 """
-_MODULE = f"{__package__}.worker"  # in full, so that ps tells what the process is
+_MODULE = f"{__package__}.child"  # in full, so that ps tells what the process is
 
 
 class ProcessExchange(Exchange):
@@ -71,9 +72,9 @@ class ProcessExchange(Exchange):
         self._worker.close()
 
     def _start(self, planner_state: dict[str, Any] | None) -> None:
-        self._history = History(planner_state)
+        self._replay = Replay(planner_state)
         self._answered = False
-        self._worker = _Worker(self._history, self._lock)
+        self._worker = _Worker(self._replay, self._lock)
         weakref.finalize(self, self._worker.kill)  # nobody tells a task that its run is over
         self._worker.send(("start", self.spec, planner_state))
 
@@ -98,7 +99,7 @@ class ProcessExchange(Exchange):
             if self._fallback is not None:
                 self._fallback.receive(number, losses, update)
                 return
-            self._history.reported(number, losses, update)
+            self._replay.reported(number, losses, update)
         self._worker.send(("report", number, losses, update))
 
     def _planner_state(self) -> dict[str, Any]:
@@ -141,7 +142,7 @@ class ProcessExchange(Exchange):
                 raise AssistantFailure(
                     self.failure + "; stopping, as --autoassist-on-failure stop asks for"
                 )
-            self._fallback = self._history.successor(self.spec)
+            self._fallback = self._replay.successor(self.spec)
             self.kept_since = self._fallback.kept_when_abandoned
 
 
@@ -152,10 +153,10 @@ class _Lost(Exception):
 class _Worker:
     """A worker process and two threads: neither a full pipe nor a stopped worker blocks anyone."""
 
-    def __init__(self, history: History, lock: threading.Lock) -> None:
-        self._history, self._lock = history, lock
+    def __init__(self, replay: Replay, lock: threading.Lock) -> None:
+        self._replay, self._lock = replay, lock
         mine, its = socket.socketpair()
-        package = str(Path(__file__).resolve().parents[1])
+        package = str(Path(__file__).resolve().parents[2])
         self._process = subprocess.Popen(
             [sys.executable, "-c", _PROGRAM, str(its.fileno()), _MODULE, package],
             pass_fds=[its.fileno()],
@@ -191,7 +192,7 @@ class _Worker:
             self._process.kill()
 
     def close(self) -> None:
-        """End the process; returns when all it had sent is in the history."""
+        """End the process; returns when all it had sent is in the replay."""
         self._process.kill()
         self._process.wait()
         self._reader.join()
@@ -225,9 +226,9 @@ class _Worker:
             return
         with self._lock:
             if kind == "snapshot":
-                self._history.known(content)
+                self._replay.known(content)
             else:
-                self._history.delivered(content)
+                self._replay.delivered(content)
                 self.batches.put(content)
 
 

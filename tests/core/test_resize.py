@@ -7,11 +7,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fairseq_autoassist.core.elastic import redistribute
-from fairseq_autoassist.core.exchange import Exchange
 from fairseq_autoassist.core.planner import Planner
-from fairseq_autoassist.core.sampler import Stream, over_other_ranks
+from fairseq_autoassist.core.resize import redistribute
 from fairseq_autoassist.core.strategies import strategy_class
+from fairseq_autoassist.core.stream import Stream, over_other_ranks
+from fairseq_autoassist.core.worker.client import Exchange
 from tests.core.test_planner import planted, train
 from tests.support.planning import make_spec
 from tests.support.strategies import START, observe, strategy_of, teach

@@ -12,9 +12,9 @@ import numpy as np
 
 from .batching import KEPT
 from .clock import update_reached
-from .plan import Totals, restore_batches
-from .sampler import over_other_ranks
+from .protocol import Totals, restore_batches
 from .strategies import strategy_class
+from .stream import over_other_ranks
 
 
 def redistribute(

@@ -6,7 +6,6 @@ Both variants hand out the same batches, bit for bit. `Exchange` plans inline; `
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 import time
 from collections import deque
@@ -14,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from .plan import PlannedBatch, PlanSpec, restore_batches
-from .planner import Planner
+from ..ledger import Ledger
+from ..planner import Planner
+from ..protocol import PlannedBatch, PlanSpec, restore_batches
 
 # The smallest lag. Generous, so that the usual loaders (up to 4 workers with a buffer of 10) get
 # the same batches; larger ones need, and get, more.
@@ -34,6 +34,15 @@ def lag_for(prefetched: int, update_freq: int) -> int:
     return max(_SMALLEST_LAG, prefetched + update_freq + _SLACK)
 
 
+def begin_with(strategy: dict[str, Any]) -> dict[str, Any]:
+    """State of an exchange whose stream begins, with what the strategy has learned elsewhere.
+
+    Args:
+        strategy: `Strategy.state_dict`
+    """
+    return {"trained": 0, "planner": {"strategy": strategy}}
+
+
 class Exchange:
     """Plans in the calling process, a micro-batch when it is asked for.
 
@@ -47,25 +56,22 @@ class Exchange:
         self.waited = 0.0  # seconds spent in `next_batch`
         self.failure: str | None = None  # what happened to the planner, if something did
         self.kept_since = ""  # what is kept after that
-        self.trained = 0  # micro-batches reported
         self._again: deque[PlannedBatch] = deque()  # planned before a restart, not trained on yet
+        reported = 0
         if state is not None:
-            self.trained = state["trained"]
-            saved = restore_batches(state["planner"]["in_flight"])
-            self._again.extend(batch for batch in saved if batch.number >= self.trained)
+            reported = state["trained"]
+            saved = restore_batches(state["planner"].get("in_flight", []))
+            self._again.extend(batch for batch in saved if batch.number >= reported)
+        self.ledger = Ledger(reported, max(spec.update_freq, *spec.update_freqs, 1))
         # the loader's thread asks for batches while the training thread reports
         self._lock = threading.Lock()
         self._start(None if state is None else state["planner"])
 
     def next_batch(self) -> PlannedBatch:
         """The next micro-batch to hand to the loader."""
-        if self._again:
-            return self._again.popleft()
-        started = time.perf_counter()
-        try:
-            return self._next()
-        finally:
-            self.waited += time.perf_counter() - started
+        batch = self._again.popleft() if self._again else self._timed_next()
+        self.ledger.hand_out(batch)
+        return batch
 
     def report(self, number: int, losses: np.ndarray | None, update: float | None = None) -> None:
         """Losses of a micro-batch that was trained on, in order of micro-batches.
@@ -78,9 +84,7 @@ class Exchange:
         Raises:
             ValueError: a report was left out or came twice
         """
-        if number != self.trained:
-            raise ValueError(f"report of micro-batch {number}, expected {self.trained}")
-        self.trained += 1
+        self.ledger.report(number)
         self._report(number, losses, update)
 
     def state_dict(self) -> dict[str, Any]:
@@ -89,10 +93,17 @@ class Exchange:
         As many more are planned first as the reports allow: what the strategy has learned by then
         depends on the reports alone, not on how far the planner happened to be.
         """
-        return {"trained": self.trained, "planner": self._planner_state()}
+        return {"trained": self.ledger.reported, "planner": self._planner_state()}
 
     def close(self) -> None:
         """Free what is held. May be called again."""
+
+    def _timed_next(self) -> PlannedBatch:
+        started = time.perf_counter()
+        try:
+            return self._next()
+        finally:
+            self.waited += time.perf_counter() - started
 
     # -- what the variants do differently ---------------------------------------------------------
 
@@ -116,44 +127,3 @@ class Exchange:
             while self._planner.can_plan:
                 self._again.append(self._planner.plan())
             return self._planner.state_dict()
-
-
-class History:
-    """What was delivered and reported since a planner's state was last known.
-
-    Enough to go on without that planner: see `Planner.catch_up`.
-    """
-
-    def __init__(self, planner_state: dict[str, Any] | None) -> None:
-        self._state = planner_state
-        self._delivered: list[PlannedBatch] = []
-        self._reports: dict[int, tuple[np.ndarray | None, float | None]] = {}
-
-    def delivered(self, batch: PlannedBatch) -> None:
-        """Remember a batch that was planned since."""
-        self._delivered.append(batch)
-
-    def reported(self, number: int, losses: np.ndarray | None, update: float | None) -> None:
-        """Remember a report given since."""
-        self._reports[number] = losses, update
-
-    def known(self, planner_state: dict[str, Any]) -> None:
-        """A newer state: what it holds already need not be remembered."""
-        self._state = planner_state
-        self._delivered = [b for b in self._delivered if b.number >= planner_state["next_number"]]
-        held, learned = planner_state["reports"], planner_state["learned"]
-        self._reports = {n: x for n, x in self._reports.items() if n >= learned and n not in held}
-
-    def successor(self, spec: PlanSpec) -> Planner:
-        """A planner that goes on where the lost one was, without shrinking or learning.
-
-        It has the prior still, unless what cannot be read any more is that.
-        """
-        prior = None if spec.prior is None else spec.prior.in_memory()
-        planner = Planner(dataclasses.replace(spec, abandoned=True, prior=prior))
-        if self._state is not None:
-            planner.load_state_dict(self._state)
-        planner.catch_up(self._delivered)
-        for number, (losses, update) in self._reports.items():
-            planner.receive(number, losses, update)
-        return planner
