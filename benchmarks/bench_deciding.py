@@ -10,12 +10,13 @@ import numpy as np
 
 from fairseq_autoassist.config import AutoAssistConfig
 from fairseq_autoassist.core.batching import BatchLimits
-from fairseq_autoassist.core.plan import PlanSpec
 from fairseq_autoassist.core.planner import Planner
-from fairseq_autoassist.core.sampler import Stream
-from fairseq_autoassist.core.strategies import AutoAssist, Corpus, Report
+from fairseq_autoassist.core.protocol import PlanSpec
+from fairseq_autoassist.core.strategies import Corpus, Report, TrainingPoint
+from fairseq_autoassist.core.strategies.autoassist import AutoAssist, AutoAssistOptions
+from fairseq_autoassist.core.stream import Stream
 from fairseq_autoassist.features.store import StoredFeatures
-from fairseq_autoassist.text.lengths import length_buckets
+from fairseq_autoassist.text.lengths import pair_items
 
 from .bench_features import CHUNK, LOOP_TARGET, NONZEROS, plain_arrays, score_one, write_features
 from .measure import REPEATS, Result, at_least, core_clock, informative
@@ -28,6 +29,8 @@ LAG = 32  # micro-batches between a batch and its report
 _REPORTS = 200  # learned from before anything is timed
 # shrinking starts at once and is not judged: the losses here are random
 _CONFIG = AutoAssistConfig(gamma_decay=0.5, guard_pairs=0)
+_OPTIONS = AutoAssistOptions(gamma_decay=0.5, guard_pairs=0)
+_POINT = TrainingPoint(0.0, 0.0, 0.0)
 
 
 def decide_rate(rows: int = 1_000_000, looped: int = 20_000) -> list[Result]:
@@ -36,7 +39,7 @@ def decide_rate(rows: int = 1_000_000, looped: int = 20_000) -> list[Result]:
     In turns with a loop that decides on the same data pair by pair.
     """
     with tempfile.TemporaryDirectory() as name:
-        strategy = AutoAssist(_CONFIG, Corpus(*_sizes(rows), write_features(Path(name), rows)))
+        strategy = AutoAssist(_OPTIONS, Corpus(*_sizes(rows), write_features(Path(name), rows)))
         _teach(strategy, rows)
         stream = Stream(rows, seed=1)
         arrays, weights = plain_arrays(Path(name)), strategy.assistant.weights
@@ -48,7 +51,7 @@ def decide_rate(rows: int = 1_000_000, looped: int = 20_000) -> list[Result]:
             rates.append(rows / (core_clock() - began))
             coins = np.random.default_rng(3).random(looped).tolist()
             began = core_clock()
-            _decide_in_loop(arrays, weights, strategy.gamma, ids, coins)
+            _decide_in_loop(arrays, weights, strategy.gamma(_POINT), ids, coins)
             loop_rates.append(looped / (core_clock() - began))
     rate, loop_rate = statistics.median(rates[1:]), statistics.median(loop_rates[1:])
     what = f"deciding: score and coin, {NONZEROS} non-zeros a pair"
@@ -85,8 +88,8 @@ def _teach(strategy: AutoAssist, rows: int) -> None:
     rng = np.random.default_rng(5)
     for _ in range(_REPORTS):
         ids, losses = rng.integers(0, rows, 100), rng.gamma(4.0, 0.5, 100).astype(np.float32)
-        strategy.observe(Report(ids, losses, np.ones(100, bool)))
-    assert strategy.gamma > 0.0
+        strategy.observe(Report(ids, losses, np.ones(100, bool)), _POINT)
+    assert strategy.gamma(_POINT) > 0.0
 
 
 def _decide_pass(strategy: AutoAssist, stream: Stream, rows: int) -> int:
@@ -94,7 +97,7 @@ def _decide_pass(strategy: AutoAssist, stream: Stream, rows: int) -> int:
     considered = kept = 0
     while considered < rows:
         ids, coins = stream.take(CHUNK)
-        keep = coins < strategy.keep_probability(ids)
+        keep = coins < strategy.choose(ids, _POINT).probability
         considered += len(ids)
         kept += int(np.count_nonzero(keep))
     return kept
@@ -110,7 +113,7 @@ def _decide_in_loop(
     kept = []
     for i, coin in zip(ids, coins):
         useful = 1.0 / (1.0 + float(np.exp(-score_one(arrays, weights, i))))
-        if coin < max(_CONFIG.floor, 1.0 - gamma + gamma * useful):
+        if coin < max(_OPTIONS.floor, 1.0 - gamma + gamma * useful):
             kept.append(i)
     return kept
 
@@ -124,17 +127,14 @@ def _sizes(rows: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _spec(rows: int, features: str) -> PlanSpec:
-    source, target = _sizes(rows)
+    limits = BatchLimits(max_size=MAX_TOKENS, multiple=8)
     return PlanSpec(
         config=_CONFIG,
-        source_sizes=source,
-        target_sizes=target,
-        eligible=None,
-        limits=BatchLimits(max_tokens=MAX_TOKENS, multiple=8),
+        items=pair_items(*_sizes(rows), limits),
+        limits=limits,
         seed=1,
         lag=LAG,
         features=StoredFeatures(features),
-        bucketing=length_buckets,
     )
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fairseq_autoassist.config import AutoAssistConfig
 from fairseq_autoassist.core.assistant import Assistant
+from fairseq_autoassist.core.strategies.autoassist import AutoAssistOptions
 from fairseq_autoassist.features.store import Features
 
 from .bench_features import NONZEROS, write_features
@@ -39,11 +39,11 @@ def learn_ratio(rows: int = 100_000, reports: int = 2000) -> list[Result]:
 
 def _times(rows: int, reports: int, zipf: bool) -> list[float]:
     """Median seconds of a report at SMALL and at LARGE dimensions."""
-    config = AutoAssistConfig()
+    options = AutoAssistOptions()
     rng = np.random.default_rng(7)
     with tempfile.TemporaryDirectory() as name:
         features = [write_features(Path(name) / str(d), rows, d, zipf) for d in (SMALL, LARGE)]
-        assistants = [Assistant(f.dimensions, config.eta, config.weight_decay) for f in features]
+        assistants = [Assistant(f.dimensions, options.eta, options.weight_decay) for f in features]
         times: list[list[float]] = [[], []]
         for report in range(reports):
             ids, positive = rng.integers(0, rows, PAIRS), rng.random(PAIRS) > 0.5

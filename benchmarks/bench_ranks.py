@@ -80,7 +80,7 @@ def _pass_of(planner: Any) -> float:
 
 def new_pass(rows: int) -> list[Result]:
     """CPU time to begin a pass, which every rank makes whole, and a micro-batch's share of it."""
-    from fairseq_autoassist.core.sampler import Stream
+    from fairseq_autoassist.core.stream import Stream
 
     from .ranks_child import MAX_TOKENS, sizes
 

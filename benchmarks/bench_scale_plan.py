@@ -130,7 +130,7 @@ def planned_pass(planner: Planner, pairs: int, losses: Losses | None = None) -> 
     with contextlib.ExitStack() as stack:
         for name, (owner, method) in {
             "order and coins": (planner.stream, "take"),
-            "scores": (planner.strategy, "keep_probability"),
+            "scores": (planner.strategy, "choose"),
             "buckets": (planner.buckets, "add"),
         }.items():
             stack.enter_context(_timed(owner, method, parts, name))

@@ -13,10 +13,10 @@ import numpy as np
 
 from fairseq_autoassist.config import AutoAssistConfig
 from fairseq_autoassist.core.batching import BatchLimits
-from fairseq_autoassist.core.plan import PlanSpec
-from fairseq_autoassist.core.process import ProcessExchange
+from fairseq_autoassist.core.protocol import PlanSpec
+from fairseq_autoassist.core.worker.process import ProcessExchange
 from fairseq_autoassist.features.store import StoredFeatures
-from fairseq_autoassist.text.lengths import length_buckets
+from fairseq_autoassist.text.lengths import pair_items
 
 LAG = 32
 MAX_TOKENS = 4096
@@ -51,16 +51,14 @@ def make_spec(
     config: AutoAssistConfig = RANDOM_LOSSES,
 ) -> PlanSpec:
     """What a rank plans from, as the task would say it."""
+    limits = BatchLimits(max_size=MAX_TOKENS, multiple=8)
     return PlanSpec(
         config=config,
-        source_sizes=lengths[0],
-        target_sizes=lengths[1],
-        eligible=eligible,
-        limits=BatchLimits(max_tokens=MAX_TOKENS, multiple=8),
+        items=pair_items(lengths[0], lengths[1], limits, eligible, world_size),
+        limits=limits,
         seed=1,
         lag=LAG,
         features=None if features is None else StoredFeatures(features),
-        bucketing=length_buckets,
         rank=rank,
         world_size=world_size,
     )

@@ -76,9 +76,9 @@ def _make_planned_batches(count: int, seed: int) -> None:
 
     from fairseq_autoassist.config import AutoAssistConfig
     from fairseq_autoassist.core.batching import BatchLimits
-    from fairseq_autoassist.core.plan import PlanSpec
     from fairseq_autoassist.core.planner import Planner
-    from fairseq_autoassist.text.lengths import length_buckets
+    from fairseq_autoassist.core.protocol import PlanSpec
+    from fairseq_autoassist.text.lengths import pair_items
 
     def batch_by_size(
         self: Any,
@@ -87,15 +87,13 @@ def _make_planned_batches(count: int, seed: int) -> None:
         max_sentences: int | None = None,
         required_batch_size_multiple: int = 1,
     ) -> list:
+        limits = BatchLimits(max_tokens, max_sentences, required_batch_size_multiple)
         spec = PlanSpec(
             config=AutoAssistConfig(strategy="uniform"),
-            source_sizes=self.src_sizes,
-            target_sizes=self.tgt_sizes,
-            eligible=None,
-            limits=BatchLimits(max_tokens, max_sentences, required_batch_size_multiple),
+            items=pair_items(self.src_sizes, self.tgt_sizes, limits),
+            limits=limits,
             seed=seed,
             lag=count + 1,
-            bucketing=length_buckets,
         )
         planner = Planner(spec)
         return [planner.plan().ids for _ in range(count)]

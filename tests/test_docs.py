@@ -9,7 +9,7 @@ import pytest
 from fairseq.logging import metrics as fairseq_metrics
 
 from fairseq_autoassist.config import AutoAssistConfig, flag
-from fairseq_autoassist.core.strategies import STRATEGIES
+from fairseq_autoassist.core.strategies import STRATEGIES, metric_names
 from fairseq_autoassist.plugin import metrics
 from tests.support import documents
 from tests.support.documents import AWAITED, DOCUMENTS, MOVING, PACKAGE, PAST, ROOT, read
@@ -86,8 +86,8 @@ class Everything(dict):
 def logged_metrics():
     """Names of all metrics that an update can log, from the code that logs them."""
     with fairseq_metrics.aggregate(new_root=True) as logged:
-        config = AutoAssistConfig(competence=True)
-        names = {name for kind in STRATEGIES.values() for name in kind.metric_names(config)}
+        names = {name for kind in STRATEGIES.values() for name in kind.metric_names}
+        names |= {*metric_names(AutoAssistConfig(competence=True))}
         metrics.log([Everything()], 1, sorted(names))
     return set(logged.get_smoothed_values())
 

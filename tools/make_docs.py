@@ -14,13 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from fairseq_autoassist.config import AutoAssistConfig, flag
-from fairseq_autoassist.core.strategies import STRATEGIES
+from fairseq_autoassist.core.strategies import STRATEGIES, metric_names, readers_of
+from fairseq_autoassist.core.strategies.easy_first import METRIC, SWITCH, EasyFirstOptions
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 LINKS = {
-    "RESULTS.md": "[results](results.md)",
+    "docs/results.md": "[results](results.md)",
     "README": "[method](method.md#the-defaults-and-why)",
 }
+_WRAPPED = " and ".join(
+    [f"`{name}`" for name, kind in STRATEGIES.items() if kind.easy_first]
+    + [f"every strategy with `{flag(SWITCH)}`"]
+)
 BEGIN, END = "<!-- made by tools/make_docs.py -->\n", "<!-- end -->"
 
 # metric -> (unit, what it says)
@@ -108,20 +113,21 @@ def filled(page: str, table: str) -> str:
 
 def options_table() -> str:
     """Every option, below the strategies that read it."""
-    groups: dict[tuple[str, ...], list[str]] = {(): []}
+    groups: dict[str, list[str]] = {}
     for field in dataclasses.fields(AutoAssistConfig):
         groups.setdefault(read_by(field.name), []).append(option_row(field))
     head = "| flag | default | range | meaning | source |\n|---|---|---|---|---|\n"
     parts = []
-    for names, rows in groups.items():
-        readers = " and ".join(f"`{name}`" for name in names) or "all strategies"
+    for readers, rows in groups.items():
         parts.append(f"### Read by {readers}\n\n{head}" + "\n".join(rows) + "\n")
     return "\n".join(parts)
 
 
-def read_by(name: str) -> tuple[str, ...]:
-    """Strategies that alone read an option; empty: all do."""
-    return tuple(key for key, kind in STRATEGIES.items() if name in kind.settings)
+def read_by(name: str) -> str:
+    """What reads an option, in words."""
+    if any(name == field.name for field in dataclasses.fields(EasyFirstOptions)):
+        return _WRAPPED
+    return " and ".join(f"`{reader}`" for reader in readers_of(name)) or "all strategies"
 
 
 def option_row(field: dataclasses.Field[Any]) -> str:
@@ -191,15 +197,14 @@ def logged_by() -> dict[str, str]:
             """1, whatever the key."""
             return 1.0
 
-    config = AutoAssistConfig(competence=True)
-    by_strategy = {key: kind.metric_names(config) for key, kind in STRATEGIES.items()}
+    by_strategy = {key: metric_names(AutoAssistConfig(key)) for key in STRATEGIES}
     names = sorted({name for names in by_strategy.values() for name in names})
     with fairseq_metrics.aggregate(new_root=True) as logged:
         metrics.log([Everything()], 1, names)
     found = {}
     for name in (name[len("aa_") :] for name in logged.get_smoothed_values()):
         readers = [f"`{key}`" for key, own in by_strategy.items() if name in own]
-        found[name] = ", ".join(readers) or "all"
+        found[name] = _WRAPPED if name == METRIC else ", ".join(readers) or "all"
     return found
 
 

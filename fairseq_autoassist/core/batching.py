@@ -20,50 +20,43 @@ _PART = 1 << 18
 
 @dataclass(frozen=True)
 class BatchLimits:
-    """fairseq's --max-tokens (padding included), --batch-size, --required-batch-size-multiple."""
+    """What a batch may hold.
 
-    max_tokens: int | None = None
-    max_sentences: int | None = None
+    Attributes:
+        max_size: number of items times the size of the largest, as padding has it; None: any
+        max_items: number of items; None: any
+        multiple: of which the number of items is one, where there are so many
+    """
+
+    max_size: int | None = None
+    max_items: int | None = None
     multiple: int = 1
 
-    @property
-    def flags(self) -> str:
-        """As they are given to fairseq."""
-        return (
-            f"--max-tokens {self.max_tokens or 'none'}, --batch-size {self.max_sentences or 'none'}"
-            f", --required-batch-size-multiple {self.multiple}"
-        )
-
-    def fitting(self, tokens: np.ndarray) -> int:
-        """How many of the first pairs fit into one batch.
+    def fitting(self, sizes: np.ndarray) -> int:
+        """How many of the first items fit into one batch.
 
         Args:
-            tokens: length of each pair (the longer side), in order, shape (n,)
+            sizes: of each item, in order, shape (n,)
         """
-        count = len(tokens)
-        if self.max_sentences is not None:
-            count = min(count, self.max_sentences)
-        if self.max_tokens is not None:
-            padded = np.maximum.accumulate(tokens[:count]).astype(np.int64)
+        count = len(sizes)
+        if self.max_items is not None:
+            count = min(count, self.max_items)
+        if self.max_size is not None:
+            padded = np.maximum.accumulate(sizes[:count]).astype(np.int64)
             padded *= np.arange(1, count + 1)
-            count = int(np.searchsorted(padded, self.max_tokens, side="right"))
+            count = int(np.searchsorted(padded, self.max_size, side="right"))
         return count
 
-    def of_length(self, length: int) -> int:
-        """How many pairs of one length (tokens) make a batch, at least 1."""
-        count = self.max_sentences or sys.maxsize
-        if self.max_tokens is not None:
-            count = min(count, self.max_tokens // max(length, 1))
+    def of_size(self, size: int) -> int:
+        """How many items of one size make a batch, at least 1."""
+        count = self.max_items or sys.maxsize
+        if self.max_size is not None:
+            count = min(count, self.max_size // max(size, 1))
         return max(1, self.rounded(count))
 
     def rounded(self, count: int) -> int:
         """``count`` cut to the required multiple, if it is at least that."""
         return count - count % self.multiple if count >= self.multiple else count
-
-
-def pair_tokens(source_sizes: np.ndarray, target_sizes: np.ndarray) -> np.ndarray:
-    """Length of a pair as --max-tokens counts it: the longer side, in tokens with EOS."""
-    return np.maximum(source_sizes, target_sizes)
 
 
 def parts(count: int) -> list[slice]:
@@ -72,9 +65,10 @@ def parts(count: int) -> list[slice]:
 
 
 def compact(sizes: np.ndarray) -> np.ndarray:
-    """Sizes in one or two bytes each where that is enough: they are held for every pair."""
-    longest = int(sizes.max(initial=0))
-    return sizes.astype(np.uint8 if longest < 2**8 else np.uint16 if longest < 2**16 else np.int32)
+    """Integers from 0 in one or two bytes each where that is enough: there is one to an item."""
+    most = int(sizes.max(initial=0))
+    kind = np.uint8 if most < 2**8 else np.uint16 if most < 2**16 else np.int32
+    return sizes.astype(kind, copy=False)
 
 
 class Buckets:
@@ -82,7 +76,7 @@ class Buckets:
 
     Args:
         assignment: bucket of each pair id, shape (pairs,)
-        tokens: length of each pair id (the longer side), shape (pairs,)
+        sizes: of each pair id, shape (pairs,)
         count: number of buckets
         limits: of a batch
         full: whether a bucket waits until it has a full batch, for however many passes
@@ -91,12 +85,12 @@ class Buckets:
     def __init__(
         self,
         assignment: np.ndarray,
-        tokens: np.ndarray,
+        sizes: np.ndarray,
         count: int,
         limits: BatchLimits,
         full: bool = False,
     ) -> None:
-        self._assignment, self._tokens, self._limits = assignment, tokens, limits
+        self._assignment, self._sizes, self._limits = assignment, sizes, limits
         self._full = full
         self._open: list[list[np.ndarray]] = [[] for _ in range(count)]
         self._count = np.zeros(count, dtype=np.int64)
@@ -122,12 +116,12 @@ class Buckets:
         bucket = self._assignment[kept["id"]]
         order = np.argsort(bucket, kind="stable")
         kept, bucket = kept[order], bucket[order]
-        tokens = self._tokens[kept["id"]].astype(np.int64)
+        sizes = self._sizes[kept["id"]].astype(np.int64)
         starts = np.flatnonzero(np.r_[True, bucket[1:] != bucket[:-1]])
         ends = np.r_[starts[1:], len(kept)]
         touched = bucket[starts]
         count = self._count[touched] + (ends - starts)
-        longest = np.maximum(self._longest[touched], np.maximum.reduceat(tokens, starts))
+        longest = np.maximum(self._longest[touched], np.maximum.reduceat(sizes, starts))
         self._count[touched], self._longest[touched] = count, longest
         full = self._overfull(count, longest)
         complete: list[tuple[int, np.ndarray]] = []
@@ -190,29 +184,27 @@ class Buckets:
 
     def _overfull(self, count: np.ndarray, longest: np.ndarray) -> np.ndarray:
         full = np.zeros(len(count), dtype=bool)
-        if self._limits.max_tokens is not None:
-            full |= count * longest > self._limits.max_tokens
-        if self._limits.max_sentences is not None:
-            full |= count > self._limits.max_sentences
+        if self._limits.max_size is not None:
+            full |= count * longest > self._limits.max_size
+        if self._limits.max_items is not None:
+            full |= count > self._limits.max_items
         return full
 
     def _cut(self, index: int, arrival: np.ndarray) -> list[tuple[int, np.ndarray]]:
         """Cut an overfull bucket into batches, each with the arrival of the pair that closed it."""
         pairs = self._take(index)
-        tokens = self._tokens[pairs["id"]]
+        sizes = self._sizes[pairs["id"]]
         fresh = len(pairs) - len(arrival)  # index of the first pair that arrived just now
         batches = []
         while True:
-            fits = self._limits.fitting(tokens)
+            fits = self._limits.fitting(sizes)
             if fits == len(pairs):
                 break
             if fits == 0:
-                raise ValueError(
-                    f"pair {pairs['id'][0]} of {tokens[0]} tokens exceeds {self._limits}"
-                )
+                raise ValueError(f"item {pairs['id'][0]} of size {sizes[0]} exceeds {self._limits}")
             size = self._limits.rounded(fits)
             batches.append((int(arrival[fits - fresh]), pairs[:size]))
-            pairs, tokens, fresh = pairs[size:], tokens[size:], fresh - size
+            pairs, sizes, fresh = pairs[size:], sizes[size:], fresh - size
         self._put(index, pairs)
         self._emitted[index] = True
         return batches
@@ -226,7 +218,7 @@ class Buckets:
     def _put(self, index: int, pairs: np.ndarray) -> None:
         self._open[index] = [pairs] if len(pairs) else []
         self._count[index] = len(pairs)
-        self._longest[index] = int(self._tokens[pairs["id"]].max()) if len(pairs) else 0
+        self._longest[index] = int(self._sizes[pairs["id"]].max()) if len(pairs) else 0
 
 
 def kept_pairs(ids: np.ndarray, uniform: Any = True) -> np.ndarray:
@@ -243,9 +235,15 @@ def kept_pairs(ids: np.ndarray, uniform: Any = True) -> np.ndarray:
 
 def without(pairs: np.ndarray, taken: np.ndarray) -> np.ndarray:
     """``pairs`` less one occurrence of a pair for each of its occurrences in ``taken``."""
-    order = np.argsort(pairs["id"], kind="stable")
-    ids = pairs["id"][order]
-    occurrence = np.arange(len(ids)) - np.searchsorted(ids, ids, side="left")
-    taken_ids = np.sort(taken["id"])
+    ids, taken_ids = pairs["id"], np.sort(taken["id"])
     times = np.searchsorted(taken_ids, ids, "right") - np.searchsorted(taken_ids, ids, "left")
-    return pairs[np.sort(order[occurrence >= times])]
+    return pairs[occurrences(ids) >= times]
+
+
+def occurrences(ids: np.ndarray) -> np.ndarray:
+    """How often each of ``ids`` (integers (n,)) came before in them: int64 (n,)."""
+    order = np.argsort(ids, kind="stable")
+    ascending = ids[order]
+    found = np.empty(len(ids), dtype=np.int64)
+    found[order] = np.arange(len(ids)) - np.searchsorted(ascending, ascending, side="left")
+    return found

@@ -13,53 +13,37 @@ updates.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Callable
 
 import numpy as np
 
-from ..config import AutoAssistConfig, flag
-from ..errors import ConfigError
-
-SETTINGS = ("competence_by", "competence_start", "competence_updates")
 _STEPS = 2**16 - 1  # a share is remembered in two bytes
 
 
-def reads_rarity(config: AutoAssistConfig) -> bool:
-    """Whether the difficulty is stored beside the features."""
-    return config.competence_by == "rarity"
-
-
-def grows_over(config: AutoAssistConfig) -> str:
-    """The setting of T where it is a share of the run; empty: it is a number of updates."""
-    return "" if config.competence_updates else flag("competence-updates") + " 0"
-
-
 class Curriculum:
-    """Which pairs are easy enough, by sentence length or by rarity of the source's words.
-
-    Difficulty (section 3 of the paper): tokens of the source sentence, or
-    -sum_k log p(w_k) over its tokens, with the frequencies of the training data.
+    """Which pairs are easy enough.
 
     Args:
-        config: c_0, T and the kind of difficulty
-        source_sizes: tokens per sentence with EOS, shape (pairs,)
-        features: hold the rarity, where that is the difficulty
+        start: c_0, in (0, 1]
+        updates: T; 0: half of the run
+        difficulty: gives the difficulty of each pair, shape (pairs,); called when first needed
+        pairs: number of pairs
         eligible: ids that may be trained on (integers, ascending); None: all
     """
 
     def __init__(
         self,
-        config: AutoAssistConfig,
-        source_sizes: np.ndarray,
-        features: Any,
+        start: float,
+        updates: int,
+        difficulty: Callable[[], np.ndarray],
+        pairs: int,
         eligible: np.ndarray | None,
     ) -> None:
-        self._start, self._updates = config.competence_start, config.competence_updates
-        self._sizes = source_sizes if config.competence_by == "length" else None
-        self._features = features
+        self._start, self._updates = start, updates
+        self._difficulty = difficulty
         self._barred: np.ndarray | None = None  # not the ids: a byte a pair, where those are eight
         if eligible is not None:
-            self._barred = np.ones(len(source_sizes), dtype=bool)
+            self._barred = np.ones(pairs, dtype=bool)
             self._barred[eligible] = False
         self._easier: np.ndarray | None = None  # made when it is first needed
 
@@ -80,11 +64,7 @@ class Curriculum:
     def _rank(self) -> np.ndarray:
         """Share of the pairs that may be trained on that are easier than each, in steps of
         1 / 65535: uint16, shape (pairs,)."""
-        difficulty = self._sizes
-        if difficulty is None:
-            difficulty = getattr(self._features, "rarity", None)
-        if difficulty is None:
-            raise ConfigError(f"{flag('competence-by')} rarity needs features, and there are none")
+        difficulty = self._difficulty()
         count = len(difficulty)
         if self._barred is not None:  # behind all others, and then left out
             difficulty = difficulty.astype(np.float32)

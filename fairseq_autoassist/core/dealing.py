@@ -10,8 +10,9 @@ import dataclasses
 
 import numpy as np
 
-from .batching import BatchLimits, compact, pair_tokens
-from .stock import cut, fairseq_order
+from .batching import BatchLimits
+from .cutting import by_length, cut
+from .items import longest
 
 # A pass of fewer batches on each rank takes in the pairs left over at its end; of more, they are
 # one batch more.
@@ -19,22 +20,19 @@ _MANY = 100
 
 
 class Dealer:
-    """Makes batches of pairs by id.
+    """Makes batches of items by id.
 
     Args:
-        source_sizes, target_sizes: tokens per sentence, shape (pairs,)
+        lengths: of each side that a batch pads, shape (items,) each
         limits: of a batch
     """
 
-    def __init__(
-        self, source_sizes: np.ndarray, target_sizes: np.ndarray, limits: BatchLimits
-    ) -> None:
-        self._source, self._target = compact(source_sizes), compact(target_sizes)
-        self.limits = limits
+    def __init__(self, lengths: tuple[np.ndarray, ...], limits: BatchLimits) -> None:
+        self._lengths, self.limits = lengths, limits
 
     def under(self, limits: BatchLimits) -> Dealer:
-        """One of the same pairs, under other limits."""
-        return Dealer(self._source, self._target, limits)
+        """One of the same items, under other limits."""
+        return Dealer(self._lengths, limits)
 
     def batches(self, ids: np.ndarray, ranks: int = 1) -> list[np.ndarray]:
         """Batches of all these pairs, by ascending length: as many for each rank, where there are
@@ -48,18 +46,18 @@ class Dealer:
             indices into ``ids``, int64
 
         Raises:
-            ValueError: a pair is longer than a batch may be
+            ValueError: an item is larger than a batch may be
         """
         if len(ids) == 0:
             return []
-        source, target = self._source[ids], self._target[ids]
-        order = fairseq_order(source, target)
-        tokens = pair_tokens(source, target)[order]
-        ends = cut_whole(tokens, self.limits, _MANY * ranks)
+        lengths = [side[ids] for side in self._lengths]
+        order = by_length(lengths, len(ids))
+        sizes = longest(lengths, len(ids))[order]
+        ends = cut_whole(sizes, self.limits, _MANY * ranks)
         return np.split(order, _for_all(ends, ranks, self.limits.multiple)[:-1])
 
 
-def cut_whole(tokens: np.ndarray, limits: BatchLimits, many: int = _MANY) -> np.ndarray:
+def cut_whole(sizes: np.ndarray, limits: BatchLimits, many: int = _MANY) -> np.ndarray:
     """Where batches of all pairs in this order end: as many as fairseq's, or one more.
 
     fairseq leaves out what is less than ``limits.multiple`` at the end. Here it is a batch more
@@ -67,7 +65,7 @@ def cut_whole(tokens: np.ndarray, limits: BatchLimits, many: int = _MANY) -> np.
     room, which rounding to the multiple had left.
 
     Args:
-        tokens: length of each pair (the longer side), integers, shape (n,)
+        sizes: of each item, integers, shape (n,)
         limits: of a batch
         many: batches
 
@@ -75,11 +73,11 @@ def cut_whole(tokens: np.ndarray, limits: BatchLimits, many: int = _MANY) -> np.
         int64, ascending, the last one n
 
     Raises:
-        ValueError: a pair is longer than a batch may be
+        ValueError: an item is larger than a batch may be
     """
-    ends = cut(tokens, limits)
+    ends = cut(sizes, limits)
     full = len(ends) - 1
-    left = len(tokens) - (ends[-2] if full else 0)
+    left = len(sizes) - (ends[-2] if full else 0)
     if full >= many or left % limits.multiple == 0:
         return ends
     exact = dataclasses.replace(limits, multiple=1)
@@ -87,7 +85,7 @@ def cut_whole(tokens: np.ndarray, limits: BatchLimits, many: int = _MANY) -> np.
     while first < after:  # the last of the batches from which on rounding less is enough
         middle = (first + after) // 2
         start = int(ends[middle - 1]) if middle else 0
-        last = start + cut(tokens[start:], exact)
+        last = start + cut(sizes[start:], exact)
         if len(last) <= full - middle:
             found, first = np.concatenate([ends[:middle], last]), middle + 1
         else:

@@ -7,11 +7,11 @@ Assistant believes in them.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from .plan import News
+from .message import Message
 
 # A loss that was not finite keeps shrinking off until this many reports in a row were clean.
 CLEAN_REPORTS = 100
@@ -24,6 +24,24 @@ DOUBTS = 3
 # A verdict on labels of which more than this share are the same counts for none of these. At first
 # that is the rule: losses lie close together around T_k, or all below it while they fall faster.
 ONE_SIDED = 0.9
+
+
+_NONE = np.empty(0, dtype=bool)
+
+
+class Outcome(NamedTuple):
+    """What a report showed of the Assistant.
+
+    Attributes:
+        bad: losses that were NaN or infinite
+        correct: bool, shape (n,): it was right (before learning from the pair), for each uniformly
+            kept pair of a finite loss
+        positive: their labels z, bool, shape (n,)
+    """
+
+    bad: int = 0
+    correct: np.ndarray = _NONE
+    positive: np.ndarray = _NONE
 
 
 class Guard:
@@ -47,14 +65,18 @@ class Guard:
         """Whether shrinking is allowed now."""
         return not self.useless and self.clean_reports_due == 0
 
-    def check_losses(self, not_finite: int) -> News | None:
-        """Count the losses of a report that were NaN or infinite; returns news worth saying."""
-        if not_finite:
-            news = self.clean_reports_due == 0
+    def judge(self, outcome: Outcome) -> list[Message]:
+        """Take the outcome of a report; returns what is worth saying: that something changed."""
+        found = self._judge_losses(outcome.bad), self._judge_labels(outcome)
+        return [message for message in found if message]
+
+    def _judge_losses(self, bad: int) -> Message | None:
+        if bad:
+            first = self.clean_reports_due == 0
             self.clean_reports_due = CLEAN_REPORTS
-            if news:
-                return News(
-                    f"{not_finite} sentence losses of one batch are NaN or infinite: not learned "
+            if first:
+                return Message(
+                    f"{bad} sentence losses of one batch are NaN or infinite: not learned "
                     f"from, no shrinking until {CLEAN_REPORTS} batches in a row are clean",
                     bad=True,
                 )
@@ -62,21 +84,12 @@ class Guard:
             self.clean_reports_due -= 1
         return None
 
-    def judge(self, correct: np.ndarray, positive: np.ndarray) -> News | None:
-        """Judge predictions on uniformly kept pairs.
-
-        Args:
-            correct: bool, shape (n,): the Assistant was right (before learning from the pair)
-            positive: labels z, bool, shape (n,)
-
-        Returns:
-            news worth saying (the verdict changed), or None
-        """
+    def _judge_labels(self, outcome: Outcome) -> Message | None:
         if not self.window:
             return None
-        self._pairs += len(correct)
-        self._correct += int(correct.sum())
-        self._positive += int(positive.sum())
+        self._pairs += len(outcome.correct)
+        self._correct += int(outcome.correct.sum())
+        self._positive += int(outcome.positive.sum())
         if self._pairs < self.window:
             return None
         accuracy = self._correct / self._pairs
@@ -92,14 +105,14 @@ class Guard:
         self.useless_verdicts = self.useless_verdicts + counts if doubtful else 0
         if counts and self.useless_verdicts == PATIENCE:
             text = f"the Assistant is still no better than the majority class ({found}) after "
-            return News(text + f"{PATIENCE} verdicts: not shrinking", bad=True)
+            return Message(text + f"{PATIENCE} verdicts: not shrinking", bad=True)
         if not changed:
             return None
         if useless:
             text = f"the Assistant is no better than the majority class ({found}): not shrinking"
         else:
             text = f"the Assistant has become better than the majority class ({found}): shrinking"
-        return News(text, bad=False)
+        return Message(text, bad=False)
 
     def state_dict(self) -> dict[str, Any]:
         """Plain Python numbers."""

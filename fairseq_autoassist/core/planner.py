@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from .batching import KEPT, compact, kept_pairs, without
+from .batching import KEPT, kept_pairs, without
 from .clock import Clock
-from .plan import News, PlannedBatch, PlanSpec, Totals, restore_batches
+from .items import Items
+from .message import Message
+from .protocol import PlannedBatch, PlanSpec, Totals, restore_batches
 from .source import FeatureSource, NoFeatures
-from .strategies import Corpus, Moment, Report, build_strategy
+from .strategies import Choice, Corpus, Report, TrainingPoint, build_strategy, needs_of
 from .wholepass import WholePass, batcher_of, stream_of
 
 # A pass is considered in at least this many chunks, so that decisions in a small corpus do not run
@@ -44,16 +46,15 @@ class Planner:
         self.lag = spec.lag
         if features is None and spec.features is not None:
             features = NoFeatures(spec.dimensions) if spec.abandoned else spec.features.open()
-        corpus = Corpus(spec.source_sizes, spec.target_sizes, features, spec.eligible)
-        self.strategy = build_strategy(spec.config, corpus)
-        if self.strategy.needs_prior and spec.prior is None and not spec.abandoned:
+        self.strategy = build_strategy(spec.config, _corpus(spec.items, features))
+        needs = needs_of(spec.config)
+        if needs.prior == "required" and spec.prior is None and not spec.abandoned:
             raise ValueError(f"the strategy {spec.config.strategy!r} needs a prior")
-        self._prior = spec.prior if self.strategy.uses_prior else None
+        self._prior = None if needs.prior == "ignored" else spec.prior
+        self.point = TrainingPoint(0.0, 0.0, 0.0)  # of the last decision
         self._clock = Clock(spec.update_freq, spec.updates_before, spec.update_freqs)
         self._max_update, self._max_passes = spec.max_update, spec.max_passes
         self._passes_before = spec.passes_before
-        if spec.strategy_state is not None:
-            self.strategy.load_state_dict(spec.strategy_state)
         self.stream = stream_of(spec)
         per_pass = self.stream.pairs_per_pass
         whole_pass = per_pass * spec.world_size
@@ -61,7 +62,7 @@ class Planner:
             np.clip(whole_pass // _CHUNKS_PER_PASS, _SMALLEST_CHUNK, _LARGEST_CHUNK)
         )
         self.buckets = batcher_of(spec, self.stream)
-        self._target_sizes = compact(spec.target_sizes)
+        self._cost = spec.items.cost  # of the items no more is held, as they are many
         self._ready: deque[np.ndarray] = deque()
         self._next_number = 0
         self._learned = 0  # reports 0 .. learned - 1 are learned from
@@ -109,16 +110,16 @@ class Planner:
         if not self.can_plan:
             raise RuntimeError(f"micro-batch {self._next_number} planned before its reports came")
         # a function of what is saved, so that learning goes on the same after a resume
-        self.strategy.at(self._moment())
+        self.point = self._point_now()
         self._learn(self._next_number - self.lag)
         started, kept = self.stream.position[0], self._totals.kept
-        news: list[News] = []
+        messages: list[Message] = []
         while not self._ready:
             # a small share of a few pairs, and a rare coin or a curriculum's start: training, and
             # with it time, would stand still
             whole = self.stream.position[0] - started - 1 if self._totals.kept == kept else 0
             if whole >= _PATIENCE and not self._said:
-                news, self._said = [News(_STARVED, bad=False)], True
+                messages, self._said = [Message(_STARVED, bad=False)], True
             self._consider(starved=whole >= _PATIENCE, again=whole > _PATIENCE)
         pairs = self._ready.popleft()
         self._totals = self._totals._replace(
@@ -131,8 +132,8 @@ class Planner:
             position=self.stream.position,
             passes=self._passes(),
             keep_rate=self._keep_rate,
-            metrics=self.strategy.metrics(),
-            news=[*news, *self.strategy.news()],
+            metrics=self.strategy.metrics(self.point),
+            messages=[*messages, *self.strategy.messages()],
         )
         self._in_flight[batch.number] = batch
         self._next_number += 1
@@ -189,13 +190,15 @@ class Planner:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over a saved state.
+        """Take over a saved state; one of the strategy alone leaves the stream at its beginning.
 
         Raises:
             ValueError: it was saved with other data or settings; the message says which
         """
-        self.stream.load_state_dict(state["stream"])
         self.strategy.load_state_dict(state["strategy"])
+        if "stream" not in state:
+            return
+        self.stream.load_state_dict(state["stream"])
         if state["buckets"] is not None:
             self.buckets.load_state_dict(state["buckets"])
         ready = state["ready"]
@@ -218,7 +221,8 @@ class Planner:
             self._clock.tick(number, self._updates.pop(number, None))
             pairs = self._in_flight.pop(number).pairs
             if self._learning and losses is not None:
-                self.strategy.observe(Report(pairs["id"], losses, pairs["uniform"]))
+                report = Report(pairs["id"], losses, pairs["uniform"])
+                self.strategy.observe(report, self.point)
         self._learned = max(self._learned, last + 1)
 
     def _consider(self, starved: bool = False, again: bool = False) -> None:
@@ -228,35 +232,34 @@ class Planner:
             starved: keep all of it that the prior lets through
             again: that was nothing in a whole pass: keep the pairs of the highest prior
         """
-        self.strategy.at(self._moment())
+        self.point = self._point_now()
         started = self.stream.position[0]
         ids, coins = self.stream.take(self._chunk)
-        probability = self.strategy.keep_probability(ids)
+        choice = self.strategy.choose(ids, self.point)
         if starved:
-            probability = np.ones_like(probability)
+            choice = Choice(np.ones(len(ids), dtype=np.float32), choice.uniform_share)
         # the one place where the prior counts: the strategy's weights are of its own probability
-        prior = np.ones_like(probability) if self._prior is None else self._prior.of(ids)
-        keep = coins < probability * prior
+        prior = np.ones(len(ids), np.float32) if self._prior is None else self._prior.of(ids)
+        keep = coins < choice.probability * prior
         if again:
             keep |= prior == prior.max()
         chosen = ids[keep]
-        kept = kept_pairs(chosen, coins[keep] < self.strategy.uniform_share * prior[keep])
-        weight = self.strategy.loss_weight(chosen, probability[keep])
-        if weight is not None:
-            kept["weight"] = weight
+        kept = kept_pairs(chosen, coins[keep] < choice.uniform_share * prior[keep])
+        if choice.weight is not None:
+            kept["weight"] = choice.weight[keep]
         self._count(ids, chosen)
         self._ready.extend(self.buckets.add(kept))
         if self.stream.position[0] != started:
             self._ready.extend(self.buckets.end_of_pass())
 
-    def _moment(self) -> Moment:
+    def _point_now(self) -> TrainingPoint:
         update = self._clock.at(self._next_number)
         passes, share = self.stream.passes, 0.0
         if self._max_update:
             share = update / self._max_update
         if self._max_passes:
             share = max(share, (self._passes_before + passes) / self._max_passes)
-        return Moment(update, passes, min(share, 1.0))
+        return TrainingPoint(update, passes, min(share, 1.0))
 
     def _passes(self) -> float:
         """Passes planned: of a pass that is considered at once, the share that is in batches."""
@@ -271,14 +274,23 @@ class Planner:
         return self.stream.take(count)
 
     def _count(self, considered: np.ndarray, kept: np.ndarray) -> None:
-        target = self._target_sizes
         self._totals = self._totals._replace(
             considered=self._totals.considered + len(considered),
             kept=self._totals.kept + len(kept),
-            considered_tokens=self._totals.considered_tokens
-            + int(target[considered].sum(dtype=np.int64)),
-            kept_tokens=self._totals.kept_tokens + int(target[kept].sum(dtype=np.int64)),
+            considered_cost=self._totals.considered_cost + self._cost_of(considered),
+            kept_cost=self._totals.kept_cost + self._cost_of(kept),
         )
         # remembers about an eighth of a pass, in whatever chunks that is
         share = min(1.0, 8.0 * len(considered) / self.stream.pairs_per_pass)
         self._keep_rate += share * (len(kept) / len(considered) - self._keep_rate)
+
+    def _cost_of(self, ids: np.ndarray) -> int:
+        return len(ids) if self._cost is None else int(self._cost[ids].sum(dtype=np.int64))
+
+
+def _corpus(items: Items, features: FeatureSource | None) -> Corpus:
+    """Items as a strategy sees them: it reads the difficulty where a corpus has source sizes."""
+    known = items.difficulty
+    if known is None:
+        known = np.broadcast_to(np.uint8(0), (items.count,))
+    return Corpus(known, known, features, items.eligible)

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..constants import flag
 from ..errors import AutoAssistError, ConfigError, told
+from ..options import flag
 
 #: One row for each pair trained on.
 TRAINED = np.dtype([("update", np.int32), ("batch", np.int64), ("id", np.int64)])

@@ -10,43 +10,39 @@ from typing import Any
 
 import numpy as np
 
-from .batching import KEPT, Buckets, compact, pair_tokens
+from .batching import KEPT, Buckets, occurrences
+from .cutting import MOST_ITEMS
 from .dealing import Dealer
-from .plan import PlanSpec
-from .sampler import Stream
-from .stock import MOST_PAIRS
-from .strategies import strategy_class
+from .protocol import PlanSpec
+from .strategies import needs_of
+from .stream import Stream
 
 
 def plans_whole_passes(spec: PlanSpec) -> bool:
     """Whether every pair is kept, of a corpus that is sorted in a moment."""
-    kind = strategy_class(spec.config.strategy)
+    needs = needs_of(spec.config)
+    if spec.prior is not None and needs.prior != "ignored":
+        return False
     if spec.full_batches:
         return False
-    if spec.prior is not None and kind.uses_prior:
-        return False
-    return kind.keeps_all(spec.config) and _pairs(spec) <= MOST_PAIRS
+    return needs.keeps_all and spec.items.eligible_count <= MOST_ITEMS
 
 
 def stream_of(spec: PlanSpec) -> Stream:
     """The stream of this rank; where whole passes are planned, it deals out fairseq's batches."""
     dealer = None
-    if _pairs(spec) <= MOST_PAIRS:
-        dealer = Dealer(spec.source_sizes, spec.target_sizes, spec.limits)
-    ranks = spec.rank, spec.world_size
-    whole = plans_whole_passes(spec)
-    pairs = len(spec.source_sizes)
-    return Stream(pairs, spec.seed, spec.eligible, *ranks, spec.repeat, dealer, whole)
+    if spec.items.eligible_count <= MOST_ITEMS:
+        dealer = Dealer(spec.items.lengths, spec.limits)
+    items, ranks, whole = spec.items, (spec.rank, spec.world_size), plans_whole_passes(spec)
+    return Stream(items.count, spec.seed, items.eligible, *ranks, spec.repeat, dealer, whole)
 
 
 def batcher_of(spec: PlanSpec, stream: Stream) -> Buckets | WholePass:
     """What makes batches of the pairs that are kept."""
-    sizes = spec.source_sizes, spec.target_sizes
     if plans_whole_passes(spec):
-        return WholePass(Dealer(*sizes, spec.limits), stream)
-    bucket, count = spec.buckets(stream.pairs_per_pass)
-    tokens = compact(pair_tokens(*sizes))
-    return Buckets(bucket, tokens, count, spec.limits, spec.full_batches)
+        return WholePass(Dealer(spec.items.lengths, spec.limits), stream)
+    bucket, count = spec.items.buckets
+    return Buckets(bucket, spec.items.sizes, count, spec.limits, spec.full_batches)
 
 
 class WholePass:
@@ -72,21 +68,30 @@ class WholePass:
         return []
 
     def again(self, kept: np.ndarray) -> list[np.ndarray]:
-        """Batches of pairs that were in batches before, and of what waits: their pass is over."""
+        """Batches of pairs that were in batches before, and of what waits: their pass is over.
+
+        They may be of several passes. A pair that waits for more of them than others comes first,
+        else it could stay behind for ever where they are dealt out again and again.
+        """
         self.add(kept)
-        return self._cut() if len(kept) else []
+        if len(kept) == 0:
+            return []
+        pairs = self.take_all()
+        later = occurrences(pairs["id"][::-1])[::-1]
+        turns = range(int(later.max()), -1, -1)
+        return [batch for number in turns for batch in self._cut(pairs[later == number])]
 
     def end_of_pass(self) -> list[np.ndarray]:
         """All pairs of the pass in batches, arrays of `KEPT`, in random order.
 
         Raises:
-            ValueError: a pair is longer than a batch may be
+            ValueError: an item is larger than a batch may be
         """
         ids, ends = self._stream.last_dealt(self._dealer.limits)
         waiting = np.concatenate([np.empty(0, KEPT), *self._pool])
         if len(ends) and np.array_equal(waiting["id"], ids):
             return np.split(self.take_all(), ends[:-1])
-        return self._cut()
+        return self._cut(self.take_all())
 
     def take_all(self) -> np.ndarray:
         """Empty the pool; returns what was in it, an array of `KEPT`."""
@@ -102,13 +107,8 @@ class WholePass:
         self._pool = []
         self.add(state["pairs"])
 
-    def _cut(self) -> list[np.ndarray]:
-        """Batches of the pairs here alone."""
-        pairs = self.take_all()
+    def _cut(self, pairs: np.ndarray) -> list[np.ndarray]:
+        """Batches of these pairs alone, in random order."""
         batches = self._dealer.batches(pairs["id"])
         order = self._stream.batch_order(len(batches))
         return [pairs[batches[index]] for index in order.tolist()]
-
-
-def _pairs(spec: PlanSpec) -> int:
-    return len(spec.source_sizes) if spec.eligible is None else len(spec.eligible)

@@ -26,7 +26,7 @@ class SentenceLosses:
 
     In training, on samples of the plugin's iterator, it hands the unsmoothed negative
     log-likelihood per target token of each sentence (nats/token, shape (B,)) to
-    ``task.receive_losses``. Loss, gradients and everything else stay fairseq's own. In validation,
+    ``task.session``. Loss, gradients and everything else stay fairseq's own. In validation,
     and on dummy batches, it does nothing.
     """
 
@@ -71,7 +71,7 @@ class SentenceLosses:
     def _say_if_plain(self) -> None:
         """Without --task of this plugin nothing is skipped, and nothing else would tell."""
         self._plain_said = True
-        if not hasattr(self.task, "receive_losses"):
+        if not hasattr(self.task, "session"):
             logger.warning(
                 f"AutoAssist: --task {getattr(self.task.cfg, '_name', '')} makes the batches, so "
                 "this is plain training: nothing is skipped; expected --task translation_autoassist"
@@ -87,7 +87,7 @@ class SentenceLosses:
             "aa_uniform_loss": (summed * uniform).sum(),
             "aa_uniform_tokens": (tokens * uniform).sum(),
         }
-        self.task.receive_losses(plan["number"], summed / tokens, plan["order"])
+        self.task.session.receive(plan["number"], summed / tokens, plan["order"])
 
 
 class _Recorder:

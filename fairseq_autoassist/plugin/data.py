@@ -57,18 +57,18 @@ def refuse_unplannable(dataset: Any, cfg: Any, ranks: int) -> None:
         )
 
 
-def refuse_endless(cfg: Any, needs_end: str) -> None:
+def refuse_endless(cfg: Any, run_length: str) -> None:
     """Refuse a run of unknown length where a setting is a share of it.
 
     Args:
-        needs_end: the setting; empty: there is none
+        run_length: the setting, as `Needs` has it; empty: there is none
 
     Raises:
         ConfigError: names the setting and what to give
     """
-    if needs_end and cfg.max_update <= 0 and cfg.max_epoch <= 0:
+    if run_length and cfg.max_update <= 0 and cfg.max_epoch <= 0:
         raise ConfigError(
-            f"{needs_end} is measured against the length of the run, which is not limited; give "
+            f"{run_length} is measured against the length of the run, which is not limited; give "
             "--max-update or --max-epoch"
         )
 

@@ -8,7 +8,7 @@ from typing import Any, Callable, Iterator
 import numpy as np
 import torch
 
-from ..core.plan import PlannedBatch
+from ..core.protocol import PlannedBatch
 from .criterions import PLAN
 
 

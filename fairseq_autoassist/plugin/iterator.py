@@ -5,18 +5,18 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
-from typing import Any, Callable
+from typing import Any
 
 import torch
 from fairseq.data.iterators import BufferedIterator, CountingIterator, EpochBatchIterating
 
-from ..core.epochs import Progress, epoch_length, stock_iterations
-from ..core.exchange import Exchange, lag_for
-from ..core.plan import PlannedBatch, PlanSpec
-from ..core.process import ProcessExchange
+from ..core.protocol import PlanSpec
 from ..core.wholepass import plans_whole_passes
+from ..core.worker.client import lag_for
 from .dataset import EpochSampler, PlannedDataset
+from .epochs import Progress, epoch_length, stock_iterations
 from .ranks import Ranks
+from .session import Session
 from .shards import Shards
 
 logger = logging.getLogger(__name__)
@@ -60,7 +60,6 @@ class AutoAssistEpochIterator(EpochBatchIterating):
         loader: settings of the loader
         shards: states of the streams of all data-bins
         ranks: the data-parallel group
-        flush: makes sure that all losses of finished updates are reported
     """
 
     def __init__(
@@ -71,19 +70,14 @@ class AutoAssistEpochIterator(EpochBatchIterating):
         loader: Loader,
         shards: Shards,
         ranks: Ranks,
-        flush: Callable[[], None],
     ) -> None:
         self.dataset = dataset
         self.spec = spec
         self.epoch = max(epoch, 1)
         self.loader_settings, self.shards, self.ranks = loader, shards, ranks
         self.shuffle = True
-        self._flush = flush
-        self._delivered: dict[int, PlannedBatch] = {}  # handed to the loader, not yet trained on
-        self._recent: dict[int, PlannedBatch] = {}  # of the last update
-        self._exchange: Exchange | None = None
-        self._progress: Progress | None = None  # at the last micro-batch trained on
-        self._sampler = EpochSampler(self._next_batch)
+        self.session: Session | None = None  # opened with the first epoch or state
+        self._sampler: EpochSampler | None = None
         self._loader: Any = None
         self._current: CountingIterator | None = None
         self._resumed: dict[str, int] | None = None
@@ -94,7 +88,7 @@ class AutoAssistEpochIterator(EpochBatchIterating):
     @property
     def first_batch(self) -> dict[str, Any]:
         """A sample for fairseq's dummy batches; it carries no plan, so it is never reported."""
-        eligible = self.spec.eligible
+        eligible = self.spec.items.eligible
         ids = range(min(8, len(self.dataset))) if eligible is None else eligible[:8].tolist()
         return self.dataset.collater([self.dataset[index] for index in ids])
 
@@ -127,8 +121,7 @@ class AutoAssistEpochIterator(EpochBatchIterating):
             offset, length = self._resumed["offset"], self._resumed["length"]
             self._resumed = None
         if not length:
-            self._open()
-            length = self._agreed_length()
+            length = self._agreed_length(self._open().progress)
         self._current = self._iterate(offset, length)
         logger.info(f"epoch {self.epoch}: {length} micro-batches planned, starting at {offset}")
         return self._current
@@ -196,73 +189,35 @@ class AutoAssistEpochIterator(EpochBatchIterating):
         self._resumed = self.shards.load(mine, self.spec, self.ranks, update_freq, unit)
         self._open()
 
-    # -- what the task asks for -------------------------------------------------------------------
-
-    @property
-    def exchange(self) -> Exchange:
-        """Where batches come from and losses go to; opened with the first epoch or state."""
-        assert self._exchange is not None, "the epoch has not begun"
-        return self._exchange
-
-    @property
-    def waited(self) -> float:
-        """Seconds waited for the Assistant since this stream was opened."""
-        return 0.0 if self._exchange is None else self._exchange.waited
-
-    def trained(self, number: int) -> PlannedBatch | None:
-        """The plan of a micro-batch that was trained on just now; without its news, if again."""
-        batch = self._delivered.pop(number, None)
-        if batch is None:  # an AMP retry
-            again = self._recent.get(number)
-            return None if again is None else dataclasses.replace(again, news=[])
-        self._progress = Progress.of(batch)
-        self._recent[number] = batch
-        self._recent.pop(number - max(self.loader_settings.update_freq), None)
-        return batch
-
-    def dropped_before(self, number: int) -> list[int]:
-        """Micro-batches before this one that were handed out and not trained on; forgets them."""
-        # a copy, since the loader's thread adds to it meanwhile
-        dropped = sorted(n for n in list(self._delivered) if n < number)
-        for one in dropped:
-            del self._delivered[one]
-        return dropped
-
     def park(self) -> None:
         """Remember where this stream stands, for when its data-bin comes up again, and end it."""
-        if self._exchange is not None:
+        if self.session is not None:
             self._own_state()
-            self.shards.failed |= self._exchange.failure is not None
-            self._exchange.close()
-            self._exchange = None
+            self.shards.failed |= self.session.exchange.failure is not None
+            self.session.close()
+            self.session = None
         self._loader = self._current = None  # ends its workers as soon as fairseq lets go of it
 
     # -- inside -----------------------------------------------------------------------------------
 
     def _own_state(self) -> Any:
-        self._flush()
-        state = None if self._exchange is None else self._exchange.state_dict()
-        return self.shards.own(state, self._progress, self.spec)
-
-    def _open(self) -> None:
-        if self._exchange is not None:
-            return
-        failed = self.shards.failed
-        kind = Exchange if self.spec.config.inline or failed else ProcessExchange
-        state, self._progress, strategy = self.shards.here(self.spec)
-        spec = dataclasses.replace(
-            self.spec,
-            strategy_state=strategy,
-            updates_before=self.shards.updates_before,
-            passes_before=self.shards.epochs_before + self.shards.passes_elsewhere,
-            abandoned=failed,
+        session = self.session
+        state, progress = (
+            (None, None) if session is None else (session.state_dict(), session.progress)
         )
-        self._exchange = kind(spec, state)
+        return self.shards.own(state, progress, self.spec)
 
-    def _next_batch(self) -> PlannedBatch:
-        batch = self.exchange.next_batch()
-        self._delivered[batch.number] = batch
-        return batch
+    def _open(self) -> Session:
+        if self.session is None:
+            state, progress = self.shards.here(self.spec)
+            spec = dataclasses.replace(
+                self.spec,
+                updates_before=self.shards.updates_before,
+                passes_before=self.shards.epochs_before + self.shards.passes_elsewhere,
+                abandoned=self.shards.failed,
+            )
+            self.session = Session.open(spec, state, progress)
+        return self.session
 
     def _unit(self) -> int:
         """What the length of an epoch is a multiple of: as fairseq's, a whole pass may end in the
@@ -272,12 +227,14 @@ class AutoAssistEpochIterator(EpochBatchIterating):
             return 1
         return settings.update_freq_of(self.epoch)
 
-    def _agreed_length(self) -> int:
+    def _agreed_length(self, progress: Progress | None) -> int:
         keep_rate = self.shards.keep_rate(self.spec)
-        return epoch_length(self.spec, self._progress, self._unit(), keep_rate, self.ranks.mean)
+        return epoch_length(self.spec, progress, self._unit(), keep_rate, self.ranks.mean)
 
     def _iterate(self, offset: int, length: int) -> CountingIterator:
         settings = self.loader_settings
+        if self._sampler is None:
+            self._sampler = EpochSampler(self._open().next_batch)
         self._sampler.length = length - offset
         if self._loader is None:
             if settings.num_workers > 0:

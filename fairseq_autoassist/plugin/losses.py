@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, Callable
+from typing import Callable
 
 import numpy as np
 import torch
+
+from ..core.ledger import Ledger
+from ..tensors import HostCopy
 
 
 def sentence_losses(
@@ -33,14 +36,14 @@ class LossMailbox:
     steps, because fairseq itself waits for the gradient norm: `flush` costs nothing from there on.
 
     Args:
+        ledger: tells whether a micro-batch has an outcome already
         post: called with (number of the micro-batch, losses in the order of its pairs or None,
             update that it was trained in)
     """
 
-    def __init__(self, post: Callable[[int, np.ndarray | None, int], None]) -> None:
-        self._post = post
-        self._pending: deque[tuple[int, int, torch.Tensor, Any, np.ndarray]] = deque()
-        self.last = -1  # number of the last micro-batch put in
+    def __init__(self, ledger: Ledger, post: Callable[[int, np.ndarray | None, int], None]) -> None:
+        self._ledger, self._post = ledger, post
+        self._pending: deque[tuple[int, int, HostCopy, np.ndarray]] = deque()
         self.update = 0  # that what is put in now is part of, counted from 0
 
     def put(self, number: int, losses: torch.Tensor, order: np.ndarray) -> None:
@@ -51,34 +54,23 @@ class LossMailbox:
             losses: nats/token, shape (B,), on any device
             order: position of each row in the planned batch, int64, shape (B,)
         """
-        if number <= self.last:
-            return  # an AMP retry, or the search for the origin of a NaN
-        self.last = number
-        losses = losses.detach().float()
-        event = None
-        if losses.is_cuda:
-            host = torch.empty(losses.shape, dtype=losses.dtype, pin_memory=True)
-            host.copy_(losses, non_blocking=True)
-            event = torch.cuda.Event()
-            event.record()
-            losses = host
-        self._pending.append((number, self.update, losses, event, order))
+        if not self._ledger.take_outcome(number):
+            return
+        copy = HostCopy(losses.detach().float())
+        self._pending.append((number, self.update, copy, order))
 
     def skip(self, number: int) -> None:
         """A micro-batch that gave no losses (it ran out of memory, say)."""
-        if number > self.last:
+        if self._ledger.take_outcome(number):
             self.flush()
-            self.last = number
             self._post(number, None, self.update)
 
     def flush(self, wait: bool = True) -> None:
         """Post what was put in: all of it, or without ``wait`` as much as has come."""
         while self._pending:
-            number, update, losses, event, order = self._pending[0]
-            if event is not None:
-                if not wait and not event.query():
-                    return
-                event.synchronize()
+            number, update, losses, order = self._pending[0]
+            if not wait and not losses.arrived:
+                return
             self._pending.popleft()
             ordered = np.empty(len(order), dtype=np.float32)
             ordered[order] = losses.numpy()

@@ -10,9 +10,14 @@ from typing import Any, Sequence
 
 from fairseq.logging import metrics
 
-from ..core.plan import PlannedBatch, Totals
+from ..core.protocol import PlannedBatch, Totals
 
-_TOTALS = ("considered", "kept", "considered_tokens", "kept_tokens")
+_TOTALS = {  # name of the metric: of the count in `Totals`
+    "considered": "considered",
+    "kept": "kept",
+    "considered_tokens": "considered_cost",
+    "kept_tokens": "kept_cost",
+}
 _STREAM = ("batches", "keep", "pass", "wait", *_TOTALS)
 _SLICE = ("uniform_loss", "uniform_tokens")
 
@@ -33,8 +38,8 @@ def step_sums(
     if batch is not None:
         sums.update(batches=1.0, keep=batch.keep_rate, wait=waited)
         sums["pass"] = batch.passes
-        for name in _TOTALS:
-            sums[name] = float(getattr(batch.totals, name) + getattr(elsewhere, name))
+        for name, count in _TOTALS.items():
+            sums[name] = float(getattr(batch.totals, count) + getattr(elsewhere, count))
         # planned before a checkpoint, under other flags: it may lack a number
         sums.update({name: float(batch.metrics.get(name, 0.0)) for name in names})
     return {"aa_" + name: value for name, value in sums.items()}

@@ -9,7 +9,7 @@ from fairseq import utils
 
 from ..config import AutoAssistConfig, flag
 from ..core.prior import AGREEMENT, NONE, Prior
-from ..core.strategies import strategy_class
+from ..core.strategies import needs_of
 from ..errors import ConfigError, FeatureError
 from ..features.agreement.files import Agreement
 from ..features.binned import Codes
@@ -42,15 +42,15 @@ def open_prior(cfg: Any, config: AutoAssistConfig, epoch: int, pairs: int) -> Op
         FeatureError, ConfigError: it is damaged, of other data, or missing where the strategy
             cannot do without; the message names the command that mends it
     """
-    kind = strategy_class(config.strategy)
-    if not kind.uses_prior:
+    needs = needs_of(config)
+    if needs.prior == "ignored":
         return OpenedPrior()
     found = OpenedPrior()
     if config.prior == AGREEMENT:
         found = _of_agreement(cfg, config, epoch)
     elif config.prior != NONE:
         found = _of_user(cfg, config, epoch, pairs)
-    if kind.needs_prior and found.prior is None:
+    if needs.prior == "required" and found.prior is None:
         raise ConfigError(_missing(cfg, config))
     return found
 
@@ -79,7 +79,7 @@ def _of_agreement(cfg: Any, config: AutoAssistConfig, epoch: int) -> OpenedPrior
             f"one Assistant goes through all; write them together with: {command}"
         )
     prior = here.prior(config.prior_floor)
-    codes = here.codes if strategy_class(config.strategy).learns_columns else None
+    codes = here.codes if needs_of(config).columns else None
     return OpenedPrior(prior, codes, _told(prior, _COMMAND))
 
 

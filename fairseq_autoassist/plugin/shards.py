@@ -1,34 +1,31 @@
 """The streams of all data-bins (``a:b``): each keeps its position, one Assistant goes through all.
 
-Also the form in which they stand in a checkpoint, for all ranks, and the way back on any number of
-ranks. A run with a single data-bin is a run with one shard.
+Also the form in which they stand in a checkpoint, for all ranks; restoring.py has the way back. A
+run with a single data-bin is a run with one shard.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import math
 from typing import Any
 
-from ..core.batching import BatchLimits
 from ..core.clock import update_reached
-from ..core.elastic import rebatched, redistribute, reports_waiting, share_totals
-from ..core.epochs import Progress
-from ..core.plan import PlanSpec, Totals
+from ..core.protocol import PlanSpec, Totals
 from ..core.strategies import strategy_class
+from ..core.worker.client import begin_with
+from ..tensors import to_checkpoint
 from .checkpoints import (
-    LIMITS,
     check_data,
     check_data_bins,
     check_state,
     check_version,
     data_header,
-    from_checkpoint,
     state_header,
-    to_checkpoint,
 )
+from .epochs import Progress
 from .ranks import Ranks
+from .restoring import restore, whole_updates
 
 logger = logging.getLogger(__name__)
 
@@ -87,35 +84,42 @@ class Shards:
             return math.inf if self.began_elsewhere else 0.0
         return update_reached(self._states[self._last]["exchange"])
 
-    def here(
-        self, spec: PlanSpec
-    ) -> tuple[dict[str, Any] | None, Progress | None, dict[str, Any] | None]:
-        """Where to go on in the current shard: state of the exchange, progress, and what the
-        strategy knows (None each, if there is nothing yet).
+    def here(self, spec: PlanSpec) -> tuple[dict[str, Any] | None, Progress | None]:
+        """Where to go on in the current shard: state of the exchange, and progress.
+
+        None each: nothing was trained on yet. Where that is so of this shard alone, the stream
+        begins, with what the strategy has learned in others.
 
         Raises:
             AutoAssistError: the state is of another data-bin; the message says what to do
         """
-        state, strategy = self._states.get(self.current), None
-        if self._last in self._states:
-            strategy = _strategy_state(self._states[self._last])
-        if strategy is not None and self._last != self.current:
-            mine = None if state is None else _strategy_state(state)
-            strategy = strategy_class(spec.config.strategy).on_other_data(strategy, mine)
+        newest, state = self._states.get(self._last), self._states.get(self.current)
+        if newest is None:
+            return None, None
+        strategy = self._strategy(spec, newest, state)
         if state is None:
-            return None, None, strategy
+            return begin_with(strategy), None
         check_data(state["data"], spec, self.current)
         _say_other_prior(state, spec)
         exchange = state["exchange"]
         planner = {**exchange["planner"], "strategy": strategy}
         planner["keep_rate"] = _under(spec, planner["keep_rate"], state)
         if self._last != self.current:  # its own clock stood still meanwhile
-            reached = update_reached(self._states[self._last]["exchange"])
-            planner["clock"] = [exchange["trained"], reached]
+            planner["clock"] = [exchange["trained"], update_reached(newest["exchange"])]
         progress = None if state["progress"] is None else Progress.restored(state["progress"])
         if progress is not None:
             progress = progress._replace(keep_rate=_under(spec, progress.keep_rate, state))
-        return {**exchange, "planner": planner}, progress, strategy
+        return {**exchange, "planner": planner}, progress
+
+    def _strategy(
+        self, spec: PlanSpec, newest: dict[str, Any], state: dict[str, Any] | None
+    ) -> dict[str, Any]:
+        """What the strategy knows in the current shard, whose state is ``state``."""
+        if self._last == self.current:
+            return _strategy_state(newest)
+        mine = None if state is None else _strategy_state(state)
+        kind = strategy_class(spec.config.strategy)
+        return kind.on_other_data(_strategy_state(newest), mine)
 
     def own(
         self, exchange: dict[str, Any] | None, progress: Progress | None, spec: PlanSpec
@@ -168,75 +172,10 @@ class Shards:
         check_version(saved)
         check_data_bins(saved, self.data_bins)
         check_state(saved, spec, same_data=saved["shard"] == self.current)
+        restored = restore(saved, spec, ranks, self.counts_anew)
         self.epochs_before = saved["epochs before"]
-        as_before = len(saved["ranks"]) == ranks.world_size
-        needed = [saved["ranks"][ranks.rank]] if as_before else saved["ranks"]
-        states = [from_checkpoint(state) for state in needed]
-        if self.counts_anew:
-            for shard in (shard for state in states for shard in state["shards"].values()):
-                shard["exchange"]["planner"]["clock"] = [shard["exchange"]["trained"], 0.0]
-        offset, length = saved["offset"], saved["length"]
-        left = (length - offset) * _under_other_limits(saved, states, spec)
-        if as_before:
-            self._states, self._last = states[0]["shards"], states[0]["last"]
-            return _whole_updates(offset, length, left, update_freq, unit)
-        lost = sum(reports_waiting(s["exchange"]) for st in states for s in st["shards"].values())
-        logger.info(
-            f"AutoAssist: going on over {ranks.world_size} ranks, saved by {len(states)}: the pass "
-            "is finished with no pair repeated or left out, each Assistant starts from their mean, "
-            f"{lost} reports are not learned from"
-        )
-        self._last = states[0]["last"]
-        self._states = {
-            shard: _on_other_ranks([state["shards"][shard] for state in states], spec, ranks)
-            for shard in states[0]["shards"]
-        }
-        left *= len(states) / ranks.world_size
-        return _whole_updates(offset, length, left, update_freq, unit)
-
-
-def _under_other_limits(
-    saved: dict[str, Any], states: list[dict[str, Any]], spec: PlanSpec
-) -> float:
-    """Let the states of ranks go on under the batch limits of ``spec``, and say so if they are
-    others; returns batches of a pass under these, to those under the saved ones."""
-    limits = BatchLimits(*saved[LIMITS])
-    if limits == spec.limits:
-        return 1.0
-    logger.warning(
-        f"AutoAssist: the checkpoint was made under {limits.flags}, this run has "
-        f"{spec.limits.flags}: the stream goes on, in batches of that size"
-    )
-    before = dataclasses.replace(spec, limits=limits)
-    ratio = spec.stock_batches / before.stock_batches
-    for shard in (shard for state in states for shard in state["shards"].values()):
-        shard["exchange"] = rebatched(shard["exchange"], ratio)
-        if shard["progress"] is not None:
-            passes, keep_rate, totals = shard["progress"]
-            totals = Totals(*totals)
-            totals = totals._replace(batches=round(totals.batches * ratio))
-            shard["progress"] = [passes, keep_rate, list(totals)]
-    return ratio
-
-
-def _whole_updates(
-    offset: int, length: int, left: float, update_freq: int, unit: int | None = None
-) -> dict[str, int]:
-    """The epoch with what is left of it in whole updates: --update-freq may be another now.
-
-    fairseq groups micro-batches from the start of the epoch, so that is whole updates too.
-
-    Args:
-        offset, length, left: micro-batches
-        update_freq: of them to an update
-        unit: what is left is a multiple of it; None: of ``update_freq``. 1: the last update may be
-            short, unless fairseq's groups began in the middle of one
-    """
-    if not length:
-        return {"offset": offset, "length": 0}
-    unit = update_freq if unit is None or offset % update_freq else unit
-    begun = math.ceil(offset / update_freq) * update_freq
-    return {"offset": begun, "length": begun + max(1, round(left / unit)) * unit}
+        self._states, self._last = restored.states, restored.last
+        return whole_updates(saved["offset"], saved["length"], restored.left, update_freq, unit)
 
 
 def _prior_of(spec: PlanSpec) -> str:
@@ -265,15 +204,3 @@ def _say_other_prior(state: dict[str, Any], spec: PlanSpec) -> None:
 
 def _strategy_state(shard: dict[str, Any]) -> dict[str, Any]:
     return shard["exchange"]["planner"]["strategy"]
-
-
-def _on_other_ranks(states: list[dict[str, Any]], spec: PlanSpec, ranks: Ranks) -> dict[str, Any]:
-    exchanges = [state["exchange"] for state in states]
-    exchange = redistribute(exchanges, spec.config.strategy, ranks.rank, ranks.world_size)
-    progress = None
-    if states[0]["progress"] is not None:
-        passes, keep_rates, totals = zip(*(state["progress"] for state in states))
-        share = share_totals(list(totals), ranks.rank, ranks.world_size)
-        progress = [sum(passes) / len(states), sum(keep_rates) / len(states), share]
-    same = {key: states[0][key] for key in ("data", "prior")}
-    return {"exchange": exchange, "progress": progress, **same}

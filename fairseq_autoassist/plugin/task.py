@@ -6,19 +6,17 @@ import logging
 from typing import Any
 
 import numpy as np
-import torch
 from fairseq.distributed import utils as distributed_utils
 from fairseq.tasks import register_task
 from fairseq.tasks.translation import TranslationTask
 from fairseq.utils import split_paths
 
-from ..config import flag
 from ..core.batching import BatchLimits
-from ..core.plan import PlannedBatch, PlanSpec
-from ..core.strategies import strategy_class, without_effect
+from ..core.protocol import PlannedBatch, PlanSpec
+from ..core.strategies import metric_names, needs_of
 from ..core.trace import TraceWriter
 from ..errors import AssistantFailure, ConfigError
-from ..text.lengths import length_buckets
+from ..text.lengths import pair_items
 from . import metrics
 from .config import TranslationAutoAssistConfig, autoassist_config
 from .criterions import PLAN, SentenceLosses
@@ -34,9 +32,9 @@ from .data import (
     text_of,
 )
 from .iterator import AutoAssistEpochIterator, Loader
-from .losses import LossMailbox
 from .prior import open_prior
 from .ranks import Ranks, gather_before_saving
+from .session import Session
 from .shards import Shards
 from .signals import end_cleanly_on_sigterm
 
@@ -58,11 +56,11 @@ class TranslationAutoAssistTask(TranslationTask):
     def __init__(self, cfg: Any, src_dict: Any, tgt_dict: Any) -> None:
         super().__init__(cfg, src_dict, tgt_dict)
         self.autoassist = autoassist_config(cfg)
-        self.strategy = strategy_class(self.autoassist.strategy)
+        self.needs = needs_of(self.autoassist)
+        self._metric_names = metric_names(self.autoassist)
         self._iterator: AutoAssistEpochIterator | None = None
         self._shards = Shards()
-        self._mailbox = LossMailbox(self._post)
-        self._failure_said = self._idle_said = False
+        self._failure_said = False
         self._prior_said: set[str] = set()
         self._trace: TraceWriter | None = None
 
@@ -72,7 +70,7 @@ class TranslationAutoAssistTask(TranslationTask):
         """fairseq's criterion; one that cannot serve the Assistant is refused at once."""
         # fairseq 0.12.2 has no further argument, 0.12.3 has one
         criterion = super().build_criterion(cfg, *args, **kwargs)
-        if self.strategy.needs_losses and not isinstance(criterion, SentenceLosses):
+        if self.needs.losses and not isinstance(criterion, SentenceLosses):
             name = getattr(cfg, "_name", type(criterion).__name__)
             raise ConfigError(
                 f"--criterion {name} reports no sentence losses, from which the Assistant learns; "
@@ -96,18 +94,9 @@ class TranslationAutoAssistTask(TranslationTask):
             return self._iterator
         if self._iterator is not None:
             self._iterator.park()
-        self._say_what_is_idle()
         end_cleanly_on_sigterm()
-        self._mailbox = LossMailbox(self._post)
         self._iterator = self._training_iterator(dataset, **kwargs)
         return self._iterator
-
-    def _say_what_is_idle(self) -> None:
-        idle = without_effect(self.autoassist)
-        if idle and not self._idle_said:
-            self._idle_said = True
-            kind = f"{flag('strategy')} {self.autoassist.strategy}"
-            logger.warning(f"AutoAssist: {', '.join(idle)} has no effect with {kind}")
 
     def _say_once(self, prior: str) -> None:
         """What is to be said of a prior; each data-bin comes by again and again."""
@@ -133,25 +122,24 @@ class TranslationAutoAssistTask(TranslationTask):
     ) -> AutoAssistEpochIterator:
         dataset.set_epoch(epoch)
         refuse_unplannable(dataset, self.cfg, num_shards)
-        refuse_endless(self.cfg, self.strategy.needs_end(self.autoassist))
+        refuse_endless(self.cfg, self.needs.run_length)
         eligible = self._eligible(dataset, max_positions, ignore_invalid_inputs, num_shards)
         update_freq = tuple(self.cfg.update_freq)
         loader = Loader(num_workers, min(data_buffer_size, 20), update_freq, skip_remainder_batch)
         weighed = open_prior(self.cfg, self.autoassist, epoch, len(dataset))
         self._say_once(weighed.told)
         features = NONE
-        if self.strategy.needs_features(self.autoassist):
+        if self.needs.features:
             features = open_features(self.cfg, epoch, weighed.codes)
+        limits = BatchLimits(max_tokens, max_sentences, required_batch_size_multiple)
+        sizes = dataset.src_sizes, dataset.tgt_sizes
         spec = PlanSpec(
             config=self.autoassist,
-            source_sizes=dataset.src_sizes,
-            target_sizes=dataset.tgt_sizes,
-            eligible=eligible,
-            limits=BatchLimits(max_tokens, max_sentences, required_batch_size_multiple),
+            items=pair_items(*sizes, limits, eligible, num_shards),
+            limits=limits,
             seed=self.cfg.seed,  # not fairseq's argument, to which it may add the epoch
             lag=loader.lag,
             features=features.stored,
-            bucketing=length_buckets,
             dimensions=features.dimensions,
             features_hash=features.hash,
             prior=weighed.prior,
@@ -173,8 +161,7 @@ class TranslationAutoAssistTask(TranslationTask):
         ranks = Ranks(shard_id, num_shards)
         if self.autoassist.trace and self._trace is None:
             self._trace = TraceWriter(self.autoassist.trace, shard_id)
-        flush = self._mailbox.flush
-        return AutoAssistEpochIterator(dataset, spec, epoch, loader, self._shards, ranks, flush)
+        return AutoAssistEpochIterator(dataset, spec, epoch, loader, self._shards, ranks)
 
     def _eligible(
         self, dataset: Any, max_positions: Any, ignore_invalid_inputs: bool, ranks: int
@@ -196,6 +183,11 @@ class TranslationAutoAssistTask(TranslationTask):
 
     # -- training ---------------------------------------------------------------------------------
 
+    @property
+    def session(self) -> Session | None:
+        """Where batches come from and the criterion's losses go to; None before the first epoch."""
+        return None if self._iterator is None else self._iterator.session
+
     def train_step(
         self,
         sample: dict[str, Any],
@@ -207,81 +199,61 @@ class TranslationAutoAssistTask(TranslationTask):
         **kwargs: Any,
     ) -> Any:
         """fairseq's step; makes sure that every planned micro-batch is reported exactly once."""
-        self._mailbox.flush(wait=False)
         number = sample[PLAN]["number"] if PLAN in sample else None
-        self._mailbox.update = update_num
-        self._skip_dropped(number)
+        session = self.session
+        if session is not None:
+            session.begin_step(number, update_num)
         try:
             loss, sample_size, log = super().train_step(
                 sample, model, criterion, optimizer, update_num, ignore_grad, **kwargs
             )
         finally:
-            if number is not None:
-                self._mailbox.skip(number)  # unless the criterion has handed its losses over
-        batch = self._finished(number)
+            if session is not None:
+                session.end_step(number)
+        batch = self._finished(session, number)
         if self._trace is not None and batch is not None:
             before = self._shards.trained_elsewhere
             self._trace.write(update_num + 1, before + batch.number, batch.ids)
-        waited = 0.0 if self._iterator is None else self._iterator.waited
-        names = self.strategy.metric_names(self.autoassist)
-        sums = metrics.step_sums(batch, waited, self._shards.elsewhere, names)
+        waited = 0.0 if session is None else session.exchange.waited
+        sums = metrics.step_sums(batch, waited, self._shards.elsewhere, self._metric_names)
         # the criterion's own sums win over the zeros that stand for them
         return loss, sample_size, {**sums, **log}
 
     def optimizer_step(self, optimizer: Any, model: Any, update_num: int) -> None:
         """fairseq's; it has just waited for the gradient norm, so all losses are on the host."""
-        self._mailbox.flush()
+        if self.session is not None:
+            self.session.flush()
         super().optimizer_step(optimizer, model, update_num)
-
-    def receive_losses(self, number: int, losses: torch.Tensor, order: np.ndarray) -> None:
-        """Take sentence losses from the criterion.
-
-        Args:
-            number: of the micro-batch
-            losses: nats per target token, shape (B,)
-            order: position of each row in the planned batch, int64, shape (B,)
-        """
-        self._mailbox.put(number, losses, order)
 
     def reduce_metrics(self, logging_outputs: Any, criterion: Any) -> None:
         """fairseq's metrics, and ours."""
         super().reduce_metrics(logging_outputs, criterion)
         world_size = distributed_utils.get_data_parallel_world_size()
-        names = self.strategy.metric_names(self.autoassist)
-        metrics.log(logging_outputs, world_size, names)
+        metrics.log(logging_outputs, world_size, self._metric_names)
 
     # -- inside -----------------------------------------------------------------------------------
 
-    def _post(self, number: int, losses: np.ndarray | None, update: int) -> None:
-        assert self._iterator is not None
-        self._iterator.exchange.report(number, losses, update)
-
-    def _skip_dropped(self, number: int | None) -> None:
-        """Report what fairseq dropped: out of memory in a micro-batch ends its whole update."""
-        if number is not None and self._iterator is not None:
-            for dropped in self._iterator.dropped_before(number):
-                self._mailbox.skip(dropped)
-
-    def _finished(self, number: int | None) -> PlannedBatch | None:
+    def _finished(self, session: Session | None, number: int | None) -> PlannedBatch | None:
         """The plan of a micro-batch just trained on; says what there is to say about it."""
-        if number is None or self._iterator is None:
+        if session is None or number is None:
             return None
-        batch = self._iterator.trained(number)
+        batch = session.trained(number)
         self._say_by_rank(batch)
-        failure = self._iterator.exchange.failure
+        exchange = session.exchange
+        failure = exchange.failure
         if failure is not None and not self._failure_said:
             self._failure_said = True
-            kept = self._iterator.exchange.kept_since
+            kept = exchange.kept_since
             logger.error(
                 f"AutoAssist: {failure}. Training goes on without shrinking: {kept} is kept. None "
                 "of them is lost. Restart from the last checkpoint to try again"
             )
-        for news in batch.news if batch is not None else ():
-            if news.bad and self.autoassist.on_failure == "stop":
+        for message in batch.messages if batch is not None else ():
+            if message.bad and self.autoassist.on_failure == "stop":
                 raise AssistantFailure(
-                    f"{news.text}; stopping, as --autoassist-on-failure stop asks for"
+                    f"{message.text}; stopping, as --autoassist-on-failure stop asks for"
                 )
-            logger.warning(f"AutoAssist: {news.text}")
+            logger.warning(f"AutoAssist: {message.text}")
         return batch
 
     def _say_by_rank(self, batch: PlannedBatch | None) -> None:

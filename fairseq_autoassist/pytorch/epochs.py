@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..core.plan import PlannedBatch, PlanSpec, Totals
+from ..core.protocol import PlannedBatch, PlanSpec, Totals
 from ..errors import ConfigError
 from .group import mean_over_ranks
 
@@ -51,7 +51,7 @@ def check_epoch(epoch: int | str) -> None:
 
 def plain_length(spec: PlanSpec, world_size: int, drop_last: bool) -> int:
     """Batches of plain training's epoch on each rank, at least 1."""
-    items, size = len(spec.source_sizes), spec.limits.max_sentences or 1
+    items, size = spec.items.count, spec.limits.max_items or 1
     if drop_last:
         return max(1, items // (size * world_size))
     batches = -(-items // size)
@@ -66,7 +66,7 @@ def pass_length(spec: PlanSpec, progress: Progress | None, plain: int) -> int:
         progress: None at the start
         plain: batches of plain training's epoch
     """
-    items = len(spec.source_sizes) / spec.world_size
+    items = spec.items.count / spec.world_size
     done, keep_rate = 0.0, spec.mean_prior
     if progress is not None:
         keep_rate = max(progress.keep_rate, 1e-9)

@@ -12,11 +12,13 @@ import scipy.sparse as sp
 
 from ..config import AutoAssistConfig
 from ..core.batching import BatchLimits
-from ..core.plan import PlanSpec
+from ..core.items import Items
 from ..core.prior import Prior, digest
+from ..core.protocol import PlanSpec
 from ..core.source import FeatureOpener
-from ..core.strategies import strategy_class, without_effect
-from ..errors import AutoAssistError, ConfigError
+from ..core.strategies import begins_easily, needs_of, strategy_class
+from ..core.strategies.easy_first import SWITCH
+from ..errors import ConfigError
 from ..features.dense import DenseFile
 from ..features.memory import HeldFeatures
 from ..features.store import StoredFeatures
@@ -66,19 +68,15 @@ def make_spec(
         AutoAssistError: an argument is wrong; the message says which, and what was expected
     """
     config = _config(options, prior)
-    kind = strategy_class(config.strategy)
     opener, count, dimensions, identity = _features(features)
     _check_needs(config, opener, prior, difficulty, run)
-    if not kind.needs_features(config):
+    if not needs_of(config).features:
         opener, dimensions, identity = None, 0, ""
-    sizes = np.ones(count, dtype=np.uint8)
+    if difficulty is not None:
+        difficulty = _ranks(_column(difficulty, "difficulty", count))
     return PlanSpec(
         config=config,
-        source_sizes=sizes
-        if difficulty is None
-        else _ranks(_column(difficulty, "difficulty", count)),
-        target_sizes=sizes,
-        eligible=None,
+        items=Items(count, difficulty=difficulty),
         limits=limits,
         seed=seed,
         lag=run.lag,
@@ -108,9 +106,9 @@ def _config(options: dict[str, Any], prior: Any) -> AutoAssistConfig:
             raise ConfigError(f"found the option {name!r}, expected one of: {', '.join(taken)}")
     fixed: dict[str, Any] = {} if prior is not None else {"prior": "none"}
     try:
-        config = AutoAssistConfig(competence_by="length", **fixed, **options)
-        strategy_class(config.strategy)
-        return config
+        if options.get(SWITCH) or strategy_class(options["strategy"]).easy_first:
+            fixed["competence_by"] = "length"  # the difficulty that is given
+        return AutoAssistConfig(**fixed, **options)
     except ConfigError as error:
         raise in_python(error) from None
 
@@ -118,21 +116,20 @@ def _config(options: dict[str, Any], prior: Any) -> AutoAssistConfig:
 def _check_needs(
     config: AutoAssistConfig, opener: Any, prior: Any, difficulty: Any, run: Run
 ) -> None:
-    kind, named = strategy_class(config.strategy), f"the strategy {config.strategy!r}"
-    if kind.needs_features(config) and opener is None:
+    needs, named = needs_of(config), f"the strategy {config.strategy!r}"
+    if needs.features and opener is None:
         raise ConfigError(f"{named} needs features, found a number of items: {_COUNT}")
-    if prior is not None and not kind.uses_prior:
+    if prior is not None and needs.prior == "ignored":
         raise ConfigError(f"{named} goes without a prior: leave prior=... out")
-    if prior is None and kind.needs_prior:
+    if prior is None and needs.prior == "required":
         raise ConfigError(f"{named} needs a prior: give prior=..., a number in [0, 1] an item")
-    eased = config.competence or config.strategy == "competence"
+    eased = begins_easily(config)
     if eased and difficulty is None:
         raise ConfigError(f"{named} begins with easy items: give difficulty=..., a number an item")
     if difficulty is not None and not eased:
-        raise ConfigError(f"{named} reads no difficulty: leave it out, or give competence=True")
-    needed = kind.needs_end(config)
-    if needed and not run.max_batches and not run.max_passes:
-        setting = str(in_python(ConfigError(needed)))
+        raise ConfigError(f"{named} reads no difficulty: leave it out, or give {SWITCH}=True")
+    if needs.run_length and not run.max_batches and not run.max_passes:
+        setting = in_python(ConfigError(needs.run_length))
         raise ConfigError(
             f"{named} with {setting} has to know where the run ends: give max_batches=... or "
             "max_passes=..."
@@ -203,18 +200,3 @@ def _prior(given: Any, count: int, floor: float) -> Prior:
             f"found a prior from {values.min():g} to {values.max():g}, expected numbers in [0, 1]"
         )
     return Prior(values, floor)
-
-
-def refuse_unread(config: AutoAssistConfig) -> None:
-    """Refuse an option that the strategy does not read.
-
-    Raises:
-        ConfigError: names each, with its value
-    """
-    unread = [text for text in without_effect(config) if "competence-by" not in text]
-    if unread:
-        error = ConfigError(f"the strategy {config.strategy!r} does not read {', '.join(unread)}")
-        raise in_python(error)
-
-
-__all__ = ["AutoAssistError", "Run", "in_python", "make_spec", "refuse_unread"]

@@ -9,7 +9,7 @@ from typing import Iterator
 import numpy as np
 import torch
 
-from ..core.plan import PlannedBatch
+from ..core.protocol import PlannedBatch
 from ..tensors import HostCopy
 from .handed import Handed
 

@@ -8,12 +8,12 @@ from typing import Any, Iterator
 import torch
 
 from ..core.batching import BatchLimits
-from ..core.plan import PlanSpec
+from ..core.protocol import PlanSpec
 from ..errors import AutoAssistError, ConfigError
 from .checks import checked_ids, checked_losses
 from .epochs import PASS, PLAIN, check_epoch, pass_length, plain_length
 from .group import rank_and_world_size
-from .problem import Run, make_spec, refuse_unread
+from .problem import Run, make_spec
 from .saving import check_state, header_of
 from .session import Session
 
@@ -65,11 +65,10 @@ class AutoAssist(torch.utils.data.Sampler):
         if batch_size < 1 or lag < 1:
             raise ConfigError(f"found batch_size {batch_size} and lag {lag}, expected at least 1")
         check_epoch(epoch)
-        limits = BatchLimits(max_sentences=int(batch_size))
+        limits = BatchLimits(max_items=int(batch_size))
         run = Run(max_batches, max_passes, lag)
         options = {"strategy": strategy, **options}
         self._alone = make_spec(features, limits, seed, prior, difficulty, run, options, drop_last)
-        refuse_unread(self._alone.config)
         self._drop_last, self._kind = drop_last, epoch
         self._session: Session | None = None
         self._reader: object | None = None
@@ -123,7 +122,7 @@ class AutoAssist(torch.utils.data.Sampler):
         has no weights. Ids on a device are waited for.
 
         Args:
-            ids: of a batch that is not reported yet, integers (B,)
+            ids: of a batch, before its report or after it, integers (B,)
 
         Raises:
             ReportError: there is no such batch

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..core.exchange import Exchange
-from ..core.plan import PlanSpec
+from ..core.protocol import PlanSpec
+from ..core.worker.client import Exchange
 from ..errors import AutoAssistError
 from ..tensors import from_checkpoint, to_checkpoint
 from .epochs import Progress
@@ -58,20 +58,20 @@ class Recorder:
             handed: number of the last batch handed out; -1: none
             header: what tells the run, and where in an epoch it is
         """
-        old = exchange.trained - self._first >= _TAIL or exchange.failure != self._failure
+        old = exchange.ledger.reported - self._first >= _TAIL or exchange.failure != self._failure
         if self._snapshot is None or old:
             place = None if progress is None else list(progress)
             taken = {"exchange": exchange.state_dict(), "progress": place}
             self._snapshot, self._reports = to_checkpoint(taken), {}
-            self._first, self._failure = exchange.trained, exchange.failure
+            self._first, self._failure = exchange.ledger.reported, exchange.failure
         state = {
             **header,
             "snapshot": self._snapshot,
             "first": self._first,
             "reports": self._reports,
-            "trained": exchange.trained,
+            "trained": exchange.ledger.reported,
         }
-        if handed >= exchange.trained:
+        if handed >= exchange.ledger.reported:
             self._growing.append((handed, state))
         return state
 
@@ -104,8 +104,8 @@ def header_of(spec: PlanSpec, drop_last: bool) -> dict[str, Any]:
     return {
         "version": STATE_VERSION,
         "strategy": spec.config.strategy,
-        "items": len(spec.source_sizes),
-        "batch_size": spec.limits.max_sentences,
+        "items": spec.items.count,
+        "batch_size": spec.limits.max_items,
         "drop_last": drop_last,
         "seed": spec.seed,
         "features": spec.features_hash[:12],

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..core.exchange import Exchange
-from ..core.plan import News, PlannedBatch, PlanSpec
-from ..core.process import ProcessExchange
+from ..core.message import Message
+from ..core.protocol import PlannedBatch, PlanSpec
+from ..core.worker.client import Exchange
+from ..core.worker.process import ProcessExchange
 from ..errors import AssistantFailure, AutoAssistError
 from .epochs import Progress
 from .handed import Handed
@@ -51,7 +52,7 @@ class Session:
     @property
     def trained(self) -> int:
         """Batches of the run whose losses the planner has been told."""
-        return self._exchange.trained
+        return self._exchange.ledger.reported
 
     @property
     def waited(self) -> float:
@@ -117,7 +118,7 @@ class Session:
         self._exchange.report(batch.number, losses)
         self._recorder.reported(batch.number, losses)
         self.progress = Progress.of(batch)
-        self._say(batch.news)
+        self._say(batch.messages)
 
     def weights(self, ids: torch.Tensor) -> torch.Tensor:
         """Factors on the losses of a batch that is not reported, float32 (B,), by its ids.
@@ -140,14 +141,14 @@ class Session:
         """End the Assistant's process. May be called again."""
         self._exchange.close()
 
-    def _say(self, news: list[News]) -> None:
+    def _say(self, messages: list[Message]) -> None:
         failure = self._exchange.failure
         if failure is not None:
             kept = self._exchange.kept_since
             self._say_once(
                 "failure", f"{failure}. Training goes on without shrinking: {kept} is kept"
             )
-        for one in news:
+        for one in messages:
             if one.bad and self.spec.config.on_failure == "stop":
                 raise AssistantFailure(f"{one.text}; stopping, as on_failure='stop' asks for")
             logger.warning(f"AutoAssist: {one.text}")

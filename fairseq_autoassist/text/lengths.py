@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..core.batching import BatchLimits, pair_tokens, parts
+from ..core.batching import BatchLimits, parts
+from ..core.items import Items
 
 # Buckets per batch of a pass: more buckets pad less, but hold more pairs open. With these, padding
 # on Multi30k is within 1% of a global sort. The price on so small a corpus: 10 to 30% of a pass is
@@ -17,13 +18,46 @@ _MOST_BUCKETS = 512
 _DIFFERENCE_SPLITS = 3
 
 
+def pair_items(
+    source_sizes: np.ndarray,
+    target_sizes: np.ndarray,
+    limits: BatchLimits,
+    eligible: np.ndarray | None = None,
+    world_size: int = 1,
+) -> Items:
+    """Pairs of sentences as items: a pair costs its target tokens, and is as difficult as its
+    source is long.
+
+    Args:
+        source_sizes, target_sizes: tokens per sentence with EOS, integers, shape (n,)
+        limits: of a batch, in tokens and pairs
+        eligible: ids that may be trained on (integers, ascending); None: all
+        world_size: data-parallel ranks, over which the pairs are dealt out
+    """
+    count = len(source_sizes) if eligible is None else len(eligible)
+    mine = -(-count // world_size)
+    return Items(
+        count=len(source_sizes),
+        eligible=eligible,
+        cost=target_sizes,
+        lengths=(source_sizes, target_sizes),
+        bucket=length_buckets(source_sizes, target_sizes, limits, mine, eligible),
+        difficulty=source_sizes,
+    )
+
+
+def pair_tokens(source_sizes: np.ndarray, target_sizes: np.ndarray) -> np.ndarray:
+    """Length of a pair as --max-tokens counts it: the longer side, in tokens with EOS."""
+    return np.maximum(source_sizes, target_sizes)
+
+
 def length_buckets(
     source_sizes: np.ndarray,
     target_sizes: np.ndarray,
     limits: BatchLimits,
     pairs: int,
     eligible: np.ndarray | None = None,
-) -> tuple[np.ndarray, int]:
+) -> np.ndarray:
     """Assign every pair to a bucket of pairs alike in both lengths.
 
     Boundaries are quantiles, weighted by tokens, of the longer side and, within each, of the
@@ -36,7 +70,7 @@ def length_buckets(
         eligible: ids that may be trained on, or None for all; the others count for nothing
 
     Returns:
-        bucket of each pair (uint16, shape (n,)) and the number of buckets
+        bucket of each pair, uint16, shape (n,)
     """
     longest = int(max(source_sizes.max(), target_sizes.max()))
     count = len(source_sizes) if eligible is None else len(eligible)
@@ -63,23 +97,23 @@ def length_buckets(
         _, tokens, difference = some(part)
         cells = group[tokens] * masses.shape[1] + column[difference]
         masses += np.bincount(cells, tokens, masses.size).reshape(masses.shape)
-    bucket, used = _split(masses, splits)
+    bucket = _split(masses, splits)
     assignment = np.zeros(len(source_sizes), dtype=np.uint16)
     for part in parts(count):
         ids, tokens, difference = some(part)
         assignment[ids] = bucket[group[tokens], column[difference]]
-    return assignment, used
+    return assignment
 
 
-def _split(masses: np.ndarray, splits: int) -> tuple[np.ndarray, int]:
-    """Bucket of each cell of (group by length, difference), and the number of buckets."""
+def _split(masses: np.ndarray, splits: int) -> np.ndarray:
+    """Bucket of each cell of (group by length, difference)."""
     bucket = np.zeros(masses.shape, dtype=np.uint16)
     used = 0
     for row, mass in enumerate(masses):
         split = _quantile_groups(mass, splits)
         bucket[row] = split + used
         used += int(split.max()) + 1
-    return bucket, used
+    return bucket
 
 
 def _quantile_groups(mass: np.ndarray, groups: int) -> np.ndarray:
@@ -99,6 +133,6 @@ def _quantile_groups(mass: np.ndarray, groups: int) -> np.ndarray:
 
 def _batches(tokens: int, pairs: int, limits: BatchLimits) -> float:
     """Batches of a pass that keeps everything, were there no padding."""
-    by_tokens = tokens / limits.max_tokens if limits.max_tokens else 0.0
-    by_count = pairs / limits.max_sentences if limits.max_sentences else 0.0
+    by_tokens = tokens / limits.max_size if limits.max_size else 0.0
+    by_count = pairs / limits.max_items if limits.max_items else 0.0
     return max(by_tokens, by_count, 1.0)

@@ -1,57 +1,99 @@
-"""Gather finished runs for keeping: their records, translations, and how often each pair was used.
+"""Pack finished runs for keeping: their records, translations, and how often each pair was used.
 
-    python -m recipes.compare.collect runs/compare recipes/compare/results/NAME
+    python -m recipes.compare.collect runs/compare recipes/compare/results
 
-Models, traces and logs stay behind. NAME is written anew; the report reads it as it reads OUT.
+Models, traces and logs stay behind. A run of as many updates on the same device that is packed
+already is replaced; all others stay. The report reads both forms.
 """
 
 from __future__ import annotations
 
 import argparse
-import shutil
+import io
+import json
 from pathlib import Path
 
 import numpy as np
 
-from preprocess.text import UserError
-from recipes.compare.run import gather
+from preprocess.text import UserError, read_lines
+from recipes.compare.packed import (
+    ARCHIVE,
+    COUNTS,
+    HYPOTHESES,
+    RECORDS,
+    Members,
+    Raw,
+    key_of,
+    read_archive,
+    read_lines_of,
+    write,
+)
+from recipes.compare.records import parse
+
+# arms of commit 09608b5 and before -> their names since
+RENAMED = {
+    "easy": "band",
+    "easy-sharp": "band-sharp",
+    "easy-unguarded": "band-unguarded",
+    "easy-competence": "band-competence",
+    "hard-competence": "paper-competence",
+    "prior-assistant-floor3": "band-prior",
+}
+MOVING = "--autoassist-band"  # the flag of an arm that was called `band` then, and is taken out
 
 
-def collect(out: Path, dest: Path) -> list[str]:
-    """Copy every finished run of `out`; return their ids.
+def renamed(raw: Raw) -> Raw:
+    """The record under the name that its arm has now."""
+    moving = MOVING in raw["settings"]["flags"]
+    arm: str = "moving-band" if moving else RENAMED.get(raw["arm"]) or raw["arm"]
+    corpus, architecture, _, rest = raw["run"].split(".", 3)
+    return {**raw, "arm": arm, "run": ".".join([corpus, architecture, arm, rest])}
+
+
+def _files(folder: Path, key: str) -> Members:
+    counts, stream = np.load(folder / COUNTS), io.BytesIO()
+    np.save(stream, counts.astype(np.min_scalar_type(int(counts.max()))))
+    translations = (folder / HYPOTHESES).read_bytes()
+    return {f"{key}/{HYPOTHESES}": translations, f"{key}/{COUNTS}": stream.getvalue()}
+
+
+def collect(out: Path, dest: Path) -> tuple[list[str], list[str]]:
+    """Pack every finished run of `out` into `dest`; return the ids of new and of replaced ones.
 
     Raises:
-        UserError: there is none, or `dest` is where runs were trained
+        UserError: there is no finished run, or a record is not whole
     """
-    if any(dest.glob("runs/*/record.json")):
-        raise UserError(f"{dest} holds runs as they were trained, expected a folder for copies")
-    names = [path.parent.name for path in sorted(out.glob("runs/*/record.json"))]
-    if not names:
+    paths = sorted(out.glob("runs/*/record.json"))
+    if not paths:
         raise UserError(
             f"{out} has no finished run, expected runs/ID/record.json; run `python -m "
             f"recipes.compare.run MATRIX --out {out}` first"
         )
-    (dest / "records.jsonl").unlink(missing_ok=True)  # written last: without it nothing is whole
-    if (dest / "runs").is_dir():
-        shutil.rmtree(dest / "runs")
-    for name in names:
-        source, target = out / "runs" / name, dest / "runs" / name
-        target.mkdir(parents=True)
-        shutil.copyfile(source / "test.hyp.txt", target / "test.hyp.txt")
-        counts = np.load(source / "counts.npy")
-        np.save(target / "counts.npy", counts.astype(np.min_scalar_type(int(counts.max()))))
-    gather(out)
-    shutil.copyfile(out / "records.jsonl", dest / "records.jsonl")
-    return names
+    lines = read_lines_of(dest / RECORDS) if (dest / RECORDS).is_file() else []
+    kept = {key_of(raw): raw for raw in map(json.loads, lines)}
+    members = dict(read_archive(dest / ARCHIVE))
+    fresh: list[str] = []
+    replaced: list[str] = []
+    for path in paths:
+        raw = json.loads("\n".join(read_lines(path)))
+        parse(raw, path.parent, str(path))
+        raw = renamed(raw)
+        key = key_of(raw)
+        (replaced if key in kept else fresh).append(raw["run"])
+        kept[key] = raw
+        members.update(_files(path.parent, key))
+    write(dest, list(kept.values()), members)
+    return fresh, replaced
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("out", type=Path, metavar="OUT", help="that of recipes.compare.run")
-    parser.add_argument("dest", type=Path, metavar="DEST", help="a folder for them alone")
+    parser.add_argument("dest", type=Path, metavar="DEST", help="folder of packed runs")
     options = parser.parse_args(arguments)
-    names = collect(options.out, options.dest)
-    print(f"{len(names)} runs in {options.dest}: {', '.join(names)}")
+    fresh, replaced = collect(options.out, options.dest)
+    for what, names in (("added", fresh), ("replaced", replaced)):
+        print(f"{what} in {options.dest}: {', '.join(names) or 'none'}")
 
 
 if __name__ == "__main__":

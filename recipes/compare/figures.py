@@ -9,8 +9,9 @@ import matplotlib
 import numpy as np
 
 from recipes.common.picture import save_png
+from recipes.compare.looks import LOOKS
 from recipes.compare.records import Record, Values
-from recipes.compare.sections import BASELINE, Cell, Section
+from recipes.compare.sections import Cell, Section
 from recipes.compare.statistics import commonest, mean_curve
 
 matplotlib.use("Agg")  # no display needed
@@ -18,16 +19,15 @@ from matplotlib import pyplot
 from matplotlib.ticker import LogFormatter, MaxNLocator
 
 STYLES = ("-", "--", "-.", ":")
-Arms = Sequence[str]  # of all sections of a picture, so that an arm has one colour in it
-Panel = Callable[[Any, Section, Arms], None]  # draws one section into one matplotlib axes
+Panel = Callable[[Any, Section], None]  # draws one section into one matplotlib axes
 
 
-def style(section: Section, cell: Cell, arms: Arms) -> dict[str, object]:
-    """One colour per arm, one kind of line per budget, the baseline in black."""
+def style(section: Section, cell: Cell) -> dict[str, object]:
+    """The arm's own colour and marker, and one kind of line per budget."""
     budgets = sorted({c.budget for c in section.cells}, reverse=True)
-    colour = "black" if cell.arm == BASELINE else f"C{list(arms).index(cell.arm) % 10}"
     line = STYLES[min(budgets.index(cell.budget), len(STYLES) - 1)]
-    return {"color": colour, "linestyle": line, "label": cell.name, "linewidth": 1.3}
+    look = {"color": LOOKS[cell.arm].colour, "marker": LOOKS[cell.arm].marker, "markersize": 4}
+    return {**look, "linestyle": line, "label": cell.name, "linewidth": 1.3}
 
 
 def perplexity(losses: np.ndarray) -> np.ndarray:
@@ -52,9 +52,9 @@ def curves(
 
 
 def _loss_panel(key: str, against: str, unit: float, label: str) -> Panel:
-    def draw(axis: Any, section: Section, arms: Arms) -> None:
+    def draw(axis: Any, section: Section) -> None:
         for cell, x, y in curves(section, key, against, unit):
-            axis.plot(x, perplexity(y), marker=".", **style(section, cell, arms))
+            axis.plot(x, perplexity(y), **style(section, cell))
         axis.set_yscale("log")
         axis.yaxis.set_major_formatter("{x:g}")
         axis.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.0, 0.4)))
@@ -64,9 +64,9 @@ def _loss_panel(key: str, against: str, unit: float, label: str) -> Panel:
 
 
 def _bleu_panel(against: str, unit: float, label: str) -> Panel:
-    def draw(axis: Any, section: Section, arms: Arms) -> None:
+    def draw(axis: Any, section: Section) -> None:
         for cell, x, y in curves(section, "BLEU", against, unit):
-            axis.plot(x, y, marker=".", **style(section, cell, arms))
+            axis.plot(x, y, **style(section, cell))
         axis.set_xlabel(label)
 
     return draw
@@ -85,9 +85,9 @@ def accuracy(section: Section) -> list[tuple[Cell, dict[str, np.ndarray]]]:
     return list(found.values())
 
 
-def _accuracy_panel(axis: Any, section: Section, arms: Arms) -> None:
+def _accuracy_panel(axis: Any, section: Section) -> None:
     for cell, curve in accuracy(section):
-        look = style(section, cell, arms)
+        look = {**style(section, cell), "markevery": 0.1}
         x = curve["tokens"] / 1e6
         axis.plot(x, curve["acc"], **{**look, "linestyle": "-"})
         majority = {"linestyle": ":", "label": f"{cell.name}, majority class"}
@@ -101,11 +101,11 @@ def _drift_rows(record: Record, key: str) -> list[Values]:
 
 
 def _drift_panel(key: str) -> Panel:
-    def draw(axis: Any, section: Section, arms: Arms) -> None:
+    def draw(axis: Any, section: Section) -> None:
         for cell in section.cells:
             curve = mean_curve([_drift_rows(r, key) for r in cell.records], ["x"])
             if len(curve["update"]):
-                axis.plot(curve["update"], curve["x"], marker=".", **style(section, cell, arms))
+                axis.plot(curve["update"], curve["x"], **style(section, cell))
         axis.axhline(1.0, color="grey", linewidth=0.6)
         axis.set_xlabel("updates")
 
@@ -116,11 +116,10 @@ def grid(sections: Sequence[Section], rows: Sequence[tuple[str, Panel]], path: P
     """Draw one column per section, one row per (label of y, panel), one legend per column."""
     size = (5.2 * len(sections), 3.2 * len(rows))
     figure, axes = pyplot.subplots(len(rows), len(sections), figsize=size, squeeze=False)
-    arms = sorted({c.arm for section in sections for c in section.cells} - {BASELINE})
     for column, section in enumerate(sections):
         for row, (label, panel) in enumerate(rows):
             axis = axes[row][column]
-            panel(axis, section, arms)
+            panel(axis, section)
             axis.set_ylabel(label)
             axis.xaxis.set_major_locator(MaxNLocator(6))
             axis.grid(alpha=0.3, which="both")

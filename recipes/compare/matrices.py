@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import re
-from dataclasses import dataclass, replace
-from typing import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Collection, Sequence
 
 from preprocess.text import UserError
 from recipes.compare.arms import ARMS
@@ -47,14 +47,6 @@ class Run:
         """Updates of this run, to which its learning rate falls to 0."""
         return max(1, round(self.training.updates * self.budget))
 
-    @property
-    def followed(self) -> Run | None:
-        """The run whose log or model this one reads, so that it must come first."""
-        arm = ARMS[self.arm]
-        if arm.reference:  # one for all runs on a corpus
-            return Run(self.corpus, arm.reference, "uniform", 1.0, 1)
-        return replace(self, arm=arm.follows) if arm.follows else None
-
 
 def run_of(name: str) -> Run:
     """The run of an id; one that names nothing known is refused."""
@@ -75,127 +67,105 @@ def run_of(name: str) -> Run:
 
 
 def _grid(
-    corpora: Sequence[str],
-    architectures: Sequence[str],
-    arms: Sequence[str],
+    corpora: str,
+    architectures: str,
+    arms: str,
     budgets: Sequence[float],
-    seeds: Sequence[int],
+    seeds: Sequence[int] = (1,),
+    full: int | None = None,
 ) -> list[Run]:
-    """All combinations; seeds outermost, so that a matrix cut short is whole for some seeds."""
+    """All combinations; seeds outermost, so that a matrix cut short is whole for some seeds.
+
+    Args:
+        corpora, architectures, arms: names with blanks between
+    """
+    names = (seeds, corpora.split(), architectures.split(), budgets, arms.split())
     return [
-        Run(corpus, architecture, arm, budget, seed)
-        for seed, corpus, architecture, budget, arm in itertools.product(
-            seeds, corpora, architectures, budgets, arms
-        )
+        Run(corpus, architecture, arm, budget, seed, full)
+        for seed, corpus, architecture, budget, arm in itertools.product(*names)
     ]
 
 
-_ALL = ("uniform", "random", "paper", "easy", "spl", "infobatch", "competence")
-_CRAWL = ("uniform", "random", "prior", "default")
-_PLATEAU = ("random", "easy", "paper", "spl", "infobatch")
+_ALL = "uniform random paper band spl infobatch"
+_CRAWL = "uniform random prior default"
 # in the order of their weight as evidence
 _CRAWL_CORPORA = ("mix77", "mdn-de", "mix00", "mdn-ja", "mix50", "mix25")
+_CLEAN = "multi30k tatoeba"
+_THREE = (1, 2, 3)
 
-
-def _crawl_order(run: Run) -> tuple[int, int]:
-    """By seed, then by corpus."""
-    return run.seed, _CRAWL_CORPORA.index(run.corpus)
-
-
-MATRICES: dict[str, Callable[[], list[Run]]] = {
-    "smoke": lambda: _grid(["multi30k"], ["tiny"], ["uniform", "paper"], [1.0], [1]),
-    "baseline": lambda: _grid(
-        ["multi30k", "tatoeba", "msdocs", "noisy"], ["transformer"], ["uniform"], [1.0, 0.7], [1]
-    ),
-    "multi30k": lambda: _grid(["multi30k"], ["transformer"], _ALL, [1.0, 0.7], [1, 2, 3]),
-    "redundant-noisy": lambda: _grid(
-        ["tatoeba", "msdocs"],
-        ["transformer"],
-        ["uniform", "random", "paper", "easy", "infobatch"],
-        [1.0, 0.7],
-        [1, 2, 3],
+MATRICES: dict[str, list[Run]] = {
+    "smoke": _grid("multi30k", "tiny", "uniform paper", [1.0]),
+    "baseline": _grid("multi30k tatoeba msdocs noisy", "transformer", "uniform", [1.0, 0.7]),
+    "multi30k": _grid("multi30k", "transformer", f"{_ALL} competence", [1.0, 0.7], _THREE),
+    "redundant-noisy": _grid(
+        "tatoeba msdocs", "transformer", "uniform random paper band infobatch", [1.0, 0.7], _THREE
     ),
     # what two CPU cores do in some sessions of three hours, nearer to a plateau than the rest
-    "small-batch": lambda: (
-        _grid(["multi30k", "tatoeba"], ["small-batch"], ["uniform"], [1.0], [1, 2, 3])
-        + _grid(["multi30k", "tatoeba"], ["small-batch"], ["random", "easy"], [0.7], [1, 2, 3])
-        + _grid(["multi30k"], ["small-batch"], ["progress", "excess"], [0.7], [1])
-    ),
-    "low-dropout": lambda: (
-        _grid(["multi30k"], ["low-dropout"], ["uniform"], [1.0], [1, 2, 3])
-        + _grid(["multi30k"], ["low-dropout"], _PLATEAU, [0.7], [1, 2, 3])
-        + _grid(["noisy"], ["low-dropout"], ["uniform"], [1.0], [1])
+    "small-batch": [
+        *_grid(_CLEAN, "small-batch", "uniform", [1.0], _THREE),
+        *_grid(_CLEAN, "small-batch", "random band", [0.7], _THREE),
+    ],
+    "low-dropout": [
+        *_grid("multi30k", "low-dropout", "uniform", [1.0], _THREE),
+        *_grid("multi30k", "low-dropout", "random band paper spl infobatch", [0.7], _THREE),
+        *_grid("noisy", "low-dropout", "uniform", [1.0]),
         # in large batches the band had 0.72 of the tokens with 0.70 of the updates
-        + _grid(["noisy"], ["low-dropout"], ["random", "easy"], [0.67], [1])
-    ),
+        *_grid("noisy", "low-dropout", "random band", [0.67]),
+    ],
     # short sentences fill batches better: 0.67 of the updates is 0.70 of the tokens
-    "curriculum": lambda: [
-        replace(run, full=8000)
-        for run in _grid(["msdocs"], ["small-batch"], ["uniform"], [1.0], [1])
-        + _grid(["msdocs"], ["small-batch"], ["random"], [0.7], [1, 2, 3])
-        + _grid(
-            ["msdocs"],
-            ["small-batch"],
-            ["easy-competence", "competence", "hard-competence"],
+    "curriculum": [
+        *_grid("msdocs", "small-batch", "uniform", [1.0], full=8000),
+        *_grid("msdocs", "small-batch", "random", [0.7], _THREE, 8000),
+        *_grid(
+            "msdocs",
+            "small-batch",
+            "band-competence competence paper-competence",
             [0.67],
-            [1, 2, 3],
-        )
-        + _grid(["msdocs"], ["small-batch"], ["easy-competence-short"], [0.67], [1])
-        + _grid(["msdocs"], ["small-batch"], ["easy-unguarded"], [0.7], [1])
+            _THREE,
+            8000,
+        ),
+        *_grid("msdocs", "small-batch", "band-unguarded", [0.7], full=8000),
     ],
     # twice as long: whether the lead lasts
-    "curriculum-long": lambda: [
-        replace(run, full=16000)
-        for run in _grid(["msdocs"], ["small-batch"], ["uniform"], [1.0], [1])
-        + _grid(["msdocs"], ["small-batch"], ["random"], [0.7], [1])
-        + _grid(["msdocs"], ["small-batch"], ["hard-competence"], [0.67], [1])
+    "curriculum-long": [
+        *_grid("msdocs", "small-batch", "uniform", [1.0], full=16000),
+        *_grid("msdocs", "small-batch", "random", [0.7], full=16000),
+        *_grid("msdocs", "small-batch", "paper-competence", [0.67], full=16000),
     ],
     # a model of a published size, to its end: how far plain training gets
-    "published": lambda: _grid(["multi30k-lower"], ["published"], ["uniform"], [1.0], [1]),
-    "labels": lambda: _grid(["noisy"], ["transformer"], _ALL, [1.0], [1]),
-    "architectures": lambda: _grid(
-        ["multi30k"],
-        ["lstm", "fconv", "wide"],
-        ["uniform", "random", "paper", "easy"],
-        [1.0, 0.7],
-        [1],
-    ),
+    "published": _grid("multi30k-lower", "published", "uniform", [1.0]),
+    "labels": _grid("noisy", "transformer", f"{_ALL} competence", [1.0]),
+    "architectures": _grid("multi30k", "lstm fconv wide", "uniform random paper band", [1.0, 0.7]),
     # raw crawl; the seeds of the noisiest corpus first, then those of the cleanest
-    "crawl": lambda: [
-        *_grid(["mix77"], ["crawl"], _CRAWL, [1.0], [1]),
-        *_grid(["mix77"], ["crawl"], ["oracle", "hard-filter", "easy", "paper"], [1.0], [1]),
-        *_grid(["mix00"], ["crawl"], _CRAWL, [1.0], [1]),
-        *_grid(["mix50", "mix25"], ["crawl"], _CRAWL, [1.0], [1]),
-        *_grid(["mix77", "mix00"], ["crawl"], _CRAWL, [1.0], [2, 3]),
+    "crawl": [
+        *_grid("mix77", "crawl", _CRAWL, [1.0]),
+        *_grid("mix77", "crawl", "oracle hard-filter band paper", [1.0]),
+        *_grid("mix00", "crawl", _CRAWL, [1.0]),
+        *_grid("mix50 mix25", "crawl", _CRAWL, [1.0]),
+        *_grid("mix77 mix00", "crawl", _CRAWL, [1.0], (2, 3)),
     ],
-    "crawl-mdn": lambda: _grid(["mdn-de", "mdn-ja"], ["crawl"], _CRAWL, [1.0], [1, 2, 3]),
-    # both, each setting once before any has a second seed
-    "crawl-all": lambda: sorted([*MATRICES["crawl"](), *MATRICES["crawl-mdn"]()], key=_crawl_order),
+    "crawl-mdn": _grid("mdn-de mdn-ja", "crawl", _CRAWL, [1.0], _THREE),
     # where there is a GPU; the rest of the machine is the limit, so many runs go side by side
-    "gpu": lambda: _grid(
-        ["multi30k", "tatoeba", "msdocs", "noisy"],
-        ["transformer"],
-        ["uniform", "random", "paper", "easy", "spl", "infobatch"],
-        [1.0, 0.7],
-        [1, 2, 3, 4, 5],
-    ),
+    "gpu": _grid("multi30k tatoeba msdocs noisy", "transformer", _ALL, [1.0, 0.7], (1, 2, 3, 4, 5)),
 }
+# both, each setting once before any has a second seed
+MATRICES["crawl-all"] = sorted(
+    [*MATRICES["crawl"], *MATRICES["crawl-mdn"]],
+    key=lambda run: (run.seed, _CRAWL_CORPORA.index(run.corpus)),
+)
 
 
 def runs_of(names: Sequence[str]) -> list[Run]:
-    """The runs of matrices and of single ids, each once; a run comes after the one it follows."""
+    """The runs of matrices and of single ids, each once."""
     wanted: dict[Run, None] = {}
     for name in names:
         if name in MATRICES:
-            found = MATRICES[name]()
+            found = MATRICES[name]
         elif "." in name:
             found = [run_of(name)]
         else:
             raise UserError(
                 f"found no matrix {name!r}; expected one of {', '.join(MATRICES)}, or a run's id"
             )
-        for run in found:
-            if run.followed is not None:
-                wanted.setdefault(run.followed)
-            wanted.setdefault(run)
+        wanted.update(dict.fromkeys(found))
     return list(wanted)

@@ -35,7 +35,7 @@ from recipes.multi30k.prepare import LANGS
 PARTS = ("train", *HELD_OUT)
 STEPS = 5
 TFIDF = "fairseq_autoassist.cli.tfidf"
-SECONDS = "seconds.json"  # what the features took, by the name of the command's package
+SECONDS = "seconds.json"  # what the features took, by the last name of its module
 PAGES = "pages.txt"  # a line a test pair: the page that it comes from
 PUBLISHED = "nmt_nfkc"  # normalization, of the published results; fine for English and German
 Languages = Tuple[str, str]
@@ -103,7 +103,7 @@ def build_features(out: Path, module: str = TFIDF) -> None:
     run_command([sys.executable, "-m", module, str((out / "data-bin").resolve())], cwd=ROOT)
     path = out / SECONDS
     seconds = json.loads("\n".join(read_lines(path))) if path.is_file() else {}
-    seconds[module.split(".")[-2]] = round(time.monotonic() - begun, 1)
+    seconds[module.split(".")[-1]] = round(time.monotonic() - begun, 1)
     with whole_files(path) as (stream,):
         json.dump(seconds, stream)
 

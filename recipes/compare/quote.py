@@ -1,6 +1,7 @@
-"""Put the tables of the report into RESULTS.md anew, so that it quotes what was printed.
+"""Put tables and figures of packed records into the documents that show them.
 
-    python -m recipes.compare.quote [--text RESULTS.md] [--report recipes/compare/results/report.md]
+    python -m recipes.compare.quote                              # all documents
+    python -m recipes.compare.quote --text T.md --records DIR    # one document
 
 A table is quoted after a line `<!-- report: SECTION / HEADING -->`; without a heading it is the
 first one of the section. What stands there already is replaced.
@@ -14,11 +15,17 @@ from pathlib import Path
 
 from preprocess.text import UserError, read_lines, whole_files
 from recipes.common.data import ROOT
+from recipes.compare import headline
+from recipes.compare.records import load
+from recipes.compare.report import quotable
+from recipes.compare.sections import sections
+from recipes.compare.taken_out import remaining
 
 MARK = re.compile(r"<!-- report: (?P<section>[^/]+?)(?: / (?P<heading>.+?))? -->")
 RULER = re.compile("-{3,}")
-RESULTS = ROOT / "RESULTS.md"
-REPORT = ROOT / "recipes" / "compare" / "results" / "report.md"
+COMPARE, CRAWL = (ROOT / "recipes" / name / "results" for name in ("compare", "crawl"))
+RESULTS = ROOT / "docs" / "results.md"
+QUOTED = {RESULTS: COMPARE, ROOT / "docs" / "crawl.md": CRAWL}  # document -> packed runs
 
 
 def _below(lines: list[str], title: str, level: str) -> list[str]:
@@ -27,7 +34,7 @@ def _below(lines: list[str], title: str, level: str) -> list[str]:
     if start not in lines:
         raise UserError(
             f"the report has no {start!r}; expected one, as the text quotes it: mend the mark, or "
-            f"run `python -m recipes.compare.report` with all records"
+            f"collect the runs that it is of by `python -m recipes.compare.collect`"
         )
     found = lines[lines.index(start) + 1 :]
     ends = [i for i, line in enumerate(found) if re.match(f"#{{2,{len(level)}}} ", line)]
@@ -71,14 +78,25 @@ def quote(text: list[str], report: list[str]) -> list[str]:
     return made
 
 
+def renew(text: Path, records: Path) -> None:
+    """Put the tables of packed runs into one document."""
+    lines = quote(list(read_lines(text)), quotable(load([records])).splitlines())
+    with whole_files(text) as (stream,):
+        stream.write("\n".join(lines) + "\n")
+
+
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--text", type=Path, default=RESULTS)
-    parser.add_argument("--report", type=Path, default=REPORT)
+    parser.add_argument("--text", type=Path, help="one document")
+    parser.add_argument("--records", type=Path, help="folder of packed runs that it quotes")
     options = parser.parse_args(arguments)
-    lines = quote(list(read_lines(options.text)), list(read_lines(options.report)))
-    with whole_files(options.text) as (stream,):
-        stream.write("\n".join(lines) + "\n")
+    if (options.text is None) != (options.records is None):
+        raise UserError("found one of --text and --records; expected both, or none for all")
+    for text, records in ({options.text: options.records} if options.text else QUOTED).items():
+        renew(text, records)
+    if options.text is None:
+        compared, crawl = (sections(remaining(load([each]))) for each in (COMPARE, CRAWL))
+        headline.write(compared, crawl, RESULTS.parent)
 
 
 if __name__ == "__main__":

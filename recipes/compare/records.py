@@ -1,4 +1,4 @@
-"""Read the records of runs and check them: what `recipes.compare.run` wrote, or nothing."""
+"""Read the records of runs, as they were trained or packed, and check them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Dict, Iterable, Mapping, NamedTuple, Sequence
 
 from preprocess.text import UserError, read_lines
+from recipes.compare.packed import ARCHIVE, RECORDS, Files, key_of, read_lines_of
 from recipes.multi30k.prepare import LANGS
 
 Values = Dict[str, float]
@@ -61,9 +62,8 @@ class Record:
     train: Values
     marks: list[Values]  # in order of updates; the last is the end of the run
     signatures: Mapping[str, str]  # metric -> signature of sacreBLEU
-    folder: Path  # of the run: counts.npy, hypotheses
+    files: Files  # translations and counts
     source: str  # file (and line) it was read from
-    hypotheses: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     tuning: Mapping[str, str] = field(default_factory=dict)
     resumed: str = ""
@@ -148,10 +148,15 @@ def _flags(settings: Mapping[str, object], where: str) -> tuple[str, ...]:
     return tuple(map(str, flags))
 
 
-def parse(raw: object, folder: Path | None, where: str, runs: Path | None = None) -> Record:
-    """Check one JSON object and return the record; `folder` or `runs`/RUN is the run's own.
+def parse(raw: object, beside: Path, where: str) -> Record:
+    """Check one JSON object and return the record.
 
-    Raises UserError, naming the place, where a key is missing or of the wrong type.
+    Args:
+        beside: the run's own folder, or the archive that its files are packed in
+        where: what a message calls the record
+
+    Raises:
+        UserError: a key is missing or of the wrong type
     """
     if not isinstance(raw, dict):
         raise _wrong(where, "the record", raw, "a JSON object")
@@ -180,14 +185,12 @@ def parse(raw: object, folder: Path | None, where: str, runs: Path | None = None
         train=_values(raw["train"], TRAIN, where, "train"),
         marks=marks,
         signatures=_strings(raw, "signatures", where),
-        folder=folder or (runs or Path()) / str(raw["run"]),
+        files=Files(beside, key_of(raw)),
         source=where,
-        hypotheses=str(raw.get("hypotheses") or ""),
         versions=_strings(raw, "versions", where),
         tuning=_strings(raw, "tuning", where),
         resumed=str(raw.get("resumed") or ""),
-        # those that do not say it were collected once a session, into a folder of their own
-        session=str(raw.get("session") or (runs.parent.name if runs else "")),
+        session=str(raw.get("session") or ""),
         flags=_flags(settings, where),
         alike={k: json.dumps(settings[k], sort_keys=True) for k in ALIKE if k in settings},
         curve=_rows(raw, "curve", ("update",), where),
@@ -209,21 +212,22 @@ def _decode(text: str, where: str) -> object:
 
 
 def _read(path: Path) -> list[Record]:
-    if path.suffix != ".jsonl":
-        where = str(path)
-        return [parse(_decode("\n".join(read_lines(path)), where), path.parent, where)]
-    lines = [(f"{path}:{i}", line) for i, line in enumerate(read_lines(path), 1) if line.strip()]
-    return [parse(_decode(line, at), None, at, path.parent / "runs") for at, line in lines]
+    if path.name == RECORDS:
+        lines = [(f"{path}:{i}", line) for i, line in enumerate(read_lines_of(path), 1)]
+        return [parse(_decode(line, at), path.with_name(ARCHIVE), at) for at, line in lines]
+    where = str(path)
+    return [parse(_decode("\n".join(read_lines(path)), where), path.parent, where)]
 
 
-def _files(path: Path) -> list[Path]:
-    """A record's file itself, or those under a folder: of runs, else collected ones."""
+def _paths(path: Path) -> list[Path]:
+    """A record's file itself, or those under a folder: packed, else as they were trained."""
     if not path.is_dir():
         return [path]
-    found = sorted(path.rglob("record.json")) or sorted(path.glob("*.jsonl"))
+    packed = path / RECORDS
+    found = [packed] if packed.is_file() else sorted(path.rglob("record.json"))
     if not found:
         raise UserError(
-            f"{path} holds neither record.json nor *.jsonl; expected the folder that "
+            f"{path} holds neither {RECORDS} nor record.json; expected the folder that "
             f"`python -m recipes.compare.run` wrote: run that first"
         )
     return found
@@ -231,14 +235,10 @@ def _files(path: Path) -> list[Path]:
 
 def load(paths: Sequence[Path]) -> list[Record]:
     """Read all records; one that is there twice, word for word, counts once."""
-    records: list[Record] = []
-    for record in (record for path in paths for file in _files(path) for record in _read(file)):
-        twins = [i for i, known in enumerate(records) if known.text == record.text]
-        if not twins:
-            records.append(record)
-        elif not records[twins[0]].folder.is_dir():  # a collected record has no folder: prefer
-            records[twins[0]] = record  # the one with hypotheses beside it
+    records: dict[str, Record] = {}
+    for record in (record for path in paths for file in _paths(path) for record in _read(file)):
+        records.setdefault(record.text, record)
     if not records:
         where = ", ".join(map(str, paths))
         raise UserError(f"no record in {where}: run `python -m recipes.compare.run`")
-    return records
+    return list(records.values())

@@ -1,6 +1,6 @@
 """Tables and pictures of many runs, from their records.
 
-python -m recipes.compare.report runs/compare --out runs/compare/report --bar-arm easy
+python -m recipes.compare.report recipes/compare/results --out runs/report/compare
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ from typing import Sequence
 
 from preprocess.text import whole_files
 from recipes.common.data import ROOT
-from recipes.compare import examples, figures, saving, tables
-from recipes.compare.bar import ROUNDING, TOKENS, WALL, architectures, judge
-from recipes.compare.notes import notes
-from recipes.compare.overall import WORDS, overview
+from recipes.compare import extreme_pairs, figures, tables, tokens_saved
+from recipes.compare.acceptance import ROUNDING, TOKENS, WALL
+from recipes.compare.over_settings import WORDS, overview
 from recipes.compare.records import Record, load
+from recipes.compare.remarks import remarks
 from recipes.compare.sections import NEAR, Section, sections
 from recipes.compare.significance import SAMPLES, bootstrap
+from recipes.compare.taken_out import WORDS as TAKEN_OUT
+from recipes.compare.taken_out import remaining, taken_out
 
 READING = """Budgets are shares of the full number of updates; each run's schedule ends with its own
 budget. "x" is a ratio to uniform 1.00, plain training over the full budget. Intervals are 95% t
@@ -31,17 +33,25 @@ tuning of the environment; those of runs that shared a GPU depend on how many ot
 no verdict rests on them."""
 REACHING = """Tokens and time until the mean curve over seeds, smoothed to be rising and straight
 between marks, reaches the final BLEU of uniform 1.00; ratios to its whole run."""
-SAVED = """To plain training that is as good, by the mean of test and validation BLEU, as in "Tokens
-saved" above."""
+SAVED = """To plain training that is as good, by the mean of test and validation BLEU, as in the
+table over all settings."""
 BY_TOKENS = """BLEU of the mean curve over seeds, straight between marks, at millions of target
 tokens trained on: those of the marks of uniform 1.00. Schedules that end earlier are ahead here."""
-BAR = f"""Saves: non-inferior with at most {TOKENS:.2f} of the tokens and {WALL:.2f} of the wall
-time, to which {ROUNDING} is added: batches are not all of one size, and a share of the updates is
-nearly that of the tokens. Better than random: the interval of the difference lies above 0. Random
-is the run of it at the same budget, or at another if its tokens are nearer and within {NEAR:.0%};
-at equal budgets, which count updates, random's batches are a little emptier ("tokens to random").
-"-": the records do not say (one seed, no such run, none under the same conditions, or times of runs
-that shared a GPU)."""
+ACCEPTANCE = f"""Saves: non-inferior with at most {TOKENS:.2f} of the tokens and {WALL:.2f} of the
+wall time, to which {ROUNDING} is added: batches are not all of one size, and a share of the updates
+is nearly that of the tokens. Better than random: the interval of the difference lies above 0.
+Random is the run of it at the same budget, or at another if its tokens are nearer and within
+{NEAR:.0%}; at equal budgets, which count updates, random's batches are a little emptier ("tokens to
+random"). "-": the records do not say (one seed, no such run, none under the same conditions, or
+times of runs that shared a GPU)."""
+
+
+DRIFT = "What was trained on, in units of all training pairs' mean."
+BOOTSTRAP = f"""sacreBLEU's paired bootstrap ({SAMPLES} resamples) of the test set, each seed by
+itself: two seeds are no two test sets. p is sacreBLEU's: below 0.05 that of a one-sided test, above
+it up to a third lower (0.21 stands for 0.31). Better, worse: seeds with p < {tables.ALPHA},
+two-sided {2 * tables.ALPHA:g}. Last column: the mean over seeds, and its middle 95% over as many
+resampled test sets, the runs being what they are."""
 
 
 def _joined(values: Sequence[str]) -> str:
@@ -72,78 +82,75 @@ def part(title: str, body: str, words: str = "") -> list[str]:
     return [text for text in (f"### {title}", words, body) if text] if body else []
 
 
-def section_parts(section: Section, corpora: Path | None, out: Path) -> list[str]:
-    """All tables of one section, and what must be said beside them."""
-    print(f"{section.title}: paired bootstrap", file=sys.stderr, flush=True)
-    tests, untested = bootstrap(section, corpora)
-    files, unlisted = examples.write(section, corpora, out)
-    words = (
-        f"sacreBLEU's paired bootstrap ({SAMPLES} resamples) of the test set, each seed by itself: "
-        f"two seeds are no two test sets. p is sacreBLEU's: below 0.05 that of a one-sided test, "
-        f"above it up to a third lower (0.21 stands for 0.31). Better, worse: seeds with p < "
-        f"{tables.ALPHA}, two-sided {2 * tables.ALPHA:g}. Last column: the mean over seeds, and "
-        f"its middle 95% over as many resampled test sets, the runs being what they are."
-    )
-    parts = [f"## {section.title}"]
-    parts += part("Cost", tables.costs(section))
+def section_parts(section: Section) -> list[str]:
+    """The tables of one section that need its records alone."""
+    parts = part("Cost", tables.costs(section))
     parts += part("Quality", tables.quality(section))
     parts += part("To the baseline's final BLEU", tables.reaching(section), REACHING)
-    parts += part("Tokens saved here", saving.section_table(section), SAVED)
+    parts += part("Tokens saved here", tokens_saved.section_table(section), SAVED)
     parts += part("BLEU by tokens", tables.by_tokens(section), BY_TOKENS)
     parts += part("Validation BLEU by tokens", tables.by_tokens(section, "valid_BLEU"))
-    parts += part("Paired bootstrap", tables.significance(tests) if tests else "", words)
-    parts += part(
-        "Drift", tables.drift(section), "What was trained on, in units of all training pairs' mean."
-    )
-    parts += part("Labels", tables.labels(section), "Share of considered pairs trained on.")
+    parts += part("Drift", tables.drift(section), DRIFT)
+    return parts + part("Labels", tables.labels(section), "Share of considered pairs trained on.")
+
+
+def tested_parts(section: Section, corpora: Path | None, out: Path) -> list[str]:
+    """What needs the translations, counts and text of a section; writes its lists into `out`."""
+    print(f"{section.title}: paired bootstrap", file=sys.stderr, flush=True)
+    tests, untested = bootstrap(section, corpora)
+    files, unlisted = extreme_pairs.write(section, corpora, out)
+    parts = part("Paired bootstrap", tables.significance(tests) if tests else "", BOOTSTRAP)
     listed = "\n".join(f"- [{path.name}]({path.name})" for path in files)
     parts += part("Most kept, most skipped", listed)
-    remarks = [*notes(section), *untested, *unlisted]
-    return parts + part("Remarks", "\n".join(f"- {remark}" for remark in remarks))
+    said = [*remarks(section), *untested, *unlisted]
+    return parts + part("Remarks", "\n".join(f"- {remark}" for remark in said))
 
 
-def compose(
-    records: Sequence[Record], corpora: Path | None, out: Path, arm: str, architecture: str
-) -> str:
+def whole_parts(records: Sequence[Record], found: Sequence[Section]) -> list[str]:
+    """The tables over all sections."""
+    parts = part("Over all settings", overview(found), WORDS)
+    parts += part("Acceptance", tables.acceptance(found), ACCEPTANCE)
+    parts += part("Taken out", taken_out(records), TAKEN_OUT)
+    return [line.replace("###", "##", 1) for line in parts]
+
+
+def quotable(records: Sequence[Record]) -> str:
+    """All tables that need the records alone: what documents quote."""
+    found = sections(remaining(records))
+    parts = whole_parts(records, found)
+    for section in found:
+        parts += [f"## {section.title}", *section_parts(section)]
+    return "\n\n".join(parts) + "\n"
+
+
+def compose(records: Sequence[Record], corpora: Path | None, out: Path) -> str:
     """Write pictures and lists into `out` and return the text of the report."""
-    found = sections(records)
-    models = ([architecture] if architecture else architectures(found, arm)) if arm else []
-    judged = {model: judge(found, arm, model) for model in models}
-    parts = ["# Comparison of strategies", head(records), READING]
-    whole = part("The bar", tables.bar(found), BAR)
-    whole += part("Over all settings", overview(found), WORDS)
-    whole += part("Tokens saved", saving.savings_table(found), saving.WORDS)
-    parts += [line.replace("###", "##", 1) for line in whole]
+    found = sections(remaining(records))
+    parts = ["# Comparison of strategies", head(records), READING, *whole_parts(records, found)]
     for corpus in sorted({section.corpus for section in found}):
         own = [section for section in found if section.corpus == corpus]
         for section in own:
-            parts += section_parts(section, corpora, out)
+            parts += [f"## {section.title}", *section_parts(section)]
+            parts += tested_parts(section, corpora, out)
         pictures = figures.draw(corpus, own, out)
         links = "\n".join(f"![{path.stem}]({path.name})" for path in pictures)
         parts += [f"## {corpus}: pictures", links]
-    if arm:
-        parts.append(f"## The bar for {arm}")
-    for model, answered in judged.items():
-        parts += part(model, tables.judgement(answered, arm))
     return "\n\n".join(parts) + "\n"
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument(
-        "records", nargs="+", type=Path, help="record.json or .jsonl files, or folders of them"
+        "records", nargs="+", type=Path, help="folders of packed or trained runs, or record.json"
     )
-    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "compare" / "report")
+    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "report")
     parser.add_argument(
-        "--corpora", type=Path, help="folder of recipes.compare.prepare (default: beside runs/)"
-    )
-    parser.add_argument("--bar-arm", default="", help="arm to judge in the end summary")
-    parser.add_argument(
-        "--bar-architecture", default="", help="judged with it (default: with each, by itself)"
+        "--corpora",
+        type=Path,
+        help="folder of recipes.compare.prepare (default: beside runs/, else runs/compare/corpora)",
     )
     options = parser.parse_args(arguments)
-    records = load(options.records)
-    text = compose(records, options.corpora, options.out, options.bar_arm, options.bar_architecture)
+    text = compose(load(options.records), options.corpora, options.out)
     path = options.out / "report.md"
     with whole_files(path) as (stream,):
         stream.write(text)

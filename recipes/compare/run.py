@@ -3,13 +3,12 @@
     python -m recipes.compare.run MATRIX|RUN ... --jobs N --out runs/compare [--cpu]
 
 Each run is a process of its own in OUT/runs/ID, where its `output` and, at its end, its record.json
-lie. All records are gathered in OUT/records.jsonl.
+lie. `recipes.compare.collect` packs them.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import subprocess
 import sys
@@ -17,18 +16,18 @@ import time
 from pathlib import Path
 from typing import IO
 
-from preprocess.text import UserError, read_lines, whole_files
+from preprocess.text import UserError
 from recipes.common.data import ROOT
 from recipes.common.steps import environment, stoppable
 from recipes.compare.matrices import MATRICES, Run, runs_of
-from recipes.compare.one import LEASH, finished, settings_key
-from recipes.compare.record import COMMIT, JOBS, commit
+from recipes.compare.one_run import LEASH, finished, settings_key
+from recipes.compare.recording import COMMIT, JOBS, commit
 
 POLL = 0.2  # seconds
 
 
 class Queue:
-    """Runs side by side, each in its process; in order, but for those that wait for another.
+    """Runs side by side, each in its process, begun in order.
 
     Args:
         runs: to do, in order
@@ -69,22 +68,13 @@ class Queue:
         return limit is not None and time.monotonic() - self.start > 60 * limit
 
     def _begin(self) -> None:
-        for run in list(self.waiting):
-            if len(self.running) >= self.options.jobs or self._time_is_up():
-                return
-            followed = run.followed
-            if followed in self.failed:
-                self.waiting.remove(run)
-                self.failed.append(run)
-                print(f"left out {run.id}: {followed.id if followed else ''} failed", flush=True)
-            elif followed not in self.waiting and followed not in self.running:
-                self.waiting.remove(run)
-                self._launch(run)
+        while self.waiting and len(self.running) < self.options.jobs and not self._time_is_up():
+            self._launch(self.waiting.pop(0))
 
     def _launch(self, run: Run) -> None:
         folder = self.options.out / "runs" / run.id
         folder.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "recipes.compare.one", run.id]
+        command = [sys.executable, "-m", "recipes.compare.one_run", run.id]
         command += ["--out", str(self.options.out.resolve())]
         command += ["--corpora", str(self.options.corpora.resolve())]
         command += ["--cpu"] if self.options.cpu else []
@@ -147,15 +137,6 @@ def last_line(path: Path) -> str:
     return lines[-1] if lines else "no output"
 
 
-def gather(out: Path) -> int:
-    """Write records.jsonl from all finished runs; return how many."""
-    paths = sorted((out / "runs").glob("*/record.json"))
-    with whole_files(out / "records.jsonl") as (stream,):
-        for path in paths:
-            stream.write(json.dumps(json.loads("\n".join(read_lines(path)))) + "\n")
-    return len(paths)
-
-
 def run_matrix(options: argparse.Namespace) -> int:
     """Do the runs; return the exit status."""
     runs = runs_of(options.matrix)
@@ -170,8 +151,6 @@ def run_matrix(options: argparse.Namespace) -> int:
     )
     queue = Queue(left, options)
     queue.work()
-    count = gather(options.out)
-    print(f"{count} records in {options.out / 'records.jsonl'}", flush=True)
     for run in queue.failed:
         print(f"failed: {run.id}", flush=True)
     return 1 if queue.failed else 0

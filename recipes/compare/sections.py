@@ -13,7 +13,7 @@ from typing import Sequence
 from preprocess.text import UserError
 from recipes.compare.records import ALIKE, Record
 
-BASELINE, CONTROL, FOLLOWER, FULL = "uniform", "random", "follow-", 1.0
+BASELINE, CONTROL, FULL = "uniform", "random", 1.0
 NEAR = 0.01  # so far apart may the tokens of a cell and of its control at another budget be
 
 
@@ -31,8 +31,8 @@ class Cell:
 
     @property
     def is_control(self) -> bool:
-        """Whether it chooses at random: a fixed share, or the share that another arm kept."""
-        return self.arm == CONTROL or self.arm.startswith(FOLLOWER)
+        """Whether it chooses at random."""
+        return self.arm == CONTROL
 
     @property
     def seeds(self) -> list[int]:
@@ -72,17 +72,13 @@ class Section:
         return self.cell(BASELINE, FULL)
 
     def control(self, cell: Cell) -> Cell | None:
-        """Random choice with as many tokens: at the cell's own keep rates if there is such a run.
+        """Random choice with as many tokens; None for a cell that is a control itself.
 
-        Else the nearest in tokens of the run at the cell's budget and those within NEAR of its
-        tokens: an arm that prefers short pairs fills its batches better than random. None for a
-        cell that is a control itself.
+        That is the nearest in tokens of the run at the cell's budget and those within NEAR of its
+        tokens: an arm that prefers short pairs fills its batches better than random.
         """
         if cell.is_control:
             return None
-        following = self.cell(FOLLOWER + cell.arm, cell.budget)
-        if following:
-            return following
         apart = {c.budget: abs(math.log(c.tokens / cell.tokens)) for c in self._of(CONTROL)}
         near = [b for b, far in apart.items() if far <= NEAR or abs(b - cell.budget) < 1e-6]
         return self.cell(CONTROL, min(near, key=apart.__getitem__)) if near else None

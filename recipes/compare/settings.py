@@ -34,7 +34,6 @@ ARCHITECTURES = {
     "crawl": _transformer(128, 512, 4, 3),
     # of the size that Wu et al. (2021) call tiny, on Multi30k: is our plain training sound?
     "published": _transformer(128, 256, 4, 4),
-    "smaller": _transformer(64, 256, 4, 3),  # the reference of the arm `excess`
     "wide": _transformer(256, 1024, 4, 3),
     "lstm": [
         *["--arch", "lstm", "--share-all-embeddings", "--encoder-bidirectional"],
@@ -97,7 +96,6 @@ TRAINING = {
     # what plain training ends with is reached before the first mark
     "crawl": {"": Training(4000, 1024, 3e-3, 500, 0.1, early=(0.5, 0.75))},
     "published": {"multi30k-lower": Training(40000, 1024, 3e-3, 2000, 0.3)},
-    "smaller": {"": Training(6000, 1024, 3e-3, 500, 0.1)},
     "wide": {
         "multi30k": Training(900, 4096, 2e-3, 150, 0.3),
     },

@@ -13,6 +13,7 @@ from sacrebleu.significance import PairedTest
 
 from preprocess.text import UserError, read_lines
 from recipes.compare.languages import tokenizer_of
+from recipes.compare.packed import HYPOTHESES
 from recipes.compare.prepare import PAGES
 from recipes.compare.records import Record
 from recipes.compare.sections import Cell, Section
@@ -56,17 +57,14 @@ Tests = Dict[Tuple[str, str], Compared]  # (cell, cell it is held against)
 
 
 def reference_file(section: Section, corpora: Path | None) -> Path:
-    """Return the test references: under `corpora`, else beside the folder of the runs."""
+    """Return the test references: under `corpora`, else where the runs expect theirs."""
     target = section.records[0].languages[1]
     return text_folder(section.records, corpora) / f"test.{target}"
 
 
 def text_folder(records: Sequence[Record], corpora: Path | None) -> Path:
-    """Return the folder of the corpus' text; runs lie in OUT/runs/RUN, corpora in OUT/corpora.
-
-    Collected records may lie elsewhere: the first that has its corpus beside it tells.
-    """
-    bases = [corpora] if corpora else [r.folder.parent.parent / "corpora" for r in records]
+    """Return the folder of the corpus' text, of the first record that has one."""
+    bases = [corpora] if corpora else [r.files.corpora for r in records]
     folders = [base / records[0].corpus / "text" for base in bases]
     return next((folder for folder in folders if folder.is_dir()), folders[0])
 
@@ -87,10 +85,10 @@ def hypotheses(record: Record, references: Sequence[str]) -> list[str] | None:
 
     Raises UserError if they are not of these references: another number of lines, or another BLEU.
     """
-    path = record.folder / record.hypotheses
-    if not record.hypotheses or not path.is_file():
+    content = record.files.read(HYPOTHESES)
+    if content is None:
         return None
-    lines = list(read_lines(path))
+    path, lines = record.files.place(HYPOTHESES), content.decode().split("\n")[:-1]
     if len(lines) != len(references):
         raise UserError(
             f"{path} holds {len(lines)} translations; expected {len(references)}, one a line of "

@@ -8,7 +8,7 @@ from typing import Sequence
 import numpy as np
 from tabulate import tabulate  # type: ignore[import-untyped]
 
-from recipes.compare.bar import CORPORA, Answer, answers, verdict
+from recipes.compare.acceptance import Answer, answers
 from recipes.compare.records import Record
 from recipes.compare.sections import BASELINE, Cell, Section
 from recipes.compare.significance import Tests
@@ -163,8 +163,8 @@ def significance(tests: Tests) -> str:
     return table(rows, [*headers, "mean [95% over sentences]"])
 
 
-def bar(sections: Sequence[Section]) -> str:
-    """The bar's figures of every cell that has a baseline to be held against."""
+def acceptance(sections: Sequence[Section]) -> str:
+    """Acceptance of every cell that has a baseline to be held against; may be empty."""
     found = [answer for section in sections for answer in answers(section)]
     headers = ["corpus, architecture", "arm", "budget", "tokens x", "wall x", "BLEU to uniform"]
     headers += ["non-inf.", "saves", "BLEU to random", "tokens to random", "better than random"]
@@ -182,24 +182,6 @@ def _answer(answer: Answer) -> list[str]:
     row += [interval(answer.bleu, "+"), yes(answer.non_inferior), yes(answer.saves)]
     row += [interval(answer.random, "+"), number(answer.random_tokens, 3)]
     return [*row, yes(answer.over_random)]
-
-
-def judgement(found: Sequence[tuple[str, Answer]], arm: str) -> str:
-    """What the bar says of one arm: each corpus of it in a line, then the verdict."""
-    known = dict(found)
-    lines = []
-    for corpus in CORPORA:
-        answer = known.get(corpus)
-        if answer is None:
-            lines.append(f"- {corpus}: no records of {arm} and uniform 1.00")
-            continue
-        lines.append(
-            f"- {answer.section.title}, budget {answer.cell.budget:.2f}: tokens "
-            f"{number(answer.tokens)}, wall {number(answer.wall)}, BLEU "
-            f"{interval(answer.bleu, '+')}, saves enough: {yes(answer.saves)}; to random "
-            f"{interval(answer.random, '+')}, better: {yes(answer.over_random)}"
-        )
-    return "\n".join([*lines, f"- {arm}: {verdict(found)}"])
 
 
 def weighted(cell: Cell, key: str) -> float | None:

@@ -41,7 +41,7 @@ def model_words(run: Run, langs: tuple[str, str] = LANGS) -> list[str]:
     words += ["--lr-scheduler", "polynomial_decay", "--warmup-updates", str(warmup)]
     words += ["--total-num-update", str(run.updates), "--max-update", str(run.updates)]
     words += ["--max-tokens", str(training.max_tokens), "--seed", str(run.seed)]
-    return [*words, *ARMS[run.arm].words(run.updates)]
+    return [*words, *ARMS[run.arm].words]
 
 
 def other_words(run: Run, data_bin: Path, folder: Path, restore: Path | None) -> list[str]:
@@ -52,9 +52,6 @@ def other_words(run: Run, data_bin: Path, folder: Path, restore: Path | None) ->
     words += ["--save-interval-updates", "1", "--distributed-world-size", "1"]
     words += ["--autoassist-trace", str((folder / "trace").resolve())]
     words += ["--log-format", "json", "--log-interval", str(max(1, full // LOG_POINTS))]
-    followed = run.followed
-    if followed is not None and ARMS[run.arm].follows:
-        words += ["--autoassist-keep-from", str(folder.parent / followed.id / "train.log")]
     return words if restore is None else [*words, "--restore-file", str(restore.resolve())]
 
 

@@ -11,6 +11,7 @@ from preprocess.text import UserError, whole_files
 from recipes.common.picture import save_png
 from recipes.compare import tables
 from recipes.compare.figures import curves
+from recipes.compare.looks import LOOKS
 from recipes.compare.records import Record, load
 from recipes.compare.sections import Cell, Section, sections
 from recipes.compare.statistics import reach, spent
@@ -20,7 +21,6 @@ matplotlib.use("Agg")  # no display needed
 from matplotlib import pyplot
 
 NAMES = {"uniform": "plain", "default": "AutoAssist"}
-COLOURS = {"uniform": "black", "default": "C0"}
 
 
 def section_of(records: Sequence[Record]) -> Section:
@@ -74,7 +74,8 @@ def draw(section: Section, path: Path) -> None:
     """Write the picture: BLEU on the test set against target tokens trained on."""
     figure, axis = pyplot.subplots(figsize=(7, 4))
     for cell, x, y in curves(section, "BLEU", "tokens", 1e6):
-        style = {"color": COLOURS.get(cell.arm, "grey"), "marker": "o", "linewidth": 2}
+        look = LOOKS[cell.arm]
+        style = {"color": look.colour, "marker": look.marker, "linewidth": 2}
         axis.plot([0, *x], [0, *y], label=NAMES.get(cell.arm, cell.arm), **style)
     axis.set_xlabel("million target tokens trained on")
     axis.set_ylabel("BLEU")

@@ -12,7 +12,7 @@ from typing import Tuple
 import numpy as np
 from numba import njit
 
-from fairseq_autoassist.core import utility
+from fairseq_autoassist.core import labels
 
 Rows = Tuple[np.ndarray, ...]  # indptr, indices, data, y, norms
 
@@ -22,7 +22,7 @@ NONE, LOSS, GRADIENT = range(3)  # utilities; NONE is plain Pegasos
 TINY = 1e-100  # below it the scale is multiplied into v
 UNSET = -1.0  # T_k before the first utility; utilities are never negative
 
-ema = njit(utility.ema)  # the core's own function, compiled
+ema = njit(labels.ema)  # the core's own function, compiled
 
 
 def new_state() -> np.ndarray:

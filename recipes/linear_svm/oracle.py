@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fairseq_autoassist.core.utility import update_threshold
+from fairseq_autoassist.core.labels import update_threshold
 from recipes.linear_svm.kernels import GRADIENT, LOSS, NONE
 from recipes.linear_svm.problem import Problem
 from recipes.linear_svm.tree import UNIFORM

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from fairseq_autoassist.config import PAPERS_RULE, AutoAssistConfig
+from fairseq_autoassist.config import AutoAssistConfig
+from fairseq_autoassist.core.labels import Band, labels
 from fairseq_autoassist.core.strategies import Corpus, Report, build_strategy
-from fairseq_autoassist.core.utility import Band, labels
+from fairseq_autoassist.core.strategies.autoassist import PAPERS_RULE
 from tests.support.planning import make_sizes
-from tests.support.strategies import PAIRS, RareFeatures, corpus_of, teach
+from tests.support.strategies import PAIRS, START, RareFeatures, corpus_of, kept, observe, teach
 
 IDS = np.arange(PAIRS)
 FAST = {"gamma_decay": 0.95, "guard_pairs": 0}
@@ -39,7 +40,7 @@ def taught_kinds(losses=three_kinds, **settings):
 
 
 def kept_by_kind(strategy):
-    probability = strategy.keep_probability(IDS)
+    probability = kept(strategy)
     return [float(probability[IDS % 3 == kind].mean()) for kind in range(3)]
 
 
@@ -62,14 +63,14 @@ def test_the_defaults_labels_are_those_of_its_band():
 def test_while_the_loss_falls_faster_than_the_threshold_nothing_is_skipped_by_default():
     """As at the start of a run: nearly all labels are 1, and the guard sees no skill in that."""
     strategy = taught_kinds(guard_pairs=400, losses=lambda ids: np.full(len(ids), 9.0, np.float32))
-    assert not strategy.guard.allows and (strategy.keep_probability(IDS) == 1.0).all()
+    assert not strategy.guard.allows and (kept(strategy) == 1.0).all()
     rng = np.random.default_rng(1)
     for step in range(200):  # T_k stays above: every loss is between 0.3 and 1.25 of it
         ids = rng.integers(0, PAIRS, 16)
         losses = (9.0 * 0.99**step + 0.1 * (ids % 3)).astype(np.float32)
-        strategy.observe(Report(ids, losses, np.ones(16, bool)))
-        assert (strategy.keep_probability(IDS) == 1.0).all()
-    assert strategy.metrics()["majority"] > 0.99
+        observe(strategy, ids, losses)
+        assert (kept(strategy) == 1.0).all()
+    assert strategy.metrics(START)["majority"] > 0.99
     teach(strategy, 200, losses=three_kinds)  # then pairs part, and it is allowed to act
     learned, useful, hopeless = kept_by_kind(strategy)
     assert strategy.guard.allows and useful > 0.8 > 0.5 > max(learned, hopeless)
@@ -79,5 +80,5 @@ def test_the_guard_judges_by_the_uniform_slice():
     strategy = build_strategy(AutoAssistConfig(guard_pairs=100), corpus_of())
     uniform = IDS[:40] < 9
     for _ in range(2):
-        strategy.observe(Report(IDS[:40], three_kinds(IDS[:40]), uniform))
+        strategy.observe(Report(IDS[:40], three_kinds(IDS[:40]), uniform), START)
     assert strategy.guard.state_dict()["_pairs"] == 18

@@ -6,24 +6,34 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from fairseq_autoassist.config import PAPERS_RULE, AutoAssistConfig
+from fairseq_autoassist.config import AutoAssistConfig
+from fairseq_autoassist.core.labels import Band, labels
 from fairseq_autoassist.core.planner import Planner
-from fairseq_autoassist.core.sampler import pass_coins
 from fairseq_autoassist.core.strategies import build_strategy
-from fairseq_autoassist.core.utility import Band, labels
+from fairseq_autoassist.core.strategies.autoassist import PAPERS_RULE
+from fairseq_autoassist.core.stream import pass_coins
 from fairseq_autoassist.errors import ConfigError
 from tests.support.planning import make_spec
-from tests.support.strategies import PAIRS, RareFeatures, at, corpus_of, losses_of, teach, train
+from tests.support.strategies import (
+    PAIRS,
+    START,
+    RareFeatures,
+    choose,
+    corpus_of,
+    kept,
+    losses_of,
+    teach,
+    train,
+)
 
 IDS = np.arange(PAIRS)
 FAST = {"gamma_decay": 0.5, "guard_pairs": 0}
 PAPER = {**FAST, **PAPERS_RULE}
 
 
-def taught(reports=80, losses=losses_of, share=0.5, rule=PAPER, **settings):
+def taught(reports=80, losses=losses_of, rule=PAPER, **settings):
     config = AutoAssistConfig(**{**rule, **settings})
     strategy = build_strategy(config, corpus_of())
-    at(strategy, share)
     teach(strategy, reports, losses=losses)
     return strategy
 
@@ -33,18 +43,22 @@ def taught(reports=80, losses=losses_of, share=0.5, rule=PAPER, **settings):
 
 def test_the_floor_lifts_low_probabilities_only():
     plain, floored = taught(), taught(floor=0.5)
-    assert plain.keep_probability(IDS).min() < 0.3
-    expected = np.maximum(plain.keep_probability(IDS), 0.5)
-    np.testing.assert_allclose(floored.keep_probability(IDS), expected, rtol=1e-6)
-    assert plain.uniform_share == 1.0 - plain.gamma < 0.3
-    assert floored.uniform_share == 0.5
+    assert kept(plain).min() < 0.3
+    expected = np.maximum(kept(plain), 0.5)
+    np.testing.assert_allclose(kept(floored), expected, rtol=1e-6)
+    assert choose(plain).uniform_share == 1.0 - plain.gamma(START) < 0.3
+    assert choose(floored).uniform_share == 0.5
 
 
 def test_a_floor_below_the_first_coin_changes_nothing():
     plain, floored = taught(gamma_decay=0.99), taught(gamma_decay=0.99, floor=0.3)
-    np.testing.assert_array_equal(plain.keep_probability(IDS), floored.keep_probability(IDS))
-    assert floored.uniform_share == plain.uniform_share == pytest.approx(1.0 - plain.gamma)
-    assert 0.3 < floored.uniform_share < 0.9
+    np.testing.assert_array_equal(kept(plain), kept(floored))
+    assert (
+        choose(floored).uniform_share
+        == choose(plain).uniform_share
+        == pytest.approx(1.0 - plain.gamma(START))
+    )
+    assert 0.3 < choose(floored).uniform_share < 0.9
 
 
 def test_a_run_keeps_at_least_the_floor_of_the_easy_pairs():
@@ -52,8 +66,8 @@ def test_a_run_keeps_at_least_the_floor_of_the_easy_pairs():
     planner = Planner(make_spec(5000, **settings), RareFeatures(5000))
     train(planner, 800)
     coins = np.stack([pass_coins(1, p, 5000) for p in range(50)])
-    kept = coins < planner.strategy.keep_probability(np.arange(5000))
-    easy, hard = kept[:, ::2].mean(), kept[:, 1::2].mean()
+    probability = kept(planner.strategy, ids=np.arange(5000))
+    easy, hard = (coins < probability)[:, ::2].mean(), (coins < probability)[:, 1::2].mean()
     # 125,000 coins each: a standard error of 0.0014
     assert easy == pytest.approx(0.5, abs=0.01) and hard > 0.8
 
@@ -68,8 +82,8 @@ def test_labels_are_those_inside_the_band():
 
 
 def test_a_lower_limit_below_the_threshold_prefers_more_pairs():
-    kept = [taught(lower=lower).keep_probability(IDS).mean() for lower in (1.0, 0.2)]
-    assert kept[0] < 0.7 and kept[1] > 0.9  # no loss is so low
+    share = [kept(taught(lower=lower)).mean() for lower in (1.0, 0.2)]
+    assert share[0] < 0.7 and share[1] > 0.9  # no loss is so low
 
 
 def misaligned(ids):
@@ -88,7 +102,7 @@ def taught_hopeless(upper):
 
 
 def test_the_upper_guard_does_not_prefer_the_hopeless():
-    chosen = [taught_hopeless(upper).keep_probability(IDS) for upper in (0.0, 2.0)]
+    chosen = [kept(taught_hopeless(upper)) for upper in (0.0, 2.0)]
     hopeless = IDS % 4 == 3
     assert chosen[0][hopeless].mean() > 0.9 > 0.5 > chosen[1][hopeless].mean()
 

@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairseq_autoassist.core.batching import KEPT, BatchLimits, Buckets, pair_tokens
-from fairseq_autoassist.text.lengths import length_buckets
+from fairseq_autoassist.core.batching import KEPT, BatchLimits, Buckets
+from fairseq_autoassist.text.lengths import length_buckets, pair_tokens
 from tests.support.planning import make_sizes
 
 LIMITS = st.builds(
     BatchLimits,
-    max_tokens=st.one_of(st.none(), st.integers(60, 400)),
-    max_sentences=st.one_of(st.none(), st.integers(1, 30)),
+    max_size=st.one_of(st.none(), st.integers(60, 400)),
+    max_items=st.one_of(st.none(), st.integers(1, 30)),
     multiple=st.sampled_from([1, 2, 8]),
-).filter(lambda limits: limits.max_tokens or limits.max_sentences)
+).filter(lambda limits: limits.max_size or limits.max_items)
 
 
 def make_kept(ids):
@@ -26,7 +26,8 @@ def make_kept(ids):
 
 
 def make_buckets(source, target, limits):
-    assignment, count = length_buckets(source, target, limits, len(source))
+    assignment = length_buckets(source, target, limits, len(source))
+    count = int(assignment.max()) + 1
     return Buckets(assignment, pair_tokens(source, target), count, limits), assignment
 
 
@@ -40,8 +41,8 @@ class PlainBuckets:
     def fits(self, ids):
         limits = self.limits
         longest = max(self.tokens[i] for i in ids)
-        tokens_fit = limits.max_tokens is None or longest * len(ids) <= limits.max_tokens
-        return tokens_fit and (limits.max_sentences is None or len(ids) <= limits.max_sentences)
+        tokens_fit = limits.max_size is None or longest * len(ids) <= limits.max_size
+        return tokens_fit and (limits.max_items is None or len(ids) <= limits.max_items)
 
     def add(self, new):
         batches = []
@@ -94,10 +95,10 @@ def test_no_pair_is_lost_or_doubled_and_limits_hold(limits, pairs, seed, interru
     for batch in batches:
         size = len(batch)
         assert size % limits.multiple == 0 or size < limits.multiple
-        if limits.max_tokens is not None:
-            assert size * tokens[batch["id"]].max() <= limits.max_tokens
-        if limits.max_sentences is not None:
-            assert size <= limits.max_sentences
+        if limits.max_size is not None:
+            assert size * tokens[batch["id"]].max() <= limits.max_size
+        if limits.max_items is not None:
+            assert size <= limits.max_items
         np.testing.assert_array_equal(batch["uniform"], batch["id"] % 3 == 0)
     out = Counter(i for batch in batches for i in batch["id"].tolist())
     out.update(buckets.take_all()["id"].tolist())
@@ -107,7 +108,7 @@ def test_no_pair_is_lost_or_doubled_and_limits_hold(limits, pairs, seed, interru
 
 def test_resuming_buckets_changes_nothing():
     source, target = make_sizes(400)
-    limits = BatchLimits(max_tokens=200, multiple=8)
+    limits = BatchLimits(max_size=200, multiple=8)
     one, _ = make_buckets(source, target, limits)
     two, _ = make_buckets(source, target, limits)
     ids = np.random.default_rng(0).permutation(400)
@@ -119,7 +120,7 @@ def test_resuming_buckets_changes_nothing():
 
 def test_a_bucket_without_a_batch_is_emptied_at_the_end_of_a_pass():
     source, target = make_sizes(10)
-    buckets, _ = make_buckets(source, target, BatchLimits(max_tokens=10_000))
+    buckets, _ = make_buckets(source, target, BatchLimits(max_size=10_000))
     assert buckets.add(make_kept(np.arange(10))) == []
     assert sum(len(batch) for batch in buckets.end_of_pass()) == 10
 
@@ -136,7 +137,7 @@ def test_a_bucket_that_gave_a_batch_keeps_the_rest_over_the_end_of_a_pass():
 
 def test_refuses_a_state_with_another_number_of_buckets():
     source, target = make_sizes(400)
-    small, _ = make_buckets(source, target, BatchLimits(max_tokens=100))
-    large, _ = make_buckets(source, target, BatchLimits(max_tokens=4000))
+    small, _ = make_buckets(source, target, BatchLimits(max_size=100))
+    large, _ = make_buckets(source, target, BatchLimits(max_size=4000))
     with pytest.raises(ValueError, match="buckets"):
         large.load_state_dict(small.state_dict())

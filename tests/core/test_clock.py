@@ -8,9 +8,9 @@ import math
 import pytest
 
 from fairseq_autoassist.core.clock import Clock, update_reached
-from fairseq_autoassist.core.elastic import redistribute
-from fairseq_autoassist.core.exchange import Exchange
 from fairseq_autoassist.core.planner import Planner
+from fairseq_autoassist.core.resize import redistribute
+from fairseq_autoassist.core.worker.client import Exchange
 from tests.support.planning import make_spec
 from tests.support.strategies import losses_of
 
@@ -19,13 +19,13 @@ LAG = 5
 
 def run(exchange, batches, update_freq=1, first=0):
     """Train on micro-batches, a number of them to an update, counted from ``first``."""
-    moments = []
+    points = []
     for k in range(batches):
         batch = exchange.next_batch()
         update = first + k // update_freq
         exchange.report(batch.number, losses_of(batch.ids), update)
-        moments.append(exchange._planner.strategy.moment)
-    return moments
+        points.append(exchange._planner.point)
+    return points
 
 
 def spec_of(**changes):
@@ -56,14 +56,14 @@ def test_updates_that_were_skipped_do_not_count():
 def test_a_run_that_began_without_the_plugin_ends_where_it_ends():
     """A checkpoint of fairseq's own task at update 5,000 of 5,100."""
     exchange = Exchange(spec_of(max_update=5100))
-    moments = run(exchange, 100, first=5000)
-    assert [m.update for m in moments[LAG + 1 :]] == list(range(5000 + LAG + 1, 5100))
-    assert moments[-1].share == pytest.approx(5099 / 5100)
+    points = run(exchange, 100, first=5000)
+    assert [m.update for m in points[LAG + 1 :]] == list(range(5000 + LAG + 1, 5100))
+    assert points[-1].share == pytest.approx(5099 / 5100)
     # and by --max-epoch: five of ten passes were done before
     planner = Planner(spec_of(max_passes=10.0, passes_before=5.0))
     while planner.stream.passes < 5.0:
         planner.receive(planner.plan().number, None)
-    assert planner.strategy.moment.share == pytest.approx(1.0, abs=0.05)
+    assert planner.point.share == pytest.approx(1.0, abs=0.05)
 
 
 def test_nothing_is_skipped_while_the_update_is_not_known():
@@ -93,9 +93,9 @@ def test_other_ranks_and_micro_batches_to_an_update_go_on_from_the_same_update(
     spec = make_spec(400, rank=0, world_size=world_size, lag=LAG)
     spec = dataclasses.replace(spec, max_update=90, update_freq=update_freq)
     exchange = Exchange(spec, redistribute(states, "uniform", 0, world_size))
-    moments = run(exchange, 20 * update_freq, update_freq, first=60)
-    assert moments[0].update == 60 and moments[0].share == pytest.approx(60 / 90)
-    assert moments[-1].update == pytest.approx(80 - 1 / update_freq)
+    points = run(exchange, 20 * update_freq, update_freq, first=60)
+    assert points[0].update == 60 and points[0].share == pytest.approx(60 / 90)
+    assert points[-1].update == pytest.approx(80 - 1 / update_freq)
 
 
 def test_a_resumed_run_reckons_as_one_that_was_not_interrupted():

@@ -8,12 +8,29 @@ import pytest
 
 from fairseq_autoassist.config import AutoAssistConfig
 from fairseq_autoassist.core.planner import Planner
-from fairseq_autoassist.core.strategies import Moment, Report, build_strategy, without_effect
-from fairseq_autoassist.core.strategies.autoassist import AutoAssist
-from tests.support.planning import make_sizes, make_spec
-from tests.support.strategies import PAIRS, RareFeatures, corpus_of, losses_of, teach, train
+from fairseq_autoassist.core.strategies import (
+    STRATEGIES,
+    Needs,
+    TrainingPoint,
+    build_strategy,
+    needs_of,
+)
+from fairseq_autoassist.errors import ConfigError
+from tests.support.planning import make_sizes, make_spec, sizes_of
+from tests.support.strategies import (
+    PAIRS,
+    RareFeatures,
+    choose,
+    corpus_of,
+    kept,
+    losses_of,
+    observe,
+    teach,
+    train,
+)
 
 IDS = np.arange(PAIRS)
+FOR_HALF = "--autoassist-competence-updates 0"
 
 
 def built(**settings):
@@ -35,29 +52,29 @@ BY_HAND += [(100, 1.0), (5000, 1.0)]
 @pytest.mark.parametrize("by", ["length", "rarity"])
 def test_competence_grows_as_the_paper_says_and_lets_in_that_share(update, expected, by):
     strategy = competence(competence_by=by, competence_start=0.1, competence_updates=100)
-    strategy.at(Moment(update, 3.0, 0.7))
-    assert strategy.metrics()["competence"] == pytest.approx(expected, abs=1e-12)
-    kept = strategy.keep_probability(IDS) == 1.0
-    assert abs(kept.sum() - expected * PAIRS) <= 1  # a pair is the finest there is
+    point = TrainingPoint(update, 3.0, 0.7)
+    assert strategy.metrics(point)["competence"] == pytest.approx(expected, abs=1e-12)
+    choice = choose(strategy, point)
+    allowed = choice.probability == 1.0
+    assert abs(allowed.sum() - expected * PAIRS) <= 1  # a pair is the finest there is
     difficulty = make_sizes(PAIRS)[0] if by == "length" else RareFeatures().rarity
-    assert kept.all() or difficulty[kept].max() <= difficulty[~kept].min()
-    assert kept.any() and strategy.uniform_share == float(kept.all())
+    assert allowed.all() or difficulty[allowed].max() <= difficulty[~allowed].min()
+    assert allowed.any() and choice.uniform_share == float(allowed.all())
 
 
 def test_without_a_number_of_updates_it_takes_half_of_the_run():
     strategy = competence(competence_start=0.1)
     for share, expected in ((0.0, 0.1), (0.125, math.sqrt(0.2575)), (0.5, 1.0), (0.9, 1.0)):
-        strategy.at(Moment(7.0, 7.0, share))
-        assert strategy.metrics()["competence"] == pytest.approx(expected)
+        point = TrainingPoint(7.0, 7.0, share)
+        assert strategy.metrics(point)["competence"] == pytest.approx(expected)
 
 
 def test_a_pair_once_let_in_stays_in():
     strategy, before = competence(competence_updates=50), np.zeros(PAIRS, bool)
     for update in range(0, 60, 3):
-        strategy.at(Moment(update, 0.0, 0.0))
-        kept = strategy.keep_probability(IDS) == 1.0
-        assert not (before & ~kept).any()
-        before = kept
+        allowed = kept(strategy, TrainingPoint(update, 0.0, 0.0)) == 1.0
+        assert not (before & ~allowed).any()
+        before = allowed
     assert before.all()
 
 
@@ -65,10 +82,10 @@ def test_ties_in_length_are_let_in_by_pair_id():
     corpus = dataclasses.replace(corpus_of(), source_sizes=(5 + IDS % 4).astype(np.int32))
     config = AutoAssistConfig(strategy="competence", competence_by="length", competence_updates=100)
     strategy = build_strategy(config, corpus)
-    strategy.at(Moment(30, 0.0, 0.0))  # c(t) = 0.55: a part of the third length
-    by_length = strategy.keep_probability(IDS).reshape(-1, 4).T  # each in order of ids
+    point = TrainingPoint(30, 0.0, 0.0)  # c(t) = 0.55: a part of the third length
+    by_length = kept(strategy, point).reshape(-1, 4).T  # each in order of ids
     assert (np.diff(by_length) <= 0).all()
-    assert any(0 < kept.sum() < len(kept) for kept in by_length)
+    assert any(0 < allowed.sum() < len(allowed) for allowed in by_length)
 
 
 @pytest.mark.parametrize("by", ["length", "rarity"])
@@ -80,21 +97,22 @@ def test_competence_counts_only_what_may_be_trained_on(by):
     config = AutoAssistConfig(strategy="competence", competence_by=by, competence_updates=100)
     strategy = build_strategy(config, corpus)
     for update in (1, 25, 64):
-        strategy.at(Moment(update, 0.0, 0.0))
-        kept = strategy.keep_probability(eligible) == 1.0
-        assert abs(kept.sum() - strategy.competence * len(eligible)) <= 1
-        assert difficulty[eligible][kept].max() <= difficulty[eligible][~kept].min()
+        point = TrainingPoint(update, 0.0, 0.0)
+        allowed = kept(strategy, point, eligible) == 1.0
+        assert abs(allowed.sum() - strategy.competence(point) * len(eligible)) <= 1
+        assert difficulty[eligible][allowed].max() <= difficulty[eligible][~allowed].min()
 
 
 def test_a_run_by_competence_trains_on_short_sentences_first():
     spec = make_spec(4000, strategy="competence", competence_by="length", competence_updates=200)
     batches = train(Planner(spec), 260)
-    lengths = [spec.source_sizes[batch.ids].mean() for batch in batches]
-    assert np.mean(lengths[:30]) < 0.5 * spec.source_sizes.mean()
+    source, _ = sizes_of(spec)
+    lengths = [source[batch.ids].mean() for batch in batches]
+    assert np.mean(lengths[:30]) < 0.5 * source.mean()
     # what is trained on after 100 updates was let in by then, for the most part: c = 0.71
-    allowed = np.quantile(spec.source_sizes, 0.75)
+    allowed = np.quantile(source, 0.75)
     early = np.concatenate([batch.ids for batch in batches[:100]])
-    assert (spec.source_sizes[early] <= allowed).all()
+    assert (source[early] <= allowed).all()
     assert batches[-1].metrics["competence"] == 1.0
 
 
@@ -107,45 +125,116 @@ def test_while_hard_pairs_wait_the_assistant_only_learns():
     settings = {"competence_start": 0.1, "competence_updates": 100}
     alone, both = competence(**settings), built(competence=True, **settings, **FAST)
     plain = built(**FAST)
+    early, late = TrainingPoint(25, 1.0, 0.1), TrainingPoint(100, 4.0, 0.4)
     for strategy in (alone, both, plain):
-        strategy.at(Moment(25, 1.0, 0.1))
-        teach(strategy)
-    assert plain.gamma > 0.5 and both.gamma == 0.0 == both.uniform_share
-    assert both.metrics() == {**plain.metrics(), **alone.metrics(), "gamma": 0.0}
-    np.testing.assert_array_equal(both.keep_probability(IDS), alone.keep_probability(IDS))
-    for strategy in (both, plain):
-        strategy.at(Moment(100, 4.0, 0.4))
-    assert both.gamma == plain.gamma and both.uniform_share == plain.uniform_share > 0.0
-    chosen = both.keep_probability(IDS)
-    np.testing.assert_array_equal(chosen, plain.keep_probability(IDS))
-    assert np.ptp(chosen) > 0.2
+        teach(strategy, point=early)
+    assert plain.gamma(early) > 0.5 and choose(both, early).uniform_share == 0.0
+    expected = {**plain.metrics(early), **alone.metrics(early), "gamma": 0.0}
+    assert both.metrics(early) == expected
+    np.testing.assert_array_equal(kept(both, early), kept(alone, early))
+    assert both.metrics(late) == {**plain.metrics(late), "competence": 1.0}
+    chosen, expected = choose(both, late), choose(plain, late)
+    assert chosen.uniform_share == expected.uniform_share > 0.0
+    np.testing.assert_array_equal(chosen.probability, expected.probability)
+    assert np.ptp(chosen.probability) > 0.2
+
+
+OTHERS = {
+    "uniform": {},
+    "random": {"keep": 0.6},
+    "competence": {},
+    "spl": {"spl_start": 0.3},
+    "infobatch": {},
+    "prior": {},
+    "autoassist": FAST,
+}
+
+
+def test_every_strategy_can_begin_with_the_easy_pairs():
+    assert set(OTHERS) == set(STRATEGIES)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_around_any_strategy_hard_pairs_wait_until_the_competence_is_1(name):
+    """Easy pairs are chosen among as by the strategy alone, and then all are."""
+    settings = {"strategy": name, **OTHERS[name]}
+    easy = {"competence": True, "competence_start": 0.1, "competence_updates": 100}
+    alone, both = built(**settings), built(**settings, **easy)
+    if name == "competence":  # which begins so in any case
+        alone = built(strategy="uniform")
+    early, late = TrainingPoint(25, 1.0, 0.1), TrainingPoint(100, 4.0, 0.4)
+    teach(alone, 60, point=early)
+    teach(both, 60, point=early)
+    rarity, competence = RareFeatures().rarity, math.sqrt(0.2575)
+    waits = rarity > np.quantile(rarity, competence, method="lower")
+    found = choose(both, early)
+    assert (found.probability[waits] == 0.0).all() and found.uniform_share == 0.0
+    expected = kept(alone, early)[~waits]
+    if name == "autoassist":  # it only learns
+        expected = np.ones_like(expected)
+    np.testing.assert_array_equal(found.probability[~waits], expected)
+    found, expected = choose(both, late), choose(alone, late)
+    np.testing.assert_array_equal(found.probability, expected.probability)
+    assert found.uniform_share == expected.uniform_share
+    assert (found.weight is None) == (expected.weight is None)
+    assert both.metrics(late) == {**alone.metrics(late), "competence": 1.0}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_around_any_strategy_it_has_no_state_of_its_own(name):
+    """So that the curriculum can be switched on or off with a restart."""
+    settings = {"strategy": name, **OTHERS[name]}
+    alone, both = built(**settings), built(**settings, competence=True)
+    teach(both, 20)
+    alone.load_state_dict(both.state_dict())
+    assert repr(alone.state_dict()) == repr(both.state_dict())
+    again = built(**settings, competence=True)
+    again.load_state_dict(alone.state_dict())
+    np.testing.assert_array_equal(kept(again), kept(both))
+
+
+def test_what_it_needs_comes_on_top_of_what_the_strategy_needs():
+    def needs(**settings):
+        return needs_of(AutoAssistConfig(**settings))
+
+    assert needs(strategy="random") == Needs(prior="ignored")
+    by_rarity = Needs(features=True, prior="ignored", run_length=FOR_HALF)
+    assert needs(strategy="random", competence=True) == by_rarity
+    fixed = {"competence": True, "competence_by": "length", "competence_updates": 9}
+    assert needs(strategy="random", **fixed) == Needs(prior="ignored")
+    assert needs(strategy="uniform").keeps_all
+    assert not needs(strategy="uniform", competence=True).keeps_all
+    ending = needs(strategy="infobatch", **fixed)
+    assert ending.losses and ending.run_length == "--autoassist-infobatch-anneal 0.125"
 
 
 def test_where_something_failed_no_pair_waits():
     for fail in ("losses", "worker"):
         strategy = built(competence=True, competence_updates=100)
-        assert strategy.keep_probability(IDS).mean() < 0.1
+        assert kept(strategy).mean() < 0.1
         if fail == "worker":
             strategy.stop_shrinking()
         else:
             know(strategy, IDS[:4], np.full(4, np.nan, np.float32))
-        assert (strategy.keep_probability(IDS) == 1.0).all()
-        assert strategy.uniform_share == 1.0
+        choice = choose(strategy)
+        assert (choice.probability == 1.0).all() and choice.uniform_share == 1.0
 
 
-@pytest.mark.parametrize("updates, needed", [(0, "--autoassist-competence-updates 0"), (9, "")])
+@pytest.mark.parametrize("updates, needed", [(0, FOR_HALF), (9, "")])
 def test_a_share_of_the_run_needs_its_end(updates, needed):
     config = AutoAssistConfig(competence=True, competence_updates=updates)
-    assert AutoAssist.needs_end(config) == needed
-    assert AutoAssist.needs_end(AutoAssistConfig()) == ""
+    assert needs_of(config).run_length == needed
+    assert needs_of(AutoAssistConfig()).run_length == ""
 
 
-def test_a_curriculum_without_its_switch_is_named():
+def test_a_curriculum_without_its_switch_is_refused():
     settings = {"competence_by": "length", "competence_updates": 9}
-    named = ["--autoassist-competence-by length", "--autoassist-competence-updates 9"]
-    named = [f"{words} without --autoassist-competence" for words in named]
-    assert without_effect(AutoAssistConfig(**settings)) == named
-    assert without_effect(AutoAssistConfig(competence=True, **settings)) == []
+    with pytest.raises(ConfigError) as error:
+        AutoAssistConfig(**settings)
+    for words in ("--autoassist-competence-by length", "--autoassist-competence-updates 9"):
+        assert f"{words} (read with --autoassist-competence, or by" in str(error.value)
+    for switch in ({"competence": True}, {"strategy": "competence"}):
+        assert AutoAssistConfig(**switch, **settings).competence_updates == 9
 
 
 # -- self-paced learning --------------------------------------------------------------------------
@@ -157,65 +246,65 @@ def spl(**settings):
 
 def know(strategy, ids=IDS, losses=None):
     losses = losses_of(ids) if losses is None else losses
-    strategy.observe(Report(ids, losses, np.ones(len(ids), bool)))
+    observe(strategy, ids, losses)
 
 
 @pytest.mark.parametrize("passes, pace", [(0, 0.25), (4, 0.55), (9, 0.925), (10, 1.0), (30, 1.0)])
 def test_the_pace_grows_from_a_quarter_to_everything(passes, pace):
     strategy = spl()
     know(strategy)
-    strategy.at(Moment(50.0, float(passes), 0.9))
-    assert strategy.metrics()["pace"] == pytest.approx(pace)
-    kept = strategy.keep_probability(IDS) == 1.0
+    point = TrainingPoint(50.0, float(passes), 0.9)
+    assert strategy.metrics(point)["pace"] == pytest.approx(pace)
+    choice = choose(strategy, point)
+    easy = choice.probability == 1.0
     losses = losses_of(IDS)
-    assert kept.mean() == pytest.approx(pace, abs=0.01)
+    assert easy.mean() == pytest.approx(pace, abs=0.01)
     # remembered in two bytes each: about three digits
-    assert kept.all() or losses[kept].max() <= losses[~kept].min() + 2e-3
-    assert strategy.uniform_share == float(pace == 1.0)
+    assert easy.all() or losses[easy].max() <= losses[~easy].min() + 2e-3
+    assert choice.uniform_share == float(pace == 1.0)
 
 
 def test_of_unknown_pairs_it_keeps_a_share():
     strategy = spl(spl_start=0.4)
-    assert (strategy.keep_probability(IDS) == np.float32(0.4)).all()
+    assert (kept(strategy) == np.float32(0.4)).all()
     know(strategy, IDS[:100])
-    kept = strategy.keep_probability(IDS)
-    assert (kept[100:] == np.float32(0.4)).all() and set(kept[:100].tolist()) == {0.0, 1.0}
-    assert kept[:100].mean() == pytest.approx(0.4, abs=0.01)
+    found = kept(strategy)
+    assert (found[100:] == np.float32(0.4)).all() and set(found[:100].tolist()) == {0.0, 1.0}
+    assert found[:100].mean() == pytest.approx(0.4, abs=0.01)
 
 
 def test_the_last_loss_counts():
     strategy = spl()
     know(strategy)
-    before = strategy.keep_probability(IDS)
+    before = kept(strategy)
     know(strategy, losses=losses_of(IDS)[::-1])
     for _ in range(8):  # the quantile is taken anew now and then
-        after = strategy.keep_probability(IDS)
+        after = kept(strategy)
     np.testing.assert_array_equal(after, before[::-1])
 
 
 def test_the_quantile_is_taken_anew_by_share_of_a_pass_too():
     """A rank of many decides on few chunks in a pass."""
     strategy = spl(spl_passes=1e9)
-    strategy.at(Moment(0.0, 1.0, 0.0))
     know(strategy)
-    before = strategy.keep_probability(IDS)
+    before = kept(strategy, TrainingPoint(0.0, 1.0, 0.0))
     know(strategy, losses=losses_of(IDS)[::-1] + 5.0)
-    strategy.at(Moment(0.0, 1.1, 0.0))
-    assert not strategy.keep_probability(IDS).any()  # all are above what was a quarter before
+    assert not kept(
+        strategy, TrainingPoint(0.0, 1.1, 0.0)
+    ).any()  # all are above what was a quarter before
     resumed = spl(spl_passes=1e9)
     resumed.load_state_dict(strategy.state_dict())
     for one in (strategy, resumed):
-        one.at(Moment(0.0, 1.124, 0.0))
-        assert not one.keep_probability(IDS).any()
-        one.at(Moment(0.0, 1.125, 0.0))
-        np.testing.assert_array_equal(one.keep_probability(IDS), before[::-1])
+        assert not kept(one, TrainingPoint(0.0, 1.124, 0.0)).any()
+        after = kept(one, TrainingPoint(0.0, 1.125, 0.0))
+        np.testing.assert_array_equal(after, before[::-1])
 
 
 def test_no_passes_and_a_start_with_everything_keep_everything():
     for settings in ({"spl_passes": 0.0}, {"spl_start": 1.0}):
         strategy = spl(**settings)
         know(strategy)
-        assert (strategy.keep_probability(IDS) == 1.0).all()
+        assert (kept(strategy) == 1.0).all()
 
 
 def test_a_self_paced_run_trains_on_easy_pairs_first_and_then_on_all():

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 from fairseq_autoassist.cli.tfidf import main as build_features
-from fairseq_autoassist.core.exchange import Exchange, lag_for
-from fairseq_autoassist.core.process import ProcessExchange
-from fairseq_autoassist.core.worker import SNAPSHOT_EVERY
+from fairseq_autoassist.core.worker.child import SNAPSHOT_EVERY
+from fairseq_autoassist.core.worker.client import Exchange, lag_for
+from fairseq_autoassist.core.worker.process import ProcessExchange
 from fairseq_autoassist.errors import AssistantFailure
 from fairseq_autoassist.features.store import Features
 from tests.support.corpus import ROOT, write_data_bin
@@ -53,7 +53,8 @@ def opened():
 
 def spec_of(features, **settings):
     settings.setdefault("strategy", "autoassist")
-    settings.setdefault("gamma_decay", 0.8)
+    if settings["strategy"] == "autoassist":
+        settings.setdefault("gamma_decay", 0.8)
     spec = make_spec(PAIRS, lag=settings.pop("lag", 10), features=features, **settings)
     return dataclasses.replace(spec, dimensions=Features.open(features).dimensions)
 
@@ -145,7 +146,7 @@ def test_nor_is_a_file_beside_the_package(features, tmp_path):
     (tmp_path / "spec").write_bytes(pickle.dumps(spec_of(features)))
     program = (
         "import pickle, sys, tokenize; sys.path.insert(0, sys.argv[1])\n"
-        "from fairseq_autoassist.core import process\n"
+        "from fairseq_autoassist.core.worker import process\n"
         "assert process.__file__.startswith(sys.argv[1])\n"
         "exchange = process.ProcessExchange(pickle.load(open(sys.argv[2], 'rb')))\n"
         "exchange.next_batch()\n"
@@ -199,7 +200,7 @@ def test_a_failed_worker_loses_no_pair(features, opened, before, how):
         os.kill(pid, signal.SIGKILL if how == "kill" else signal.SIGSTOP)
     started = time.monotonic()
     # the two that were ahead are trained on first
-    for number in range(exchange.trained, taken):
+    for number in range(exchange.ledger.reported, taken):
         exchange.report(number, None)
     done += train_on(exchange, 200)
     assert time.monotonic() - started < 15
@@ -213,7 +214,7 @@ def test_a_failed_worker_loses_no_pair(features, opened, before, how):
     assert set(late) == set(range(PAIRS))
     state = exchange.state_dict()
     resumed = opened(Exchange, spec_of(features), state)
-    assert resumed.next_batch().number == exchange.trained
+    assert resumed.next_batch().number == exchange.ledger.reported
 
 
 def test_a_failed_worker_takes_no_pair_along_and_none_comes_twice(features, opened):
@@ -223,7 +224,7 @@ def test_a_failed_worker_takes_no_pair_along_and_none_comes_twice(features, open
     done += train_on(exchange, 200)
     assert exchange.failure
     planner = exchange.state_dict()["planner"]
-    waiting = [b["pairs"] for b in planner["in_flight"] if b["number"] >= exchange.trained]
+    waiting = [b["pairs"] for b in planner["in_flight"] if b["number"] >= exchange.ledger.reported]
     held = [*planner["ready"], *waiting, planner["buckets"]["pairs"]]
     times = Counter(i for ids in ids_of(done) for i in ids)
     times.update(i for part in held for i in part["id"].tolist())
@@ -285,7 +286,7 @@ def test_lag_exceeds_what_the_loader_takes_ahead():
 
 def test_the_worker_imports_neither_torch_nor_fairseq():
     program = (
-        "import sys, fairseq_autoassist.core.worker\n"
+        "import sys, fairseq_autoassist.core.worker.child\n"
         "assert not {'torch', 'fairseq', 'sklearn'} & set(sys.modules), 'too much'\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=30)

@@ -3,18 +3,19 @@
 import numpy as np
 import pytest
 
-from fairseq_autoassist.core.guard import CLEAN_REPORTS, DOUBTS, ONE_SIDED, PATIENCE, Guard
+from fairseq_autoassist.core.guard import CLEAN_REPORTS, DOUBTS, ONE_SIDED, PATIENCE, Guard, Outcome
 from fairseq_autoassist.core.planner import Planner
-from fairseq_autoassist.core.strategies import Report, strategy_class
+from fairseq_autoassist.core.strategies import strategy_class
 from tests.core.test_planner import planted
 from tests.support.planning import make_spec
-from tests.support.strategies import at, strategy_of, teach
+from tests.support.strategies import observe, strategy_of, teach
 
 
 def judge(guard, accuracy, positive=0.5, pairs=100):
-    """One verdict on so many pairs; returns the news."""
+    """One verdict on so many pairs; returns the message, if there is one."""
     index = np.arange(pairs)
-    return guard.judge(index < accuracy * pairs, index < positive * pairs)
+    found = guard.judge(Outcome(0, index < accuracy * pairs, index < positive * pairs))
+    return found[0] if found else None
 
 
 def test_no_better_than_the_majority_is_useless_until_it_is_better():
@@ -34,8 +35,8 @@ def test_one_that_was_better_is_doubted_only_after_several_verdicts_in_a_row():
     for _ in range(5):  # never so many in a row
         assert not any(judge(guard, 0.5) for _ in range(DOUBTS - 1)) and guard.allows
         assert judge(guard, 0.7) is None
-    news = [judge(guard, 0.5) for _ in range(DOUBTS)]
-    assert not any(news[:-1]) and "not shrinking" in news[-1].text and not guard.allows
+    said = [judge(guard, 0.5) for _ in range(DOUBTS)]
+    assert not any(said[:-1]) and "not shrinking" in said[-1].text and not guard.allows
     judge(guard, 0.7)  # trusted again, also after a restart
     resumed = Guard(100)
     resumed.load_state_dict(guard.state_dict())
@@ -44,18 +45,18 @@ def test_one_that_was_better_is_doubted_only_after_several_verdicts_in_a_row():
 
 def test_a_slow_start_is_no_failure_but_ten_verdicts_in_a_row_are():
     guard = Guard(100)
-    news = [judge(guard, 0.5) for _ in range(3)]
-    news.append(judge(guard, 0.9))
-    assert not any(item.bad for item in news if item)
-    news = [judge(guard, 0.5) for _ in range(2 * PATIENCE)]
-    assert [number for number, item in enumerate(news, 1) if item and item.bad] == [PATIENCE]
+    said = [judge(guard, 0.5) for _ in range(3)]
+    said.append(judge(guard, 0.9))
+    assert not any(item.bad for item in said if item)
+    said = [judge(guard, 0.5) for _ in range(2 * PATIENCE)]
+    assert [number for number, item in enumerate(said, 1) if item and item.bad] == [PATIENCE]
 
 
 def test_verdicts_on_labels_that_are_nearly_all_the_same_are_no_failure():
     guard, rare = Guard(100), 0.99 - ONE_SIDED  # of the positive ones
-    news = [judge(guard, 0.5) for _ in range(PATIENCE - 1)]
-    news += [judge(guard, 0.9, positive=rare) for _ in range(2 * PATIENCE)]
-    assert "not shrinking" in news[0].text and not any(news[1:]) and not guard.allows
+    said = [judge(guard, 0.5) for _ in range(PATIENCE - 1)]
+    said += [judge(guard, 0.9, positive=rare) for _ in range(2 * PATIENCE)]
+    assert "not shrinking" in said[0].text and not any(said[1:]) and not guard.allows
     assert judge(guard, 0.5).bad  # the tenth that counts
     assert not any(judge(guard, 0.9, positive=rare) for _ in range(PATIENCE))  # said once
     assert judge(guard, 0.99, positive=0.2).text.endswith(": shrinking")
@@ -86,12 +87,12 @@ def test_of_several_ranks_the_verdict_of_most_counts_and_the_longest_wait():
 
 def test_losses_that_are_not_finite_stop_shrinking_until_enough_reports_are_clean():
     guard = Guard(100)
-    assert guard.check_losses(2).bad and not guard.allows
-    assert guard.check_losses(1) is None  # said already, but counted anew
+    assert [message.bad for message in guard.judge(Outcome(2))] == [True] and not guard.allows
+    assert guard.judge(Outcome(1)) == []  # said already, but counted anew
     for _ in range(CLEAN_REPORTS - 1):
-        guard.check_losses(0)
+        guard.judge(Outcome(0))
     assert not guard.allows
-    guard.check_losses(0)
+    guard.judge(Outcome(0))
     assert guard.allows
 
 
@@ -103,7 +104,7 @@ def judged(planner, first, last):
         if number // 40 % 2 == 0:
             losses = np.random.default_rng(number).random(len(batch.ids))
         planner.receive(number, np.asarray(losses, np.float32))
-        yield batch.pairs.tolist(), batch.news
+        yield batch.pairs.tolist(), batch.messages
 
 
 def test_evidence_outlasts_a_restart():
@@ -116,7 +117,7 @@ def test_evidence_outlasts_a_restart():
         if number % 13 == 5:
             states[number] = planner.state_dict()
         reference += judged(planner, number, number + 1)
-    assert sum(len(news) for _, news in reference) >= 2  # useless, then not
+    assert sum(len(said) for _, said in reference) >= 2  # useless, then not
     for number, state in states.items():
         resumed = Planner(spec, features)
         resumed.load_state_dict(state)
@@ -127,13 +128,11 @@ def test_evidence_outlasts_a_restart():
 @pytest.mark.parametrize("case", ["spl", "infobatch"])
 def test_a_time_without_choosing_goes_on_with_other_data(case):
     first, there = strategy_of(case), strategy_of(case, pairs=300)
-    for strategy in (first, there):
-        at(strategy, 0.4)
     teach(first, 40)
-    first.observe(Report(np.arange(4), np.full(4, np.nan, np.float32), np.ones(4, bool)))
-    assert there.chooses and not first.chooses
+    observe(first, np.arange(4), np.full(4, np.nan, np.float32))
+    assert first.failed and not there.failed
     for here in (None, there.state_dict()):
         second = strategy_of(case, pairs=300)
         found = strategy_class(case).on_other_data(first.state_dict(), here)
         second.load_state_dict(found)
-        assert not second.chooses
+        assert second.failed

@@ -5,10 +5,20 @@ import pytest
 
 from fairseq_autoassist.config import AutoAssistConfig
 from fairseq_autoassist.core.planner import Planner
-from fairseq_autoassist.core.sampler import pass_coins
-from fairseq_autoassist.core.strategies import Moment, Report, build_strategy
+from fairseq_autoassist.core.strategies import TrainingPoint, build_strategy
+from fairseq_autoassist.core.stream import pass_coins
 from tests.support.planning import make_spec
-from tests.support.strategies import PAIRS, corpus_of, losses_of, planner_of, train
+from tests.support.strategies import (
+    PAIRS,
+    START,
+    choose,
+    corpus_of,
+    kept,
+    losses_of,
+    observe,
+    planner_of,
+    train,
+)
 
 IDS = np.arange(PAIRS)
 
@@ -17,31 +27,30 @@ def infobatch(known=IDS, losses=None, **settings):
     config = AutoAssistConfig(strategy="infobatch", **settings)
     strategy = build_strategy(config, corpus_of())
     losses = losses_of(known) if losses is None else losses
-    strategy.observe(Report(known, losses, np.ones(len(known), bool)))
+    observe(strategy, known, losses)
     return strategy
 
 
 @pytest.mark.parametrize("ratio", [0.0, 0.3, 0.5])
 def test_below_the_mean_a_share_is_dropped_and_the_rest_weighs_more(ratio):
     strategy, losses = infobatch(infobatch_ratio=ratio), losses_of(IDS)
-    probability = strategy.keep_probability(IDS)
+    probability, share, weight = choose(strategy)
     below = losses < losses.mean()
     np.testing.assert_allclose(probability, np.where(below, 1.0 - ratio, 1.0))
-    weight = strategy.loss_weight(IDS, probability)
     np.testing.assert_allclose(weight, np.where(below, 1.0 / (1.0 - ratio), 1.0), rtol=1e-6)
-    assert strategy.uniform_share == 1.0 - ratio
-    metrics = strategy.metrics()
+    assert share == 1.0 - ratio
+    metrics = strategy.metrics(START)
     assert metrics["mean_loss"] == pytest.approx(losses.mean(), abs=1e-3)
     assert metrics["below_mean"] == pytest.approx(below.mean())
 
 
 def test_the_expected_weighted_sum_is_the_plain_sum():
     strategy, values = infobatch(infobatch_ratio=0.6), np.random.default_rng(0).gamma(2.0, size=400)
-    probability = strategy.keep_probability(IDS)
+    probability, _, weight = choose(strategy)
     sums = []
     for seed in range(4000):
         keep = pass_coins(seed, 0, PAIRS) < probability
-        sums.append((strategy.loss_weight(IDS[keep], probability[keep]) * values[keep]).sum())
+        sums.append((weight[keep] * values[keep]).sum())
     error = np.std(sums) / np.sqrt(len(sums))
     assert error < 0.002 * values.sum()  # sharp enough to see a wrong weight
     assert abs(np.mean(sums) - values.sum()) < 5 * error
@@ -49,53 +58,51 @@ def test_the_expected_weighted_sum_is_the_plain_sum():
 
 def test_the_mean_stands_while_the_pass_lasts():
     strategy = infobatch()
-    strategy.at(Moment(9.0, 1.0, 0.1))
-    before = strategy.keep_probability(IDS[200:])
+    before = kept(strategy, TrainingPoint(9.0, 1.0, 0.1), IDS[200:])
     # what is trained on in the pass itself falls far below the mean, and would take it along
-    strategy.observe(Report(IDS[:200], losses_of(IDS[:200]) / 9, np.ones(200, bool)))
-    strategy.at(Moment(12.0, 1.9, 0.1))
+    late = TrainingPoint(12.0, 1.9, 0.1)
+    observe(strategy, IDS[:200], losses_of(IDS[:200]) / 9, late)
     saved = strategy.state_dict()
     resumed = infobatch()
     resumed.load_state_dict(saved)
     for one in (strategy, resumed):
-        np.testing.assert_array_equal(one.keep_probability(IDS[200:]), before)
-    strategy.at(Moment(13.0, 2.0, 0.1))
-    assert (strategy.keep_probability(IDS[200:]) == 1.0).sum() > (before == 1.0).sum()
+        np.testing.assert_array_equal(kept(one, late, IDS[200:]), before)
+    following = kept(strategy, TrainingPoint(13.0, 2.0, 0.1), IDS[200:])
+    assert (following == 1.0).sum() > (before == 1.0).sum()
 
 
 def test_ranks_in_different_passes_go_on_with_the_mean_of_the_earlier_one():
     ranks = [infobatch(losses=losses_of(IDS) * factor) for factor in (1.0, 2.0, 3.0)]
     for rank, passes in zip(ranks, (2.0, 1.9, 1.8)):
-        rank.at(Moment(9.0, passes, 0.1))
+        choose(rank, TrainingPoint(9.0, passes, 0.1))
     merged = infobatch()
     merged.load_state_dict(type(merged).merge([rank.state_dict() for rank in ranks]))
-    merged.at(Moment(9.0, 1.85, 0.1))  # what is left of the earlier pass is dealt out anew
+    choose(
+        merged, TrainingPoint(9.0, 1.85, 0.1)
+    )  # what is left of the earlier pass is dealt out anew
     mean = losses_of(IDS).mean()
     assert merged.mean == pytest.approx(2.5 * mean, rel=1e-3)
-    merged.at(Moment(10.0, 2.0, 0.1))  # and then the next one begins
+    choose(merged, TrainingPoint(10.0, 2.0, 0.1))  # and then the next one begins
     assert merged.mean == merged.memory.mean != pytest.approx(2.5 * mean, rel=1e-3)
 
 
 def test_pairs_that_were_not_seen_yet_are_kept():
     strategy = infobatch(known=IDS[:100])
-    probability = strategy.keep_probability(IDS)
+    probability = kept(strategy)
     assert (probability[100:] == 1.0).all() and (probability[:100] == 0.5).any()
     fresh = build_strategy(AutoAssistConfig(strategy="infobatch"), corpus_of())
-    assert (fresh.keep_probability(IDS) == 1.0).all()
-    assert fresh.loss_weight(IDS, np.ones(PAIRS, np.float32)) is None
+    assert (kept(fresh) == 1.0).all() and choose(fresh).weight is None
 
 
 @pytest.mark.parametrize("anneal, ends", [(0.125, True), (0.0, False), (1.0, True)])
 def test_everything_is_kept_at_the_end(anneal, ends):
     strategy = infobatch(infobatch_anneal=anneal)
     for share in (0.0, 0.5, 0.874):
-        strategy.at(Moment(1.0, 1.0, share))
-        assert (strategy.keep_probability(IDS) < 1.0).any() == (anneal < 1.0)
+        assert (kept(strategy, TrainingPoint(1.0, 1.0, share)) < 1.0).any() == (anneal < 1.0)
     for share in (0.875, 0.95, 1.0):
-        strategy.at(Moment(1.0, 1.0, share))
-        probability = strategy.keep_probability(IDS)
-        assert (probability == 1.0).all() == ends
-        assert (strategy.loss_weight(IDS, probability) is None) == ends
+        choice = choose(strategy, TrainingPoint(1.0, 1.0, share))
+        assert (choice.probability == 1.0).all() == ends
+        assert (choice.weight is None) == ends
 
 
 def test_in_a_run_the_weights_travel_with_their_pairs():

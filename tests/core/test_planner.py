@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from fairseq_autoassist.core.batching import BatchLimits
 from fairseq_autoassist.core.planner import Planner
-from fairseq_autoassist.core.sampler import pass_coins
-from tests.support.planning import MemoryFeatures, make_spec
+from fairseq_autoassist.core.stream import pass_coins
+from tests.support.planning import MemoryFeatures, make_spec, with_pairs
 
 
 def planted(pairs=500, dimensions=20, noise=0.0):
@@ -71,11 +71,11 @@ def test_keep_frequencies_are_those_of_algorithm_1():
     planner = Planner(spec, features)
     train(planner, 400)
     strategy = planner.strategy
-    gamma = strategy.gamma
+    gamma = strategy.gamma(planner.point)
     assert 0.5 < gamma < 0.7
     ids = np.arange(pairs)
     expected = (1.0 - gamma) + gamma * strategy.assistant.predict(features, ids)
-    np.testing.assert_allclose(strategy.keep_probability(ids), expected, rtol=1e-6)
+    np.testing.assert_allclose(strategy.choose(ids, planner.point).probability, expected, rtol=1e-6)
     kept = np.mean([pass_coins(1, p, pairs) < expected for p in range(60)], axis=0)
     for half in (ids % 2 == 0, ids % 2 == 1):
         # 60 passes of 10,000 pairs: a standard error below 0.001
@@ -108,8 +108,8 @@ def test_unpredictable_losses_are_noticed_said_and_not_shrunk_by():
     rng = np.random.default_rng(3)
     planner = Planner(make_spec(5000, strategy="autoassist"), planted(5000))
     batches = train(planner, 1500, loss=lambda ids: rng.random(len(ids)))
-    news = [news.text for batch in batches for news in batch.news]
-    assert any("no better than the majority class" in line for line in news)
+    said = [message.text for batch in batches for message in batch.messages]
+    assert any("no better than the majority class" in line for line in said)
     totals = batches[-1].totals
     early = batches[700].totals
     assert (totals.kept - early.kept) / (totals.considered - early.considered) > 0.9
@@ -165,10 +165,10 @@ def test_a_share_of_which_nothing_is_kept_does_not_end_the_run():
         )
         planner = Planner(dataclasses.replace(spec, max_update=5000))
         batches = train(planner, 20)
-        news = [news for batch in batches for news in batch.news]
-        assert all("no pair was kept in two passes" in item.text for item in news)
-        assert len(news) <= 1 and all(len(batch.ids) for batch in batches)
-        starved += len(news)
+        said = [message for batch in batches for message in batch.messages]
+        assert all("no pair was kept in two passes" in item.text for item in said)
+        assert len(said) <= 1 and all(len(batch.ids) for batch in batches)
+        starved += len(said)
     assert 0 < starved < 8
 
 
@@ -191,8 +191,8 @@ def test_not_finite_losses_are_neither_learned_nor_fatal():
     losses[0], losses[1] = np.nan, np.inf
     planner.receive(batch.number, losses)
     batches = train(planner, 30)
-    news = [news.text for b in batches for news in b.news if news.bad]
-    assert len([line for line in news if "2 sentence losses" in line]) == 1
+    said = [message.text for b in batches for message in b.messages if message.bad]
+    assert len([line for line in said if "2 sentence losses" in line]) == 1
     assert np.isfinite(planner.strategy.assistant.weights).all()
     assert batches[-1].metrics["gamma"] == 0.0
     assert train(planner, 120)[-1].metrics["gamma"] > 0.0  # after 100 clean reports
@@ -232,8 +232,8 @@ def test_pairs_of_a_rare_length_do_not_wait_for_ever():
     """Three pairs of their length never fill a batch: the end of a pass takes them."""
     sizes = np.full(2000, 20, np.int32)
     sizes[-3:] = 100
-    spec = make_spec(2000, limits=BatchLimits(max_tokens=2000, multiple=8))
-    planner = Planner(dataclasses.replace(spec, source_sizes=sizes, target_sizes=sizes))
+    spec = make_spec(2000, limits=BatchLimits(max_size=2000, multiple=8))
+    planner = Planner(with_pairs(spec, sizes, sizes))
     seen = Counter()
     while planner.stream.position[0] < 4:
         seen.update(ids_of(train(planner, 1))[0])

@@ -7,15 +7,16 @@ import dataclasses
 import numpy as np
 import pytest
 
-from fairseq_autoassist.core.elastic import redistribute
-from fairseq_autoassist.core.exchange import Exchange
 from fairseq_autoassist.core.planner import Planner
 from fairseq_autoassist.core.prior import Prior
-from fairseq_autoassist.core.process import ProcessExchange
-from fairseq_autoassist.core.sampler import pass_coins
-from tests.support.planning import make_spec
+from fairseq_autoassist.core.resize import redistribute
+from fairseq_autoassist.core.stream import pass_coins
+from fairseq_autoassist.core.worker.client import Exchange
+from fairseq_autoassist.core.worker.process import ProcessExchange
+from tests.support.planning import make_spec, with_pairs
 from tests.support.strategies import (
     PAIRS,
+    START,
     RareFeatures,
     losses_of,
     mapped,
@@ -66,8 +67,7 @@ def test_the_prior_alone_keeps_a_pair_as_often_as_it_says() -> None:
 def test_p_keep_is_the_strategys_times_the_prior_and_the_slice_shrinks_with_it() -> None:
     planner, ids = weighed("autoassist by default"), np.arange(PAIRS)
     teach(planner.strategy, 80)
-    own = planner.strategy.keep_probability(ids)
-    share = planner.strategy.uniform_share
+    own, share, _ = planner.strategy.choose(ids, START)
     assert np.ptp(own) > 0.2 and 0.2 < share < 0.9
     kept, prior = considered(planner, PASSES), prior_of().of(ids)
     np.testing.assert_array_equal(by_pair(kept), exactly(own * prior))
@@ -151,8 +151,8 @@ def test_where_nothing_comes_through_the_best_of_a_few_are_kept() -> None:
     values = np.zeros(64)
     values[::8] = 2e-6  # no coin of three passes is as low
     batches = train(starving(values), 3)
-    news = [news for batch in batches for news in batch.news]
-    assert ["no pair was kept in two passes" in item.text for item in news] == [True]
+    said = [message for batch in batches for message in batch.messages]
+    assert ["no pair was kept in two passes" in item.text for item in said] == [True]
     trained = np.concatenate([batch.ids for batch in batches])
     assert len(trained) and (trained % 8 == 0).all()
     assert not any(batch.pairs["uniform"].any() for batch in batches)
@@ -165,11 +165,11 @@ def test_where_the_strategy_keeps_nothing_the_prior_still_decides() -> None:
     spec = dataclasses.replace(make_spec(100, chunk=100, **settings), max_update=5000)
     sizes = np.full(100, 20, np.int32)
     sizes[0] = 3
-    spec = dataclasses.replace(spec, source_sizes=sizes, target_sizes=sizes)
+    spec = with_pairs(spec, sizes, sizes)
     values = np.where(np.arange(100) < 50, 0.0, 0.5).astype(np.float32)
     planner = Planner(dataclasses.replace(spec, prior=Prior(values, 1e-6)))
     batch = planner.plan()
-    assert len(batch.news) == 1 and batch.position == (4, 0)
+    assert len(batch.messages) == 1 and batch.position == (4, 0)
     coins = pass_coins(1, 3, 100)
     kept = set(np.flatnonzero(coins < np.maximum(values, 1e-6)).tolist())
     held = np.concatenate([batch.pairs, *planner._ready, planner.buckets.take_all()])

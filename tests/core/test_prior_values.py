@@ -10,7 +10,7 @@ import pytest
 from fairseq_autoassist.config import AutoAssistConfig
 from fairseq_autoassist.core.planner import Planner
 from fairseq_autoassist.core.prior import Prior
-from fairseq_autoassist.core.strategies import STRATEGIES, without_effect
+from fairseq_autoassist.core.strategies import STRATEGIES, needs_of
 from fairseq_autoassist.errors import ConfigError, FeatureError
 from tests.support.planning import make_spec
 from tests.support.strategies import mapped, prior_of
@@ -43,7 +43,8 @@ def test_the_floor_is_part_of_what_a_prior_is() -> None:
 
 
 def test_a_strategy_that_cannot_do_without_is_not_planned_without() -> None:
-    assert [name for name, kind in STRATEGIES.items() if kind.needs_prior] == ["prior"]
+    needs = {name: needs_of(AutoAssistConfig(name)).prior for name in STRATEGIES}
+    assert [name for name, prior in needs.items() if prior == "required"] == ["prior"]
     with pytest.raises(ValueError, match="'prior' needs a prior"):
         Planner(make_spec(100, strategy="prior"))
 
@@ -54,15 +55,19 @@ def test_a_floor_out_of_range_is_refused(floor: float) -> None:
         AutoAssistConfig(prior_floor=floor)
 
 
-def test_what_has_no_effect_is_said() -> None:
-    def said(**settings: object) -> list[str]:
-        return without_effect(AutoAssistConfig(**settings))  # type: ignore[arg-type]
+def test_what_has_no_effect_is_refused() -> None:
+    def refused(**settings: object) -> str:
+        with pytest.raises(ConfigError) as error:
+            AutoAssistConfig(**settings)  # type: ignore[arg-type]
+        return str(error.value)
 
     for control in ("uniform", "random"):
-        assert said(strategy=control, prior="mine.txt") == ["--autoassist-prior mine.txt"]
-        assert said(strategy=control, prior_floor=0.1) == ["--autoassist-prior-floor 0.1"]
-        assert said(strategy=control, prior="none") == said(strategy=control) == []
-    assert said(prior="none", prior_floor=0.1) == [
-        "--autoassist-prior-floor 0.1 without --autoassist-prior"
-    ]
-    assert said(prior="mine.txt", prior_floor=0.1) == []
+        for name, value in (("prior", "mine.txt"), ("prior_floor", 0.1)):
+            said = refused(strategy=control, **{name: value})
+            assert f"--autoassist-{name.replace('_', '-')} {value} (read by" in said
+            assert "autoassist or competence or spl or infobatch or prior" in said
+        for harmless in ("none", "agreement"):
+            assert AutoAssistConfig(control, prior=harmless).prior == harmless
+    said = refused(prior="none", prior_floor=0.1)
+    assert "--autoassist-prior-floor 0.1 (read with a --autoassist-prior other than none)" in said
+    assert AutoAssistConfig(prior="mine.txt", prior_floor=0.1).prior_floor == 0.1

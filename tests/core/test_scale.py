@@ -13,17 +13,18 @@ import pytest
 import scipy.sparse as sp
 import torch
 
-from fairseq_autoassist.config import PAPERS_RULE, AutoAssistConfig
+from fairseq_autoassist.config import AutoAssistConfig
 from fairseq_autoassist.core import trace
 from fairseq_autoassist.core.batching import KEPT, BatchLimits
 from fairseq_autoassist.core.memory import LossMemory
-from fairseq_autoassist.core.plan import PlanSpec
 from fairseq_autoassist.core.planner import Planner
-from fairseq_autoassist.core.sampler import Stream, over_other_ranks, pass_coins
+from fairseq_autoassist.core.protocol import PlanSpec
+from fairseq_autoassist.core.strategies.autoassist import PAPERS_RULE
+from fairseq_autoassist.core.stream import Stream, over_other_ranks, pass_coins
 from fairseq_autoassist.features.rows import CsrRows
-from fairseq_autoassist.plugin.checkpoints import from_checkpoint, to_checkpoint
 from fairseq_autoassist.plugin.dataset import rows_to_positions
-from fairseq_autoassist.text.lengths import length_buckets
+from fairseq_autoassist.tensors import from_checkpoint, to_checkpoint
+from fairseq_autoassist.text.lengths import pair_items
 
 PAIRS = 50_000_000
 SEED, LAG = 3, 4
@@ -31,7 +32,7 @@ WINDOWS = [(2**24 - 300, 2**24 + 300), (2**25 - 300, 2**25 + 300), (PAIRS - 600,
 ELIGIBLE = np.concatenate([np.arange(low, high) for low, high in WINDOWS])
 # lengths repeat every 37 pairs: an id that is off by a little has another length
 SOURCE, TARGET = (5 + np.random.default_rng(i).permutation(37).astype(np.uint16) for i in (0, 1))
-LIMITS = BatchLimits(max_tokens=600, multiple=8)
+LIMITS = BatchLimits(max_size=600, multiple=8)
 
 
 class VirtualFeatures:
@@ -55,15 +56,13 @@ class VirtualFeatures:
 
 def make_spec(strategy):
     """Of 50 million pairs; shrinking, by the paper's rule, starts at once and is not judged."""
+    fast = {"gamma_decay": 0.5, "guard_pairs": 0, **PAPERS_RULE}
     return PlanSpec(
-        config=AutoAssistConfig(strategy, gamma_decay=0.5, guard_pairs=0, **PAPERS_RULE),
-        source_sizes=np.resize(SOURCE, PAIRS),
-        target_sizes=np.resize(TARGET, PAIRS),
-        eligible=ELIGIBLE,
+        config=AutoAssistConfig(strategy, **(fast if strategy == "autoassist" else {})),
+        items=pair_items(np.resize(SOURCE, PAIRS), np.resize(TARGET, PAIRS), LIMITS, ELIGIBLE),
         limits=LIMITS,
         seed=SEED,
         lag=LAG,
-        bucketing=length_buckets,
     )
 
 
@@ -132,7 +131,7 @@ def test_batches_have_every_pair_once_per_pass_and_hold_the_limits():
         (batch,) = train(planner, 1)
         assert batch.pairs.dtype == KEPT and batch.ids.dtype == np.int64
         longest = max(SOURCE[batch.ids % 37].max(), TARGET[batch.ids % 37].max())
-        assert longest * len(batch.ids) <= LIMITS.max_tokens
+        assert longest * len(batch.ids) <= LIMITS.max_size
         seen.update(batch.ids.tolist())
     kept = [planner.buckets.take_all(), *planner._ready]
     seen.update(np.concatenate(kept)["id"].tolist())
@@ -141,7 +140,7 @@ def test_batches_have_every_pair_once_per_pass_and_hold_the_limits():
     assert set(seen.values()) <= {passes, passes + 1} and sum(seen.values()) == 3600 + part
     totals = planner._totals
     considered = np.array(list(seen.elements()))
-    assert totals.considered_tokens == int(TARGET[considered % 37].sum())
+    assert totals.considered_cost == int(TARGET[considered % 37].sum())
 
 
 def test_reports_learning_and_a_resumed_run_are_exact(tmp_path):
@@ -178,9 +177,9 @@ def _recorded(planner):
     """The reports that the strategy will learn from."""
     reports, observe = [], planner.strategy.observe
 
-    def recording(report):
+    def recording(report, point):
         reports.append(report)
-        observe(report)
+        observe(report, point)
 
     planner.strategy.observe = recording
     return reports

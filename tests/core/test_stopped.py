@@ -19,7 +19,7 @@ TIMEOUT = 3.0  # seconds, of the Assistant
 PROGRAM = f"""
 import sys
 sys.path.insert(0, {str(ROOT)!r})
-from fairseq_autoassist.core.process import ProcessExchange
+from fairseq_autoassist.core.worker.process import ProcessExchange
 from tests.support.planning import make_spec
 exchange = ProcessExchange(make_spec(500, timeout={TIMEOUT}))
 batch = exchange.next_batch()

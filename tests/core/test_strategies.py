@@ -6,12 +6,21 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from fairseq_autoassist.config import PAPERS_RULE, AutoAssistConfig
-from fairseq_autoassist.core.elastic import redistribute
+from fairseq_autoassist.config import AutoAssistConfig
 from fairseq_autoassist.core.guard import CLEAN_REPORTS
 from fairseq_autoassist.core.planner import Planner
+from fairseq_autoassist.core.resize import redistribute
 from fairseq_autoassist.core.source import NoFeatures
-from fairseq_autoassist.core.strategies import STRATEGIES, Corpus, Report, build_strategy
+from fairseq_autoassist.core.strategies import (
+    STRATEGIES,
+    Corpus,
+    Report,
+    TrainingPoint,
+    build_strategy,
+    metric_names,
+    needs_of,
+)
+from fairseq_autoassist.core.strategies.autoassist import PAPERS_RULE
 from tests.support.planning import make_sizes
 from tests.support.strategies import (
     CASES,
@@ -20,9 +29,12 @@ from tests.support.strategies import (
     WITH_PRIOR,
     RareFeatures,
     at,
+    choose,
     config_of,
     corpus_of,
+    kept,
     let_through,
+    observe,
     planner_of,
     prior_of,
     spec_of,
@@ -49,35 +61,30 @@ def test_every_strategy_has_a_case():
 @every_case
 def test_probabilities_are_probabilities_at_any_time(case):
     strategy = strategy_of(case)
-    for share in SHARES:
-        at(strategy, share)
+    for point in map(at, SHARES):
         for ids in (IDS, IDS[:1], IDS[::-3]):
-            probability = strategy.keep_probability(ids)
+            probability, uniform_share, weight = choose(strategy, point, ids)
             assert probability.dtype == np.float32 and probability.shape == ids.shape
-            assert probability.min() >= 0.0 and probability.max() <= 1.0
+            assert (probability >= 0.0).all() and (probability <= 1.0).all()
             # the planner compares both with coins of float32
-            assert 0.0 <= np.float32(strategy.uniform_share) <= probability.min()
-            weight = strategy.loss_weight(ids, probability)
+            assert uniform_share >= 0.0 and (np.float32(uniform_share) <= probability).all()
             if weight is not None:
                 assert weight.dtype == np.float32 and weight.shape == ids.shape
-                assert weight.min() > 0.0
-        nothing = strategy.loss_weight(IDS[:0], probability[:0])
-        assert nothing is None or len(nothing) == 0
-        teach(strategy, seed=int(100 * share))
+                assert (weight > 0.0).all()
+        teach(strategy, seed=int(100 * point.share), point=point)
 
 
 @shrinking
 def test_it_shrinks_and_stops_when_told_to(case):
     strategy = strategy_of(case)
-    at(strategy, 0.4)
-    teach(strategy, 80)
-    assert strategy.keep_probability(IDS).mean() < 0.95
+    teach(strategy, 80, point=at(0.4))
+    assert kept(strategy, at(0.4)).mean() < 0.95
     strategy.stop_shrinking()
-    for share in SHARES:
-        at(strategy, share)
-        assert (strategy.keep_probability(IDS) == 1.0).all() and strategy.uniform_share == 1.0
-        assert strategy.loss_weight(IDS, np.ones(PAIRS, np.float32)) is None
-        teach(strategy, 5)
+    for point in map(at, SHARES):
+        choice = choose(strategy, point)
+        assert (choice.probability == 1.0).all() and choice.uniform_share == 1.0
+        assert choice.weight is None
+        teach(strategy, 5, point=point)
 
 
 @every_case
@@ -131,7 +138,7 @@ def test_goes_on_over_another_number_of_ranks(case, before, after):
         merged = redistribute(states, name, rank, after)["planner"]
         planner = planner_of(case, rank=rank, world_size=after)
         planner.load_state_dict(merged)
-        assert np.isfinite(list(planner.strategy.metrics().values())).all()
+        assert np.isfinite(list(planner.strategy.metrics(planner.point).values())).all()
         again = planner_of(case, rank=rank, world_size=after)
         again.load_state_dict(merged)
         batches = train(planner, 25)
@@ -142,69 +149,67 @@ def test_goes_on_over_another_number_of_ranks(case, before, after):
 @every_case
 def test_metrics_are_those_promised_and_finite(case):
     strategy = strategy_of(case)
-    for share in SHARES:
-        at(strategy, share)
-        strategy.keep_probability(IDS)
-        metrics = strategy.metrics()
-        assert set(metrics) == set(strategy.metric_names(strategy.config))
+    for point in map(at, SHARES):
+        choose(strategy, point)
+        metrics = strategy.metrics(point)
+        assert set(metrics) == set(metric_names(config_of(case)))
         assert all(isinstance(value, float) for value in metrics.values()), metrics
         assert np.isfinite(list(metrics.values())).all()
-        teach(strategy, 10, seed=int(100 * share))
+        teach(strategy, 10, seed=int(100 * point.share), point=point)
 
 
 @every_case
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_losses_that_are_not_finite_are_not_learned_from(case, bad):
     clean, strategy = strategy_of(case), strategy_of(case)
+    point = at(0.4)
     for one in (clean, strategy):
-        at(one, 0.4)
-        teach(one, 40)
-    strategy.observe(Report(IDS[:8], np.full(8, bad, np.float32), np.ones(8, bool)))
+        teach(one, 40, point=point)
+    observe(strategy, IDS[:8], np.full(8, bad, np.float32), point)
     mixed = np.array([bad, 1.0, 2.0, bad], np.float32)
-    strategy.observe(Report(IDS[:4], mixed, np.ones(4, bool)))
-    clean.observe(Report(IDS[1:3], mixed[1:3], np.ones(2, bool)))
-    assert np.isfinite(strategy.keep_probability(IDS)).all()
-    assert np.isfinite(list(strategy.metrics().values())).all()
-    if not strategy.needs_losses:
-        np.testing.assert_array_equal(strategy.keep_probability(IDS), clean.keep_probability(IDS))
+    observe(strategy, IDS[:4], mixed, point)
+    observe(clean, IDS[1:3], mixed[1:3], point)
+    assert np.isfinite(kept(strategy, point)).all()
+    assert np.isfinite(list(strategy.metrics(point).values())).all()
+    if not needs_of(config_of(case)).losses:
+        np.testing.assert_array_equal(kept(strategy, point), kept(clean, point))
         return
-    assert [news.bad for news in strategy.news()] == [True]  # said once, and it counts as a failure
+    said = [message.bad for message in strategy.messages()]
+    assert said == [True] and strategy.failed  # said once, and it counts as a failure
     for one in (clean, strategy):
-        teach(one, CLEAN_REPORTS - 1)
-    assert (strategy.keep_probability(IDS) == 1.0).all()
+        teach(one, CLEAN_REPORTS - 1, point=point)
+    assert (kept(strategy, point) == 1.0).all()
     resumed = strategy_of(case)
     resumed.load_state_dict(strategy.state_dict())
     for one in (clean, strategy, resumed):
-        at(one, 0.4)
-        teach(one, 1, seed=9)
+        teach(one, 1, seed=9, point=point)
     for one in (strategy, resumed):
-        np.testing.assert_array_equal(one.keep_probability(IDS), clean.keep_probability(IDS))
+        np.testing.assert_array_equal(kept(one, point), kept(clean, point))
 
 
 @every_case
 def test_empty_reports_change_nothing(case):
-    strategy, other = strategy_of(case), strategy_of(case)
+    strategy, other, point = strategy_of(case), strategy_of(case), at(0.4)
     nothing = Report(IDS[:0], np.empty(0, np.float32), np.empty(0, bool))
-    strategy.observe(nothing)
+    strategy.observe(nothing, point)
     for one in (strategy, other):
-        at(one, 0.4)
-        teach(one, 30)
-    strategy.observe(nothing)
-    np.testing.assert_array_equal(strategy.keep_probability(IDS), other.keep_probability(IDS))
-    assert strategy.metrics() == other.metrics()
+        teach(one, 30, point=point)
+    strategy.observe(nothing, point)
+    np.testing.assert_array_equal(kept(strategy, point), kept(other, point))
+    assert strategy.metrics(point) == other.metrics(point)
 
 
 @every_case
 def test_what_it_says_about_the_end_of_the_run_is_true(case):
     config = config_of(case)
-    needs = STRATEGIES[config.strategy].needs_end(config)
+    needs = needs_of(config).run_length
     found = []
     for share in (0.0, 0.2, 0.4, 0.99):
         strategy = build_strategy(config, corpus_of())
         for done in (share * 0.99, share):
-            strategy.at(strategy.moment._replace(share=done, update=30.0, passes=2.0))
-            teach(strategy, 40)
-        found.append(strategy.keep_probability(IDS).tolist())
+            point = TrainingPoint(30.0, 2.0, done)
+            teach(strategy, 40, point=point)
+        found.append(kept(strategy, point).tolist())
     assert any(one != found[0] for one in found) == bool(needs)
     assert not needs or needs.split()[0].startswith("--autoassist-")
 
@@ -214,11 +219,9 @@ def test_what_it_says_about_features_is_true(case):
     config = config_of(case)
 
     def run():
-        strategy = build_strategy(config, Corpus(*make_sizes(PAIRS)))
-        at(strategy, 0.1)
-        strategy.keep_probability(IDS)
+        choose(build_strategy(config, Corpus(*make_sizes(PAIRS))), at(0.1))
 
-    if STRATEGIES[config.strategy].needs_features(config):
+    if needs_of(config).features:
         with pytest.raises(ValueError, match="needs features"):
             run()
     else:
@@ -228,11 +231,9 @@ def test_what_it_says_about_features_is_true(case):
 @every_case
 def test_what_it_says_about_losses_is_true(case):
     told, untold = strategy_of(case), strategy_of(case)
-    for strategy in (told, untold):
-        at(strategy, 0.4)
-    teach(told, 80)
-    chosen = told.keep_probability(IDS), untold.keep_probability(IDS)
-    assert told.needs_losses == (chosen[0].tolist() != chosen[1].tolist())
+    teach(told, 80, point=at(0.4))
+    chosen = [kept(strategy, at(0.4)).tolist() for strategy in (told, untold)]
+    assert needs_of(config_of(case)).losses == (chosen[0] != chosen[1])
 
 
 @every_case
@@ -272,15 +273,13 @@ def test_goes_on_with_other_data(case):
     """One data-bin after another (``a:b``), and back."""
     kind = STRATEGIES[CASES[case]["strategy"]]
     first, second = strategy_of(case), strategy_of(case, pairs=300)
-    at(first, 0.4)
-    teach(first, 40)
+    point = at(0.4)
+    teach(first, 40, point=point)
     second.load_state_dict(kind.on_other_data(first.state_dict(), None))
-    at(second, 0.4)
-    second.keep_probability(np.arange(300))
+    choose(second, point, np.arange(300))
     again = strategy_of(case)
     again.load_state_dict(kind.on_other_data(second.state_dict(), first.state_dict()))
-    at(again, 0.4)
-    np.testing.assert_array_equal(again.keep_probability(IDS), first.keep_probability(IDS))
+    np.testing.assert_array_equal(kept(again, point), kept(first, point))
 
 
 def test_the_default_is_a_band_with_a_floor_and_nothing_else_beyond_the_paper():

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from fairseq_autoassist.cli.tfidf import main as build_features
-from fairseq_autoassist.core.exchange import Exchange
-from fairseq_autoassist.core.process import ProcessExchange
+from fairseq_autoassist.core.worker.client import Exchange
+from fairseq_autoassist.core.worker.process import ProcessExchange
 from fairseq_autoassist.features.store import Features, StoredFeatures
 from tests.support.corpus import write_data_bin
 from tests.support.strategies import CASES, PAIRS, losses_of, spec_of

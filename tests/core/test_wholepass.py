@@ -10,27 +10,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairseq_autoassist.core import wholepass
-from fairseq_autoassist.core.batching import BatchLimits, pair_tokens
-from fairseq_autoassist.core.elastic import rebatched
-from fairseq_autoassist.core.exchange import Exchange
+from fairseq_autoassist.core.batching import BatchLimits
+from fairseq_autoassist.core.cutting import by_length
 from fairseq_autoassist.core.planner import Planner
 from fairseq_autoassist.core.prior import Prior
-from fairseq_autoassist.core.stock import fairseq_order
+from fairseq_autoassist.core.resize import rebatched
 from fairseq_autoassist.core.wholepass import WholePass, plans_whole_passes
-from tests.support.planning import make_sizes, make_spec
+from fairseq_autoassist.core.worker.client import Exchange
+from tests.support.planning import make_sizes, make_spec, tokens_of, with_pairs
 
 LIMITS = st.builds(
     BatchLimits,
-    max_tokens=st.one_of(st.none(), st.integers(60, 2000)),
-    max_sentences=st.one_of(st.none(), st.integers(1, 30)),
+    max_size=st.one_of(st.none(), st.integers(60, 2000)),
+    max_items=st.one_of(st.none(), st.integers(1, 30)),
     multiple=st.sampled_from([1, 2, 8]),
-).filter(lambda limits: limits.max_tokens or limits.max_sentences)
+).filter(lambda limits: limits.max_size or limits.max_items)
 
 
 def fairseqs_sizes(spec):
     """Of the batches of its own epoch, by ascending length."""
-    order = fairseq_order(spec.source_sizes, spec.target_sizes)
-    tokens = pair_tokens(spec.source_sizes, spec.target_sizes).astype(np.int64)
+    tokens = tokens_of(spec)
+    order = by_length(spec.items.lengths, len(tokens))
     words = dataclasses.astuple(spec.limits)
     batches = data_utils.batch_by_size(order, tokens.__getitem__, tokens[order], *words)
     return [len(batch) for batch in batches]
@@ -79,21 +79,20 @@ def test_batches_are_of_the_sizes_of_fairseqs(pairs, limits):
 @given(LIMITS, st.integers(8, 400), st.sampled_from([1, 2, 3, 8]), st.integers(0, 10**6))
 def test_every_pair_is_in_one_batch_of_a_pass_and_limits_hold(limits, pairs, world_size, seed):
     source, target = make_sizes(pairs, seed)
-    spec = make_spec(pairs, seed=seed, limits=limits)
-    spec = dataclasses.replace(spec, source_sizes=source, target_sizes=target)
-    tokens, stock = pair_tokens(source, target), len(fairseqs_sizes(spec))
+    spec = with_pairs(make_spec(pairs, seed=seed, limits=limits), source, target)
+    tokens, stock = tokens_of(spec), len(fairseqs_sizes(spec))
     planners = ranks_of(spec, world_size)
     for _ in range(3):
         parts = [one_pass(planner) for planner in planners]
         assert count(*parts) == Counter(range(pairs))
         for batch in (batch for part in parts for batch in part):
             size = len(batch.ids)
-            assert limits.max_tokens is None or size * tokens[batch.ids].max() <= limits.max_tokens
-            assert limits.max_sentences is None or size <= limits.max_sentences
+            assert limits.max_size is None or size * tokens[batch.ids].max() <= limits.max_size
+            assert limits.max_items is None or size <= limits.max_items
             few = stock < 100 * world_size
             assert few or size % limits.multiple == 0 or size < limits.multiple
         lengths = {len(part) for part in parts}
-        if limits.max_sentences != 1:  # else there may be no batch to be cut in two
+        if limits.max_items != 1:  # else there may be no batch to be cut in two
             assert len(lengths) == 1
         assert -(-stock // world_size) <= max(lengths) <= max(1, -(-(stock + 1) // world_size))
 
@@ -148,16 +147,14 @@ def test_passes_are_those_in_batches_not_those_considered():
 
 
 def test_a_run_that_began_in_buckets_goes_on_with_every_pair_once_a_pass(monkeypatch):
-    """As checkpoints from before whole passes have it: ranks, in the middle of a pass."""
+    """A state of buckets, saved in the middle of a pass, is taken over."""
     spec, begun = make_spec(500), []
     with monkeypatch.context() as patch:
-        patch.setattr(wholepass, "MOST_PAIRS", 0)
+        patch.setattr(wholepass, "MOST_ITEMS", 0)
         for planner in ranks_of(spec, 2):
             before = [plan(planner) for _ in range(45)]
             state = planner.state_dict()
             assert not isinstance(planner.buckets, WholePass) and len(planner.buckets)
-            state["ready"] = list(planner._ready)
-            del state["ready_sizes"], state["stream"]["dealt"]
             begun.append((before, state))
     after, planners = [], ranks_of(spec, 2)
     for planner, (_, state) in zip(planners, begun):
@@ -176,7 +173,7 @@ def test_a_run_that_began_in_buckets_goes_on_with_every_pair_once_a_pass(monkeyp
 def test_other_limits_lose_no_pair(world_size, max_tokens):
     spec = make_spec(500, world_size=world_size)
     other = dataclasses.replace(spec, limits=BatchLimits(max_tokens, None, 8))
-    tokens = pair_tokens(spec.source_sizes, spec.target_sizes)
+    tokens = tokens_of(spec)
     trained = []
     for rank in range(world_size):
         exchange = Exchange(dataclasses.replace(spec, rank=rank))
@@ -200,6 +197,23 @@ def test_only_what_keeps_every_pair_of_a_small_corpus_is_planned_so(monkeypatch)
     assert plans_whole_passes(dataclasses.replace(uniform, prior=prior))  # it does without
     assert not plans_whole_passes(make_spec(500, strategy="random", keep=0.9))
     assert not plans_whole_passes(make_spec(500, strategy="infobatch"))
-    monkeypatch.setattr(wholepass, "MOST_PAIRS", 400)
+    monkeypatch.setattr(wholepass, "MOST_ITEMS", 400)
     assert not plans_whole_passes(uniform)
-    assert plans_whole_passes(dataclasses.replace(uniform, eligible=np.arange(400)))
+    assert plans_whole_passes(with_pairs(uniform, eligible=np.arange(400)))
+
+
+def test_no_pair_stays_behind_however_often_what_was_planned_is_dealt_out_again():
+    """Planning is two passes ahead, so that pairs of several passes wait together."""
+    spec, state, trained = make_spec(400, lag=150), None, []
+    for _ in range(10):
+        exchange = Exchange(spec, state)
+        for _ in range(20):
+            batch = exchange.next_batch()
+            exchange.report(batch.number, None)
+            trained.append(batch)
+        for _ in range(140):  # what the loader takes ahead
+            exchange.next_batch()
+        state = rebatched(exchange.state_dict(), 1.0)
+    times = count(trained)
+    assert len(trained) > 3 * spec.batches_per_pass
+    assert len(times) == 400 and max(times.values()) - min(times.values()) <= 2

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from fairseq_autoassist.core.exchange import Exchange, History
-from fairseq_autoassist.core.process import ProcessExchange
-from fairseq_autoassist.core.worker import SNAPSHOT_EVERY
+from fairseq_autoassist.core.worker.child import SNAPSHOT_EVERY
+from fairseq_autoassist.core.worker.client import Exchange
+from fairseq_autoassist.core.worker.process import ProcessExchange
+from fairseq_autoassist.core.worker.replay import Replay
 from tests.support.corpus import ROOT
 from tests.support.planning import make_spec
 from tests.support.processes import alive, wait_for
@@ -23,7 +24,7 @@ from tests.support.processes import alive, wait_for
 LAG = 10
 FORKED = """
 import os, sys, time
-from fairseq_autoassist.core.process import ProcessExchange
+from fairseq_autoassist.core.worker.process import ProcessExchange
 from tests.support.planning import make_spec
 exchange = ProcessExchange(make_spec(500))
 exchange.next_batch()
@@ -85,20 +86,20 @@ def test_the_worker_ends_with_its_parent_though_a_copy_of_that_lives_on():
 
 def test_what_is_remembered_of_a_worker_is_bounded(worker):
     exchange, longest = worker(), 0
-    history = exchange._history
+    replay = exchange._replay
     for _ in range(4 * SNAPSHOT_EVERY):
         exchange.report(exchange.next_batch().number, None)
         with exchange._lock:
-            longest = max(longest, len(history._delivered), len(history._reports))
+            longest = max(longest, len(replay._delivered), len(replay._reports))
     assert exchange.failure is None and longest <= SNAPSHOT_EVERY + 2 * LAG
 
 
 def test_reports_that_a_state_holds_or_has_learned_from_are_forgotten():
-    history = History(None)
+    replay = Replay(None)
     for number in range(5):
-        history.reported(number, None, None)
-    history.known({"next_number": 5, "learned": 2, "reports": {2: None, 3: None}})
-    assert set(history._reports) == {4}
+        replay.reported(number, None, None)
+    replay.known({"next_number": 5, "learned": 2, "reports": {2: None, 3: None}})
+    assert set(replay._reports) == {4}
 
 
 def test_a_report_that_comes_twice_is_refused():

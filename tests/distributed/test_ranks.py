@@ -1,4 +1,4 @@
-"""Two real ranks: one stream, dealt out; exact and elastic resume; order by rank, never sorted."""
+"""Two real ranks: one stream, dealt out; exact resume, resizing; order by rank, never sorted."""
 
 from collections import Counter
 
@@ -67,7 +67,7 @@ def test_resume_is_exact_by_rank_and_in_order(tmp_path):
     assert ids(other)[0] != ids(resumed)[0]
 
 
-def test_elastic_up_and_down(tmp_path):
+def test_resizing_up_and_down(tmp_path):
     words = [*PLUGIN, *UNIFORM, "--disable-validation"]
     stages = []
     for count, updates in ((1, 20), (2, 35), (1, 60)):
@@ -89,7 +89,7 @@ def test_elastic_up_and_down(tmp_path):
     assert planner["totals"][0] >= sum(trained.values())
 
 
-def test_elastic_is_deterministic_and_carries_the_assistants_on(tmp_path):
+def test_resizing_is_deterministic_and_carries_the_assistants_on(tmp_path):
     words = [*PLUGIN, *SHRINK, "--disable-validation"]
     train_ranks(2, data_bin(), tmp_path / "a", *words, "--max-update", 40)
     saved = tmp_path / "a" / "checkpoint_last.pt"

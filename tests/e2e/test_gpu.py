@@ -9,11 +9,12 @@ import pytest
 import torch
 from fairseq.data import Dictionary
 
-from fairseq_autoassist.plugin.checkpoints import from_checkpoint
+from fairseq_autoassist.core.ledger import Ledger
 from fairseq_autoassist.plugin.config import TranslationAutoAssistConfig
 from fairseq_autoassist.plugin.criterions import PLAN, AutoAssistLabelSmoothedCrossEntropy
-from fairseq_autoassist.plugin.losses import LossMailbox
+from fairseq_autoassist.plugin.session import Session
 from fairseq_autoassist.plugin.task import TranslationAutoAssistTask
+from fairseq_autoassist.tensors import from_checkpoint
 from tests.support.checkpoints import checkpoint_state
 from tests.support.training import PLUGIN, SHRINK, data_bin, find, train
 
@@ -153,9 +154,14 @@ class Step:
         words = Dictionary()
         assert words.pad() == PAD
         self.task = TranslationAutoAssistTask(TranslationAutoAssistConfig(), words, words)
-        self.task._mailbox = LossMailbox(
-            lambda number, losses, _: self.posted.update({number: losses})
+        exchange = SimpleNamespace(
+            ledger=Ledger(),
+            report=lambda number, losses, _: self.posted.update({number: losses}),
+            failure=None,
+            waited=0.0,
         )
+        self.session = Session(exchange)
+        self.task._iterator = SimpleNamespace(session=self.session)
         self.criterion = AutoAssistLabelSmoothedCrossEntropy(self.task, False, 0.1)
         self.model = Model().to(device, dtype)
         self.device, self.dtype = device, dtype
@@ -192,7 +198,7 @@ def step():
     del buffers  # to torch's cache: getting new ones from the driver may wait
     for number in range(3):
         step.run(step.sample(number))
-    step.task._mailbox.flush()
+    step.session.flush()
     torch.cuda.synchronize()
     return step
 
@@ -233,8 +239,8 @@ def test_a_step_does_not_synchronise(step):
 
 def test_what_does_synchronise_is_noticed(step):
     """Negative control of these tests: the obvious way to get at the losses waits."""
-    put = step.task._mailbox.put
-    step.task.receive_losses = lambda number, losses, order: put(number, losses.cpu(), order)
+    put = step.session.receive
+    step.session.receive = lambda number, losses, order: put(number, losses.cpu(), order)
     samples = [step.sample(3), step.sample(4)]
     with busy_gpu():
         step.criterion(step.model, samples[0])
@@ -249,7 +255,7 @@ def test_micro_batches_of_one_update_do_not_wait_for_each_other(step):
         for sample in samples:
             step.run(sample)
         assert still_busy()
-    step.task._mailbox.flush()
+    step.session.flush()
     assert list(step.posted) == list(range(7))
 
 
@@ -263,12 +269,12 @@ def test_posting_after_the_update_takes_no_time_and_gives_the_losses(step):
             step.criterion(step.model, sample)
         assert still_busy()
     started = time.perf_counter()
-    step.task._mailbox.flush()
+    step.session.flush()
     assert time.perf_counter() - started < 0.05
     assert list(step.posted) == list(range(count))
     on_cpu = Step("cpu", torch.float32)
     for number in range(count):
         on_cpu.run(on_cpu.sample(number))
-    on_cpu.task._mailbox.flush()
+    on_cpu.session.flush()
     for number in range(count):
         np.testing.assert_allclose(step.posted[number], on_cpu.posted[number], rtol=0.01)

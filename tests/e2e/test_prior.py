@@ -83,9 +83,8 @@ def test_scores_of_the_users_own(data, tmp_path) -> None:
     assert junk(result) > 0.98
     assert find(result, f"AutoAssist: prior of {path}: mean 0.700, 30% of the pairs below 0.01")
     idle = [*PLUGIN, "--autoassist-strategy", "random", "--autoassist-prior", path]
-    result = train(data, tmp_path, *idle, *QUIET, "--max-update", 5).ok()
-    line = find(result, f"--autoassist-prior {path} has no effect with --autoassist-strategy")
-    assert line and "| WARNING |" in line
+    message = refused(data, tmp_path, *idle, *QUIET, "--max-update", 5)
+    assert f"--autoassist-strategy random does not read --autoassist-prior {path}" in message
     path.write_text("0.5\n" * 3 + "1.5\n" + "0.5\n" * (PAIRS - 4))
     message = refused(data, tmp_path, *words)
     assert f"{path}, line 4: found '1.5', expected a number from 0 to 1" in message

@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
-from fairseq_autoassist.core.exchange import lag_for
+from fairseq_autoassist.core.worker.client import lag_for
 from tests.support.checkpoints import checkpoint_state, checkpoint_weights
 from tests.support.training import (
     PLUGIN,

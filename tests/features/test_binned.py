@@ -12,8 +12,8 @@ import pytest
 import scipy.sparse as sp
 
 from fairseq_autoassist.cli.tfidf import main as build_features
-from fairseq_autoassist.core.exchange import Exchange
-from fairseq_autoassist.core.process import ProcessExchange
+from fairseq_autoassist.core.worker.client import Exchange
+from fairseq_autoassist.core.worker.process import ProcessExchange
 from fairseq_autoassist.errors import FeatureError
 from fairseq_autoassist.features.agreement.files import (
     AGREEMENT_NAME,

@@ -11,8 +11,8 @@ import pytest
 import scipy.sparse as sp
 
 from fairseq_autoassist.core.assistant import Assistant
-from fairseq_autoassist.core.exchange import Exchange
-from fairseq_autoassist.core.process import ProcessExchange
+from fairseq_autoassist.core.worker.client import Exchange
+from fairseq_autoassist.core.worker.process import ProcessExchange
 from fairseq_autoassist.errors import FeatureError
 from fairseq_autoassist.features.dense import DenseFeatures, DenseFile
 from fairseq_autoassist.features.rows import CsrRows, DenseRows

@@ -21,13 +21,13 @@ import numpy as np
 from fairseq_autoassist.cli.tfidf import main as build_features
 from fairseq_autoassist.config import AutoAssistConfig
 from fairseq_autoassist.core.batching import BatchLimits
-from fairseq_autoassist.core.elastic import redistribute
-from fairseq_autoassist.core.exchange import Exchange
-from fairseq_autoassist.core.plan import PlanSpec
 from fairseq_autoassist.core.prior import Prior
-from fairseq_autoassist.core.process import ProcessExchange
+from fairseq_autoassist.core.protocol import PlanSpec
+from fairseq_autoassist.core.resize import redistribute
+from fairseq_autoassist.core.worker.client import Exchange
+from fairseq_autoassist.core.worker.process import ProcessExchange
 from fairseq_autoassist.features.store import Features, StoredFeatures
-from fairseq_autoassist.text.lengths import length_buckets
+from fairseq_autoassist.text.lengths import pair_items
 from tests.support.corpus import session_folder, write_side
 
 PAIRS = 400
@@ -148,17 +148,15 @@ class Rank:
         process: bool = False,
     ) -> None:
         chosen, folder = CASES[case], str(data_bin() / "autoassist" / "train.de-en")
-        source, target = sizes()
+        eligible = IDS[IDS % 9 != 4] if chosen.some else None
+        limits = BatchLimits(max_size=200, multiple=8)
         values = np.where(IDS % 5 == 0, 0.0, 0.5 + hashed(IDS, 128) / 256).astype(np.float32)
         spec = PlanSpec(
             config=AutoAssistConfig(**chosen.settings),
-            source_sizes=source,
-            target_sizes=target,
-            eligible=IDS[IDS % 9 != 4] if chosen.some else None,
-            limits=BatchLimits(max_tokens=200, multiple=8),
+            items=pair_items(*sizes(), limits, eligible, world_size),
+            limits=limits,
             seed=SEED,
             lag=LAG,
-            bucketing=length_buckets,
             features=StoredFeatures(folder),
             dimensions=Features.open(folder).dimensions,
             prior=Prior(values, 0.01) if chosen.prior else None,

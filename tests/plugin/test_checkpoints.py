@@ -12,13 +12,12 @@ from fairseq_autoassist.errors import AutoAssistError
 from fairseq_autoassist.plugin.checkpoints import (
     STATE_VERSION,
     check_state,
-    from_checkpoint,
     state_header,
-    to_checkpoint,
 )
 from fairseq_autoassist.plugin.ranks import Ranks
 from fairseq_autoassist.plugin.shards import Shards
-from tests.support.planning import make_sizes, make_spec
+from fairseq_autoassist.tensors import from_checkpoint, to_checkpoint
+from tests.support.planning import make_sizes, make_spec, with_pairs
 
 
 def test_checkpoint_form_is_tensors_and_plain_python_and_goes_back(tmp_path):
@@ -75,7 +74,7 @@ def test_a_state_of_another_version_is_refused_before_it_is_read(found):
 def test_other_sentences_as_many_as_before_are_refused():
     spec = make_spec(200)
     saved = state_header(spec)
-    other = dataclasses.replace(spec, target_sizes=make_sizes(200, seed=1)[1])
+    other = with_pairs(spec, make_sizes(200)[0], make_sizes(200, seed=1)[1])
     with pytest.raises(
         AutoAssistError, match=r"tokens \[\d+, \d+\], this run has \[\d+, \d+\]: it"
     ):

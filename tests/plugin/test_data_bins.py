@@ -15,10 +15,8 @@ def planner_on(shards, shard, pairs):
     """A planner with an Assistant that goes on in a data-bin."""
     shards.current = shard
     spec = spec_of("autoassist", pairs)
-    state, _, strategy = shards.here(spec)
+    state, _ = shards.here(spec)
     planner = Planner(spec, RareFeatures(pairs))
-    if strategy is not None:
-        planner.strategy.load_state_dict(strategy)
     if state is not None:
         planner.load_state_dict(state["planner"])
     return planner

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from fairseq_autoassist.core.batching import KEPT
-from fairseq_autoassist.core.plan import PlannedBatch, Totals
+from fairseq_autoassist.core.protocol import PlannedBatch, Totals
 from fairseq_autoassist.plugin.criterions import PLAN
 from fairseq_autoassist.plugin.dataset import PlannedDataset
 

@@ -6,22 +6,22 @@ import numpy as np
 import pytest
 from fairseq.data import data_utils
 
-from fairseq_autoassist.core import plan
-from fairseq_autoassist.core.batching import BatchLimits, pair_tokens
-from fairseq_autoassist.core.epochs import (
+from fairseq_autoassist.core import cutting
+from fairseq_autoassist.core.batching import BatchLimits
+from fairseq_autoassist.core.planner import Planner
+from fairseq_autoassist.core.protocol import Totals
+from fairseq_autoassist.core.worker.client import Exchange
+from fairseq_autoassist.plugin.epochs import (
     Progress,
     epoch_length,
     stock_batches,
     stock_iterations,
 )
-from fairseq_autoassist.core.exchange import Exchange
-from fairseq_autoassist.core.plan import Totals
-from fairseq_autoassist.core.planner import Planner
 from fairseq_autoassist.text.binarized import BinarizedSide
 from tests.support.corpus import multi30k_data_bin
-from tests.support.planning import make_spec
+from tests.support.planning import make_spec, sizes_of, tokens_of, with_pairs
 
-LIMITS = BatchLimits(max_tokens=1500, multiple=8)
+LIMITS = BatchLimits(max_size=1500, multiple=8)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def multi30k_sizes():
 def test_padding_is_within_two_percent_of_fairseqs_own_batches(multi30k_sizes):
     source, target = multi30k_sizes
     for max_tokens in (1500, 4096):
-        limits = BatchLimits(max_tokens=max_tokens, multiple=8)
+        limits = BatchLimits(max_size=max_tokens, multiple=8)
         spec = make_spec_of(source, target, limits)
         buckets = dataclasses.replace(spec.config, strategy="infobatch")  # keeps all without losses
         planner = Planner(dataclasses.replace(spec, config=buckets))
@@ -48,14 +48,12 @@ def test_padding_is_within_two_percent_of_fairseqs_own_batches(multi30k_sizes):
 
 
 def make_spec_of(source, target, limits):
-    return dataclasses.replace(
-        make_spec(limits=limits, lag=32), source_sizes=source, target_sizes=target
-    )
+    return with_pairs(make_spec(limits=limits, lag=32), source, target)
 
 
 def stock_batch_ids(source, target, limits):
     """Batches of LanguagePairDataset: sorted by target, then source length."""
-    tokens = pair_tokens(source, target).astype(np.int64)
+    tokens = np.maximum(source, target).astype(np.int64)
     order = np.random.RandomState(1).permutation(len(source))
     order = order[np.argsort(target[order], kind="mergesort")]
     order = order[np.argsort(source[order], kind="mergesort")]
@@ -63,7 +61,7 @@ def stock_batch_ids(source, target, limits):
         order,
         lambda i: tokens[i],
         num_tokens_vec=tokens[order],
-        max_tokens=limits.max_tokens,
+        max_tokens=limits.max_size,
         required_batch_size_multiple=limits.multiple,
     )
 
@@ -76,12 +74,12 @@ def padding(batches, source, target):
 
 def fairseqs_batches(spec):
     """As its translation task sorts and cuts pairs."""
-    tokens = np.maximum(spec.source_sizes, spec.target_sizes).astype(np.int64)
-    ids = np.arange(len(tokens)) if spec.eligible is None else spec.eligible
-    for sizes in (spec.target_sizes, spec.source_sizes):
+    tokens, eligible = tokens_of(spec), spec.items.eligible
+    ids = np.arange(len(tokens)) if eligible is None else eligible
+    for sizes in reversed(sizes_of(spec)):
         ids = ids[np.argsort(sizes[ids], kind="mergesort")]
     limits = spec.limits
-    words = limits.max_tokens, limits.max_sentences, limits.multiple
+    words = limits.max_size, limits.max_items, limits.multiple
     return data_utils.batch_by_size(ids, tokens.__getitem__, tokens[ids], *words)
 
 
@@ -148,7 +146,7 @@ def test_an_epoch_follows_the_keep_rate():
     assert epoch_length(spec, progress._replace(passes=3.25), 1) == 750  # to the end of the pass
     # of each of four ranks, and of the pairs that may be trained on
     four = dataclasses.replace(spec, world_size=4)
-    short = dataclasses.replace(spec, eligible=np.arange(5000))
+    short = with_pairs(spec, eligible=np.arange(5000))
     for part in (four, short):
         assert epoch_length(part, progress, 1) == 250
         assert stock_batches(part) == pytest.approx(stock_batches(spec) / 4, rel=0.02)
@@ -160,23 +158,23 @@ def test_an_epoch_follows_the_keep_rate():
 @pytest.mark.parametrize(
     "limits",
     [
-        *[BatchLimits(max_tokens=200, multiple=8), BatchLimits(max_tokens=200, multiple=1)],
-        *[BatchLimits(max_tokens=4000, multiple=8), BatchLimits(max_sentences=20, multiple=8)],
-        BatchLimits(max_tokens=1000, max_sentences=20, multiple=1),
+        *[BatchLimits(max_size=200, multiple=8), BatchLimits(max_size=200, multiple=1)],
+        *[BatchLimits(max_size=4000, multiple=8), BatchLimits(max_items=20, multiple=8)],
+        BatchLimits(max_size=1000, max_items=20, multiple=1),
     ],
 )
 def test_fairseqs_batches_are_counted_and_of_large_corpora_estimated(limits, monkeypatch):
     every = make_spec(5000, limits=limits)
-    some = dataclasses.replace(every, eligible=np.arange(0, 5000, 3))
+    some = with_pairs(every, eligible=np.arange(0, 5000, 3))
     for spec in (every, some, make_spec(3, limits=limits)):
         assert stock_batches(spec) == max(1, len(fairseqs_batches(spec)))
-    monkeypatch.setattr(plan, "MOST_PAIRS", 0)
+    monkeypatch.setattr(cutting, "MOST_ITEMS", 0)
     for spec in (every, some):
         spec = dataclasses.replace(spec)  # counts anew
-        tokens = np.maximum(spec.source_sizes, spec.target_sizes).astype(np.int64)
-        ids = np.arange(5000) if spec.eligible is None else spec.eligible
+        tokens, eligible = tokens_of(spec), spec.items.eligible
+        ids = np.arange(5000) if eligible is None else eligible
         ids = ids[np.argsort(tokens[ids], kind="stable")]
-        words = limits.max_tokens, limits.max_sentences, limits.multiple
+        words = limits.max_size, limits.max_items, limits.multiple
         own = data_utils.batch_by_size(ids, tokens.__getitem__, tokens[ids], *words)
         assert 0.9 * len(own) - 1 <= stock_batches(spec) < len(own) + 1
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from fairseq_autoassist.core.ledger import Ledger
 from fairseq_autoassist.plugin.losses import LossMailbox
 
 
@@ -15,7 +16,7 @@ def posted():
 @pytest.fixture
 def mailbox(posted):
     """Gives up losses; the update beside them is looked at in a test of its own."""
-    return LossMailbox(lambda number, losses, update: posted.append((number, losses)))
+    return LossMailbox(Ledger(), lambda number, losses, update: posted.append((number, losses)))
 
 
 def test_losses_are_posted_in_the_order_of_the_plan(mailbox, posted):
@@ -43,7 +44,7 @@ def test_a_batch_without_losses_is_reported_as_such_and_in_turn(mailbox, posted)
 
 def test_losses_are_of_the_update_they_were_put_in_in():
     posted = []
-    mailbox = LossMailbox(lambda number, losses, update: posted.append((number, update)))
+    mailbox = LossMailbox(Ledger(), lambda number, losses, update: posted.append((number, update)))
     mailbox.update = 7
     mailbox.put(0, torch.ones(1), np.array([0]))
     mailbox.put(1, torch.ones(1), np.array([0]))
@@ -66,9 +67,7 @@ def test_losses_that_have_not_come_yet_are_not_waited_for(mailbox, posted):
             self.done = True
 
     mailbox.put(0, torch.tensor([1.0]), np.array([0]))
-    number, update, losses, _, order = mailbox._pending.pop()
-    event = Event()
-    mailbox._pending.append((number, update, losses, event, order))
+    event = mailbox._pending[0][2]._event = Event()
     mailbox.flush(wait=False)
     assert posted == []
     mailbox.flush()

@@ -7,7 +7,7 @@ import pytest
 from fairseq.logging import metrics as fairseqs
 
 from fairseq_autoassist.core.batching import KEPT
-from fairseq_autoassist.core.plan import PlannedBatch, Totals
+from fairseq_autoassist.core.protocol import PlannedBatch, Totals
 from fairseq_autoassist.plugin import metrics
 
 
@@ -17,7 +17,7 @@ def sums(rank, uniform_loss, uniform_tokens):
     batch = PlannedBatch(
         8, np.empty(0, KEPT), totals, (1, 0), 1.0 + rank, 0.5 + 0.2 * rank, {"acc": 0.6 + rank / 5}
     )
-    elsewhere = Totals(considered=1000, kept=400, considered_tokens=10_000, kept_tokens=4000)
+    elsewhere = Totals(considered=1000, kept=400, considered_cost=10_000, kept_cost=4000)
     slice_ = {"aa_uniform_loss": uniform_loss, "aa_uniform_tokens": uniform_tokens}
     return {**metrics.step_sums(batch, 2.0 + rank, elsewhere, ["acc"]), **slice_}
 

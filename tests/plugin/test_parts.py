@@ -13,20 +13,21 @@ from fairseq.dataclass.utils import gen_parser_from_dataclass
 
 from fairseq_autoassist.config import AutoAssistConfig, flag
 from fairseq_autoassist.core.batching import BatchLimits
-from fairseq_autoassist.core.epochs import (
-    Progress,
-)
-from fairseq_autoassist.core.plan import Totals
+from fairseq_autoassist.core.protocol import Totals
 from fairseq_autoassist.errors import ConfigError
 from fairseq_autoassist.plugin.config import TranslationAutoAssistConfig
 from fairseq_autoassist.plugin.dataset import EpochSampler, rows_to_positions
+from fairseq_autoassist.plugin.epochs import (
+    Progress,
+)
 from fairseq_autoassist.plugin.iterator import (
     AutoAssistEpochIterator,
     Loader,
     prefetched_batches,
 )
 from fairseq_autoassist.plugin.ranks import Ranks, gather_before_saving
-from fairseq_autoassist.plugin.shards import Shards, _whole_updates
+from fairseq_autoassist.plugin.restoring import whole_updates
+from fairseq_autoassist.plugin.shards import Shards
 from tests.support.planning import make_spec
 
 
@@ -101,36 +102,36 @@ def test_a_loader_that_is_never_let_go_of_does_not_keep_its_run():
 
 def test_the_iterators_epochs_follow_what_was_trained_on():
     spec, loader = make_spec(20_000, strategy="random", keep=0.4), Loader(0, 0, (1,))
-    words = (None, spec, 1, loader, Shards(), Ranks(0, 1), lambda: None)
+    words = (None, spec, 1, loader, Shards(), Ranks(0, 1))
     iterator = AutoAssistEpochIterator(*words)
-    whole = iterator._agreed_length()
-    iterator._progress = Progress(3.0, 0.4, Totals(batches=3000, batched=60_000))
-    assert iterator._agreed_length() == 400
+    whole = iterator._agreed_length(None)
+    progress = Progress(3.0, 0.4, Totals(batches=3000, batched=60_000))
+    assert iterator._agreed_length(progress) == 400
     # on a data-bin seen for the first time as many are kept as on the one before
     shards = iterator.shards
-    shards.own({"trained": 3000}, iterator._progress, spec)
-    shards.current, iterator._progress = 1, None
-    assert iterator._agreed_length() == pytest.approx(0.4 * whole, abs=1)
+    shards.own({"trained": 3000}, progress, spec)
+    shards.current = 1
+    assert iterator._agreed_length(None) == pytest.approx(0.4 * whole, abs=1)
 
 
 @pytest.mark.parametrize("skip", [False, True])
 def test_a_whole_pass_may_end_in_a_short_update_as_fairseqs_does(skip):
-    spec = make_spec(1001, limits=BatchLimits(max_sentences=7))
-    stock, loader = int(spec.stock_batches), Loader(0, 0, (2,), skip)
+    spec = make_spec(1001, limits=BatchLimits(max_items=7))
+    stock, loader = int(spec.batches_per_pass), Loader(0, 0, (2,), skip)
     assert stock % 2 == 1
-    words = (None, spec, 1, loader, Shards(), Ranks(0, 1), lambda: None)
+    words = (None, spec, 1, loader, Shards(), Ranks(0, 1))
     iterator = AutoAssistEpochIterator(*words)
-    assert iterator._agreed_length() == (stock + 1 if skip else stock)
+    assert iterator._agreed_length(None) == (stock + 1 if skip else stock)
     # so does what is left of one that is resumed
-    left = _whole_updates(4, stock, stock - 4, 2, iterator._unit())
+    left = whole_updates(4, stock, stock - 4, 2, iterator._unit())
     assert left == {"offset": 4, "length": stock + 1 if skip else stock}
     groups = GroupedIterator(CountingIterator(iter(range(4, stock)), 4, stock), 2)
     assert groups.n == 2 and [len(group) for group in groups][-1] == 1
-    assert _whole_updates(3, stock, stock - 3, 2, 1)["offset"] == 4  # begun under another
+    assert whole_updates(3, stock, stock - 3, 2, 1)["offset"] == 4  # begun under another
 
 
 def test_states_of_other_ranks_are_held_only_while_one_is_saved(monkeypatch):
-    words = (None, make_spec(200), 1, Loader(0, 0, (1,)), Shards(), Ranks(0, 1), lambda: None)
+    words = (None, make_spec(200), 1, Loader(0, 0, (1,)), Shards(), Ranks(0, 1))
     iterator = AutoAssistEpochIterator(*words)
     held = []
 
@@ -152,7 +153,7 @@ def test_states_of_other_ranks_are_held_only_while_one_is_saved(monkeypatch):
 @pytest.mark.parametrize("skip", [False, True])
 def test_a_resumed_epoch_is_whole_updates_of_another_update_freq(offset, length, update_freq, skip):
     """fairseq groups what is left, and never finishes an epoch that does not divide."""
-    begun = _whole_updates(offset, length, length - offset, update_freq)
+    begun = whole_updates(offset, length, length - offset, update_freq)
     batches = CountingIterator(iter(range(begun["offset"], 99)), begun["offset"], begun["length"])
     groups = list(GroupedIterator(batches, update_freq, skip_remainder_batch=skip))
     assert groups and {len(group) for group in groups} == {update_freq}

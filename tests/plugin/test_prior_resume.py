@@ -8,12 +8,12 @@ import logging
 import numpy as np
 import pytest
 
-from fairseq_autoassist.core.epochs import Progress, epoch_length
-from fairseq_autoassist.core.plan import Totals
 from fairseq_autoassist.core.planner import Planner
 from fairseq_autoassist.core.prior import Prior
+from fairseq_autoassist.core.protocol import Totals
 from fairseq_autoassist.errors import AutoAssistError
 from fairseq_autoassist.plugin.checkpoints import check_state, state_header
+from fairseq_autoassist.plugin.epochs import Progress, epoch_length
 from fairseq_autoassist.plugin.ranks import Ranks
 from fairseq_autoassist.plugin.shards import Shards
 from tests.support.planning import make_spec
@@ -67,7 +67,7 @@ def test_a_checkpoint_of_another_prior_goes_on_and_says_so(before, now, said, ra
     again = Shards()
     again.load(saved, spec, Ranks(0, ranks), 1)
     with caplog.at_level(logging.WARNING):
-        state, progress, _ = again.here(spec)
+        state, progress = again.here(spec)
     warned = [record.getMessage() for record in caplog.records]
     assert len(warned) == (1 if said else 0) and all(said in line for line in warned)
     planner = Planner(spec)

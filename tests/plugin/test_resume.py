@@ -10,13 +10,13 @@ import pytest
 
 from fairseq_autoassist.config import AutoAssistConfig
 from fairseq_autoassist.core.batching import BatchLimits
-from fairseq_autoassist.core.epochs import Progress
-from fairseq_autoassist.core.exchange import Exchange
+from fairseq_autoassist.core.worker.client import Exchange
 from fairseq_autoassist.errors import AutoAssistError
 from fairseq_autoassist.plugin.data import counts_on
+from fairseq_autoassist.plugin.epochs import Progress
 from fairseq_autoassist.plugin.ranks import Ranks
 from fairseq_autoassist.plugin.shards import Shards
-from tests.support.planning import make_sizes, make_spec
+from tests.support.planning import make_sizes, make_spec, tokens_of, with_pairs
 
 LAG = 5
 
@@ -24,21 +24,20 @@ LAG = 5
 def data_bin(pairs, seed=0):
     """A run over a data-bin of so many pairs; another seed, other sentences."""
     source, target = make_sizes(pairs, seed)
-    spec = dataclasses.replace(make_spec(pairs, lag=LAG), source_sizes=source, target_sizes=target)
+    spec = with_pairs(make_spec(pairs, lag=LAG), source, target)
     return dataclasses.replace(spec, max_update=900)
 
 
 def train(shards, shard, spec, batches=20, first=0):
     """Train on a data-bin; returns the updates that planning reckoned with."""
     shards.current = shard
-    state, _, strategy = shards.here(spec)
-    before = shards.updates_before
-    spec = dataclasses.replace(spec, strategy_state=strategy, updates_before=before)
+    state, _ = shards.here(spec)
+    spec = dataclasses.replace(spec, updates_before=shards.updates_before)
     exchange = Exchange(spec, state)
     updates = []
     for k in range(batches):
         batch = exchange.next_batch()
-        updates.append(exchange._planner.strategy.moment.update)
+        updates.append(exchange._planner.point.update)
         exchange.report(batch.number, np.ones(len(batch.ids), np.float32), first + k)
     shards.own(exchange.state_dict(), None, spec)
     return updates
@@ -105,23 +104,23 @@ def test_under_other_batch_limits_the_stream_goes_on(limits, ranks, caplog):
         again = Shards()
         mine = dataclasses.replace(spec, rank=rank, world_size=ranks)
         left = again.load(saved, mine, Ranks(rank, ranks), 1)
-        state, progress, _ = again.here(mine)
+        state, progress = again.here(mine)
         exchange = Exchange(mine, state)
         while exchange._planner.stream.position[0] < 3:
             batch = exchange.next_batch()
             trained.append(batch.ids)
-            tokens = np.maximum(spec.source_sizes, spec.target_sizes)[batch.ids]
-            assert tokens.max() * len(tokens) <= limits.max_tokens
+            tokens = tokens_of(spec)[batch.ids]
+            assert tokens.max() * len(tokens) <= limits.max_size
             exchange.report(batch.number, np.ones(len(batch.ids), np.float32))
         planner = exchange._planner
         trained += [planner.buckets.take_all()["id"], *(b["id"] for b in planner._ready)]
         at = planner.stream.position[1]
         trained += [planner.stream.take(10**6)[0]] if at else []
     assert set(np.bincount(np.concatenate(trained))) == {3 + bool(at)}
-    ratio = spec.stock_batches / before.stock_batches
+    ratio = spec.batches_per_pass / before.batches_per_pass
     assert left["length"] - left["offset"] == pytest.approx(45 * ratio / ranks, abs=1)
     per_batch = progress.totals.batched / progress.totals.batches
-    assert per_batch == pytest.approx(600 / spec.stock_batches, rel=0.25)
+    assert per_batch == pytest.approx(600 / spec.batches_per_pass, rel=0.25)
     assert "the checkpoint was made under --max-tokens 200, --batch-size none" in caplog.text
 
 

@@ -2,26 +2,25 @@
 
 import contextlib
 import dataclasses
-from collections import Counter
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from fairseq_autoassist.config import AutoAssistConfig, flag
-from fairseq_autoassist.core.curriculum import SETTINGS as CURRICULUM_SETTINGS
-from fairseq_autoassist.core.elastic import redistribute
-from fairseq_autoassist.core.epochs import Progress
+from fairseq_autoassist.config import flag
 from fairseq_autoassist.core.planner import Planner
-from fairseq_autoassist.core.strategies import STRATEGIES, without_effect
+from fairseq_autoassist.core.resize import redistribute
+from fairseq_autoassist.core.strategies import needs_of
 from fairseq_autoassist.errors import ConfigError
 from fairseq_autoassist.features.store import StoredFeatures
-from fairseq_autoassist.plugin.checkpoints import from_checkpoint, to_checkpoint
+from fairseq_autoassist.plugin.config import TranslationAutoAssistConfig, autoassist_config
 from fairseq_autoassist.plugin.data import refuse_endless
+from fairseq_autoassist.plugin.epochs import Progress
 from fairseq_autoassist.plugin.iterator import AutoAssistEpochIterator, Loader
 from fairseq_autoassist.plugin.ranks import Ranks
 from fairseq_autoassist.plugin.shards import Shards
+from fairseq_autoassist.tensors import from_checkpoint, to_checkpoint
 from tests.support.planning import make_spec
 from tests.support.strategies import (
     CASES,
@@ -96,7 +95,7 @@ def run_of(max_update, max_epoch, data="data-bin"):
 @every_case
 def test_a_run_without_an_end_is_refused_where_it_matters(case):
     config = config_of(case)
-    needs = STRATEGIES[config.strategy].needs_end(config)
+    needs = needs_of(config).run_length
     for limits in ((0, 5), (5, 0), (5, 5)):
         refuse_endless(run_of(*limits), needs)
     if not needs:
@@ -110,39 +109,17 @@ def test_a_run_without_an_end_is_refused_where_it_matters(case):
     assert f"{fields[name]:g}" == f"{float(value):g}"  # a flag that exists, and its value
 
 
-def test_every_setting_is_read_by_all_or_named_by_one():
-    named = [name for kind in STRATEGIES.values() for name in kind.settings]
-    fields = {field.name for field in dataclasses.fields(AutoAssistConfig)}
-    common = {
-        "strategy",
-        "prior",
-        "prior_floor",
-        "trace",
-        "features",
-        "inline",
-        "timeout",
-        "on_failure",
-    }
-    assert set(named) == fields - common
-    twice = {name for name, times in Counter(named).items() if times > 1}
-    # autoassist can do what another strategy does, beside
-    assert twice == set(CURRICULUM_SETTINGS)
-
-
-def test_settings_without_effect_are_found():
-    config = AutoAssistConfig(strategy="random", keep=0.5, floor=0.5, timeout=9.0, spl_start=0.5)
-    found = ["--autoassist-floor 0.5", "--autoassist-spl-start 0.5"]
-    assert without_effect(config) == found
-    assert not any(without_effect(config_of(case)) for case in CASES)
+def test_options_without_effect_are_refused_before_a_run_is_set_up():
+    task = TranslationAutoAssistConfig(autoassist_strategy="random", autoassist_floor=0.5)
+    with pytest.raises(ConfigError, match="random does not read --autoassist-floor 0.5 .read by"):
+        autoassist_config(task)
 
 
 def planner_in(case, shards, shard, pairs):
     """A planner that goes on in a shard from what the shards know."""
     shards.current = shard
-    state, _, strategy = shards.here(spec_of(case, pairs))
+    state, _ = shards.here(spec_of(case, pairs))
     planner = Planner(spec_of(case, pairs), RareFeatures(pairs))
-    if strategy is not None:
-        planner.strategy.load_state_dict(strategy)
     if state is not None:
         planner.load_state_dict(state["planner"])
     return planner
@@ -202,7 +179,7 @@ def test_a_share_of_the_run_goes_on_over_data_bins_and_checkpoints():
 
     def opened(shards, shard):
         shards.current = shard
-        return AutoAssistEpochIterator(None, spec, 1, loader, shards, Ranks(0, 1), lambda: None)
+        return AutoAssistEpochIterator(None, spec, 1, loader, shards, Ranks(0, 1))
 
     shards = Shards()
     first = opened(shards, 0)
@@ -210,19 +187,18 @@ def test_a_share_of_the_run_goes_on_over_data_bins_and_checkpoints():
     saved, before, done = None, [], [0.0, 0.0]
     for update, shard in enumerate((0, 1, 0, 1)):
         iterator = first if update == 0 else opened(shards, shard)
-        iterator._open()
-        with contextlib.closing(iterator.exchange):
-            before.append((iterator.exchange.spec.passes_before, 5.0 + done[1 - shard]))
-            number = iterator._next_batch().number
-            iterator.exchange.report(number, None, 700 + update)
-            done[shard] = iterator.trained(number).passes
+        with contextlib.closing(iterator._open()) as session:
+            before.append((session.exchange.spec.passes_before, 5.0 + done[1 - shard]))
+            number = session.next_batch().number
+            session.exchange.report(number, None, 700 + update)
+            done[shard] = session.trained(number).passes
             saved = shards.saved(spec, 1, 9, [iterator._own_state()])
             iterator.park()
     again = Shards()
     resumed = opened(again, 1)
     resumed.load_state_dict({"epoch": 9, "autoassist": saved})
-    with contextlib.closing(resumed.exchange):
-        before.append((resumed.exchange.spec.passes_before, 5.0 + done[0]))
+    with contextlib.closing(resumed.session):
+        before.append((resumed.session.exchange.spec.passes_before, 5.0 + done[0]))
     assert min(done) > 0.0
     assert [found for found, _ in before] == [expected for _, expected in before]
 
@@ -235,18 +211,18 @@ def test_an_assistant_that_failed_is_not_started_again_with_the_next_data_bin():
 
     def iterator(shard):
         shards.current = shard
-        made = AutoAssistEpochIterator(None, spec, 1, loader, shards, Ranks(0, 1), lambda: None)
+        made = AutoAssistEpochIterator(None, spec, 1, loader, shards, Ranks(0, 1))
         made._open()
         return made
 
     first = iterator(0)  # no features: its process fails
-    with contextlib.closing(first.exchange):
-        batch = first.exchange.next_batch()
-        assert first.exchange.failure is not None
-        first.exchange.report(batch.number, None, 0)
+    with contextlib.closing(first.session) as session:
+        batch = session.next_batch()
+        assert session.exchange.failure is not None
+        session.exchange.report(batch.number, None, 0)
         first.park()
-    second = iterator(1)
+    second = iterator(1).session.exchange
     for update in range(1, 60):
-        batch = second.exchange.next_batch()
-        second.exchange.report(batch.number, losses_of(batch.ids), update)
-    assert batch.keep_rate == 1.0 and second.exchange.failure is None
+        batch = second.next_batch()
+        second.report(batch.number, losses_of(batch.ids), update)
+    assert batch.keep_rate == 1.0 and second.failure is None

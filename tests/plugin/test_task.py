@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from fairseq.tasks.translation import TranslationTask
 
 from fairseq_autoassist.config import AutoAssistConfig
-from fairseq_autoassist.core.strategies import strategy_class
+from fairseq_autoassist.core.ledger import Ledger
+from fairseq_autoassist.core.strategies import metric_names
 from fairseq_autoassist.plugin.criterions import PLAN
-from fairseq_autoassist.plugin.losses import LossMailbox
+from fairseq_autoassist.plugin.session import Session
 from fairseq_autoassist.plugin.shards import Shards
 from fairseq_autoassist.plugin.task import TranslationAutoAssistTask
 
@@ -25,10 +28,14 @@ def test_a_step_without_sentence_losses_is_reported_as_such(monkeypatch):
 
     monkeypatch.setattr(TranslationTask, "train_step", step)
     task = TranslationAutoAssistTask.__new__(TranslationAutoAssistTask)
-    task.autoassist, task.strategy = AutoAssistConfig("random"), strategy_class("random")
-    task._iterator = task._trace = None
+    task.autoassist = AutoAssistConfig("random")
+    task._metric_names = metric_names(task.autoassist)
+    task._trace = None
     task._shards = Shards()
-    task._mailbox = LossMailbox(lambda *report: posted.append(report))
+    exchange = SimpleNamespace(
+        ledger=Ledger(), report=lambda *report: posted.append(report), failure=None, waited=0.0
+    )
+    task._iterator = SimpleNamespace(session=Session(exchange))
 
     def train(number):
         return task.train_step({PLAN: {"number": number}}, None, None, None, 7)

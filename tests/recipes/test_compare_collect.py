@@ -1,48 +1,124 @@
-"""Kept runs are what the report needs of them, and nothing more."""
+"""Packed runs are what the report needs of them, and nothing more."""
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 from pathlib import Path
+from typing import Any, Sequence
 
 import numpy as np
 import pytest
 
 from recipes.compare.collect import collect, main
+from recipes.compare.packed import read_archive
 from recipes.compare.records import load
 from tests.support.compare_records import record, write_runs
 
+FILES = {"records.jsonl.gz", "runs.tar.xz", "summary.csv"}
 
-def runs(root: Path) -> Path:
-    write_runs(root, [record(), record("paper", budget=0.7)])
-    for folder in (root / "runs").iterdir():
-        (folder / "test.hyp.txt").write_text("ein Hund\n", encoding="utf-8")
+
+def runs(root: Path, made: Sequence[dict[str, Any]]) -> Path:
+    """Finished runs as commit 09608b5 leaves them, and one that is not finished."""
+    write_runs(root, made)
+    for raw in made:
+        folder = root / "runs" / raw["run"]
+        (folder / "test.hyp.txt").write_text(f"ein Hund {raw['commit']}\n", encoding="utf-8")
         np.save(folder / "counts.npy", np.array([0, 7, 300]))
         (folder / "model.pt").write_bytes(b"large")
-    unfinished = root / "runs" / "multi30k.tiny.easy.b070.s1"
-    unfinished.mkdir()
+    unfinished = root / "runs" / "multi30k.tiny.band.b070.s1"
+    unfinished.mkdir(parents=True)
     (unfinished / "train.log").touch()
     return root
 
 
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
 def test_the_records_are_the_same_and_only_what_is_needed_is_kept(tmp_path: Path, capsys) -> None:
-    out, dest = runs(tmp_path / "out"), tmp_path / "results" / "first"
-    (dest / "runs" / "older").mkdir(parents=True)
+    made = [record(session="boot"), record("paper", budget=0.7, session="boot")]
+    out, dest = runs(tmp_path / "out", made), tmp_path / "results"
     main([str(out), str(dest)])
-    assert capsys.readouterr().out.startswith(f"2 runs in {dest}: ")
-    ours, theirs = ({r.run: r.end for r in load([folder])} for folder in (dest, out))
+    names = sorted(raw["run"] for raw in made)
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] in [f"added in {dest}: {a}, {b}" for a, b in (names, names[::-1])]
+    assert said[1] == f"replaced in {dest}: none"
+    ours, theirs = ({r.run: (r.end, r.session) for r in load([each])} for each in (dest, out))
     assert ours == theirs and len(ours) == 2
-    kept = sorted(str(path.relative_to(dest)) for path in dest.rglob("*") if path.is_file())
-    files = [f"runs/{name}/{file}" for name in ours for file in ("counts.npy", "test.hyp.txt")]
-    assert kept == sorted(["records.jsonl", *files])
-    counts = np.load(dest / "runs" / next(iter(ours)) / "counts.npy")
+    assert set(content(dest)) == FILES
+    members = read_archive(dest / "runs.tar.xz")
+    ids = sorted((raw["run"], raw["updates"]) for raw in made)
+    kept = [
+        f"{name}/{updates}/cpu-A/{file}"
+        for name, updates in ids
+        for file in ("test.hyp.txt", "counts.npy")
+    ]
+    assert sorted(members) == sorted(kept)
+    counts = np.load(io.BytesIO(members[kept[1]]))
     assert counts.dtype == np.uint16 and counts.tolist() == [0, 7, 300]
+    rows = list(csv.DictReader((dest / "summary.csv").open()))
+    assert [(row["run"], float(row["BLEU"])) for row in rows] == [(n, 30.0) for n in names]
 
 
-def test_nothing_finished_and_a_folder_of_training_are_refused(tmp_path: Path) -> None:
+def test_collecting_again_changes_nothing(tmp_path: Path) -> None:
+    out, dest = runs(tmp_path / "out", [record(), record("paper")]), tmp_path / "results"
+    collect(out, dest)
+    before = content(dest)
+    added, replaced = collect(out, dest)
+    assert added == [] and len(replaced) == 2
+    assert content(dest) == before
+
+
+def test_a_run_that_was_made_anew_replaces_the_older_one_and_all_others_stay(
+    tmp_path: Path,
+) -> None:
+    dest = tmp_path / "results"
+    longer = record(updates=5000, session="a")
+    collect(runs(tmp_path / "first", [record(session="a"), record("paper", session="a")]), dest)
+    collect(runs(tmp_path / "longer", [longer]), dest)
+    gpu = record(session="b", device="gpu B")
+    collect(runs(tmp_path / "second", [record(session="b", commit="new"), record("spl")]), dest)
+    collect(runs(tmp_path / "third", [gpu]), dest)
+    found = {(r.arm, r.device, r.updates): r for r in load([dest])}
+    assert len(found) == 5
+    assert {r.commit for r in found.values()} == {"aaaaaaa", "new"}
+    anew = found["uniform", "cpu A", 1000]
+    assert anew.commit == "new" and anew.files.read("test.hyp.txt") == b"ein Hund new\n"
+    assert found["paper", "cpu A", 1000].files.read("test.hyp.txt") == b"ein Hund aaaaaaa\n"
+    names = {name.rsplit("/", 1)[0] for name in read_archive(dest / "runs.tar.xz")}
+    devices = {"cpu A": "cpu-A", "gpu B": "gpu-B"}
+    assert names == {f"{r.run}/{r.updates}/{devices[r.device]}" for r in found.values()}
+
+
+@pytest.mark.parametrize(
+    ("old", "flags", "new"),
+    [
+        ("easy", [], "band"),
+        ("easy-sharp", [], "band-sharp"),
+        ("hard-competence", [], "paper-competence"),
+        ("band", ["--autoassist-band", "0.6"], "moving-band"),
+        ("band", ["--autoassist-lower", "0.3"], "band"),
+        ("default", [], "default"),
+    ],
+)
+def test_records_of_older_commits_come_under_the_names_of_today(
+    tmp_path: Path, old: str, flags: list[str], new: str
+) -> None:
+    out = runs(tmp_path / "out", [record(old, settings={"flags": flags}, hypotheses="t")])
+    collect(out, tmp_path / "results")
+    (found,) = load([tmp_path / "results"])
+    assert (found.arm, found.run) == (new, f"multi30k.transformer.{new}.b100.s1")
+    assert found.files.read("test.hyp.txt") and found.files.read("counts.npy")
+    assert json.loads(found.text)["settings"] == {"flags": flags}
+
+
+def test_nothing_finished_and_a_record_that_is_not_whole_are_refused(tmp_path: Path) -> None:
+    dest = tmp_path / "dest"
     with pytest.raises(SystemExit, match="has no finished run"):
-        collect(tmp_path, tmp_path / "dest")
-    assert not (tmp_path / "dest").exists()
-    out = runs(tmp_path / "out")
-    with pytest.raises(SystemExit, match="holds runs as they were trained"):
-        collect(out, out)
-    assert (out / "runs" / record()["run"] / "model.pt").is_file()
+        collect(tmp_path, dest)
+    broken = {**record(), "marks": []}
+    with pytest.raises(SystemExit, match="updates of marks is"):
+        collect(runs(tmp_path / "out", [broken]), dest)
+    assert not dest.exists()

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import sacrebleu
 
-from recipes.compare import examples, figures, report, tables
+from recipes.compare import extreme_pairs, figures, report, tables
+from recipes.compare.looks import LOOKS
 from recipes.compare.records import load, parse
 from recipes.compare.sections import Section, sections
 from recipes.compare.significance import Paired, bootstrap
@@ -19,7 +20,7 @@ from tests.support.compare_records import record, write_lines, write_runs
 
 PAIRS = 120
 REFERENCES = [f"der {i} Hund läuft durch den Park und sieht {i} Katzen" for i in range(40)]
-ENDS = {"uniform": 4, "random": 12, "paper": 6, "alone": 7}  # every n-th line is translated badly
+ENDS = {"uniform": 4, "random": 12, "paper": 6}  # every n-th line is translated badly
 
 
 def rows(text: str, title: str) -> dict[str, list[str]]:
@@ -83,7 +84,7 @@ def grouped(*made: dict[str, Any]) -> Section:
 
 def test_report_of_a_matrix(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "results"
-    report.main([str(matrix(tmp_path)), "--out", str(out), "--bar-arm", "paper"])
+    report.main([str(matrix(tmp_path)), "--out", str(out)])
     text = (out / "report.md").read_text(encoding="utf-8")
     assert text in capsys.readouterr().out
     assert sorted(path.name for path in out.iterdir()) == [
@@ -129,8 +130,6 @@ def test_report_of_a_matrix(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     marks = rows(text, "BLEU by tokens")
     final = quality["uniform 1.00"][1].split()[0]
     assert marks["uniform 1.00"][-1] == final and marks["paper 0.70"][-1] == "-"
-    assert "\n## The bar for paper\n\n### transformer\n\n- multi30k, transformer, 1,000" in text
-    assert text.rstrip().endswith("better than random on 0 of 3 (all needed)")
 
 
 def test_tables_of_drift_and_labels(tmp_path: Path) -> None:
@@ -176,15 +175,26 @@ def test_one_seed_has_no_interval() -> None:
 def test_records_alone_make_a_report(tmp_path: Path) -> None:
     write_runs(tmp_path, [record("paper")])
     lonely = next(tmp_path.rglob("record.json"))
-    report.main([str(lonely), "--out", str(tmp_path / "out"), "--bar-arm", "paper"])
+    report.main([str(lonely), "--out", str(tmp_path / "out")])
     text = (tmp_path / "out" / "report.md").read_text()
-    assert "no run of uniform 1.00: no ratios, no differences to it, no bar" in text
+    assert "no run of uniform 1.00: no ratios, no differences to it, no acceptance" in text
     assert "no paired bootstrap: found no multi30k/text/test.de; name" in text
     assert str(tmp_path) not in text
     assert "no list of most kept and most skipped pairs for paper 1.00: no counts.npy" in text
-    assert "- multi30k: no records of paper and uniform 1.00" in text
-    assert "- paper: not met: saves enough on 0 of 3" in text
-    assert "## The bar\n" not in text
+    assert "## Acceptance\n" not in text and "## Taken out\n" not in text
+
+
+def test_arms_that_are_no_more_stand_in_one_table(tmp_path: Path) -> None:
+    gone = [record("middle", (20, 29 + seed), 0.7, seed) for seed in (1, 2)]
+    chance = [record("random", (20, 30), 0.7, seed) for seed in (1, 2)]
+    write_runs(tmp_path, [record(), record(seed=2), *chance, *gone])
+    report.main([str(tmp_path), "--out", str(tmp_path / "out")])
+    text = (tmp_path / "out" / "report.md").read_text()
+    (row,) = [line for line in text.splitlines() if "middle" in line]
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells[:4] == ["multi30k, transformer, 1,000 updates", "middle", "0.70", "2"]
+    assert cells[4].startswith("+0.50 [-5.85, +6.85]")  # 12.71 standard errors of 0.5
+    assert row in text.split("## Taken out\n")[1].split("\n## ")[0]
 
 
 def test_hypotheses_that_are_missing_or_of_another_test_set(tmp_path: Path) -> None:
@@ -209,7 +219,7 @@ def test_equal_translations_differ_by_nothing(tmp_path: Path) -> None:
     (section,) = sections(load([root]))
     tests, _ = bootstrap(section, None)
     assert tests["paper 0.50", "uniform 1.00"].pairs[0].p < 1
-    paths = [r.folder / "test.hyp.txt" for r in section.records if r.arm == "paper"]
+    paths = [Path(r.files.place("test.hyp.txt")) for r in section.records if r.arm == "paper"]
     own = section.cells[0].records[0]
     for path in paths:
         write_lines(path, hypotheses(ENDS["uniform"], 1))
@@ -223,7 +233,7 @@ def test_equal_translations_differ_by_nothing(tmp_path: Path) -> None:
 
 def test_most_kept_and_most_skipped(tmp_path: Path) -> None:
     (section,) = sections(load([matrix(tmp_path)]))
-    paths, remarks = examples.write(section, None, tmp_path / "out")
+    paths, remarks = extreme_pairs.write(section, None, tmp_path / "out")
     assert (len(paths), remarks) == (2, [])  # random and paper, the latter at its larger budget
     path = tmp_path / "out" / "pairs_multi30k_transformer_1000_paper.txt"
     text = path.read_text(encoding="utf-8")
@@ -240,10 +250,10 @@ def test_most_kept_and_most_skipped(tmp_path: Path) -> None:
 
 
 def test_equal_counts_are_a_sample_not_the_first_lines() -> None:
-    most, least = examples.extremes(np.ones(1000), 50)
+    most, least = extreme_pairs.extremes(np.ones(1000), 50)
     assert len(set(most) | set(least)) == 100
     assert max(most) > 500 and max(least) > 500
-    assert list(examples.extremes(np.ones(1000), 50)[0]) == list(most)
+    assert list(extreme_pairs.extremes(np.ones(1000), 50)[0]) == list(most)
 
 
 def test_counts_of_another_preparation_are_refused(tmp_path: Path) -> None:
@@ -252,14 +262,14 @@ def test_counts_of_another_preparation_are_refused(tmp_path: Path) -> None:
     path = root / "runs" / "multi30k.transformer.paper.b070.s2" / "counts.npy"
     np.save(path, np.zeros(7, dtype=np.uint16))
     with pytest.raises(SystemExit, match=r"counts 7 pairs, .*counts 120; expected the same corpus"):
-        examples.write(section, None, tmp_path)
+        extreme_pairs.write(section, None, tmp_path)
     path.write_text("no array")
     with pytest.raises(SystemExit, match=r"counts\.npy is no array of numpy"):
-        examples.write(section, None, tmp_path)
+        extreme_pairs.write(section, None, tmp_path)
     for seed in (1, 2):
         np.save(path.parent.with_name(path.parent.name[:-1] + str(seed)) / "counts.npy", [1, 2])
     with pytest.raises(SystemExit, match=r"train\.en has 120 lines, counts\.npy of its runs 2"):
-        examples.write(section, None, tmp_path)
+        extreme_pairs.write(section, None, tmp_path)
 
 
 def test_what_the_figures_show() -> None:
@@ -275,6 +285,8 @@ def test_what_the_figures_show() -> None:
     ((cell, curve),) = figures.accuracy(section)  # 1.00 logged none
     assert cell.name == "paper 0.70"
     assert list(curve["acc"]) == pytest.approx([0.52, 0.54, 0.56])
-    styles = [figures.style(section, cell, ["other", "paper"]) for cell in section.cells]
+    styles = [figures.style(section, cell) for cell in section.cells]
     assert len({(s["color"], s["linestyle"]) for s in styles}) == len(styles)
-    assert [s["color"] for s in styles] == ["black", "C1", "C1"]
+    paper = LOOKS["paper"]
+    looks = [LOOKS["uniform"], paper, paper]
+    assert [(s["color"], s["marker"]) for s in styles] == looks

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from recipes.compare.notes import notes
+from recipes.compare.packed import key_of, write
 from recipes.compare.records import load, parse
+from recipes.compare.remarks import remarks
 from recipes.compare.sections import Section, sections
 from recipes.compare.statistics import comparable
 from tests.support.compare_records import record, write_runs
@@ -21,43 +23,54 @@ def grouped(*made: dict[str, Any]) -> list[Section]:
     return sections([parse(raw, Path("runs") / raw["run"], raw["run"]) for raw in made])
 
 
-def test_a_folder_of_runs_and_its_collected_file_are_the_same_records(tmp_path: Path) -> None:
+def packed(folder: Path, *made: dict[str, Any]) -> Path:
+    """The records as `recipes.compare.collect` leaves them, with a translation each."""
+    write(folder, made, {f"{key_of(raw)}/test.hyp.txt": raw["run"].encode() for raw in made})
+    return folder
+
+
+def test_a_folder_of_runs_and_packed_ones_are_the_same_records(tmp_path: Path) -> None:
     made = [record(), record("paper", budget=0.7, curve=[{"update": 1, "acc": float("nan")}])]
-    lines = tmp_path / "records.jsonl"
-    lines.write_text("".join(json.dumps(m) + "\n" for m in made))
-    assert [r.run for r in load([lines])] == [m["run"] for m in made]
-    write_runs(tmp_path, made)
-    both = load([lines, tmp_path])
+    kept = packed(tmp_path / "kept", *made)
+    root = write_runs(tmp_path / "out", made)
+    assert sorted(r.run for r in load([kept])) == sorted(r.run for r in load([root]))
+    both = load([kept, kept / "records.jsonl.gz", root])
     assert sorted(r.run for r in both) == sorted(m["run"] for m in made)
-    assert all(r.folder == tmp_path / "runs" / r.run for r in both)
-    elsewhere = tmp_path / "results" / "records.jsonl"
-    elsewhere.parent.mkdir()
-    elsewhere.write_text(lines.read_text())
-    for order in ([elsewhere, tmp_path], [tmp_path, elsewhere]):  # the one with its folder wins
-        assert {r.folder for r in load(order)} == {r.folder for r in both}
+    for found in load([kept]):
+        assert found.files.read("test.hyp.txt") == found.run.encode()
+        assert found.files.read("counts.npy") is None
+    (root / "runs" / made[0]["run"] / "test.hyp.txt").write_text("as trained")
+    assert load([root])[-1].files.read("test.hyp.txt") == b"as trained"
 
 
-def test_a_record_is_of_the_session_that_it_names_or_of_its_folder(tmp_path: Path) -> None:
+def test_times_are_comparable_within_the_session_that_a_record_names(tmp_path: Path) -> None:
     """Two machines of one kind are not equally fast: no ratio of times across sessions."""
-    folders = {"first": [record()], "second": [record("paper")]}
-    folders["third"] = [record(seed=2, session="b"), record("paper", seed=2, session="b")]
-    for name, made in folders.items():
-        (tmp_path / name).mkdir()
-        text = "".join(json.dumps(raw) + "\n" for raw in made)
-        (tmp_path / name / "records.jsonl").write_text(text)
-    found = load([tmp_path / name for name in folders])
-    assert [r.session for r in found] == ["first", "second", "b", "b"]
-    (section,) = sections(found)
+    made = [record(session="first"), record("paper", session="second")]
+    made += [record(seed=2, session="b"), record("paper", seed=2, session="b")]
+    (section,) = sections(load([packed(tmp_path, *made)]))
     (paper,) = [cell for cell in section.cells if cell.arm == "paper"]
     assert section.baseline is not None
     assert [r.session for r in comparable(paper, section.baseline)] == ["b"]
 
 
 def test_a_bad_line_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "records.jsonl"
-    path.write_text(json.dumps(record()) + "\n{cut sho\n")
-    with pytest.raises(SystemExit, match=r"records\.jsonl:2 is not JSON .*expected one record"):
+    path = tmp_path / "records.jsonl.gz"
+    path.write_bytes(gzip.compress(f"{json.dumps(record())}\n{{cut sho\n".encode()))
+    with pytest.raises(SystemExit, match=r"records\.jsonl\.gz:2 is not JSON .*expected one record"):
         load([path])
+
+
+def test_a_file_that_is_cut_short_is_refused(tmp_path: Path) -> None:
+    folder = packed(tmp_path, record(), record("paper"))
+    archive, records = folder / "runs.tar.xz", folder / "records.jsonl.gz"
+    found = load([folder])
+    archive.write_bytes(archive.read_bytes()[:-40])
+    with pytest.raises(SystemExit, match=r"runs\.tar\.xz is no whole archive .*from git again"):
+        found[0].files.read("test.hyp.txt")
+    for content in (records.read_bytes()[:-40], b"no gzip"):
+        records.write_bytes(content)
+        with pytest.raises(SystemExit, match=r"records\.jsonl\.gz cannot be read .*from git again"):
+            load([folder])
 
 
 @pytest.mark.parametrize(
@@ -84,10 +97,10 @@ def test_a_missing_key_and_an_empty_folder_are_refused(tmp_path: Path) -> None:
     del raw["jobs"]
     with pytest.raises(SystemExit, match="lacks jobs"):
         parse(raw, Path(), "here")
-    with pytest.raises(SystemExit, match=r"holds neither record\.json nor \*\.jsonl"):
+    with pytest.raises(SystemExit, match=r"holds neither records\.jsonl\.gz nor record\.json"):
         load([tmp_path])
     with pytest.raises(SystemExit, match="found no file"):
-        load([tmp_path / "none.jsonl"])
+        load([tmp_path / "none.json"])
 
 
 def test_a_loss_that_diverged_is_a_number() -> None:
@@ -142,7 +155,7 @@ def test_random_with_as_many_tokens_is_the_control(share: float, budget: float) 
     control = section.control(cell)
     assert control is not None and control.name == f"random {budget:.2f}"
     said = "random to paper 0.67 is random {:.2f}: it has as many tokens"
-    assert (said.format(budget) in notes(section)) == (budget != 0.67)
+    assert (said.format(budget) in remarks(section)) == (budget != 0.67)
 
 
 def test_the_same_run_twice() -> None:
@@ -171,12 +184,12 @@ def test_other_data_and_other_decoding_are_refused(changes: dict[str, Any]) -> N
         grouped(*same, older, other)
 
 
-def test_notes_of_an_even_section_say_nothing() -> None:
+def test_remarks_of_an_even_section_say_nothing() -> None:
     arms = ["uniform", "random", "paper"]
-    assert notes(grouped(*(record(arm, seed=s) for arm in arms for s in (1, 2)))[0]) == []
+    assert remarks(grouped(*(record(arm, seed=s) for arm in arms for s in (1, 2)))[0]) == []
 
 
-def test_notes_say_what_is_missing_or_mixed() -> None:
+def test_remarks_say_what_is_missing_or_mixed() -> None:
     paper = [record("paper", budget=0.7, seed=s) for s in (1, 3)]
     paper[0]["commit"] = "bbbbbbb+dirty"
     paper[1]["device"] = "gpu B"
@@ -185,7 +198,7 @@ def test_notes_say_what_is_missing_or_mixed() -> None:
     control["train"] = {**control["train"], "tokens": 80000}
     control["jobs"] = 1
     paced = record("spl", budget=0.5, tuning={"MALLOC_B": "2", "MALLOC_A": "1"})
-    found = notes(grouped(record(), record(seed=2), control, *paper, paced)[0])
+    found = remarks(grouped(record(), record(seed=2), control, *paper, paced)[0])
     for expected in (
         "records of 2 commits: aaaaaaa, bbbbbbb+dirty",
         "made with uncommitted changes: bbbbbbb+dirty",
@@ -202,36 +215,36 @@ def test_notes_say_what_is_missing_or_mixed() -> None:
         "no run of random at the same budget or tokens: spl 0.50",
     ):
         assert expected in found
-    assert notes(grouped(record("paper"))[0])[0].startswith("no run of uniform 1.00")
+    assert remarks(grouped(record("paper"))[0])[0].startswith("no run of uniform 1.00")
 
 
-def test_notes_say_where_settings_differ() -> None:
+def test_remarks_say_where_settings_differ() -> None:
     def with_flags(arm: str, seed: int, *words: str) -> dict[str, Any]:
         return record(arm, seed=seed, settings={"flags": ["--seed", str(seed), *words]})
 
     lr = ["--lr", "1"]
     same = [with_flags("paper", s, *lr, "--autoassist-floor", "0") for s in (1, 2)]
     plain = [with_flags(arm, s, *lr) for arm in ("uniform", "random") for s in (1, 2)]
-    assert notes(grouped(*same, *plain)[0]) == []
+    assert remarks(grouped(*same, *plain)[0]) == []
     other = with_flags("paper", 3, *lr, "--autoassist-floor", "0.5")
     assert (
         "paper 1.00 is of runs with different flags: --autoassist-floor 0; --autoassist-floor 0.5"
-        in notes(grouped(*same, other, *plain)[0])
+        in remarks(grouped(*same, other, *plain)[0])
     )
     slower = with_flags("uniform", 3, "--lr", "2")
-    (found,) = [n for n in notes(grouped(*same, *plain, slower)[0]) if "more than the arm" in n]
+    (found,) = [n for n in remarks(grouped(*same, *plain, slower)[0]) if "more than the arm" in n]
     assert slower["run"] in found
 
 
-def test_notes_compare_flags_across_budgets_but_for_the_length() -> None:
+def test_remarks_compare_flags_across_budgets_but_for_the_length() -> None:
     def run(arm: str, budget: float, updates: int, dropout: str) -> dict[str, Any]:
         words = ["--max-update", str(updates), "--dropout", dropout]
         return record(arm, budget=budget, settings={"flags": words})
 
-    def remarks(*made: dict[str, Any]) -> list[str]:
-        return [n for n in notes(grouped(*made)[0]) if "more than the arm" in n]
+    def said(*made: dict[str, Any]) -> list[str]:
+        return [n for n in remarks(grouped(*made)[0]) if "more than the arm" in n]
 
     whole, short = run("uniform", 1.0, 1000, "0.1"), run("paper", 0.7, 700, "0.1")
-    assert remarks(whole, short, run("random", 0.7, 700, "0.1")) == []
-    assert len(remarks(whole, run("paper", 0.7, 700, "0.3"))) == 1
-    assert len(remarks(whole, short, run("random", 0.7, 900, "0.1"))) == 1  # another schedule
+    assert said(whole, short, run("random", 0.7, 700, "0.1")) == []
+    assert len(said(whole, run("paper", 0.7, 700, "0.3"))) == 1
+    assert len(said(whole, short, run("random", 0.7, 900, "0.1"))) == 1  # another schedule

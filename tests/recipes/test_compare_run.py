@@ -15,14 +15,13 @@ import numpy as np
 import pytest
 
 from fairseq_autoassist.core import trace
-from fairseq_autoassist.features.commands import feature_folder
-from fairseq_autoassist.features.store import REFERENCE_NAME, Features
 from preprocess.spm import decode
 from preprocess.text import UserError, read_lines
 from recipes.common.score import hypotheses
 from recipes.compare.matrices import run_of
 from recipes.compare.measure import generate_words
-from recipes.compare.one import settings_key, write_reference
+from recipes.compare.one_run import settings_key
+from recipes.compare.records import load
 from recipes.compare.settings import GENERATE_TOKENS
 from tests.support import compare, training
 from tests.support.processes import alive, children, wait_for
@@ -58,8 +57,7 @@ def runner(tmp_path: Path) -> Iterator[subprocess.Popen]:
 
 
 def test_records(finished: Path) -> None:
-    lines = list(read_lines(finished / "records.jsonl"))
-    assert sorted(json.loads(line)["run"] for line in lines) == [PAPER, UNIFORM]
+    assert sorted(record.run for record in load([finished])) == [PAPER, UNIFORM]
     for name in (UNIFORM, PAPER):
         folder, record = finished / "runs" / name, compare.record(finished, name)
         marks = record["marks"]
@@ -179,27 +177,6 @@ def test_scores_are_those_of_fairseqs_and_sacrebleus_own_commands(
         assert end[f"{subset}_loss"] == pytest.approx(bits * np.log(2), abs=1e-3)
 
 
-def test_the_reference_of_an_arm_is_written_once_for_each_model(
-    finished: Path, tmp_path: Path
-) -> None:
-    shutil.copytree(compare.corpora() / "multi30k", tmp_path / "multi30k")
-    run, folder = run_of("multi30k.tiny.excess.b100.s1"), tmp_path / "runs" / "excess"
-    with pytest.raises(UserError, match="run `python -m recipes.compare.run multi30k.smaller"):
-        write_reference(run, folder, tmp_path / "multi30k", True)
-    model = tmp_path / "runs" / "multi30k.smaller.uniform.b100.s1" / "model.pt"
-    model.parent.mkdir(parents=True)
-    shutil.copy(finished / "runs" / UNIFORM / "model.pt", model)
-    write_reference(run, folder, tmp_path / "multi30k", True)
-    path = feature_folder(tmp_path / "multi30k" / "data-bin", "train", "en", "de") / REFERENCE_NAME
-    written = path.stat().st_mtime_ns
-    assert np.isfinite(Features.open(path.parent).reference).all()
-    write_reference(run, folder, tmp_path / "multi30k", True)
-    assert path.stat().st_mtime_ns == written
-    os.utime(model, ns=(written + 10**9, written + 10**9))
-    write_reference(run, folder, tmp_path / "multi30k", True)
-    assert path.stat().st_mtime_ns > written
-
-
 @pytest.mark.parametrize("name", ["pairs.json", "text"])
 def test_preparing_again_mends_what_is_missing(tmp_path: Path, name: str) -> None:
     corpus = shutil.copytree(compare.corpora() / "multi30k", tmp_path / "multi30k")
@@ -211,21 +188,6 @@ def test_preparing_again_mends_what_is_missing(tmp_path: Path, name: str) -> Non
     (corpus / "pairs.json").write_text(json.dumps({**account, "sha256": {}}))  # before its end
     with pytest.raises(UserError, match="is no prepared corpus.*recipes.compare.prepare"):
         settings_key(run_of(PAPER), corpus)
-
-
-def test_a_child_ends_with_its_run() -> None:
-    """As the one that measures a reference: the runner ends the run, and that its child."""
-    code = "from recipes.compare import one; from recipes.compare.matrices import run_of\n"
-    code += f"one.run_beside(['-c', 'import time; time.sleep(99)'], run_of('{PAPER}'))"
-    with subprocess.Popen([sys.executable, "-c", code], cwd=compare.ROOT) as process:
-        try:
-            wait_for(lambda: children(process.pid), SECONDS, "the child")
-            (child,) = children(process.pid)
-            process.terminate()
-            assert process.wait(SECONDS) == 130
-            assert not alive(child)
-        finally:
-            process.kill()
 
 
 def test_an_unprepared_corpus_is_refused(tmp_path: Path) -> None:

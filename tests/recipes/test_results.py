@@ -1,19 +1,31 @@
-"""RESULTS.md and docs/crawl.md quote a report each, and the reports say what the records say."""
+"""docs/results.md and docs/crawl.md say what the packed records say, in tables and in figures."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from preprocess.text import read_lines
-from recipes.common.data import ROOT
-from recipes.compare import tables
-from recipes.compare.overall import overview
-from recipes.compare.quote import MARK, main, quote
+from recipes.compare import headline
+from recipes.compare.packed import (
+    ARCHIVE,
+    COUNTS,
+    HYPOTHESES,
+    RECORDS,
+    SUMMARY,
+    read_archive,
+    read_lines_of,
+    summary,
+    write,
+)
+from recipes.compare.quote import COMPARE, CRAWL, MARK, QUOTED, RESULTS, main, quote
 from recipes.compare.records import load
-from recipes.compare.saving import savings_table, section_table
-from recipes.compare.sections import sections
+from recipes.compare.report import quotable
+from recipes.compare.sections import Section, sections
+from recipes.compare.taken_out import remaining
+from tests.support.compare_records import record
 
 PRINTED = """## a
 
@@ -41,60 +53,91 @@ WANTED = """<!-- report: a -->
 | :--- |
 | 2 |
 """
-# text -> folder of records and their report, and tables that the text quotes at least
-REPORTED = {
-    ROOT / "RESULTS.md": (ROOT / "recipes" / "compare" / "results", 6),
-    ROOT / "docs" / "crawl.md": (ROOT / "recipes" / "crawl" / "results", 2),
-}
-every_report = pytest.mark.parametrize("folder", [folder for folder, _ in REPORTED.values()])
+AT_LEAST = {"results.md": 1, "crawl.md": 2}  # tables that a document quotes
+LARGEST = 5_000_000  # bytes of a folder of packed runs
+every_folder = pytest.mark.parametrize("folder", [COMPARE, CRAWL])
 
 
-def report_in(folder: Path) -> list[str]:
-    return list(read_lines(folder / "report.md"))
+def found(folder: Path) -> list[Section]:
+    return sections(remaining(load([folder])))
 
 
-@every_report
-def test_the_report_says_what_the_records_say(folder: Path) -> None:
-    report = report_in(folder)
-    records = load(sorted(path.parent for path in folder.glob("*/records.jsonl")))
-    text, found = "\n".join(report), sections(records)
-    assert f"- runs: {len(records)}" in report
-    for whole in (tables.bar, overview, savings_table):
-        assert whole(found) in text, whole.__name__
-    for section in found:
-        own = text.split(f"## {section.title}\n")[1].split("\n## ")[0]
-        names = "costs quality reaching by_tokens drift labels".split()
-        for part in (getattr(tables, name) for name in names):
-            assert part(section) in own, f"{section.title}: {part.__name__}"
-        assert section_table(section) in own, section.title
+@every_folder
+def test_the_summary_says_what_the_records_say(folder: Path) -> None:
+    raw = [json.loads(line) for line in read_lines_of(folder / RECORDS)]
+    assert (folder / SUMMARY).read_text(encoding="utf-8") == summary(raw)
+    assert len(load([folder])) == len(raw)
+    assert all(each["session"] for each in raw)
 
 
-@every_report
+@every_folder
 def test_translations_and_counts_lie_beside_the_records(folder: Path) -> None:
     """Without them nobody else can redo the bootstrap and the lists of pairs."""
-    for record in load(sorted(path.parent for path in folder.glob("*/records.jsonl"))):
-        for name in (record.hypotheses, "counts.npy"):
-            assert (record.folder / name).is_file(), f"{record.source}: no {name}"
+    for each in remaining(load([folder])):
+        for name in (HYPOTHESES, COUNTS):
+            assert each.files.read(name), f"{each.source}: no {each.files.place(name)}"
 
 
-@pytest.mark.parametrize("path", REPORTED)
+@every_folder
+def test_packed_runs_are_small_and_packed_again_the_same(folder: Path, tmp_path: Path) -> None:
+    raw = [json.loads(line) for line in read_lines_of(folder / RECORDS)]
+    write(tmp_path, raw, read_archive(folder / ARCHIVE))
+    names = {RECORDS, ARCHIVE, SUMMARY}
+    assert {path.name for path in folder.iterdir()} == names
+    assert sum(path.stat().st_size for path in folder.iterdir()) < LARGEST
+    assert read_archive(tmp_path / ARCHIVE) == read_archive(folder / ARCHIVE)
+    assert read_lines_of(tmp_path / RECORDS) == read_lines_of(folder / RECORDS)
+
+
+@pytest.mark.parametrize("path", QUOTED)
 def test_the_text_quotes_the_report(path: Path) -> None:
-    text, (folder, tables_quoted) = list(read_lines(path)), REPORTED[path]
-    assert sum(MARK.fullmatch(line) is not None for line in text) >= tables_quoted
-    words = f"--text {path.relative_to(ROOT)} --report {folder.relative_to(ROOT)}/report.md"
-    assert quote(text, report_in(folder)) == text, f"run `python -m recipes.compare.quote {words}`"
+    text = list(read_lines(path))
+    tables = sum(MARK.fullmatch(line) is not None for line in text)
+    assert tables >= AT_LEAST[path.name]
+    report = quotable(load([QUOTED[path]])).splitlines()
+    assert quote(text, report) == text, "run `python -m recipes.compare.quote`"
 
 
-def test_a_table_is_put_in_and_put_in_anew(tmp_path: Path) -> None:
-    (tmp_path / "report.md").write_text(PRINTED, encoding="utf-8")
-    text, words = tmp_path / "R.md", ["--text", str(tmp_path / "R.md")]
-    words += ["--report", str(tmp_path / "report.md")]
+def test_the_figures_show_the_records() -> None:
+    compared, crawl = found(COMPARE), found(CRAWL)
+    groups = headline.groups_of(compared, crawl)
+    rows = [row for group in groups.values() for row in group]
+    drawn = {
+        "forest.png": headline.digest(rows),
+        "plateau.png": headline.digest(headline.plateau(compared)),
+    }
+    text = RESULTS.read_text(encoding="utf-8")
+    for name, digest in drawn.items():
+        assert f"]({name})" in text
+        path = RESULTS.with_name(name)
+        assert headline.digest_in(path) == digest, "run `python -m recipes.compare.quote`"
+
+
+def test_results_are_one_page() -> None:
+    lines = list(read_lines(RESULTS))
+    assert len(lines) < 150
+    rows = [line for line in lines if line.startswith("|")]
+    assert 3 <= len(rows) <= 12  # the head, its rule, and at most ten rows
+
+
+def test_a_table_is_put_in_and_put_in_anew() -> None:
+    report = PRINTED.splitlines()
     for before in ("<!-- report: a -->\n\n<!-- report: a / b -->\n", WANTED.replace("1", "7")):
-        text.write_text(before, encoding="utf-8")
-        main(words)
-        assert text.read_text(encoding="utf-8") == WANTED
+        assert quote(before.splitlines(), report) == WANTED.splitlines()
     for missing in ("d", "a / c", "c"):
-        text.write_text(f"<!-- report: {missing} -->\n", encoding="utf-8")
         with pytest.raises(SystemExit, match="the report has no"):
-            main(words)
-        assert text.read_text(encoding="utf-8") == f"<!-- report: {missing} -->\n"
+            quote([f"<!-- report: {missing} -->"], report)
+
+
+def test_the_command_mends_a_document(tmp_path: Path) -> None:
+    write(tmp_path / "packed", [record(), record("random", (10, 20, 28, 29))], {})
+    text = tmp_path / "R.md"
+    before = "<!-- report: multi30k, transformer, 1,000 updates / Quality -->\n\nwords\n"
+    text.write_text(before, encoding="utf-8")
+    main(["--text", str(text), "--records", str(tmp_path / "packed")])
+    lines = list(read_lines(text))
+    assert lines[0] == before.splitlines()[0] and lines[-1] == "words"
+    assert lines[4].startswith("| random | 1.00 | 1 | 29.00 (1 seed) | -1.00 (1 seed) |")
+    with pytest.raises(SystemExit, match="found one of --text and --records"):
+        main(["--text", str(text)])
+    assert list(read_lines(text)) == lines

@@ -7,7 +7,7 @@ from typing import Callable
 import numpy as np
 import pytest
 
-from fairseq_autoassist.core.utility import update_threshold
+from fairseq_autoassist.core.labels import update_threshold
 from recipes.linear_svm import kernels, oracle, tree
 from recipes.linear_svm.kernels import (
     GRADIENT,

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import scipy.sparse as sp
 
-from fairseq_autoassist.config import PAPERS_RULE, AutoAssistConfig
+from fairseq_autoassist.config import AutoAssistConfig
 from fairseq_autoassist.core.batching import BatchLimits
-from fairseq_autoassist.core.plan import PlanSpec
+from fairseq_autoassist.core.protocol import PlanSpec
+from fairseq_autoassist.core.strategies.autoassist import PAPERS_RULE
 from fairseq_autoassist.features.rows import CsrRows
 from fairseq_autoassist.features.store import StoredFeatures
-from fairseq_autoassist.text.lengths import length_buckets
+from fairseq_autoassist.text.lengths import pair_items
 
 
 class MemoryFeatures:
@@ -44,18 +47,34 @@ def make_spec(pairs=500, seed=1, lag=5, limits=None, eligible=None, **settings):
     chunk = settings.pop("chunk", None)
     features = settings.pop("features", None)
     settings.setdefault("strategy", "uniform")
-    source, target = make_sizes(pairs)
+    rule = PAPERS_RULE if settings["strategy"] == "autoassist" else {}
+    limits = limits or BatchLimits(max_size=200, multiple=8)
     return PlanSpec(
-        config=AutoAssistConfig(**{**PAPERS_RULE, **settings}),
-        source_sizes=source,
-        target_sizes=target,
-        eligible=eligible,
-        limits=limits or BatchLimits(max_tokens=200, multiple=8),
+        config=AutoAssistConfig(**{**rule, **settings}),
+        items=pair_items(*make_sizes(pairs), limits, eligible, world_size),
+        limits=limits,
         seed=seed,
         lag=lag,
         rank=rank,
         world_size=world_size,
         chunk=chunk,
         features=None if features is None else StoredFeatures(str(features)),
-        bucketing=length_buckets,
     )
+
+
+def sizes_of(spec):
+    """Source and target sizes of a spec's pairs, int64."""
+    source, target = (side.astype(np.int64) for side in spec.items.lengths)
+    return source, target
+
+
+def tokens_of(spec):
+    """Length of each of a spec's pairs, its longer side, int64."""
+    return np.maximum(*sizes_of(spec))
+
+
+def with_pairs(spec, source=None, target=None, eligible=None):
+    """The spec with other pairs: sizes are those of before where none are given."""
+    sizes = sizes_of(spec) if source is None else (source, target)
+    items = pair_items(*sizes, spec.limits, eligible, spec.world_size)
+    return dataclasses.replace(spec, items=items)

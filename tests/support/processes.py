@@ -8,7 +8,7 @@ from multiprocessing import forkserver
 from pathlib import Path
 from typing import Callable
 
-WORKER = "fairseq_autoassist.core.worker"
+WORKER = "fairseq_autoassist.core.worker.child"
 
 
 def children(pid: int) -> list[int]:

@@ -8,16 +8,25 @@ from pathlib import Path
 
 import numpy as np
 
-from fairseq_autoassist.config import PAPERS_RULE, AutoAssistConfig
-from fairseq_autoassist.core.plan import PlanSpec
+from fairseq_autoassist.config import AutoAssistConfig
 from fairseq_autoassist.core.planner import Planner
 from fairseq_autoassist.core.prior import Prior
-from fairseq_autoassist.core.sampler import Stream
-from fairseq_autoassist.core.strategies import Corpus, Moment, Report, build_strategy
+from fairseq_autoassist.core.protocol import PlanSpec
+from fairseq_autoassist.core.strategies import (
+    Choice,
+    Corpus,
+    Report,
+    Strategy,
+    TrainingPoint,
+    build_strategy,
+)
+from fairseq_autoassist.core.strategies.autoassist import PAPERS_RULE
+from fairseq_autoassist.core.stream import Stream
 from fairseq_autoassist.features.prior import MappedPrior
 from tests.support.planning import MemoryFeatures, make_sizes, make_spec
 
 PAIRS = 400
+IDS = np.arange(PAIRS)
 UPDATES = 80  # of a run; what is measured against its length happens within them
 
 _DEFAULT = {"strategy": "autoassist", "gamma_decay": 0.5, "guard_pairs": 0}
@@ -112,17 +121,37 @@ def losses_of(ids: np.ndarray) -> np.ndarray:
     return (1.0 + ids % 2 + 0.3 * np.sin(ids)).astype(np.float32)
 
 
-def at(strategy, share: float) -> None:
-    """Tell a strategy how far a run of `UPDATES`, in about 8 passes, is."""
-    strategy.at(Moment(share * UPDATES, 8.0 * share, share))
+def at(share: float) -> TrainingPoint:
+    """When a share of a run of `UPDATES`, in about 8 passes, is over."""
+    return TrainingPoint(share * UPDATES, 8.0 * share, share)
 
 
-def teach(strategy, reports: int = 30, seed: int = 0, losses=losses_of) -> None:
+START = at(0.0)
+
+
+def choose(strategy: Strategy, point: TrainingPoint = START, ids=IDS) -> Choice:
+    """What a strategy decides about pairs; by default about all, at the start of a run."""
+    return strategy.choose(ids, point)
+
+
+def kept(strategy: Strategy, point: TrainingPoint = START, ids=IDS) -> np.ndarray:
+    """P(keep) of pairs; by default of all, at the start of a run."""
+    return choose(strategy, point, ids).probability
+
+
+def observe(strategy: Strategy, ids, losses, point: TrainingPoint = START) -> None:
+    """Report losses of uniformly kept pairs."""
+    strategy.observe(Report(ids, losses, np.ones(len(ids), bool)), point)
+
+
+def teach(
+    strategy, reports: int = 30, seed: int = 0, losses=losses_of, point: TrainingPoint = START
+) -> None:
     """Reports of random pairs, all of them uniformly kept."""
     rng = np.random.default_rng(seed)
     for _ in range(reports):
         ids = rng.integers(0, PAIRS, 16)
-        strategy.observe(Report(ids, losses(ids), np.ones(16, bool)))
+        observe(strategy, ids, losses(ids), point)
 
 
 def train(planner: Planner, batches: int) -> list:

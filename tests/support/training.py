@@ -33,7 +33,7 @@ STOCK = [
     *["--task", "translation"],
     *["--criterion", "label_smoothed_cross_entropy", "--label-smoothing", "0.1"],
 ]
-# config.PAPERS_RULE, not imported: in a run that would load the plugin without --user-dir
+# autoassist.PAPERS_RULE, not imported: in a run that would load the plugin without --user-dir
 PAPER = "--autoassist-floor 0.0 --autoassist-lower 1.0 --autoassist-upper 0.0".split()
 # gamma moves fast, so that a short run shrinks, by the paper's rule
 SHRINK = [*PAPER, "--autoassist-gamma-decay", "0.5", "--autoassist-guard-pairs", "0"]

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING, Any
 
-from ...config import AutoAssistConfig, flag
 from ...errors import ConfigError
-from ..prior import AGREEMENT, NONE
+from ...options import Options, flag
 from .autoassist import AutoAssist
-from .base import Corpus, Moment, Report, Strategy
+from .base import Choice, Corpus, Needs, Report, Strategy, TrainingPoint
 from .competence import Competence
+from .easy_first import METRIC, SWITCH, EasyFirst, EasyFirstOptions
 from .infobatch import InfoBatch
 from .prior import PriorAlone
 from .random import Random
 from .spl import SelfPaced
 from .uniform import Uniform
+
+if TYPE_CHECKING:
+    from ...config import CommonOptions
 
 STRATEGIES: dict[str, type[Strategy]] = {
     "autoassist": AutoAssist,
@@ -25,6 +29,17 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "infobatch": InfoBatch,
     "prior": PriorAlone,
 }
+
+
+def described() -> str:
+    """Every strategy with what it does, for --help."""
+    return "; ".join(f"{name!r} {kind.about}" for name, kind in STRATEGIES.items())
+
+
+def option_classes() -> list[type[Options]]:
+    """The classes of options of all strategies, and of the wrapper around any."""
+    found = [*(kind.option_class for kind in STRATEGIES.values()), EasyFirstOptions]
+    return [kind for kind in dict.fromkeys(found) if kind is not Options]
 
 
 def strategy_class(name: str) -> type[Strategy]:
@@ -39,45 +54,52 @@ def strategy_class(name: str) -> type[Strategy]:
     return STRATEGIES[name]
 
 
-def without_effect(config: AutoAssistConfig) -> list[str]:
-    """Flags, with their values, that only another strategy would read, or this with a switch on."""
-    kind = strategy_class(config.strategy)
-    read = kind.reads(config)
-    others = {name for kind in STRATEGIES.values() for name in kind.settings if name not in read}
-    found = []
-    for field in dataclasses.fields(config):
-        value, name = getattr(config, field.name), field.name
-        if name in others and value != field.default:
-            # its own, but switched off: the switch is what their names begin with
-            off = f" without {flag(name.split('_')[0])}" if name in kind.settings else ""
-            found.append(f"{flag(name)} {value}{off}")
-    return found + _prior_without_effect(config, kind)
+def begins_easily(config: Any) -> bool:
+    """Whether hard pairs wait at the start of a run."""
+    return getattr(config, SWITCH) or strategy_class(config.strategy).easy_first
 
 
-def _prior_without_effect(config: AutoAssistConfig, kind: type[Strategy]) -> list[str]:
-    """Those of the prior, where it is not multiplied by. Nobody need switch it off there."""
-    found = []
-    if not kind.uses_prior and config.prior not in (AGREEMENT, NONE):
-        found.append(f"{flag('prior')} {config.prior}")
-    default = AutoAssistConfig.__dataclass_fields__["prior_floor"].default
-    if config.prior_floor != default and (not kind.uses_prior or config.prior == NONE):
-        off = f" without {flag('prior')}" if kind.uses_prior else ""
-        found.append(f"{flag('prior_floor')} {config.prior_floor}{off}")
-    return found
+def needs_of(config: CommonOptions) -> Needs:
+    """What the strategy that ``config`` names needs of the run."""
+    needs = strategy_class(config.strategy).needs(config)
+    return EasyFirst.needs_around(needs, config) if begins_easily(config) else needs
 
 
-def build_strategy(config: AutoAssistConfig, corpus: Corpus) -> Strategy:
+def metric_names(config: CommonOptions) -> tuple[str, ...]:
+    """What its `Strategy.metrics` gives; logged as ``aa_<name>``."""
+    names = strategy_class(config.strategy).metric_names
+    return (*names, METRIC) if begins_easily(config) else names
+
+
+def build_strategy(config: Any, corpus: Corpus) -> Strategy:
     """The strategy that ``config`` names, for ``corpus``."""
-    return strategy_class(config.strategy)(config, corpus)
+    strategy = strategy_class(config.strategy)(config, corpus)
+    return EasyFirst(strategy, config, corpus) if begins_easily(config) else strategy
+
+
+def readers_of(name: str) -> tuple[str, ...]:
+    """The strategies that alone read an option; empty: it belongs to none."""
+    return tuple(
+        key
+        for key, kind in STRATEGIES.items()
+        if name in (field.name for field in dataclasses.fields(kind.option_class))
+    )
 
 
 __all__ = [
     "STRATEGIES",
+    "Choice",
     "Corpus",
-    "Moment",
+    "Needs",
     "Report",
     "Strategy",
+    "TrainingPoint",
+    "begins_easily",
     "build_strategy",
+    "described",
+    "metric_names",
+    "needs_of",
+    "option_classes",
+    "readers_of",
     "strategy_class",
-    "without_effect",
 ]

@@ -4,136 +4,195 @@ A pair is kept with probability 1 - gamma_k without being looked at, else with p
 g(psi | phi): P(keep) = (1 - gamma_k) + gamma_k * g(psi | phi).
 
 By default it departs from the paper in two things: g is taught which losses lie in a band around
-T_k, where the paper has all those above it, and P(keep) has a floor. The config's `PAPERS_RULE` is
-the paper's. Off by default: a curriculum before the Assistant chooses.
+T_k, where the paper has all those above it, and P(keep) has a floor. `PAPERS_RULE` is the paper's.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ...config import AutoAssistConfig
+from ...errors import ConfigError
+from ...options import Options, flag, option
 from ..assistant import Assistant
-from ..curriculum import Curriculum
-from ..guard import Guard
-from ..plan import News
+from ..guard import Guard, Outcome
+from ..labels import Band, ema, labels, update_threshold
 from ..source import FeatureSource
-from ..utility import Band, ema, labels, update_threshold
-from .autoassist_settings import AutoAssistSettings
-from .base import Corpus, Report
+from .base import Choice, Corpus, Needs, Report, Strategy, TrainingPoint
 
+_PAPER = "Zhang, Yu, Dhillon 2019"
 _AVERAGES = ("accuracy_sum", "positive_sum", "average_weight")
+# Options that make it the paper's: label 1 above T_k (section 3.2), and no floor
+PAPERS_RULE = {"lower": 1.0, "upper": 0.0, "floor": 0.0}
 
 
-class AutoAssist(AutoAssistSettings):
-    """Algorithm 1; every deviation from the paper is a setting of the config.
+@dataclass(frozen=True)
+class AutoAssistOptions(Options):
+    """Options of `AutoAssist`: each is a symbol of the paper, or a deviation from it."""
+
+    eta: float = option(
+        2.0,
+        "learning rate of the Assistant (per report, on unit-norm TF-IDF blocks)",
+        _PAPER + ", eq. (5); value: ours, see README",
+        low=0.0,
+    )
+    weight_decay: float = option(
+        1e-5,
+        "lambda: share of the Assistant's weights forgotten at each report",
+        _PAPER + ", eq. (5); value: ours",
+        low=0.0,
+        high=0.5,
+    )
+    threshold_decay: float = option(
+        0.95,
+        "decay per report of the moving average T_k of sentence losses (nats/token)",
+        _PAPER + ", section 3.2; value: ours",
+        low=0.0,
+        high=0.999999,
+    )
+    gamma_decay: float = option(
+        0.99,
+        "decay per report of the moving average gamma_k of the Assistant's accuracy",
+        _PAPER + ", Algorithm 1; value: ours",
+        low=0.0,
+        high=0.999999,
+    )
+    floor: float = option(
+        0.3,
+        "least keep probability of a pair; the authors' own code has 0.5 for translation",
+        "value: ours, see docs/results.md; 0 is the paper's rule",
+        low=0.0,
+        high=1.0,
+    )
+    lower: float = option(
+        0.3,
+        "losses up to this multiple of T_k are labelled 0: learned already",
+        _PAPER + ", section 3.2; value: ours, see docs/results.md; 1 is the paper's rule",
+        low=0.0,
+    )
+    upper: float = option(
+        1.25,
+        "losses above this multiple of T_k are labelled 0: far too hard now (or misaligned, or of "
+        "another language); 0 or inf: no limit",
+        "value: ours, see docs/results.md; 0 is the paper's rule",
+        low=0.0,
+    )
+    guard_pairs: int = option(
+        2000,
+        "uniformly kept pairs after which the Assistant is held against the majority class; "
+        "while it is no better nothing is shrunk (one that was better is doubted after three such "
+        "verdicts in a row), and after ten in a row it has failed, not counting those with nine "
+        "tenths of the labels the same; 0: never",
+        "ours",
+        low=0,
+    )
+
+    def __post_init__(self) -> None:
+        if self.upper == math.inf:  # the other way to say that there is no limit
+            object.__setattr__(self, "upper", 0.0)
+        super().__post_init__()
+        if 0.0 < self.upper <= self.lower:  # nothing would be left between them
+            raise ConfigError(
+                f"{flag('upper')} is {self.upper}, expected 0 or more than {flag('lower')}, which "
+                f"is {self.lower}"
+            )
+
+    @property
+    def band(self) -> Band:
+        """The losses that are labelled 1, as multiples of T_k."""
+        return Band(self.lower, self.upper or math.inf)
+
+
+class AutoAssist(Strategy):
+    """Algorithm 1.
 
     State, in the paper's symbols: phi (`assistant`), T_k (`threshold`, nats/token), gamma_k
-    (`gamma`), the last one an average that starts at 0, so that training starts without shrinking.
+    (`accuracy_sum`), an average that starts at 0, so that training starts without shrinking.
     """
 
-    def __init__(self, config: AutoAssistConfig, corpus: Corpus) -> None:
-        super().__init__(config, corpus)
+    about = "asks the Assistant, Algorithm 1"
+    option_class = AutoAssistOptions
+    metric_names = ("T", "gamma", "acc", "majority")
+
+    def __init__(self, options: AutoAssistOptions, corpus: Corpus) -> None:
+        super().__init__(options, corpus)
         if corpus.features is None:
             raise ValueError("the strategy 'autoassist' needs features")
+        self.options = options
         self.source: FeatureSource = corpus.features
-        self.curriculum: Curriculum | None = None
-        if config.competence:
-            where = corpus.source_sizes, corpus.features, corpus.eligible
-            self.curriculum = Curriculum(config, *where)
-        self.assistant = Assistant(self.source.dimensions, config.eta, config.weight_decay)
-        self.guard = Guard(config.guard_pairs)
+        self.assistant = Assistant(self.source.dimensions, options.eta, options.weight_decay)
+        self.guard = Guard(options.guard_pairs)
         self.threshold: float | None = None
         self.accuracy_sum = 0.0  # average of the accuracy, starting at 0
         self.positive_sum = 0.0  # average of the label, starting at 0
         self.average_weight = 0.0  # what both would be, had every report held 1
 
-    @property
-    def competence(self) -> float:
-        """c(t) of the curriculum, in (0, 1]; 1 where there is none, or something has failed."""
-        if self.curriculum is None or self._failed:
-            return 1.0
-        return self.curriculum.competence(self.moment.update, self.moment.share)
+    @classmethod
+    def needs(cls, options: Any) -> Needs:
+        """Losses and features, the more columns the better."""
+        return Needs(losses=True, features=True, columns=True)
 
     @property
-    def gamma(self) -> float:
-        """gamma_k, in [0, 1]; 0 while shrinking is not allowed."""
-        if self.stopped or self.competence < 1.0 or not self.guard.allows:
-            return 0.0
-        return self.accuracy_sum
-
-    @property
-    def _failed(self) -> bool:
-        """Whether all pairs are kept because something went wrong."""
+    def failed(self) -> bool:
+        """Whether shrinking was stopped, or losses were not finite."""
         return self.stopped or self.guard.clean_reports_due > 0
 
-    @property
-    def uniform_share(self) -> float:
-        """1 - gamma_k, the first coin of Algorithm 1, or the floor where that is higher; 0 while
-        hard pairs wait."""
-        return 0.0 if self.competence < 1.0 else max(1.0 - self.gamma, self.config.floor)
+    def gamma(self, point: TrainingPoint) -> float:
+        """gamma_k, in [0, 1]; 0 while shrinking is not allowed, or hard pairs wait."""
+        allowed = self.guard.allows and not self.stopped and not point.waiting
+        return self.accuracy_sum if allowed else 0.0
 
-    def keep_probability(self, ids: np.ndarray) -> np.ndarray:
-        """(1 - gamma_k) + gamma_k * g(psi | phi), at least the floor, and 0 for pairs that
-        wait; float32, shape of ``ids``."""
-        gamma = self.gamma
+    def choose(self, ids: np.ndarray, point: TrainingPoint) -> Choice:
+        """(1 - gamma_k) + gamma_k * g(psi | phi), at least the floor.
+
+        The uniform share is 1 - gamma_k, the first coin, or the floor where that is higher.
+        """
+        gamma, floor = self.gamma(point), self.options.floor
         if gamma == 0.0:
-            probability = np.ones(len(ids), dtype=np.float32)
-        else:
-            probability = self.assistant.predict(self.source, ids)
-            probability *= np.float32(gamma)
-            probability += np.float32(1.0 - gamma)
-            np.maximum(probability, np.float32(self.config.floor), out=probability)
-        if self.curriculum is not None:
-            probability *= self.curriculum.allows(ids, self.competence)
-        return probability
+            return Choice.all_of(ids)
+        probability = self.assistant.predict(self.source, ids)
+        probability *= np.float32(gamma)
+        probability += np.float32(1.0 - gamma)
+        np.maximum(probability, np.float32(floor), out=probability)
+        return Choice(probability, max(1.0 - gamma, floor))
 
-    def observe(self, report: Report) -> None:
+    def observe(self, report: Report, point: TrainingPoint) -> None:
         """T_k, then labels, then the accuracy of the Assistant as it was, then eq. (5)."""
-        finite = np.isfinite(report.losses)
-        bad = int(len(finite) - finite.sum())
-        self._say(self.guard.check_losses(bad))
-        if bad:
-            report = Report(report.ids[finite], report.losses[finite], report.uniform[finite])
-        config = self.config
-        self.threshold = update_threshold(self.threshold, report.losses, config.threshold_decay)
-        if self.threshold is None or len(report.ids) == 0:
-            return
-        band = Band(config.lower, config.upper or math.inf)
-        positive = labels(report.losses, self.threshold, band)
-        rows = self.source.gather(report.ids)
-        predicted = self.assistant.predict_rows(rows)
-        correct = (predicted > 0.5) == positive
-        decay = config.gamma_decay
-        self.accuracy_sum = ema(self.accuracy_sum, float(correct.mean()), decay)
-        self.positive_sum = ema(self.positive_sum, float(positive.mean()), decay)
-        self.average_weight = ema(self.average_weight, 1.0, decay)
-        self._say(self.guard.judge(correct[report.uniform], positive[report.uniform]))
-        self.assistant.learn(rows, positive, predicted)
+        finite, options = report.finite(), self.options
+        outcome = Outcome(bad=len(report.ids) - len(finite.ids))
+        self.threshold = update_threshold(self.threshold, finite.losses, options.threshold_decay)
+        if self.threshold is not None and len(finite.ids):
+            positive = labels(finite.losses, self.threshold, options.band)
+            rows = self.source.gather(finite.ids)
+            predicted = self.assistant.predict_rows(rows)
+            correct = (predicted > 0.5) == positive
+            decay = options.gamma_decay
+            self.accuracy_sum = ema(self.accuracy_sum, float(correct.mean()), decay)
+            self.positive_sum = ema(self.positive_sum, float(positive.mean()), decay)
+            self.average_weight = ema(self.average_weight, 1.0, decay)
+            self.assistant.learn(rows, positive, predicted)
+            outcome = Outcome(outcome.bad, correct[finite.uniform], positive[finite.uniform])
+        self._messages += self.guard.judge(outcome)
 
-    def metrics(self) -> dict[str, float]:
-        """T (nats/token), gamma, accuracy, majority-class rate, and competence where there is a
-        curriculum (all but T in [0, 1])."""
+    def metrics(self, point: TrainingPoint) -> dict[str, float]:
+        """T (nats/token), gamma, accuracy and majority-class rate (these in [0, 1])."""
         weight = self.average_weight or 1.0
         positive = self.positive_sum / weight
-        found = {
+        return {
             "T": self.threshold or 0.0,
-            "gamma": self.gamma,
+            "gamma": self.gamma(point),
             "acc": self.accuracy_sum / weight,
             "majority": max(positive, 1.0 - positive) if self.average_weight else 0.0,
         }
-        return found if self.curriculum is None else {**found, "competence": self.competence}
 
     def state_dict(self) -> dict[str, Any]:
         """phi, T_k, gamma_k, and the guard's evidence and counters."""
-        names = ("threshold", *_AVERAGES)
-        state: dict[str, Any] = {name: getattr(self, name) for name in names}
-        state["assistant"] = self.assistant.state_dict()
-        state["guard"] = self.guard.state_dict()
-        return state
+        state = {name: getattr(self, name) for name in ("threshold", *_AVERAGES)}
+        own = {"assistant": self.assistant.state_dict(), "guard": self.guard.state_dict()}
+        return {**state, **own}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over a saved state.
@@ -141,10 +200,10 @@ class AutoAssist(AutoAssistSettings):
         Raises:
             ValueError: saved with features of other dimensions
         """
-        state = dict(state)
-        self.assistant.load_state_dict(state.pop("assistant"))
-        self.guard.load_state_dict(state.pop("guard"))
-        vars(self).update(state)
+        self.assistant.load_state_dict(state["assistant"])
+        self.guard.load_state_dict(state["guard"])
+        for name in ("threshold", *_AVERAGES):
+            setattr(self, name, state[name])
 
     @classmethod
     def merge(cls, states: list[dict[str, Any]]) -> dict[str, Any]:
@@ -157,7 +216,3 @@ class AutoAssist(AutoAssistSettings):
             "assistant": Assistant.merge([s["assistant"] for s in states]),
             "guard": Guard.merge([s["guard"] for s in states]),
         }
-
-    def _say(self, news: News | None) -> None:
-        if news:
-            self._news.append(news)

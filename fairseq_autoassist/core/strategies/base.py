@@ -3,13 +3,75 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
-from ...config import AutoAssistConfig
-from ..plan import Moment, News
+from ...options import Options
+from ..message import Message
 from ..source import FeatureSource
+
+
+class TrainingPoint(NamedTuple):
+    """How far a run is when pairs are decided on.
+
+    Attributes:
+        update: the update that is being planned, over the run (a fraction within --update-freq);
+            infinite until the trainer's count is known
+        passes: passes over the data so far (a fraction)
+        share: of the run that is over, in [0, 1]; 0 where the run has no end
+        waiting: whether hard pairs wait (`EasyFirst`), so that what is kept is no sample of the
+            data
+    """
+
+    update: float
+    passes: float
+    share: float
+    waiting: bool = False
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a strategy needs of the run that it chooses for.
+
+    Attributes:
+        losses: whether `Strategy.observe` needs the losses of every batch
+        features: whether it looks at the pairs' features
+        columns: whether more columns of features are of use to it, as `Binned` adds them
+        run_length: the setting, with its value, that is measured against the length of the run;
+            empty: there is none
+        prior: whether the planner multiplies P(keep) by the prior; "required": a run without one
+            is refused
+        keeps_all: whether every pair that the prior lets through is kept, from start to end
+    """
+
+    losses: bool = False
+    features: bool = False
+    columns: bool = False
+    run_length: str = ""
+    prior: Literal["used", "required", "ignored"] = "used"
+    keeps_all: bool = False
+
+
+class Choice(NamedTuple):
+    """What is decided about some pairs.
+
+    Attributes:
+        probability: P(keep) of each before the prior, float32 in [0, 1], shape (n,)
+        uniform_share: share of pairs kept whatever they are, in [0, 1]; at most the lowest
+            probability
+        weight: factor on the loss of each where it is kept, float32, shape (n,); None: 1 for all.
+            It knows nothing of the prior, so that no weight takes back what the prior does.
+    """
+
+    probability: np.ndarray
+    uniform_share: float
+    weight: np.ndarray | None = None
+
+    @classmethod
+    def all_of(cls, ids: np.ndarray) -> Choice:
+        """Keep every pair."""
+        return cls(np.ones(len(ids), dtype=np.float32), 1.0)
 
 
 @dataclass(frozen=True)
@@ -26,6 +88,13 @@ class Report:
     ids: np.ndarray
     losses: np.ndarray
     uniform: np.ndarray
+
+    def finite(self) -> Report:
+        """The part of it whose losses are numbers."""
+        finite = np.isfinite(self.losses)
+        if finite.all():
+            return self
+        return Report(self.ids[finite], self.losses[finite], self.uniform[finite])
 
 
 @dataclass(frozen=True)
@@ -52,94 +121,72 @@ class Corpus:
 class Strategy:
     """Base class: keeps every pair. A strategy overrides what it decides differently.
 
-    The planner keeps pair i when its coin u_i < keep_probability(i) * prior(i), and marks it as a
+    The planner keeps pair i when its coin u_i < probability(i) * prior(i), and marks it as a
     uniform sample when u_i < uniform_share * prior(i): one coin for both. So where there is a
     prior, uniform is a uniform sample of the data as the prior weighs them.
+
+    Args:
+        options: settings of the run; an instance of `option_class`
+        corpus: the data; a strategy keeps of it what it needs, since all of it is four bytes a pair
     """
 
-    #: whether the planner multiplies its P(keep) by the prior; the controls do without
-    uses_prior = True
-    #: whether it cannot do without a prior
-    needs_prior = False
-    #: whether more columns of features are of use to it: those of `Binned`
-    learns_columns = False
-    #: whether `observe` needs the losses of every batch (then the criterion must report them)
-    needs_losses = False
-    #: fields of the config that it alone reads
-    settings: tuple[str, ...] = ()
+    #: what it does, for --help
+    about: ClassVar[str] = ""
+    #: the options that it reads beside the common ones
+    option_class: ClassVar[type[Options]] = Options
+    #: what `metrics` gives; logged as ``aa_<name>``
+    metric_names: ClassVar[tuple[str, ...]] = ()
+    #: whether it begins with easy pairs without being told to
+    easy_first: ClassVar[bool] = False
 
-    def __init__(self, config: AutoAssistConfig, corpus: Corpus) -> None:
-        # a strategy keeps of the corpus what it needs: all of it is four bytes a pair
-        self.config = config
-        self.moment = Moment(0.0, 0.0, 0.0)
+    def __init__(self, options: Any, corpus: Corpus) -> None:
         self.stopped = False
-        self._news: list[News] = []
+        self._messages: list[Message] = []
 
     @classmethod
-    def reads(cls, config: AutoAssistConfig) -> tuple[str, ...]:
-        """Those of `settings` that count under the others."""
-        return cls.settings
-
-    @classmethod
-    def keeps_all(cls, config: AutoAssistConfig) -> bool:
-        """Whether it keeps every pair that the prior lets through, from start to end."""
-        return False
-
-    @classmethod
-    def needs_features(cls, config: AutoAssistConfig) -> bool:
-        """Whether it looks at the pairs' features (then they must have been built)."""
-        return False
-
-    @classmethod
-    def needs_end(cls, config: AutoAssistConfig) -> str:
-        """The setting that makes it need to know how long the run is; empty: it need not."""
-        return ""
-
-    @classmethod
-    def metric_names(cls, config: AutoAssistConfig) -> tuple[str, ...]:
-        """What `metrics` gives; logged as ``aa_<name>``."""
-        return ()
-
-    def at(self, moment: Moment) -> None:
-        """Take the time. Called before pairs are decided on."""
-        self.moment = moment
+    def needs(cls, options: Any) -> Needs:
+        """What it needs under these options."""
+        return Needs()
 
     @property
-    def uniform_share(self) -> float:
-        """Share of pairs kept whatever they are, in [0, 1]; never above any keep probability."""
-        return 1.0
+    def failed(self) -> bool:
+        """Whether every pair is kept because something went wrong."""
+        return self.stopped
 
-    def keep_probability(self, ids: np.ndarray) -> np.ndarray:
-        """P(keep) of each pair before the prior, float32 in [0, 1], shape of ``ids`` (int64)."""
-        return np.ones(len(ids), dtype=np.float32)
-
-    def loss_weight(self, ids: np.ndarray, probability: np.ndarray) -> np.ndarray | None:
-        """Factor on each kept pair's loss, float32, shape of ``ids``; None: 1 for all.
-
-        It knows nothing of the prior, so that no weight takes back what the prior does.
+    def choose(self, ids: np.ndarray, point: TrainingPoint) -> Choice:
+        """Decide about pairs.
 
         Args:
-            ids: pairs that were kept just now
-            probability: what `keep_probability` gave for each of them
+            ids: of the pairs, int64, shape (n,)
+            point: how far the run is
         """
-        return None
+        return Choice.all_of(ids)
 
-    def observe(self, report: Report) -> None:
-        """Learn from the losses of one micro-batch. Called in order of micro-batches."""
+    def observe(self, report: Report, point: TrainingPoint) -> None:
+        """Learn from the losses of one micro-batch. Called in order of micro-batches.
+
+        Args:
+            report: the losses
+            point: of the micro-batch that is planned next
+        """
 
     def stop_shrinking(self) -> None:
         """Keep every pair that the prior lets through, for the rest of the run; learning may go
         on."""
         self.stopped = True
 
-    def metrics(self) -> dict[str, float]:
-        """Numbers worth plotting, by name: exactly those of `metric_names`."""
+    def metrics(self, point: TrainingPoint) -> dict[str, float]:
+        """Numbers worth plotting, by name: exactly those of `metric_names`.
+
+        Args:
+            point: of the last choice, or of the last report if that was later
+        """
         return {}
 
-    def news(self) -> list[News]:
+    def messages(self) -> list[Message]:
         """What there is to tell the user since the last call."""
-        news, self._news = self._news, []
-        return news
+        messages, self._messages = self._messages, []
+        return messages
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that decides the future, as numpy arrays and plain Python.

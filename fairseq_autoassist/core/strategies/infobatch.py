@@ -9,74 +9,84 @@ moved with the falling losses of the pass itself would drop fewer and fewer. The
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ...config import AutoAssistConfig, flag
-from .base import Corpus, Moment
-from .remembering import Remembering
+from ...options import Options, flag, option
+from .base import Choice, Corpus, Needs, Report, TrainingPoint
+from .loss_based import LossBased
 
 
-class InfoBatch(Remembering):
+@dataclass(frozen=True)
+class InfoBatchOptions(Options):
+    """Options of `InfoBatch`."""
+
+    infobatch_ratio: float = option(
+        0.5,
+        "r: probability with which 'infobatch' drops a pair below the mean loss",
+        "Qin et al. 2024, section 3.1",
+        low=0.0,
+        high=0.99,
+    )
+    infobatch_anneal: float = option(
+        0.125,
+        "1 - delta: share of the run at its end that 'infobatch' trains on all pairs (of "
+        "--max-update or --max-epoch)",
+        "Qin et al. 2024, section 3.1",
+        low=0.0,
+        high=1.0,
+    )
+
+
+class InfoBatch(LossBased):
     """Drops a share of the pairs below the mean of the remembered losses, and rescales the rest."""
 
-    settings = ("infobatch_ratio", "infobatch_anneal")
+    about = "drops a share of the pairs below the mean loss, and weighs the others of these higher"
+    option_class = InfoBatchOptions
+    metric_names = ("mean_loss", "below_mean")
 
-    def __init__(self, config: AutoAssistConfig, corpus: Corpus) -> None:
-        super().__init__(config, corpus)
-        self._below = 0.0
+    def __init__(self, options: InfoBatchOptions, corpus: Corpus) -> None:
+        super().__init__(options, corpus)
+        self._ratio, self._anneal = options.infobatch_ratio, options.infobatch_anneal
+        self._below = 0.0  # share of the pairs of the last choice
         self._mean, self._pass = math.nan, -1  # NaN: no loss was known when the pass began
 
-    def at(self, moment: Moment) -> None:
-        """Take the time, and the mean with it when a pass begins."""
-        super().at(moment)
-        if int(moment.passes) != self._pass:
-            self._mean, self._pass = self.memory.mean, int(moment.passes)
-
     @classmethod
-    def needs_end(cls, config: AutoAssistConfig) -> str:
-        """Everything is kept towards the end of the run."""
-        anneal = config.infobatch_anneal
-        return f"{flag('infobatch-anneal')} {anneal}" if anneal else ""
-
-    @classmethod
-    def metric_names(cls, config: AutoAssistConfig) -> tuple[str, ...]:
-        """What is pruned by."""
-        return ("mean_loss", "below_mean")
+    def needs(cls, options: InfoBatchOptions) -> Needs:
+        """Losses, and the run's length where everything is kept towards its end."""
+        anneal = options.infobatch_anneal
+        length = f"{flag('infobatch_anneal')} {anneal}" if anneal else ""
+        return dataclasses.replace(super().needs(options), run_length=length)
 
     @property
     def mean(self) -> float:
         """Mean of the losses known when the pass began (nats/token), or of those known since."""
         return self.memory.mean if math.isnan(self._mean) else self._mean
 
-    @property
-    def pruning(self) -> bool:
-        """Whether anything is dropped now."""
-        anneal = self.config.infobatch_anneal
-        ending = anneal > 0 and self.moment.share >= 1.0 - anneal
-        return self.memory.known > 0 and self.chooses and not ending
-
-    @property
-    def uniform_share(self) -> float:
-        """1 - r: every pair is kept with at least this probability."""
-        return 1.0 - self.config.infobatch_ratio if self.pruning else 1.0
-
-    def keep_probability(self, ids: np.ndarray) -> np.ndarray:
-        """1 - r below the mean of the known losses, 1 above it and where no loss is known."""
-        if not self.pruning:
+    def choose(self, ids: np.ndarray, point: TrainingPoint) -> Choice:
+        """1 - r below the mean of the known losses, 1 above it and where no loss is known; a pair
+        that might have been dropped weighs 1 / (1 - r)."""
+        self._enter_pass(point)
+        ending = self._anneal > 0 and point.share >= 1.0 - self._anneal
+        if ending or self.failed or not self.memory.known:
             self._below = 0.0
-            return np.ones(len(ids), dtype=np.float32)
+            return Choice.all_of(ids)
         below = self.memory.of(ids) < self.mean  # False for NaN
         self._below = float(below.mean())
-        return np.where(below, 1.0 - self.config.infobatch_ratio, 1.0).astype(np.float32)
+        least = 1.0 - self._ratio
+        probability = np.where(below, least, 1.0).astype(np.float32)
+        return Choice(probability, least, 1.0 / probability)
 
-    def loss_weight(self, ids: np.ndarray, probability: np.ndarray) -> np.ndarray | None:
-        """1 / (1 - r) for a pair that might have been dropped."""
-        return 1.0 / probability if self.pruning else None
+    def observe(self, report: Report, point: TrainingPoint) -> None:
+        """Remember finite losses; they count in the mean of the next pass."""
+        self._enter_pass(point)
+        super().observe(report, point)
 
-    def metrics(self) -> dict[str, float]:
+    def metrics(self, point: TrainingPoint) -> dict[str, float]:
         """The mean (nats/token; 0: no loss is known), and share of pairs below it."""
         return {"mean_loss": self.mean if self.memory.known else 0.0, "below_mean": self._below}
 
@@ -109,3 +119,8 @@ class InfoBatch(Remembering):
         known = [mean for mean in means if not math.isnan(mean)]
         mean = float(np.mean(known)) if known else math.nan
         return {**super().merge(states), "below": 0.0, "mean": mean, "pass": earliest}
+
+    def _enter_pass(self, point: TrainingPoint) -> None:
+        """Take the mean when a pass begins."""
+        if int(point.passes) != self._pass:
+            self._mean, self._pass = self.memory.mean, int(point.passes)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from .base import Strategy
+from typing import Any
+
+from .base import Needs, Strategy
 
 
 class PriorAlone(Strategy):
@@ -12,4 +14,9 @@ class PriorAlone(Strategy):
     prior weighs them.
     """
 
-    needs_prior = True
+    about = "keeps what the prior lets through, without an Assistant"
+
+    @classmethod
+    def needs(cls, options: Any) -> Needs:
+        """A prior."""
+        return Needs(prior="required")

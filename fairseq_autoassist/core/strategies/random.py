@@ -5,10 +5,19 @@ What a strategy gains over this one at equal tokens, it gains by choosing.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from ...config import AutoAssistConfig
-from .base import Strategy
+from ...options import Options, option
+from .base import Choice, Corpus, Needs, Strategy, TrainingPoint
+
+
+@dataclass(frozen=True)
+class RandomOptions(Options):
+    """Options of `Random`."""
+
+    keep: float = option(0.7, "share that strategy 'random' keeps", "ours", low=0.01, high=1.0)
 
 
 class Random(Strategy):
@@ -17,19 +26,19 @@ class Random(Strategy):
     Every pair that it keeps is a uniform sample of the data.
     """
 
-    uses_prior = False
-    settings = ("keep",)
+    about = "keeps a share of the pairs, any: the control"
+    option_class = RandomOptions
+
+    def __init__(self, options: RandomOptions, corpus: Corpus) -> None:
+        super().__init__(options, corpus)
+        self._keep = options.keep
 
     @classmethod
-    def keeps_all(cls, config: AutoAssistConfig) -> bool:
-        """With a share of 1."""
-        return config.keep >= 1.0
+    def needs(cls, options: RandomOptions) -> Needs:
+        """Nothing."""
+        return Needs(prior="ignored", keeps_all=options.keep >= 1.0)
 
-    @property
-    def uniform_share(self) -> float:
-        """The share of pairs kept; all once shrinking was stopped."""
-        return 1.0 if self.stopped else self.config.keep
-
-    def keep_probability(self, ids: np.ndarray) -> np.ndarray:
-        """The same for all pairs."""
-        return np.full(len(ids), self.uniform_share, dtype=np.float32)
+    def choose(self, ids: np.ndarray, point: TrainingPoint) -> Choice:
+        """The same probability for all pairs: the share, or 1 once shrinking was stopped."""
+        share = 1.0 if self.stopped else self._keep
+        return Choice(np.full(len(ids), share, dtype=np.float32), share)

@@ -6,13 +6,14 @@ first passes, easiest first by last known loss.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ...config import AutoAssistConfig
-from .base import Corpus
-from .remembering import Remembering
+from ...options import Options, option
+from .base import Choice, Corpus, TrainingPoint
+from .loss_based import LossBased
 
 # The quantile is taken anew after so many chunks of considered pairs, or after such a share of a
 # pass: a rank of many sees few chunks of it.
@@ -20,50 +21,60 @@ _REFRESH_CHUNKS, _REFRESH_SHARE = 8, 1 / 8
 _TAKEN_ANEW = {"threshold": float("nan"), "age": 0, "taken": 0.0}
 
 
-class SelfPaced(Remembering):
+@dataclass(frozen=True)
+class SelfPacedOptions(Options):
+    """Options of `SelfPaced`."""
+
+    spl_start: float = option(
+        0.25,
+        "share of the pairs, the easiest, that 'spl' begins with",
+        "Zhang, Yu, Dhillon 2019, section 4 (baselines)",
+        low=0.01,
+        high=1.0,
+    )
+    spl_passes: float = option(
+        10.0, "passes after which 'spl' keeps all pairs", "value: ours", low=0.0
+    )
+
+
+class SelfPaced(LossBased):
     """Keeps the pairs whose last known loss is among the lowest; of unknown ones a share."""
 
-    settings = ("spl_start", "spl_passes")
+    about = "keeps the pairs of the lowest losses, more of them from pass to pass"
+    option_class = SelfPacedOptions
+    metric_names = ("pace",)
 
-    def __init__(self, config: AutoAssistConfig, corpus: Corpus) -> None:
-        super().__init__(config, corpus)
+    def __init__(self, options: SelfPacedOptions, corpus: Corpus) -> None:
+        super().__init__(options, corpus)
+        self._options = options
         self._threshold, self._age, self._taken = float("nan"), 0, 0.0
 
-    @classmethod
-    def metric_names(cls, config: AutoAssistConfig) -> tuple[str, ...]:
-        """The pace."""
-        return ("pace",)
-
-    @property
-    def pace(self) -> float:
-        """Share of the data that is trained on now, in (0, 1]."""
-        if not self.chooses:
+    def pace(self, point: TrainingPoint) -> float:
+        """Share of the data that is trained on, in (0, 1]."""
+        if self.failed:
             return 1.0
-        start, passes = self.config.spl_start, self.config.spl_passes
-        return min(1.0, start + (1.0 - start) * self.moment.passes / passes) if passes else 1.0
+        start, passes = self._options.spl_start, self._options.spl_passes
+        return min(1.0, start + (1.0 - start) * point.passes / passes) if passes else 1.0
 
-    @property
-    def uniform_share(self) -> float:
-        """All or nothing: what is kept of an easy part is no sample of the data."""
-        return 1.0 if self.pace >= 1.0 else 0.0
+    def choose(self, ids: np.ndarray, point: TrainingPoint) -> Choice:
+        """1 for easy pairs, 0 for hard ones; the pace for those of which nothing is known.
 
-    def keep_probability(self, ids: np.ndarray) -> np.ndarray:
-        """1 for easy pairs, 0 for hard ones; the pace for those of which nothing is known."""
-        pace = self.pace
+        All or nothing is uniform: what is kept of an easy part is no sample of the data.
+        """
+        pace, passes = self.pace(point), point.passes
         if pace >= 1.0:
-            return np.ones(len(ids), dtype=np.float32)
-        passes = self.moment.passes
+            return Choice.all_of(ids)
         late = self._age >= _REFRESH_CHUNKS or passes >= self._taken + _REFRESH_SHARE
         if late or np.isnan(self._threshold):
             self._threshold, self._age, self._taken = self.memory.quantile(pace), 0, passes
         self._age += 1
         losses = self.memory.of(ids)
-        unknown = np.isnan(losses)
-        return np.where(unknown, pace, losses <= self._threshold).astype(np.float32)
+        easy = np.where(np.isnan(losses), pace, losses <= self._threshold)
+        return Choice(easy.astype(np.float32), 0.0)
 
-    def metrics(self) -> dict[str, float]:
+    def metrics(self, point: TrainingPoint) -> dict[str, float]:
         """The pace, in (0, 1]."""
-        return {"pace": self.pace}
+        return {"pace": self.pace(point)}
 
     def state_dict(self) -> dict[str, Any]:
         """The remembered losses, the loss up to which pairs are kept, and when it was taken."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ...config import AutoAssistConfig
-from .base import Strategy
+from typing import Any
+
+from .base import Needs, Strategy
 
 
 class Uniform(Strategy):
@@ -12,9 +13,9 @@ class Uniform(Strategy):
     Its batches are those of buckets too, but on a small corpus: see wholepass.py.
     """
 
-    uses_prior = False
+    about = "keeps every pair: plain training through the same stream"
 
     @classmethod
-    def keeps_all(cls, config: AutoAssistConfig) -> bool:
-        """It does."""
-        return True
+    def needs(cls, options: Any) -> Needs:
+        """Nothing."""
+        return Needs(prior="ignored", keeps_all=True)

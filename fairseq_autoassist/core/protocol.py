@@ -1,0 +1,136 @@
+"""What a run is planned from, and what comes out: the data that crosses the process border."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..config import AutoAssistConfig
+from .batching import BatchLimits
+from .cutting import batches_of_pass
+from .items import Items
+from .message import Message
+from .prior import Prior
+from .source import FeatureOpener
+
+
+class Totals(NamedTuple):
+    """Counts over the run and this rank; cost is in the unit of `Items.cost`."""
+
+    considered: int = 0
+    kept: int = 0
+    considered_cost: int = 0
+    kept_cost: int = 0
+    batches: int = 0
+    batched: int = 0
+
+
+@dataclass(frozen=True)
+class PlanSpec:
+    """All that planning depends on; travels to the worker process.
+
+    Attributes:
+        config: settings of the method
+        items: what is chosen from
+        limits: of a batch
+        seed: of the run
+        lag: micro-batch k is planned with the loss reports of micro-batches 0 .. k - lag
+        features: where the features are, or None for a strategy that has no use for them
+        prior: what P(keep) is multiplied by; None: nothing
+        rank, world_size: of the data-parallel group
+        chunk: pairs decided on at once, or None to choose by the size of the pass
+        dimensions: number of features, for a successor that has to do without them
+        features_hash: of their values; a state learned on others cannot go on
+        update_freq: micro-batches to an update when this stream begins
+        update_freqs: the same in all epochs of the run
+        updates_before: updates of the run before this stream began; infinity: the first report
+            will tell, and until then the run is taken to be at its end, where nothing is skipped
+        max_update, max_passes: where the run ends, in updates and in passes, over whatever
+            data-bin; 0: not by that
+        passes_before: of these, done before this stream began, or over other data-bins
+        abandoned: the Assistant failed before: neither shrink nor learn
+        text: what tells it from other text of the same sizes; empty: not known
+        repeat: how often the same data came before in the list of data-bins
+        full_batches: make none smaller than the limits allow; what is left when a pass ends begins
+            the next one
+    """
+
+    config: AutoAssistConfig
+    items: Items
+    limits: BatchLimits
+    seed: int
+    lag: int
+    features: FeatureOpener | None = None
+    prior: Prior | None = None
+    rank: int = 0
+    world_size: int = 1
+    chunk: int | None = None
+    dimensions: int = 0
+    features_hash: str = ""
+    update_freq: int = 1
+    update_freqs: tuple[int, ...] = ()
+    updates_before: float = 0.0
+    max_update: int = 0
+    max_passes: float = 0.0
+    passes_before: float = 0.0
+    abandoned: bool = False
+    text: str = ""
+    repeat: int = 0
+    full_batches: bool = False
+
+    @functools.cached_property
+    def batches_per_pass(self) -> float:
+        """Batches of a pass in which every item is kept, over all ranks; see `batches_of_pass`."""
+        return batches_of_pass(self.items, self.limits)
+
+    @functools.cached_property
+    def mean_prior(self) -> float:
+        """Of the pairs that may be trained on, in (0, 1]; 1 without a prior."""
+        return 1.0 if self.prior is None else self.prior.mean(self.items.eligible)
+
+
+@dataclass(frozen=True)
+class PlannedBatch:
+    """One micro-batch.
+
+    Attributes:
+        number: of the micro-batch, over the run and this rank
+        pairs: array of `KEPT`
+        totals: counts up to and including what was considered for this batch
+        position: of the stream then, and `passes`, the same as a fractional number of passes
+        keep_rate: moving average of the share of pairs kept
+        metrics: of the strategy
+        messages: for the user
+    """
+
+    number: int
+    pairs: np.ndarray
+    totals: Totals
+    position: tuple[int, int]
+    passes: float
+    keep_rate: float
+    metrics: dict[str, float] = field(default_factory=dict)
+    messages: list[Message] = field(default_factory=list)
+
+    @property
+    def ids(self) -> np.ndarray:
+        """Pair ids, int64, shape (n,)."""
+        return self.pairs["id"]
+
+
+def restore_batches(saved: list[dict[str, Any]]) -> list[PlannedBatch]:
+    """Batches from their saved form, which may have gone through a checkpoint."""
+    return [
+        PlannedBatch(
+            **{
+                **batch,
+                "totals": Totals(*batch["totals"]),
+                "position": tuple(batch["position"]),
+                "messages": [Message(*message) for message in batch["messages"]],
+            }
+        )
+        for batch in saved
+    ]

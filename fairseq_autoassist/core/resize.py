@@ -1,0 +1,103 @@
+"""Going on over another number of ranks, or in batches of another size.
+
+The passes begun are finished with no pair repeated or left out, kept pairs that were not trained
+on are dealt out anew, and every Assistant carries on from the mean of the saved ones.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .batching import KEPT
+from .clock import update_reached
+from .protocol import Totals, restore_batches
+from .strategies import strategy_class
+from .stream import over_other_ranks
+
+
+def redistribute(
+    saved: list[dict[str, Any]], strategy: str, rank: int, world_size: int
+) -> dict[str, Any]:
+    """State of one rank's exchange that goes on from those of another number of ranks.
+
+    Reports that were not learned from yet (see `reports_waiting`) are dropped.
+
+    Args:
+        saved: `Exchange.state_dict` of every rank, by rank
+        strategy: name of the strategy they were saved by
+        rank, world_size: of the state to make
+    """
+    planners = [state["planner"] for state in saved]
+    trained = max(state["trained"] for state in saved)
+    loose = np.concatenate([_untrained(state) for state in saved])
+    planner = {
+        "stream": over_other_ranks([p["stream"] for p in planners], rank, world_size),
+        "strategy": strategy_class(strategy).merge([p["strategy"] for p in planners]),
+        "buckets": None,
+        "loose": loose[rank::world_size],
+        "ready": [],
+        "ready_sizes": None,
+        "in_flight": [],
+        "reports": {},
+        "updates": {},
+        "clock": [trained, max(map(update_reached, saved))],
+        "next_number": trained,
+        "learned": trained,
+        "totals": share_totals([p["totals"] for p in planners], rank, world_size),
+        "keep_rate": float(np.mean([p["keep_rate"] for p in planners])),
+    }
+    return {"trained": trained, "planner": planner}
+
+
+def rebatched(saved: dict[str, Any], ratio: float) -> dict[str, Any]:
+    """State of an exchange that goes on under other batch limits.
+
+    What was planned and not trained on is planned again. Nothing else is lost: the reports that
+    were waiting are learned from when it is their turn.
+
+    Args:
+        saved: `Exchange.state_dict`
+        ratio: batches of a pass under the new limits, to those under the old ones
+    """
+    planner, trained = saved["planner"], saved["trained"]
+    ahead = [batch for batch in planner["in_flight"] if batch["number"] >= trained]
+    totals = Totals(*planner["totals"])
+    totals = totals._replace(
+        batches=round((totals.batches - len(ahead)) * ratio),  # as if they had been of that size
+        batched=totals.batched - sum(len(batch["pairs"]) for batch in ahead),
+    )
+    again = {
+        "buckets": None,
+        "loose": _untrained(saved),
+        "ready": [],
+        "ready_sizes": None,
+        "in_flight": [batch for batch in planner["in_flight"] if batch["number"] < trained],
+        "next_number": trained,
+        "totals": list(totals),
+    }
+    return {"trained": trained, "planner": {**planner, **again}}
+
+
+def reports_waiting(state: dict[str, Any]) -> int:
+    """Reports in a rank's state that were not learned from: none, unless its Assistant failed."""
+    return len(state["planner"]["reports"])
+
+
+def _untrained(state: dict[str, Any]) -> np.ndarray:
+    """Kept pairs of a rank that it has not trained on."""
+    planner = state["planner"]
+    planned = restore_batches(planner["in_flight"])
+    parts = [batch.pairs for batch in planned if batch.number >= state["trained"]]
+    parts += [*planner["ready"], planner["loose"]]
+    if planner["buckets"] is not None:
+        parts.append(planner["buckets"]["pairs"])
+    return np.concatenate([np.empty(0, KEPT), *parts])
+
+
+def share_totals(totals: list[list[int]], rank: int, world_size: int) -> list[int]:
+    """A rank's share of `Totals` summed over other ranks: the shares add up to what they were."""
+    sums = [sum(column) for column in zip(*totals)]
+    counts = [n // world_size + (rank < n % world_size) for n in sums]
+    return list(Totals(*counts))

@@ -1,0 +1,158 @@
+"""Easy pairs first, around any strategy: while hard pairs wait, the strategy decides on the others.
+
+The curriculum is that of Platanios et al., NAACL 2019: see `core/curriculum.py`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Callable
+
+import numpy as np
+
+from ...errors import ConfigError
+from ...options import Options, flag, option
+from ..curriculum import Curriculum
+from ..message import Message
+from .base import Choice, Corpus, Needs, Report, Strategy, TrainingPoint
+
+SWITCH = "competence"  # the option that puts it around a strategy
+METRIC = "competence"
+_RARITY, _LENGTH = "rarity", "length"
+
+
+@dataclass(frozen=True)
+class EasyFirstOptions(Options):
+    """Options of `EasyFirst`."""
+
+    competence: bool = option(
+        False,
+        "begin with easy pairs: those too hard for the 'competence' below wait, and until it is 1 "
+        "the Assistant only learns",
+        "Platanios et al. 2019; the paper has none",
+    )
+    competence_by: str = option(
+        _RARITY,
+        "difficulty for 'competence': 'rarity' of the source's words, or its 'length'",
+        "Platanios et al. 2019, section 3",
+        choices=(_RARITY, _LENGTH),
+    )
+    competence_start: float = option(
+        0.01,
+        "c_0: share of the pairs, the easiest, that 'competence' begins with",
+        "Platanios et al. 2019, section 4",
+        low=0.0001,
+        high=1.0,
+    )
+    competence_updates: int = option(
+        0,
+        "T: updates after which 'competence' keeps all pairs; 0: half of the run (of --max-update; "
+        "with --max-epoch alone, of its passes, the first of which are short: it grows faster)",
+        "Platanios et al. 2019, eq. (7); value: ours",
+        low=0,
+    )
+
+
+class EasyFirst(Strategy):
+    """Lets a strategy choose, and makes what must wait 0.
+
+    No pair waits once the competence is 1, or something has failed. It has no state of its own: a
+    run may be continued with it or without.
+
+    Args:
+        inner: the strategy that it is put around
+        options: of the curriculum
+        corpus: where the difficulty of the pairs comes from
+    """
+
+    option_class = EasyFirstOptions
+
+    def __init__(self, inner: Strategy, options: EasyFirstOptions, corpus: Corpus) -> None:
+        super().__init__(options, corpus)
+        self.inner = inner
+        self._curriculum = Curriculum(
+            options.competence_start,
+            options.competence_updates,
+            _difficulty(options, corpus),
+            corpus.pairs,
+            corpus.eligible,
+        )
+
+    @staticmethod
+    def needs_around(inner: Needs, options: Any) -> Needs:
+        """What it needs around a strategy that has needs of its own."""
+        by_share = options.competence_updates == 0
+        return dataclasses.replace(
+            inner,
+            features=inner.features or options.competence_by == _RARITY,
+            run_length=flag("competence_updates") + " 0" if by_share else inner.run_length,
+            keeps_all=False,
+        )
+
+    @property
+    def failed(self) -> bool:
+        """Whether the strategy inside has failed."""
+        return self.inner.failed
+
+    def competence(self, point: TrainingPoint) -> float:
+        """c(t), in (0, 1]; 1 if something has failed."""
+        return 1.0 if self.failed else self._curriculum.competence(point.update, point.share)
+
+    def choose(self, ids: np.ndarray, point: TrainingPoint) -> Choice:
+        """What the strategy inside chooses among the pairs that do not wait.
+
+        All or nothing is uniform: what is kept of an easy part is no sample of the data.
+        """
+        competence = self.competence(point)
+        choice = self.inner.choose(ids, point._replace(waiting=competence < 1.0))
+        allowed = self._curriculum.allows(ids, competence)
+        share = 0.0 if competence < 1.0 else choice.uniform_share
+        return choice._replace(probability=choice.probability * allowed, uniform_share=share)
+
+    def observe(self, report: Report, point: TrainingPoint) -> None:
+        """Goes to the strategy inside."""
+        self.inner.observe(report, point)
+
+    def stop_shrinking(self) -> None:
+        """Let no pair wait, and have the strategy inside keep every pair."""
+        self.inner.stop_shrinking()
+
+    def metrics(self, point: TrainingPoint) -> dict[str, float]:
+        """Those of the strategy inside, and the competence c(t), in (0, 1]."""
+        competence = self.competence(point)
+        inside = self.inner.metrics(point._replace(waiting=competence < 1.0))
+        return {**inside, METRIC: competence}
+
+    def messages(self) -> list[Message]:
+        """Those of the strategy inside."""
+        return self.inner.messages()
+
+    def state_dict(self) -> dict[str, Any]:
+        """That of the strategy inside."""
+        return self.inner.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes to the strategy inside."""
+        self.inner.load_state_dict(state)
+
+
+def _difficulty(options: EasyFirstOptions, corpus: Corpus) -> Callable[[], np.ndarray]:
+    """What gives the difficulty of each pair when it is first needed.
+
+    The source's tokens, or -sum_k log p(w_k) over them with the frequencies of the training data
+    (section 3 of the paper), which is stored beside the features.
+    """
+    if options.competence_by == _LENGTH:
+        sizes = corpus.source_sizes
+        return lambda: sizes
+    features = corpus.features
+
+    def rarity() -> np.ndarray:
+        found = getattr(features, "rarity", None)
+        if found is None:
+            by = f"{flag('competence_by')} {_RARITY}"
+            raise ConfigError(f"{by} needs features, and there are none")
+        return found
+
+    return rarity

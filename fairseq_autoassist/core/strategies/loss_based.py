@@ -1,0 +1,64 @@
+"""What strategies have in common that decide by the last known loss of each pair."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..guard import Guard, Outcome
+from ..memory import LossMemory
+from .base import Corpus, Needs, Report, Strategy, TrainingPoint
+
+
+class LossBased(Strategy):
+    """Remembers the last finite loss of every pair (`memory`), and keeps every pair.
+
+    After a loss that was not finite it does so until many reports in a row were clean (`guard`).
+    """
+
+    def __init__(self, options: Any, corpus: Corpus) -> None:
+        super().__init__(options, corpus)
+        self.memory = LossMemory(corpus.pairs)
+        self.guard = Guard(0)
+
+    @classmethod
+    def needs(cls, options: Any) -> Needs:
+        """Losses."""
+        return Needs(losses=True)
+
+    @property
+    def failed(self) -> bool:
+        """Whether shrinking was stopped, or losses were not finite."""
+        return self.stopped or not self.guard.allows
+
+    def observe(self, report: Report, point: TrainingPoint) -> None:
+        """Remember finite losses."""
+        finite = report.finite()
+        self._messages += self.guard.judge(Outcome(bad=len(report.ids) - len(finite.ids)))
+        self.memory.record(finite.ids, finite.losses)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The remembered losses, and what is left of a time without choosing."""
+        return {"memory": self.memory.state_dict(), "guard": self.guard.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over a saved state.
+
+        Raises:
+            ValueError: it remembers another number of pairs
+        """
+        self.memory.load_state_dict(state["memory"])
+        self.guard.load_state_dict(state["guard"])
+
+    @classmethod
+    def on_other_data(cls, newest: dict[str, Any], here: dict[str, Any] | None) -> dict[str, Any]:
+        """What is known of single pairs is of those there; the time without choosing goes on."""
+        known = {"memory": None} if here is None else here
+        return {**known, "guard": newest["guard"]}
+
+    @classmethod
+    def merge(cls, states: list[dict[str, Any]]) -> dict[str, Any]:
+        """What any rank remembers."""
+        return {
+            "memory": LossMemory.merge([state["memory"] for state in states]),
+            "guard": Guard.merge([state["guard"] for state in states]),
+        }

@@ -1,0 +1,1 @@
+"""The planner beside the training loop, or inside it: batches out, loss reports in."""

@@ -1,0 +1,69 @@
+"""The worker process: plans as soon as the reports allow it, and ends with its parent.
+
+Started by process.py, with the number of its end of a socket pair as the first argument.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from multiprocessing.connection import Connection
+
+from ..planner import Planner
+
+# Batches between two copies of the state: when the worker is lost, what was considered for as many
+# at most is gone over again.
+SNAPSHOT_EVERY = 64
+_POLL_SECONDS = 1.0
+
+
+def serve(connection: Connection) -> None:
+    """Answer until the connection closes or the parent is gone."""
+    parent = os.getppid()
+    _, spec, state = connection.recv()
+    planner = Planner(spec)
+    if state is not None:
+        planner.load_state_dict(state)
+    del spec, state  # their arrays: 8 bytes a pair and more, which the planner has its own form of
+    planned = 0
+    while True:
+        # reports first: more of them are better than an early batch, and cost nothing
+        while connection.poll(0 if planner.can_plan else _POLL_SECONDS):
+            _handle(connection.recv(), planner, connection)
+        if os.getppid() != parent:
+            return  # a copy of the parent's end may live on in a forked data loader
+        if planner.can_plan:
+            connection.send(("batch", planner.plan()))
+            planned += 1
+            if planned % SNAPSHOT_EVERY == 0:
+                connection.send(("snapshot", planner.state_dict()))
+
+
+def _handle(message: tuple, planner: Planner, connection: Connection) -> None:
+    if message[0] == "report":
+        planner.receive(*message[1:])
+    else:
+        while planner.can_plan:  # see `Exchange.state_dict`
+            connection.send(("batch", planner.plan()))
+        connection.send(("state", planner.state_dict()))
+
+
+def main() -> None:
+    """Serve on the inherited socket; what is raised goes to the parent."""
+    # the parent's to handle, which may go on: it ends us by SIGKILL, or by ending
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    connection = Connection(int(sys.argv[1]))
+    try:
+        serve(connection)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        pass  # the parent is done with us
+    except Exception:
+        connection.send(("error", traceback.format_exc()))
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()

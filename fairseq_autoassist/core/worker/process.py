@@ -1,0 +1,240 @@
+"""The exchange with a worker process: planning runs beside the Boss.
+
+A plain subprocess on a socket pair, not multiprocessing: nothing is forked from a process that
+holds a GPU and threads, and the worker imports numpy and scipy only.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import queue
+import socket
+import subprocess
+import sys
+import threading
+import weakref
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...errors import AssistantFailure
+from ..planner import Planner
+from ..protocol import PlannedBatch, PlanSpec
+from .client import Exchange
+from .replay import Replay
+
+# To start: imports, opening features, the first permutation of a large corpus.
+_START_SECONDS = 120.0
+_POLL_SECONDS = 0.2
+# This very package, whatever else is installed, under the name that pickles of its classes say.
+# Neither the working folder nor the package's own is searched for modules: a tokenize.py there
+# would stand in for Python's.
+_PROGRAM = """
+import importlib, importlib.util, os, sys
+sys.path[:] = [folder for folder in sys.path if folder]
+module, folder = sys.argv[2:]
+name = module.rsplit(".", 3)[0]
+init = os.path.join(folder, "__init__.py")
+spec = importlib.util.spec_from_file_location(name, init, submodule_search_locations=[folder])
+sys.modules[name] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(sys.modules[name])
+importlib.import_module(module).main()
+"""
+_MODULE = f"{__package__}.child"  # in full, so that ps tells what the process is
+
+
+class ProcessExchange(Exchange):
+    """Plans in a worker process; when that fails, goes on inline without shrinking, or raises.
+
+    Args:
+        spec: what to plan from
+        state: of an earlier `state_dict`, to go on from
+
+    Raises:
+        AssistantFailure: (from any method) the worker failed and ``spec.config.on_failure`` is
+            'stop'
+    """
+
+    def __init__(self, spec: PlanSpec, state: dict[str, Any] | None = None) -> None:
+        self._fallback: Planner | None = None
+        super().__init__(spec, state)
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the worker, or None once its work was taken over."""
+        return None if self._fallback is not None else self._worker.pid
+
+    def close(self) -> None:
+        """End the worker."""
+        self._worker.close()
+
+    def _start(self, planner_state: dict[str, Any] | None) -> None:
+        self._replay = Replay(planner_state)
+        self._answered = False
+        self._worker = _Worker(self._replay, self._lock)
+        weakref.finalize(self, self._worker.kill)  # nobody tells a task that its run is over
+        self._worker.send(("start", self.spec, planner_state))
+
+    def _next(self) -> PlannedBatch:
+        if self._fallback is None:
+            try:
+                return self._receive(self._worker.batches)
+            except _Lost as lost:
+                self._fail(str(lost))
+        try:
+            return self._worker.batches.get_nowait()  # planned before the worker failed
+        except queue.Empty:
+            pass
+        assert self._fallback is not None
+        with self._lock:
+            return self._fallback.plan()
+
+    def _report(self, number: int, losses: np.ndarray | None, update: float | None) -> None:
+        if self._fallback is None and self._worker.lost is not None:
+            self._fail(self._worker.lost)
+        with self._lock:
+            if self._fallback is not None:
+                self._fallback.receive(number, losses, update)
+                return
+            self._replay.reported(number, losses, update)
+        self._worker.send(("report", number, losses, update))
+
+    def _planner_state(self) -> dict[str, Any]:
+        if self._fallback is None:
+            self._worker.send(("state",))
+            try:
+                return self._receive(self._worker.states)
+            except _Lost as lost:
+                self._fail(str(lost))
+        assert self._fallback is not None
+        with self._lock:
+            return self._fallback.state_dict()
+
+    def _receive(self, answers: queue.Queue) -> Any:
+        """The worker's next answer.
+
+        Raises:
+            _Lost: it died, or gave none in time
+        """
+        limit = self.spec.config.timeout if self._answered else _START_SECONDS
+        # counted in polls: by the clock a run that was stopped (Ctrl-Z) would be late at once
+        for _ in range(math.ceil(limit / _POLL_SECONDS)):
+            try:
+                answer = answers.get(timeout=_POLL_SECONDS)
+                self._answered = True
+                return answer
+            except queue.Empty:
+                if self._worker.lost is not None and answers.empty():
+                    raise _Lost(self._worker.lost) from None
+        raise _Lost(f"gave no answer for {limit:g} s")
+
+    def _fail(self, reason: str) -> None:
+        """Give the worker up; the first of the threads to notice builds its successor."""
+        self._worker.close()
+        with self._lock:
+            if self._fallback is not None:
+                return
+            self.failure = f"the Assistant's process (pid {self._worker.pid}) {reason}"
+            if self.spec.config.on_failure == "stop":
+                raise AssistantFailure(
+                    self.failure + "; stopping, as --autoassist-on-failure stop asks for"
+                )
+            self._fallback = self._replay.successor(self.spec)
+            self.kept_since = self._fallback.kept_when_abandoned
+
+
+class _Lost(Exception):
+    """The worker is no more, or does not answer."""
+
+
+class _Worker:
+    """A worker process and two threads: neither a full pipe nor a stopped worker blocks anyone."""
+
+    def __init__(self, replay: Replay, lock: threading.Lock) -> None:
+        self._replay, self._lock = replay, lock
+        mine, its = socket.socketpair()
+        package = str(Path(__file__).resolve().parents[2])
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _PROGRAM, str(its.fileno()), _MODULE, package],
+            pass_fds=[its.fileno()],
+            stdin=subprocess.DEVNULL,
+            # One thread: it must not take the Boss's cores. And the temporaries of a new pass go
+            # back to the system at once: kept for reuse they are 10 bytes a pair and rank.
+            env={
+                **os.environ,
+                "OMP_NUM_THREADS": "1",
+                "MALLOC_MMAP_THRESHOLD_": str(3 << 19),
+                "MALLOC_TRIM_THRESHOLD_": str(3 << 19),
+            },
+        )
+        its.close()
+        self._connection = Connection(mine.detach())
+        self.pid, self._parent = self._process.pid, os.getpid()
+        self.lost: str | None = None
+        self._outbox: queue.Queue = queue.Queue()
+        self.batches: queue.Queue = queue.Queue()
+        self.states: queue.Queue = queue.Queue()
+        self._reader = threading.Thread(target=self._read, name="autoassist-read", daemon=True)
+        self._writer = threading.Thread(target=self._write, name="autoassist-write", daemon=True)
+        self._reader.start()
+        self._writer.start()
+
+    def send(self, message: tuple) -> None:
+        """Post a message; never blocks."""
+        self._outbox.put(message)
+
+    def kill(self) -> None:
+        """End the process, wherever this is called from; its threads see that, and end too."""
+        if os.getpid() == self._parent:  # not from a copy of this in a forked data loader
+            self._process.kill()
+
+    def close(self) -> None:
+        """End the process; returns when all it had sent is in the replay."""
+        self._process.kill()
+        self._process.wait()
+        self._reader.join()
+
+    def _write(self) -> None:
+        try:
+            while True:
+                message = self._outbox.get()
+                if message is None:
+                    return
+                self._connection.send(message)
+        except OSError:
+            pass  # the reader sees the same and says it
+
+    def _read(self) -> None:
+        try:
+            while True:
+                kind, content = self._connection.recv()
+                if kind == "error":
+                    self.lost = f"raised:\n{content}"
+                    return
+                self._sort(kind, content)
+        except (EOFError, OSError):
+            self.lost = f"died ({_cause(self._process)})"
+        finally:
+            self._outbox.put(None)
+
+    def _sort(self, kind: str, content: Any) -> None:
+        if kind == "state":
+            self.states.put(content)
+            return
+        with self._lock:
+            if kind == "snapshot":
+                self._replay.known(content)
+            else:
+                self._replay.delivered(content)
+                self.batches.put(content)
+
+
+def _cause(process: subprocess.Popen) -> str:
+    try:
+        code = process.wait(timeout=1.0)
+    except subprocess.TimeoutExpired:
+        return "closed its connection"
+    return f"signal {-code}" if code < 0 else f"exit status {code}"

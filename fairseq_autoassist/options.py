@@ -1,0 +1,64 @@
+"""An option: its default, meaning, source and range, the flag that sets it, and the checks."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import ConfigError
+
+
+def option(
+    default: Any,
+    help: str,
+    source: str,
+    low: Any = None,
+    high: Any = None,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    """A dataclass field with its meaning and source, and the values it may take.
+
+    Args:
+        default: taken where the flag is not given
+        help: meaning and unit
+        source: paper and section, or "ours"
+        low, high: closed range; None: no limit on that side
+        choices: the only values; empty: any
+    """
+    meta = {"help": help, "source": source, "low": low, "high": high, "choices": choices}
+    return dataclasses.field(default=default, metadata=meta)
+
+
+def flag(name: str) -> str:
+    """The command-line flag of an option: ``spl_start`` -> ``--autoassist-spl-start``."""
+    return "--autoassist-" + name.replace("_", "-")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Base of a group of options; checks each value when it is built.
+
+    Raises:
+        ConfigError: a value is out of its range; the message names the flag, the value found and
+            the values expected
+    """
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            _check(field, getattr(self, field.name))
+
+
+def _check(field: dataclasses.Field, value: Any) -> None:
+    low, high, choices = (field.metadata[key] for key in ("low", "high", "choices"))
+    if choices and value not in choices:
+        expected = ", ".join(repr(choice) for choice in choices)
+        raise ConfigError(f"{flag(field.name)} is {value!r}, expected one of: {expected}")
+    if low is None and high is None:
+        return
+    # written so that NaN fails as well, and infinity where there is no limit above
+    inside = (low is None or value >= low) and (value < math.inf if high is None else value <= high)
+    if not inside:
+        expected = f"at least {low}, finite" if high is None else f"between {low} and {high}"
+        raise ConfigError(f"{flag(field.name)} is {value}, expected {expected}")

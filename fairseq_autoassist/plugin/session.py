@@ -1,0 +1,103 @@
+"""A stream in training: batches go out to the loader, losses come in from the criterion."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..core.protocol import PlannedBatch, PlanSpec
+from ..core.worker.client import Exchange
+from ..core.worker.process import ProcessExchange
+from .epochs import Progress
+from .losses import LossMailbox
+
+
+class Session:
+    """Owns the exchange, the losses on their way to it, and the ledger of what was handed out.
+
+    The loader takes batches from it, the criterion hands it losses, and the task asks it what was
+    trained on.
+
+    Args:
+        exchange: where batches come from, and losses go to
+        progress: at the last micro-batch trained on; None: there is none
+
+    Raises:
+        AssistantFailure: (from any method) the Assistant failed and the config's ``on_failure`` is
+            'stop'
+    """
+
+    def __init__(self, exchange: Exchange, progress: Progress | None = None) -> None:
+        self.exchange, self.progress = exchange, progress
+        self._ledger = exchange.ledger
+        self._mailbox = LossMailbox(self._ledger, exchange.report)
+
+    @classmethod
+    def open(
+        cls, spec: PlanSpec, state: dict[str, Any] | None = None, progress: Progress | None = None
+    ) -> Session:
+        """Start planning, in a process of its own unless the config or a failure forbids it.
+
+        Args:
+            spec: what to plan from
+            state: of the exchange, to go on from; None: the stream begins
+            progress: at the last micro-batch trained on; None: there is none
+        """
+        kind = Exchange if spec.config.inline or spec.abandoned else ProcessExchange
+        return cls(kind(spec, state), progress)
+
+    def next_batch(self) -> PlannedBatch:
+        """The next micro-batch to hand to the loader, in whose thread this may run."""
+        return self.exchange.next_batch()
+
+    def begin_step(self, number: int | None, update: int) -> None:
+        """Get ready for a training step; reports what fairseq dropped before it.
+
+        Out of memory in a micro-batch ends its whole update.
+
+        Args:
+            number: of its micro-batch; None: it is a dummy batch
+            update: that it is part of, counted from 0
+        """
+        self._mailbox.flush(wait=False)
+        self._mailbox.update = update
+        if number is not None:
+            for dropped in self._ledger.dropped_before(number):
+                self._mailbox.skip(dropped)
+
+    def receive(self, number: int, losses: torch.Tensor, order: np.ndarray) -> None:
+        """Take item losses from the criterion.
+
+        Args:
+            number: of the micro-batch
+            losses: nats per target token, shape (B,), on any device
+            order: position of each row in the planned batch, int64, shape (B,)
+        """
+        self._mailbox.put(number, losses, order)
+
+    def end_step(self, number: int | None) -> None:
+        """Report a micro-batch whose losses the criterion did not hand over."""
+        if number is not None:
+            self._mailbox.skip(number)
+
+    def trained(self, number: int) -> PlannedBatch | None:
+        """The plan of a micro-batch trained on just now; without its messages, if again."""
+        batch = self._ledger.train(number)
+        if batch is not None:
+            self.progress = Progress.of(batch)
+        return batch
+
+    def flush(self) -> None:
+        """Report all losses that were received."""
+        self._mailbox.flush()
+
+    def state_dict(self) -> dict[str, Any]:
+        """State of the exchange, after all losses were reported."""
+        self.flush()
+        return self.exchange.state_dict()
+
+    def close(self) -> None:
+        """End the Assistant's process. May be called again."""
+        self.exchange.close()

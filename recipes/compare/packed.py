@@ -1,0 +1,153 @@
+"""Runs as they are kept: three files in one folder, made by `recipes.compare.collect`.
+
+    records.jsonl.gz   one JSON object a run, which names the session it was made in
+    summary.csv        one line a run: its cost and its scores
+    runs.tar.xz        RUN/UPDATES/DEVICE/test.hyp.txt and counts.npy
+
+The report reads the first and the last one.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import lzma
+import re
+import tarfile
+import zlib
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Dict, NamedTuple, Sequence
+
+from preprocess.text import UserError, whole_files
+from recipes.common.data import ROOT
+
+RECORDS, SUMMARY, ARCHIVE = "records.jsonl.gz", "summary.csv", "runs.tar.xz"
+HYPOTHESES, COUNTS = "test.hyp.txt", "counts.npy"  # of a run: translations, times a pair was used
+AGAIN = "take it from git again, or pack the runs anew by `python -m recipes.compare.collect`"
+COLUMNS = ("session", "run", "corpus", "architecture", "arm", "budget", "seed", "updates")
+COSTS = ("tokens", "padded_tokens", "wall_s", "cpu_s", "features_s")
+SCORES = ("BLEU", "valid_BLEU", "chrF2", "valid_loss", "slice_loss")
+PROVENANCE = ("device", "threads", "jobs", "commit")
+PRESET = 7  # a dictionary of 16 MiB: all translations of one test set are in it
+
+Raw = Dict[str, Any]  # a record as JSON
+Members = Dict[str, bytes]  # RUN/UPDATES/DEVICE/NAME -> content
+
+
+class Files(NamedTuple):
+    """The files of one run: in its own folder OUT/runs/RUN, or in an archive of kept runs."""
+
+    where: Path
+    key: str  # RUN/UPDATES/DEVICE, of an archive
+
+    @property
+    def packed(self) -> bool:
+        """Whether they are in an archive."""
+        return self.where.name == ARCHIVE
+
+    @property
+    def corpora(self) -> Path:
+        """Where the corpora are expected: OUT/corpora, by default runs/compare/corpora."""
+        out = ROOT / "runs" / "compare" if self.packed else self.where.parent.parent
+        return out / "corpora"
+
+    def place(self, name: str) -> str:
+        """How a message calls a file."""
+        return f"{self.where}: {self.key}/{name}" if self.packed else str(self.where / name)
+
+    def read(self, name: str) -> bytes | None:
+        """The content of a file; None where it is not there."""
+        if self.packed:
+            return read_archive(self.where).get(f"{self.key}/{name}")
+        path = self.where / name
+        return path.read_bytes() if path.is_file() else None
+
+
+def key_of(raw: Raw) -> str:
+    """RUN/UPDATES/DEVICE: of two records that share it, the newer one replaces the other."""
+    return f"{raw['run']}/{raw['updates']}/{re.sub('[^A-Za-z0-9]+', '-', raw['device'])}"
+
+
+@lru_cache(maxsize=None)
+def read_archive(path: Path) -> Members:
+    """Read all members of an archive; none where there is no file.
+
+    Raises:
+        UserError: the file is cut short or no archive
+    """
+    if not path.is_file():
+        return {}
+    try:
+        content = io.BytesIO(lzma.decompress(path.read_bytes()))
+        with tarfile.open(fileobj=content) as archive:
+            files = ((member, archive.extractfile(member)) for member in archive)
+            return {member.name: stream.read() for member, stream in files if stream}
+    except (tarfile.TarError, lzma.LZMAError) as error:
+        raise UserError(f"{path} is no whole archive ({error}): {AGAIN}") from error
+
+
+def read_lines_of(path: Path) -> list[str]:
+    """Read the lines of a records.jsonl.gz.
+
+    Raises:
+        UserError: the file is cut short or not compressed
+    """
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as stream:
+            return [line for line in stream if line.strip()]
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(f"{path} cannot be read ({error}): {AGAIN}") from error
+
+
+def write(folder: Path, records: Sequence[Raw], members: Members) -> None:
+    """Write the three files; equal content gives equal bytes.
+
+    Args:
+        records: in any order; each has a session
+        members: of the archive, by RUN/UPDATES/DEVICE/NAME
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    ordered = sorted(records, key=key_of)
+    with whole_files(folder / SUMMARY) as (text,):
+        text.write(summary(ordered))
+    lines = "".join(json.dumps(raw, sort_keys=True) + "\n" for raw in ordered)
+    _replace(folder / ARCHIVE, _archive(members))
+    _replace(folder / RECORDS, gzip.compress(lines.encode(), 9, mtime=0))
+    read_archive.cache_clear()
+
+
+def _replace(path: Path, content: bytes) -> None:
+    part = path.with_name(f".{path.name}.tmp")
+    part.write_bytes(content)
+    part.replace(path)
+
+
+def _archive(members: Members) -> bytes:
+    """A tar.xz; files of one kind and corpus lie together, where they compress best."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name in sorted(members, key=lambda name: [*name.split("/")[::-1], name]):
+            told = tarfile.TarInfo(name)
+            told.size = len(members[name])
+            archive.addfile(told, io.BytesIO(members[name]))
+    return lzma.compress(buffer.getvalue(), preset=PRESET)
+
+
+def summary(records: Sequence[Raw]) -> str:
+    """The content of summary.csv; times in seconds, losses in nats per token."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow([*COLUMNS, *COSTS, *SCORES, *PROVENANCE])
+    for raw in records:
+        scores = [_rounded(raw["marks"][-1].get(name)) for name in SCORES]
+        costs = [_rounded(raw["train"].get(name)) for name in COSTS]
+        row = [*(raw.get(name) for name in COLUMNS), *costs, *scores]
+        writer.writerow([*row, *(raw.get(name) for name in PROVENANCE)])
+    return stream.getvalue()
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)

@@ -1,0 +1,238 @@
+"""Write down one run: what it was, what it cost, what came of it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import math
+import os
+import platform
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fairseq_autoassist.core import trace
+from preprocess.text import read_lines, whole_files
+from recipes.common import fairseq_log
+from recipes.common.data import ROOT
+from recipes.common.fairseq_log import NATS_PER_BIT, Log
+from recipes.compare import settings
+from recipes.compare.arms import ARMS
+from recipes.compare.filtered_data import corpus_rows
+from recipes.compare.languages import languages_of
+from recipes.compare.matrices import Run
+from recipes.compare.packed import COUNTS
+from recipes.compare.train import model_words
+from recipes.compare.trained_on import Kept, load_pairs
+
+# variables that change how fast the same run is; a library put in front counts by its name
+TUNING = ("GLIBC_TUNABLES", "LD_PRELOAD", "MALLOC_", "MKL_", "ONEDNN_", "TCMALLOC_")
+COMMIT, JOBS = "AUTOASSIST_COMMIT", "AUTOASSIST_JOBS"  # what the runner tells its runs
+SESSIONS = "sessions"  # in the run's folder: a line a process that trained it
+# ours -> the plugin's metric; those a strategy does not have are left out
+_CURVE = {
+    "T": "aa_T",
+    "acc": "aa_acc",
+    "majority": "aa_majority",
+    "keep": "aa_keep",
+    "gamma": "aa_gamma",
+}
+
+
+def commit() -> str:
+    """The commit of this tree, with "-dirty" for changes; the variable's value without git."""
+    if os.environ.get(COMMIT):
+        return os.environ[COMMIT]
+    try:
+        head = _git("rev-parse", "HEAD")
+        return head + ("-dirty" if _git("status", "--porcelain") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=ROOT, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def versions() -> dict[str, str]:
+    """Of the interpreter and of the libraries that make the figures."""
+    found = {"python": platform.python_version()}
+    names = {"plugin": ["fairseq-autoassist"], "fairseq": ["fairseq-fixed", "fairseq"]}
+    for name in ("torch", "fairseq", "numpy", "sacrebleu", "sentencepiece", "plugin"):
+        for package in names.get(name, [name]):
+            try:
+                found[name] = importlib.metadata.version(package)
+                break
+            except importlib.metadata.PackageNotFoundError:
+                found[name] = "not installed"
+    return found
+
+
+def device_name(cpu: bool) -> str:
+    """Model of the GPU, or of the CPU."""
+    import torch
+
+    if not cpu:
+        return str(torch.cuda.get_device_name())
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def tuning() -> dict[str, str]:
+    """What the environment does about speed; of a path only its last part: it is someone's."""
+    found = {name: value for name, value in os.environ.items() if name.startswith(TUNING)}
+    return {
+        name: ":".join(map(os.path.basename, re.split("[: ]+", found[name])))
+        for name in sorted(found)
+    }
+
+
+def curve(log: Log, kept: Kept) -> list[dict[str, float]]:
+    """The training log, a row a report; losses in nats per token, wall over restarts."""
+    rows, before, last = [], 0.0, 0.0
+    for report in log.inner:
+        update = int(report["num_updates"])
+        wall = report.get("wall", 0.0)
+        before += last if wall < last else 0.0  # fairseq's clock begins anew after a restart
+        last = wall
+        row: dict[str, float] = {
+            "update": update,
+            "tokens": kept.tokens(update),
+            "wall_s": before + wall,
+        }
+        if "aa_loss" in report:
+            row["train_loss"] = report["aa_loss"]
+        elif "nll_loss" in report:
+            row["train_loss"] = round(report["nll_loss"] * NATS_PER_BIT, 4)
+        row.update({name: report[key] for name, key in _CURVE.items() if key in report})
+        rows.append(row)
+    return rows
+
+
+def training(log: Log, kept: Kept, end: dict[str, float]) -> dict[str, float]:
+    """What training cost."""
+    update = int(end["update"])
+    considered, kept_pairs = log.last("aa_considered"), log.last("aa_kept")
+    return {
+        "tokens": kept.tokens(update),
+        "padded_tokens": kept.padded_tokens(update),
+        "updates": update,
+        "wall_s": end["wall_s"],
+        "train_wall_s": sum(report.get("train_wall", 0.0) for report in log.epochs),
+        "cpu_s": end["cpu_s"],
+        "pairs": len(kept.ids),
+        "considered": considered or 0.0,
+        "keep": kept_pairs / considered if considered and kept_pairs else 1.0,
+        "passes": log.last("aa_pass") or 0.0,
+    }
+
+
+def note_session(folder: Path, cpu: bool, begin: bool) -> None:
+    """Write down under what a process trains or measures the run: one that goes on may be another
+    machine."""
+    import torch
+
+    words = [commit(), device_name(cpu), f"{torch.get_num_threads()} threads"]
+    words += [f"{os.environ.get(JOBS, '1')} jobs", *(f"{k}={v}" for k, v in tuning().items())]
+    words += [f"session {session()}"]
+    with open(folder / SESSIONS, "w" if begin else "a", encoding="utf-8") as stream:
+        stream.write(", ".join(words) + "\n")
+
+
+def session() -> str:
+    """The session of this machine, which ends when it is started anew; "" where it is not known."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8")[:8]
+    except OSError:
+        return ""
+
+
+def resumed(folder: Path) -> str:
+    """All conditions and commits a run was trained under, where there are several; else ""."""
+    path = folder / SESSIONS
+    found = list(dict.fromkeys(read_lines(path))) if path.is_file() else []
+    return "; ".join(found) if len(found) > 1 else ""
+
+
+def decoding(corpus: Path) -> dict[str, Any]:
+    """How marks are measured, and on what data."""
+    account = json.loads("\n".join(read_lines(corpus / "pairs.json")))
+    return {
+        "beam": settings.BEAM,
+        "lenpen": settings.LENPEN,
+        "max_len": [settings.MAX_LEN_A, settings.MAX_LEN_B],
+        "sha256": account["sha256"],
+    }
+
+
+def features_seconds(run: Run, corpus: Path) -> float:
+    """What the features that a run's choice reads cost when they were made, by the clock."""
+    took = json.loads("\n".join(read_lines(corpus / "pairs.json"))).get("features_s", {})
+    return sum(took.get(name, 0.0) for name in ARMS[run.arm].features)
+
+
+def write_record(
+    run: Run,
+    folder: Path,
+    corpus: Path,
+    key: str,
+    marks: list[dict[str, float]],
+    signatures: dict[str, str],
+    cpu: bool,
+) -> None:
+    """Write counts.npy and, last, record.json.
+
+    Args:
+        marks: in order, each with update, wall_s, cpu_s and the scores
+    """
+    import torch
+
+    log = fairseq_log.read(folder / "train.log")
+    data_bin = corpus / "data-bin"
+    words = model_words(run, languages_of(data_bin))
+    kept = Kept(trace.read(folder / "trace"), load_pairs(data_bin), corpus_rows(folder))
+    for mark in marks:
+        mark["tokens"] = kept.tokens(int(mark["update"]))
+        mark["padded_tokens"] = kept.padded_tokens(int(mark["update"]))
+    cost = {**training(log, kept, marks[-1]), "features_s": features_seconds(run, corpus)}
+    record: dict[str, Any] = {
+        "run": run.id,
+        "corpus": run.corpus,
+        "architecture": run.architecture,
+        "arm": run.arm,
+        "budget": run.budget,
+        "seed": run.seed,
+        "updates": run.updates,
+        "settings": {"key": key, "flags": words, **decoding(corpus)},
+        "versions": versions(),
+        "commit": commit(),
+        "device": device_name(cpu),
+        "threads": torch.get_num_threads(),
+        "jobs": int(os.environ.get(JOBS, "1")),
+        "tuning": tuning(),
+        "resumed": resumed(folder),
+        "session": session(),
+        "train": cost,
+        "signatures": signatures,
+        # null for what was not measured: NaN is no JSON
+        "marks": [{k: None if math.isnan(v) else v for k, v in m.items()} for m in marks],
+        "curve": curve(log, kept),
+        "drift": kept.drift([int(mark["update"]) for mark in marks]),
+        "drift_all": kept.drift_all(),
+    }
+    if (corpus / "labels.txt").is_file():
+        record["labels"] = kept.labels(corpus / "labels.txt", cost["passes"])
+    with open(folder / f".{COUNTS}.tmp", "wb") as stream:
+        np.save(stream, kept.counts())
+    os.replace(folder / f".{COUNTS}.tmp", folder / COUNTS)
+    with whole_files(folder / "record.json") as (text,):
+        json.dump(record, text)

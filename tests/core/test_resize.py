@@ -1,0 +1,141 @@
+"""Going on over another number of ranks: every pair once per pass, at any interruption."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from fairseq_autoassist.core.planner import Planner
+from fairseq_autoassist.core.resize import redistribute
+from fairseq_autoassist.core.strategies import strategy_class
+from fairseq_autoassist.core.stream import Stream, over_other_ranks
+from fairseq_autoassist.core.worker.client import Exchange
+from tests.core.test_planner import planted, train
+from tests.support.planning import make_spec
+from tests.support.strategies import START, observe, strategy_of, teach
+
+WORLDS = st.lists(st.integers(1, 5), min_size=2, max_size=5)
+
+
+def consume(streams, steps, seen):
+    """Let every rank take so many chunks, some faster than others."""
+    for rank, stream in enumerate(streams):
+        for _ in range(steps + rank % 2):
+            number = None
+            ids, coins = stream.take(7)
+            assert len(ids) == len(coins) > 0
+            # the pass of what was just taken: the position may have gone on to the next one
+            position = stream.position
+            number = position[0] if position[1] else stream._cached_pass
+            seen.setdefault(number, []).extend(ids.tolist())
+
+
+@settings(max_examples=80, deadline=None)
+@given(WORLDS, st.lists(st.integers(0, 12), min_size=5, max_size=5), st.integers(5, 90))
+def test_every_pair_once_per_pass_over_any_sequence_of_ranks(worlds, steps, pairs):
+    seen = {}
+    streams = [Stream(pairs, 3, rank=r, world_size=worlds[0]) for r in range(worlds[0])]
+    consume(streams, steps[0], seen)
+    for world_size, count in zip(worlds[1:], steps[1:]):
+        states = [stream.state_dict() for stream in streams]
+        streams = [Stream(pairs, 3, rank=r, world_size=world_size) for r in range(world_size)]
+        for rank, stream in enumerate(streams):
+            stream.load_state_dict(over_other_ranks(states, rank, world_size))
+        consume(streams, count, seen)
+    last = max(stream.position[0] for stream in streams) + 1
+    for stream in streams:  # finish whatever pass was begun
+        while stream.position[0] < last:
+            stream._prepare()
+            number = stream._cached_pass
+            if number >= last:
+                break
+            seen.setdefault(number, []).extend(stream.take(1000)[0].tolist())
+    for number in range(last):
+        assert sorted(seen[number]) == list(range(pairs)), f"pass {number}"
+
+
+@settings(max_examples=25, deadline=None)
+@given(worlds=WORLDS, steps=st.lists(st.integers(0, 25), min_size=5, max_size=5))
+# a rank far ahead of the others, and then one rank, which goes back to where the last of them was
+@example(worlds=[1, 2, 1, 4, 1], steps=[0, 5, 0, 2, 0])
+def test_no_kept_pair_is_lost_or_doubled(worlds, steps):
+    pairs, trained = 150, Counter()
+    states = None
+    for world_size, count in zip(worlds, steps):
+        specs = [make_spec(pairs, rank=r, world_size=world_size, lag=9) for r in range(world_size)]
+        if states is not None:
+            states = [redistribute(states, "uniform", r, world_size) for r in range(world_size)]
+        exchanges = [
+            Exchange(spec, None if states is None else states[r]) for r, spec in enumerate(specs)
+        ]
+        for exchange in exchanges:
+            for _ in range(count):
+                batch = exchange.next_batch()
+                trained.update(batch.ids.tolist())
+                exchange.report(batch.number, None)
+        states = [exchange.state_dict() for exchange in exchanges]
+    considered = sum(state["planner"]["totals"][0] for state in states)
+    held = Counter()
+    for state in states:
+        planner = state["planner"]
+        held.update(planner["buckets"]["pairs"]["id"].tolist())
+        waiting = [b["pairs"] for b in planner["in_flight"] if b["number"] >= state["trained"]]
+        held.update(i for part in [*planner["ready"], *waiting] for i in part["id"].tolist())
+    # every pair considered was kept (uniform): it is trained on or held, once each time
+    assert sum((trained + held).values()) == considered
+    # the passes begun by any rank, now or before: who goes on from all begins at the first of them
+    streams = [state["planner"]["stream"] for state in states]
+    positions = [stream["position"] for stream in streams]
+    positions += [at for stream in streams for _, each in stream["lineage"] for at in each]
+    passes = max(number for number, _ in positions)
+    assert max((trained + held).values(), default=0) <= passes + 1
+
+
+def test_the_mean_of_assistants():
+    planners = []
+    for rank in range(2):
+        spec = make_spec(strategy="autoassist", rank=rank, world_size=2, gamma_decay=0.9)
+        planners.append(Planner(spec, planted()))
+        train(planners[-1], 40 + 20 * rank)
+    states = [planner.strategy.state_dict() for planner in planners]
+    merged = strategy_class("autoassist").merge(states)
+    weights = [planner.strategy.assistant.weights for planner in planners]
+    np.testing.assert_allclose(merged["assistant"]["direction"], np.mean(weights, axis=0), 1e-6)
+    assert not np.array_equal(*weights)  # negative control
+    assert merged["threshold"] == np.mean([s["threshold"] for s in states])
+    target = Planner(make_spec(strategy="autoassist"), planted())
+    target.strategy.load_state_dict(merged)
+    expected = np.mean([planner.strategy.gamma(START) for planner in planners])
+    np.testing.assert_allclose(target.strategy.gamma(START), expected)
+    exchanges = [{"trained": 9, "planner": planner.state_dict()} for planner in planners]
+    rates = [planner.state_dict()["keep_rate"] for planner in planners]
+    found = redistribute(exchanges, "autoassist", 0, 1)["planner"]["keep_rate"]
+    assert found == pytest.approx(np.mean(rates)) and rates[0] != rates[1]
+
+
+def test_ranks_do_not_shrink_where_one_of_them_had_losses_that_were_not_finite():
+    ranks = [strategy_of("autoassist") for _ in range(2)]
+    for strategy in ranks:
+        teach(strategy, 10)
+    observe(ranks[1], np.arange(4), np.full(4, np.nan, np.float32))
+    states = [strategy.state_dict() for strategy in ranks]
+    for saved, allowed in ((states, False), (states[:1], True)):
+        merged = strategy_of("autoassist")
+        merged.load_state_dict(strategy_class("autoassist").merge(saved))
+        assert merged.guard.allows == allowed
+
+
+def test_what_other_numbers_of_ranks_have_finished_is_forgotten():
+    streams = [Stream(60, 3)]
+    for world_size in (2, 3, 2, 1):
+        done = min(stream.position[0] for stream in streams) + 2
+        for stream in streams:
+            while stream.position[0] < done:
+                stream.take(7)
+        states = [stream.state_dict() for stream in streams]
+        streams = [Stream(60, 3, rank=r, world_size=world_size) for r in range(world_size)]
+        for rank, stream in enumerate(streams):
+            stream.load_state_dict(over_other_ranks(states, rank, world_size))
+            assert len(stream.state_dict()["lineage"]) == 1
