@@ -19,7 +19,7 @@ SOME = points()[0]
     [
         ({"strategy": "easy"}, "strategy is 'easy', expected one of"),
         ({"floor": 2.0}, "floor is 2.0, expected between 0.0 and 1.0"),
-        ({"flor": 0.1}, "found the option 'flor', expected one of: eta, "),
+        ({"flor": 0.1}, "found the option 'flor', expected one of: .*floor, .*keep"),
         ({"strategy": "random", "floor": 0.5}, "floor"),
         ({"features": ITEMS}, "'autoassist' needs features, found a number of items"),
         ({"features": 0, "strategy": "uniform"}, "found 0 items"),
