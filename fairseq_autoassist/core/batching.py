@@ -85,12 +85,19 @@ class Buckets:
         tokens: length of each pair id (the longer side), shape (pairs,)
         count: number of buckets
         limits: of a batch
+        full: whether a bucket waits until it has a full batch, for however many passes
     """
 
     def __init__(
-        self, assignment: np.ndarray, tokens: np.ndarray, count: int, limits: BatchLimits
+        self,
+        assignment: np.ndarray,
+        tokens: np.ndarray,
+        count: int,
+        limits: BatchLimits,
+        full: bool = False,
     ) -> None:
         self._assignment, self._tokens, self._limits = assignment, tokens, limits
+        self._full = full
         self._open: list[list[np.ndarray]] = [[] for _ in range(count)]
         self._count = np.zeros(count, dtype=np.int64)
         self._longest = np.zeros(count, dtype=np.int64)
@@ -143,6 +150,8 @@ class Buckets:
         Without this, pairs of rare lengths would wait for many passes and then meet themselves in
         one batch.
         """
+        if self._full:
+            return []
         batches = []
         for index in np.flatnonzero(~self._emitted & (self._count > 0)).tolist():
             pairs = self._take(index)

@@ -85,6 +85,8 @@ class PlanSpec:
         abandoned: the Assistant failed before: neither shrink nor learn
         text: what tells it from other text of the same sizes; empty: not known
         repeat: how often the same data came before in the list of data-bins
+        full_batches: make none smaller than the limits allow; what is left when a pass ends begins
+            the next one
     """
 
     config: AutoAssistConfig
@@ -112,6 +114,7 @@ class PlanSpec:
     abandoned: bool = False
     text: str = ""
     repeat: int = 0
+    full_batches: bool = False
 
     @functools.cached_property
     def tokens(self) -> tuple[int, int]:

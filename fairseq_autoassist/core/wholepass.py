@@ -21,6 +21,8 @@ from .strategies import strategy_class
 def plans_whole_passes(spec: PlanSpec) -> bool:
     """Whether every pair is kept, of a corpus that is sorted in a moment."""
     kind = strategy_class(spec.config.strategy)
+    if spec.full_batches:
+        return False
     if spec.prior is not None and kind.uses_prior:
         return False
     return kind.keeps_all(spec.config) and _pairs(spec) <= MOST_PAIRS
@@ -43,7 +45,8 @@ def batcher_of(spec: PlanSpec, stream: Stream) -> Buckets | WholePass:
     if plans_whole_passes(spec):
         return WholePass(Dealer(*sizes, spec.limits), stream)
     bucket, count = spec.buckets(stream.pairs_per_pass)
-    return Buckets(bucket, compact(pair_tokens(*sizes)), count, spec.limits)
+    tokens = compact(pair_tokens(*sizes))
+    return Buckets(bucket, tokens, count, spec.limits, spec.full_batches)
 
 
 class WholePass:

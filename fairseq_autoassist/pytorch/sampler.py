@@ -1,0 +1,363 @@
+"""The batch sampler that learns which items are worth a forward pass."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections import deque
+from typing import Any, Iterator
+
+import numpy as np
+import torch
+
+from ..core.batching import BatchLimits
+from ..core.exchange import Exchange
+from ..core.plan import News, PlannedBatch
+from ..core.process import ProcessExchange
+from ..errors import AssistantFailure, AutoAssistError, ConfigError
+from ..tensors import HostCopy
+from .checks import checked_ids, checked_losses
+from .epochs import PASS, PLAIN, Progress, check_epoch, pass_length, plain_length
+from .group import rank_and_world_size
+from .handed import Handed
+from .problem import Run, make_spec, refuse_unread
+from .saving import Recorder, check_state, header_of, replayed
+
+logger = logging.getLogger("fairseq_autoassist")
+
+
+class AutoAssist(torch.utils.data.Sampler):
+    """Batches of the items worth training on, for ``DataLoader(..., batch_sampler=...)``.
+
+    Each rank of torch.distributed has its own, made after the group is initialised: the ranks get
+    disjoint batches, as many on each.
+
+    Args:
+        features: rows by item id: an array or tensor (items, ...) or a CSR matrix, scaled here so
+            that the mean square norm of a row is 1; the path of a ``.npy`` file or of a folder of
+            TF-IDF features, or an opener, taken as they are; the number of items alone for a
+            strategy that reads no features
+        batch_size: items of a batch
+        seed: of the order of items and of the coins
+        strategy: see docs/strategies.md
+        prior: a number in [0, 1] an item, by which its keep probability is multiplied
+        difficulty: a number an item, for the strategy 'competence' and ``competence=True``
+        drop_last: make no batch smaller than ``batch_size``; what is left when a pass ends begins
+            the next one, and no item is lost
+        epoch: batches of an epoch, of each rank: 'plain', as many as plain training has; 'pass',
+            those of one pass over the data, fewer the more is skipped; or a number
+        max_batches, max_passes: where the run ends, for strategies that have to know: batches of
+            each rank, passes over the data
+        lag: batches that the loader may take ahead of the reports
+        options: of the core, by the names in docs/options.md (``floor=0.5``)
+
+    Raises:
+        AutoAssistError: an argument is wrong; the message says which, and what was expected
+    """
+
+    def __init__(
+        self,
+        features: Any,
+        batch_size: int,
+        seed: int = 1,
+        strategy: str = "autoassist",
+        prior: Any = None,
+        difficulty: Any = None,
+        drop_last: bool = False,
+        epoch: int | str = PLAIN,
+        max_batches: int = 0,
+        max_passes: float = 0.0,
+        lag: int = 32,
+        **options: Any,
+    ) -> None:
+        if batch_size < 1 or lag < 1:
+            raise ConfigError(f"found batch_size {batch_size} and lag {lag}, expected at least 1")
+        check_epoch(epoch)
+        limits = BatchLimits(max_sentences=int(batch_size))
+        run = Run(max_batches, max_passes, lag)
+        options = {"strategy": strategy, **options}
+        self._alone = make_spec(features, limits, seed, prior, difficulty, run, options, drop_last)
+        refuse_unread(self._alone.config)
+        self._spec = self._alone
+        self._drop_last, self._kind = drop_last, epoch
+        self._exchange: Exchange | None = None
+        self._progress: Progress | None = None
+        self._handed, self._recorder = Handed(), Recorder()
+        self._again: deque[PlannedBatch] = deque()  # handed out before, and not trained on
+        self._pending: deque[_Report] = deque()
+        self._last = -1  # number of the last batch handed out
+        self._reader: object | None = None
+        self._epoch, self._begun, self._length = 0, 0, 0
+        self._resumed = False  # in the middle of an epoch
+        self._said: set[str] = set()
+
+    # -- for the loader ---------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        """Batches of an epoch on this rank: of the present one, from its first batch on."""
+        return self._length or self._plain
+
+    def __iter__(self) -> Iterator[list[int]]:
+        """The ids of each batch of an epoch, or of what is left of one that was resumed.
+
+        Batches that were handed out before and not reported come first.
+
+        Raises:
+            AutoAssistError: the loader runs too far ahead, or the Assistant failed and
+                ``on_failure`` is 'stop'
+        """
+        left = self._begin()  # with the first batch, since loaders ask for iterators in vain
+        reader = self._reader = object()
+        for _ in range(left):
+            if self._reader is not reader:
+                raise AutoAssistError(
+                    "two loops read from one AutoAssist at once: give each loader its own"
+                )
+            yield self._next().ids.tolist()
+
+    # -- for the loop -----------------------------------------------------------------------------
+
+    def report(self, ids: Any, losses: Any) -> None:
+        """Learn from the losses of a batch; once for each batch, in the order of the batches.
+
+        Nothing waits for the device: losses (and ids) on it are read when they have arrived.
+
+        Args:
+            ids: of the batch, as `WithIds` gave them, integers (B,)
+            losses: one an item, floats (B,) of any precision, before any mean
+
+        Raises:
+            ReportError: they cannot be right; the message says what to change in the loop. Of ids
+                on a device it comes with a later call.
+        """
+        ids = checked_ids(ids)
+        losses = checked_losses(losses, len(ids))
+        report = _Report(HostCopy(ids), HostCopy(losses))
+        if not ids.is_cuda and not any(pending.batch is None for pending in self._pending):
+            self._match(report)
+        self._pending.append(report)
+        self._flush(wait=False)
+
+    def weights(self, ids: Any) -> torch.Tensor:
+        """Factor on each item's loss, float32 (B,), on the device of the ids; 1 where the strategy
+        has no weights. Ids on a device are waited for.
+
+        Args:
+            ids: of a batch that is not reported yet, integers (B,)
+
+        Raises:
+            ReportError: there is no such batch
+        """
+        ids = checked_ids(ids)
+        self._flush(wait=False)
+        host = ids.cpu().numpy().astype(np.int64)
+        batch = self._handed.find(host)
+        weights = np.empty(len(host), dtype=np.float32)
+        weights[np.argsort(host, kind="stable")] = batch.pairs["weight"][_sorted(batch.ids)]
+        return torch.from_numpy(weights).to(ids.device)
+
+    @property
+    def epoch(self) -> int:
+        """Number of the present epoch, from 0; of the next one once all its batches are
+        reported."""
+        done = self._length and self._trained - self._begun >= self._length
+        return self._epoch + bool(done)
+
+    @property
+    def batch(self) -> int:
+        """Batches of the present epoch that are reported."""
+        done = self._trained - self._begun
+        return 0 if done >= self._length else done
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Numbers worth plotting, of this rank, as of the last batch reported; empty before.
+
+        ``keep``: share of items kept lately; ``skipped``: share of all items considered so far;
+        ``pass``; ``considered`` and ``kept`` items; ``wait``: seconds waited for planning; and
+        those of the strategy, as docs/metrics.md has them without ``aa_``.
+        """
+        self._flush(wait=False)
+        if self._progress is None:
+            return {}
+        passes, keep_rate, totals, own = self._progress
+        return {
+            "keep": keep_rate,
+            "skipped": 1.0 - totals.kept / max(totals.considered, 1),
+            "pass": passes,
+            "considered": float(totals.considered),
+            "kept": float(totals.kept),
+            "wait": 0.0 if self._exchange is None else self._exchange.waited,
+            **own,
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that decides the future of this rank: tensors and plain Python.
+
+        Save it with the model after a report. It is as of then, in the middle of an epoch too, and
+        goes on with the reports of batches that the loader has already, so copy it
+        (`copy.deepcopy`) if it is not saved at once.
+        """
+        exchange = self._open()
+        self._flush(wait=True)
+        header = {
+            **header_of(self._spec, self._drop_last),
+            "rank": self._spec.rank,
+            "world_size": self._spec.world_size,
+            "epoch": [self._epoch, self._begun, self._length],
+        }
+        return self._recorder.state(exchange, self._progress, self._last, header)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state: the next epoch is what was left of the one in which it was saved.
+
+        Raises:
+            AutoAssistError: it is of another run or rank; the message says which
+        """
+        spec = self._of_this_rank()
+        check_state(state, spec, self._drop_last)
+        self.close()
+        self._spec, self._reader = spec, None
+        self._handed, self._recorder = Handed(), Recorder()
+        self._again.clear()
+        self._pending.clear()
+        self._exchange, self._progress = replayed(self._exchange_kind, spec, state)
+        self._last = self._exchange.trained - 1
+        self._epoch, self._begun, self._length = state["epoch"]
+        self._resumed = 0 < self.batch
+
+    def close(self) -> None:
+        """End the Assistant's process; it ends with the program, and with this object, anyway."""
+        if self._exchange is not None:
+            self._exchange.close()
+            self._exchange = None
+
+    # -- inside -----------------------------------------------------------------------------------
+
+    @property
+    def _plain(self) -> int:
+        if isinstance(self._kind, int):
+            return self._kind
+        return plain_length(self._alone, rank_and_world_size()[1], self._drop_last)
+
+    @property
+    def _trained(self) -> int:
+        return 0 if self._exchange is None else self._exchange.trained
+
+    @property
+    def _exchange_kind(self) -> type[Exchange]:
+        return Exchange if self._alone.config.inline else ProcessExchange
+
+    def _of_this_rank(self) -> Any:
+        rank, world_size = rank_and_world_size()
+        return dataclasses.replace(self._alone, rank=rank, world_size=world_size)
+
+    def _open(self) -> Exchange:
+        if self._exchange is None:
+            self._spec = self._of_this_rank()
+            self._exchange = self._exchange_kind(self._spec)
+        elif rank_and_world_size() != (self._spec.rank, self._spec.world_size):
+            raise AutoAssistError(
+                f"AutoAssist began as rank {self._spec.rank} of {self._spec.world_size}, and "
+                "torch.distributed was initialised since: initialise it first"
+            )
+        return self._exchange
+
+    def _begin(self) -> int:
+        """Begin an epoch, or go on with one that was resumed; returns the batches left of it."""
+        self._open()
+        self._flush(wait=True)
+        self._again.extendleft(reversed(self._handed.take_back()))
+        if self._resumed:
+            self._resumed = False
+            return self._length - self.batch
+        self._epoch += self._length > 0 and self._trained > self._begun
+        self._begun, self._length = self._trained, self._plain
+        if self._kind == PASS:
+            self._length = pass_length(self._spec, self._progress, self._plain)
+        return self._length
+
+    def _next(self) -> PlannedBatch:
+        exchange = self._open()
+        self._flush(wait=False)
+        if len(self._handed) + len(self._pending) >= self._spec.lag:
+            self._flush(wait=True)
+        if not self._again and len(self._handed) >= self._spec.lag:
+            raise AutoAssistError(
+                f"{len(self._handed)} batches are handed out and not one of them is reported: call "
+                "report(ids, losses) for each, or, if the loader takes so many ahead (num_workers "
+                f"x prefetch_factor), give AutoAssist a lag above {self._spec.lag}"
+            )
+        batch = self._again.popleft() if self._again else exchange.next_batch()
+        self._handed.add(batch)
+        self._last = max(self._last, batch.number)
+        return batch
+
+    def _match(self, report: _Report) -> None:
+        ids = report.ids.numpy().astype(np.int64)
+        batch, report.left_out = self._handed.take(ids)
+        report.order = np.empty(len(ids), dtype=np.int64)
+        report.order[np.argsort(ids, kind="stable")] = _sorted(batch.ids)
+        report.batch = batch
+
+    def _flush(self, wait: bool) -> None:
+        """Hand on the reports that have arrived; all of them, with ``wait``."""
+        while self._pending and (wait or self._pending[0].arrived):
+            report = self._pending.popleft()
+            if report.batch is None:
+                self._match(report)
+            for batch in report.left_out:
+                self._tell(batch, None)
+                self._say_once(
+                    "left out",
+                    f"batch {batch.number} was taken from the loader and not reported, and a later "
+                    "one was: it counts as not trained on",
+                )
+            losses = np.empty(len(report.order), dtype=np.float32)
+            losses[report.order] = report.losses.numpy()
+            self._tell(report.batch, losses)
+
+    def _tell(self, batch: PlannedBatch, losses: np.ndarray | None) -> None:
+        exchange = self._open()
+        exchange.report(batch.number, losses)
+        self._recorder.reported(batch.number, losses)
+        self._progress = Progress.of(batch)
+        self._say(batch.news)
+
+    def _say(self, news: list[News]) -> None:
+        exchange = self._open()
+        if exchange.failure is not None:
+            self._say_once(
+                "failure",
+                f"{exchange.failure}. Training goes on without shrinking: {exchange.kept_since} is "
+                "kept",
+            )
+        for one in news:
+            if one.bad and self._spec.config.on_failure == "stop":
+                raise AssistantFailure(f"{one.text}; stopping, as on_failure='stop' asks for")
+            logger.warning(f"AutoAssist: {one.text}")
+
+    def _say_once(self, about: str, text: str) -> None:
+        if about not in self._said:
+            self._said.add(about)
+            logger.warning(f"AutoAssist: {text}")
+
+
+@dataclasses.dataclass
+class _Report:
+    """A report on its way: losses and ids, and the batch that they are of once it is known."""
+
+    ids: HostCopy
+    losses: HostCopy
+    batch: PlannedBatch | None = None
+    left_out: list[PlannedBatch] = dataclasses.field(default_factory=list)
+    order: np.ndarray = dataclasses.field(default_factory=lambda: np.empty(0, dtype=np.int64))
+
+    @property
+    def arrived(self) -> bool:
+        """Whether nothing has to be waited for."""
+        return self.ids.arrived and self.losses.arrived
+
+
+def _sorted(ids: np.ndarray) -> np.ndarray:
+    return np.argsort(ids, kind="stable")
