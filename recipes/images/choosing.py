@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Iterable, Protocol
 
-import numpy as np
 import torch
 
+from fairseq_autoassist.pytorch import AutoAssist
 from recipes.images.arms import ADAPTER, ARMS
 from recipes.images.arrays import Batch, Images
 from recipes.images.sets import stem
@@ -34,15 +34,14 @@ class Method(Protocol):
 class Adapted:
     """An arm that is a strategy of the adapter."""
 
-    def __init__(self, run: Run, features: np.ndarray) -> None:
-        from fairseq_autoassist.pytorch import AutoAssist
-
+    def __init__(self, run: Run, data: Images) -> None:
         arm = ARMS[run.arm]
         self.assist = AutoAssist(
-            features,
+            data.features() if arm.assists else len(data.labels),
             batch_size=run.batch,
             seed=run.seed,
             strategy=arm.strategy,
+            drop_last=True,
             max_batches=run.updates,
             **arm.options,
         )
@@ -54,7 +53,7 @@ class Adapted:
 
     def weigh(self, batch: Batch, losses: torch.Tensor) -> torch.Tensor | None:
         """The strategy's weights, where it has some; then the report."""
-        weights = self.assist.weights(batch.ids)
+        weights = self.assist.weights(batch.ids).to(losses.device)
         self.assist.report(batch.ids, losses)
         return weights
 
@@ -95,5 +94,5 @@ class Weighed:
 def method_of(run: Run, data: Images, device: torch.device) -> Method:
     """The method of a run's arm."""
     if ARMS[run.arm].loop == ADAPTER:
-        return Adapted(run, data.features())
+        return Adapted(run, data)
     return Weighed(run, data, device)

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Subset
 
+from fairseq_autoassist.pytorch import WithIds
 from preprocess.text import UserError, unfinished, whole_file, with_parents, writing
 from recipes.common.archives import Archive, check, download
 from recipes.common.data import Corpus, find, local_folder
@@ -158,8 +159,6 @@ class Photos:
 
     def batches(self, sampler: Iterable[Any], seed: int) -> Iterator[Batch]:
         """The photos of one pass of a batch sampler, cut and mirrored by the seed."""
-        from fairseq_autoassist.pytorch import WithIds
-
         data = WithIds(_Flat(self.photos, self.labels))
         generator = torch.Generator().manual_seed(seed)
         for ids, images, labels in self._loader(data, batch_sampler=sampler, generator=generator):

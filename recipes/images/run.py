@@ -29,6 +29,8 @@ from recipes.images.records import NAME, append, load
 from recipes.images.side_by_side import Place, SideBySide
 from recipes.images.spec import Run
 
+READERS = 12  # processes of a run at most: they take twice as many batches ahead, the adapter 32
+
 
 def place_of(options: argparse.Namespace) -> Place:
     """Where this call makes its runs; a GPU is used where there is one."""
@@ -40,7 +42,7 @@ def place_of(options: argparse.Namespace) -> Place:
         cache=options.cache,
         device="cuda" if gpu else "cpu",
         threads=max(1, cores // options.jobs),
-        workers=max(1, cores // options.jobs) if gpu else 0,
+        workers=min(READERS, max(1, cores // options.jobs)) if gpu else 0,
         jobs=options.jobs,
         deadline=None if budget is None else time.time() + 60.0 * budget,
         photos=options.photos,

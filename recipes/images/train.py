@@ -71,6 +71,7 @@ class Training:
         self.scheduler = schedule(run.schedule, self.optimizer, run.updates, run.rate)
         self.counts = np.zeros(len(data.labels), dtype=np.int64)  # times each was trained on
         self.clock = Clock(device)
+        self.start_seconds = 0.0
         self.passes = 0
         self.curve: dict[str, list[float]] = {}
 
@@ -88,22 +89,24 @@ class Training:
         return {"curve": self.curve, **self._ends()}
 
     def _train(self, method: Method) -> None:
-        marks = self.run.mark_after()
+        marks, last = self.run.mark_after(), self.run.updates
         batches = self._batches(method)
+        begun = time.perf_counter()
+        batch = next(batches)  # starts the processes that choose or read
+        self.start_seconds = time.perf_counter() - begun
         self.clock.start()
-        for update in range(1, self.run.updates + 1):
-            begun = time.perf_counter()
-            batch = next(batches)
-            self.clock.choosing += time.perf_counter() - begun
+        for update in range(1, last + 1):
             self._update(method, batch)
             if update in marks:
                 self.clock.stop()
                 self._mark(method)
-                if self.deadline is not None and time.time() > self.deadline:
-                    if update < self.run.updates:
-                        raise OutOfTime(self.run.id)
+                if update < last and self.deadline is not None and time.time() > self.deadline:
+                    raise OutOfTime(self.run.id)
                 self.clock.start()
-        self.clock.stop()
+            if update < last:
+                begun = time.perf_counter()
+                batch = next(batches)
+                self.clock.choosing += time.perf_counter() - begun
 
     def _batches(self, method: Method) -> Iterator[Batch]:
         """Batches without an end, pass after pass."""
@@ -165,6 +168,7 @@ class Training:
             "samples": samples,
             "seconds": self.clock.seconds,
             "choosing_seconds": self.clock.choosing,
+            "start_seconds": self.start_seconds,
             "test_error": self.curve["test_error"][-1],
             "train_loss": self.curve["train_loss"][-1],
             "wrong_labels": float(wrong.mean()),
