@@ -97,10 +97,17 @@ class SideBySide:
     """Makes runs and yields their records as they end.
 
     `left` has the runs that time did not suffice for, `failed` those that failed, afterwards.
+
+    Args:
+        child: what a process does
+        start: how it starts; "fork" suits no process that has used a GPU
     """
 
-    def __init__(self, place: Place, child: Callable[..., None] = _child) -> None:
+    def __init__(
+        self, place: Place, child: Callable[..., None] = _child, start: str = "spawn"
+    ) -> None:
         self.place, self._child = place, child
+        self._context: Any = multiprocessing.get_context(start)
         self.left: list[Run] = []
         self.failed: list[Run] = []
         self._speed: dict[tuple, float] = {}  # wall seconds a sample, by kind of run
@@ -137,9 +144,8 @@ class SideBySide:
         return time.time() + expected < self.place.deadline
 
     def _start(self, run: Run) -> _Started:
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe(duplex=False)
-        process = context.Process(target=self._child, args=(run, self.place, theirs))
+        ours, theirs = self._context.Pipe(duplex=False)
+        process = self._context.Process(target=self._child, args=(run, self.place, theirs))
         process.start()
         theirs.close()
         return _Started(run, process, ours, time.monotonic())

@@ -68,7 +68,7 @@ class Training:
             weight_decay=DECAY,
             nesterov=True,
         )
-        self.scheduler = schedule(run.schedule, self.optimizer, run.updates, run.rate)
+        self.scheduler = schedule(run.schedule, self.optimizer, run.updates)
         self.counts = np.zeros(len(data.labels), dtype=np.int64)  # times each was trained on
         self.clock = Clock(device)
         self.start_seconds = 0.0
