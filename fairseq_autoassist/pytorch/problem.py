@@ -106,7 +106,7 @@ def _config(options: dict[str, Any], prior: Any) -> AutoAssistConfig:
     for name in options:
         if name not in taken and name != "strategy":
             raise ConfigError(f"found the option {name!r}, expected one of: {', '.join(taken)}")
-    fixed = {} if prior is not None else {"prior": "none"}
+    fixed: dict[str, Any] = {} if prior is not None else {"prior": "none"}
     try:
         config = AutoAssistConfig(competence_by="length", **fixed, **options)
         strategy_class(config.strategy)

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
-from collections import deque
 from typing import Any, Iterator
 
-import numpy as np
 import torch
 
 from ..core.batching import BatchLimits
-from ..core.exchange import Exchange
-from ..core.plan import News, PlannedBatch
-from ..core.process import ProcessExchange
-from ..errors import AssistantFailure, AutoAssistError, ConfigError
-from ..tensors import HostCopy
+from ..core.plan import PlanSpec
+from ..errors import AutoAssistError, ConfigError
 from .checks import checked_ids, checked_losses
-from .epochs import PASS, PLAIN, Progress, check_epoch, pass_length, plain_length
+from .epochs import PASS, PLAIN, check_epoch, pass_length, plain_length
 from .group import rank_and_world_size
-from .handed import Handed
 from .problem import Run, make_spec, refuse_unread
-from .saving import Recorder, check_state, header_of, replayed
-
-logger = logging.getLogger("fairseq_autoassist")
+from .saving import check_state, header_of
+from .session import Session
 
 
 class AutoAssist(torch.utils.data.Sampler):
@@ -78,18 +70,11 @@ class AutoAssist(torch.utils.data.Sampler):
         options = {"strategy": strategy, **options}
         self._alone = make_spec(features, limits, seed, prior, difficulty, run, options, drop_last)
         refuse_unread(self._alone.config)
-        self._spec = self._alone
         self._drop_last, self._kind = drop_last, epoch
-        self._exchange: Exchange | None = None
-        self._progress: Progress | None = None
-        self._handed, self._recorder = Handed(), Recorder()
-        self._again: deque[PlannedBatch] = deque()  # handed out before, and not trained on
-        self._pending: deque[_Report] = deque()
-        self._last = -1  # number of the last batch handed out
+        self._session: Session | None = None
         self._reader: object | None = None
         self._epoch, self._begun, self._length = 0, 0, 0
         self._resumed = False  # in the middle of an epoch
-        self._said: set[str] = set()
 
     # -- for the loader ---------------------------------------------------------------------------
 
@@ -113,7 +98,7 @@ class AutoAssist(torch.utils.data.Sampler):
                 raise AutoAssistError(
                     "two loops read from one AutoAssist at once: give each loader its own"
                 )
-            yield self._next().ids.tolist()
+            yield self._open().next_batch().ids.tolist()
 
     # -- for the loop -----------------------------------------------------------------------------
 
@@ -131,12 +116,7 @@ class AutoAssist(torch.utils.data.Sampler):
                 on a device it comes with a later call.
         """
         ids = checked_ids(ids)
-        losses = checked_losses(losses, len(ids))
-        report = _Report(HostCopy(ids), HostCopy(losses))
-        if not ids.is_cuda and not any(pending.batch is None for pending in self._pending):
-            self._match(report)
-        self._pending.append(report)
-        self._flush(wait=False)
+        self._open().report(ids, checked_losses(losses, len(ids)))
 
     def weights(self, ids: Any) -> torch.Tensor:
         """Factor on each item's loss, float32 (B,), on the device of the ids; 1 where the strategy
@@ -148,13 +128,7 @@ class AutoAssist(torch.utils.data.Sampler):
         Raises:
             ReportError: there is no such batch
         """
-        ids = checked_ids(ids)
-        self._flush(wait=False)
-        host = ids.cpu().numpy().astype(np.int64)
-        batch = self._handed.find(host)
-        weights = np.empty(len(host), dtype=np.float32)
-        weights[np.argsort(host, kind="stable")] = batch.pairs["weight"][_sorted(batch.ids)]
-        return torch.from_numpy(weights).to(ids.device)
+        return self._open().weights(checked_ids(ids))
 
     @property
     def epoch(self) -> int:
@@ -177,17 +151,18 @@ class AutoAssist(torch.utils.data.Sampler):
         ``pass``; ``considered`` and ``kept`` items; ``wait``: seconds waited for planning; and
         those of the strategy, as docs/metrics.md has them without ``aa_``.
         """
-        self._flush(wait=False)
-        if self._progress is None:
+        session = self._open()
+        session.flush()
+        if session.progress is None:
             return {}
-        passes, keep_rate, totals, own = self._progress
+        passes, keep_rate, totals, own = session.progress
         return {
             "keep": keep_rate,
             "skipped": 1.0 - totals.kept / max(totals.considered, 1),
             "pass": passes,
             "considered": float(totals.considered),
             "kept": float(totals.kept),
-            "wait": 0.0 if self._exchange is None else self._exchange.waited,
+            "wait": session.waited,
             **own,
         }
 
@@ -198,15 +173,15 @@ class AutoAssist(torch.utils.data.Sampler):
         goes on with the reports of batches that the loader has already, so copy it
         (`copy.deepcopy`) if it is not saved at once.
         """
-        exchange = self._open()
-        self._flush(wait=True)
-        header = {
-            **header_of(self._spec, self._drop_last),
-            "rank": self._spec.rank,
-            "world_size": self._spec.world_size,
-            "epoch": [self._epoch, self._begun, self._length],
-        }
-        return self._recorder.state(exchange, self._progress, self._last, header)
+        session = self._open()
+        return session.state(
+            {
+                **header_of(session.spec, self._drop_last),
+                "rank": session.spec.rank,
+                "world_size": session.spec.world_size,
+                "epoch": [self._epoch, self._begun, self._length],
+            }
+        )
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a state: the next epoch is what was left of the one in which it was saved.
@@ -217,20 +192,16 @@ class AutoAssist(torch.utils.data.Sampler):
         spec = self._of_this_rank()
         check_state(state, spec, self._drop_last)
         self.close()
-        self._spec, self._reader = spec, None
-        self._handed, self._recorder = Handed(), Recorder()
-        self._again.clear()
-        self._pending.clear()
-        self._exchange, self._progress = replayed(self._exchange_kind, spec, state)
-        self._last = self._exchange.trained - 1
+        self._reader = None
+        self._session = Session(spec, state)
         self._epoch, self._begun, self._length = state["epoch"]
         self._resumed = 0 < self.batch
 
     def close(self) -> None:
         """End the Assistant's process; it ends with the program, and with this object, anyway."""
-        if self._exchange is not None:
-            self._exchange.close()
-            self._exchange = None
+        if self._session is not None:
+            self._session.close()
+            self._session = None
 
     # -- inside -----------------------------------------------------------------------------------
 
@@ -242,122 +213,32 @@ class AutoAssist(torch.utils.data.Sampler):
 
     @property
     def _trained(self) -> int:
-        return 0 if self._exchange is None else self._exchange.trained
+        return 0 if self._session is None else self._session.trained
 
-    @property
-    def _exchange_kind(self) -> type[Exchange]:
-        return Exchange if self._alone.config.inline else ProcessExchange
-
-    def _of_this_rank(self) -> Any:
+    def _of_this_rank(self) -> PlanSpec:
         rank, world_size = rank_and_world_size()
         return dataclasses.replace(self._alone, rank=rank, world_size=world_size)
 
-    def _open(self) -> Exchange:
-        if self._exchange is None:
-            self._spec = self._of_this_rank()
-            self._exchange = self._exchange_kind(self._spec)
-        elif rank_and_world_size() != (self._spec.rank, self._spec.world_size):
+    def _open(self) -> Session:
+        if self._session is None:
+            self._session = Session(self._of_this_rank())
+        spec = self._session.spec
+        if rank_and_world_size() != (spec.rank, spec.world_size):
             raise AutoAssistError(
-                f"AutoAssist began as rank {self._spec.rank} of {self._spec.world_size}, and "
-                "torch.distributed was initialised since: initialise it first"
+                f"AutoAssist began as rank {spec.rank} of {spec.world_size}, and torch.distributed "
+                "was initialised since: initialise it first"
             )
-        return self._exchange
+        return self._session
 
     def _begin(self) -> int:
         """Begin an epoch, or go on with one that was resumed; returns the batches left of it."""
-        self._open()
-        self._flush(wait=True)
-        self._again.extendleft(reversed(self._handed.take_back()))
+        session = self._open()
+        session.take_back()
         if self._resumed:
             self._resumed = False
             return self._length - self.batch
-        self._epoch += self._length > 0 and self._trained > self._begun
-        self._begun, self._length = self._trained, self._plain
+        self._epoch += self._length > 0 and session.trained > self._begun
+        self._begun, self._length = session.trained, self._plain
         if self._kind == PASS:
-            self._length = pass_length(self._spec, self._progress, self._plain)
+            self._length = pass_length(session.spec, session.progress, self._plain)
         return self._length
-
-    def _next(self) -> PlannedBatch:
-        exchange = self._open()
-        self._flush(wait=False)
-        if len(self._handed) + len(self._pending) >= self._spec.lag:
-            self._flush(wait=True)
-        if not self._again and len(self._handed) >= self._spec.lag:
-            raise AutoAssistError(
-                f"{len(self._handed)} batches are handed out and not one of them is reported: call "
-                "report(ids, losses) for each, or, if the loader takes so many ahead (num_workers "
-                f"x prefetch_factor), give AutoAssist a lag above {self._spec.lag}"
-            )
-        batch = self._again.popleft() if self._again else exchange.next_batch()
-        self._handed.add(batch)
-        self._last = max(self._last, batch.number)
-        return batch
-
-    def _match(self, report: _Report) -> None:
-        ids = report.ids.numpy().astype(np.int64)
-        batch, report.left_out = self._handed.take(ids)
-        report.order = np.empty(len(ids), dtype=np.int64)
-        report.order[np.argsort(ids, kind="stable")] = _sorted(batch.ids)
-        report.batch = batch
-
-    def _flush(self, wait: bool) -> None:
-        """Hand on the reports that have arrived; all of them, with ``wait``."""
-        while self._pending and (wait or self._pending[0].arrived):
-            report = self._pending.popleft()
-            if report.batch is None:
-                self._match(report)
-            for batch in report.left_out:
-                self._tell(batch, None)
-                self._say_once(
-                    "left out",
-                    f"batch {batch.number} was taken from the loader and not reported, and a later "
-                    "one was: it counts as not trained on",
-                )
-            losses = np.empty(len(report.order), dtype=np.float32)
-            losses[report.order] = report.losses.numpy()
-            self._tell(report.batch, losses)
-
-    def _tell(self, batch: PlannedBatch, losses: np.ndarray | None) -> None:
-        exchange = self._open()
-        exchange.report(batch.number, losses)
-        self._recorder.reported(batch.number, losses)
-        self._progress = Progress.of(batch)
-        self._say(batch.news)
-
-    def _say(self, news: list[News]) -> None:
-        exchange = self._open()
-        if exchange.failure is not None:
-            self._say_once(
-                "failure",
-                f"{exchange.failure}. Training goes on without shrinking: {exchange.kept_since} is "
-                "kept",
-            )
-        for one in news:
-            if one.bad and self._spec.config.on_failure == "stop":
-                raise AssistantFailure(f"{one.text}; stopping, as on_failure='stop' asks for")
-            logger.warning(f"AutoAssist: {one.text}")
-
-    def _say_once(self, about: str, text: str) -> None:
-        if about not in self._said:
-            self._said.add(about)
-            logger.warning(f"AutoAssist: {text}")
-
-
-@dataclasses.dataclass
-class _Report:
-    """A report on its way: losses and ids, and the batch that they are of once it is known."""
-
-    ids: HostCopy
-    losses: HostCopy
-    batch: PlannedBatch | None = None
-    left_out: list[PlannedBatch] = dataclasses.field(default_factory=list)
-    order: np.ndarray = dataclasses.field(default_factory=lambda: np.empty(0, dtype=np.int64))
-
-    @property
-    def arrived(self) -> bool:
-        """Whether nothing has to be waited for."""
-        return self.ids.arrived and self.losses.arrived
-
-
-def _sorted(ids: np.ndarray) -> np.ndarray:
-    return np.argsort(ids, kind="stable")
