@@ -10,6 +10,7 @@ from typing import Any, Iterator
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from preprocess.text import UserError
 from recipes.images import choosing, run, side_by_side
@@ -189,3 +190,27 @@ def test_a_matrix_leaves_records_report_and_figures(few: None, tmp_path: Path, c
 def test_a_call_that_cannot_be_is_refused(words: tuple[str, ...]) -> None:
     with pytest.raises(UserError, match="expected"):
         run.main(["quick", *words])
+
+
+@pytest.mark.slow
+def test_a_run_in_a_process_of_its_own_with_its_assistant_in_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    for split in ("train", "val"):
+        for name in ("n01", "n02"):
+            folder = tmp_path / "photos" / split / name
+            folder.mkdir(parents=True)
+            for number in range(12):
+                pixels = rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / f"{number}.JPEG")
+    settings = {"budget": 480, "batch": 4, "width": 2, "side": 32, "marks": 2}
+    runs = [Run("photos", "resnet18", arm, **settings) for arm in ("sgd", "autoassist")]
+    monkeypatch.setattr(run, "matrix", lambda name: runs)
+    words = ("--photos", str(tmp_path / "photos"), "--cache", str(tmp_path / "cache"))
+    assert call(tmp_path / "out", *words) == 0
+    records = load(tmp_path / "out" / NAME)
+    assert sorted(record.run.arm for record in records) == ["autoassist", "sgd"]
+    assert len({record.session for record in records}) == 1
+    found = next(record for record in records if record.run.arm == "autoassist")
+    assert found.ends["samples"] == 480 and found.curve["gamma"][-1] > 0.0
