@@ -74,7 +74,8 @@ def _draw_accuracy(axis: Any, panel: Panel) -> None:
             ("acc", arm.colour, arm.marker, f"{arm.title}: the Assistant"),
             ("majority", "black", "", "the majority class"),
         ):
-            across, mean, low, high = band(records, "samples", key)
+            reported = band(records, "samples", "majority")[2] > 0.0  # 0: no loss came back yet
+            across, mean, low, high = (x[reported] for x in band(records, "samples", key))
             across = across * SCALE["samples"]
             line = "-" if key == "acc" else "--"
             style = {"color": colour, "marker": marker, "markersize": 4, "linestyle": line}

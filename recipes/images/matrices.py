@@ -51,7 +51,7 @@ def grid(
 def _quick() -> list[Run]:
     """`make images`: MNIST, a narrow ResNet-18, one seed."""
     arms = ("sgd", "autoassist", "random")
-    return grid(["mnist"], ["resnet18"], arms, budget=120_000, width=NARROW, marks=12)
+    return grid(["mnist"], ["resnet18"], arms, budget=180_000, width=NARROW, marks=12)
 
 
 def _figures() -> list[Run]:
