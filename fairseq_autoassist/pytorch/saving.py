@@ -78,8 +78,9 @@ class Recorder:
 
 def replayed(
     kind: type[Exchange], spec: PlanSpec, state: dict[str, Any]
-) -> tuple[Exchange, Progress | None]:
-    """The exchange that a state is of, and where training stood.
+) -> tuple[Exchange, Progress | None, dict[int, np.ndarray | None]]:
+    """The exchange that a state is of, where training stood, and the reports that came until the
+    state was saved of batches that it does not count as trained on.
 
     Args:
         kind: of the exchange
@@ -89,11 +90,12 @@ def replayed(
     taken = from_checkpoint(state["snapshot"])
     exchange = kind(spec, taken["exchange"])
     progress = None if taken["progress"] is None else Progress.restored(taken["progress"])
+    reports = {n: None if x is None else x.numpy() for n, x in state["reports"].items()}
     for number in range(state["first"], state["trained"]):
         progress = Progress.of(exchange.next_batch())
-        losses = state["reports"][number]
-        exchange.report(number, None if losses is None else losses.numpy())
-    return exchange, progress
+        exchange.report(number, reports.pop(number))
+    later = {n: losses for n, losses in reports.items() if n >= state["trained"]}
+    return exchange, progress, later
 
 
 def header_of(spec: PlanSpec, drop_last: bool) -> dict[str, Any]:
@@ -101,11 +103,12 @@ def header_of(spec: PlanSpec, drop_last: bool) -> dict[str, Any]:
     options = {k: v for k, v in dataclasses.asdict(spec.config).items() if k not in _FREE}
     return {
         "version": STATE_VERSION,
+        "strategy": spec.config.strategy,
         "items": len(spec.source_sizes),
         "batch_size": spec.limits.max_sentences,
         "drop_last": drop_last,
         "seed": spec.seed,
-        "features": spec.features_hash,
+        "features": spec.features_hash[:12],
         "prior": None if spec.prior is None else spec.prior.identity,
         "max_batches": spec.max_update,
         "max_passes": spec.max_passes,

@@ -6,6 +6,7 @@ import logging
 from collections import deque
 from typing import Any
 
+import numpy as np
 import torch
 
 from ..core.exchange import Exchange
@@ -35,10 +36,11 @@ class Session:
         self.spec = spec
         kind = Exchange if spec.config.inline else ProcessExchange
         self.progress: Progress | None = None  # at the last batch reported
+        self._known: dict[int, np.ndarray | None] = {}  # reports that the state has more of
         if state is None:
             self._exchange = kind(spec)
         else:
-            self._exchange, self.progress = replayed(kind, spec, state)
+            self._exchange, self.progress, self._known = replayed(kind, spec, state)
         self._handed = Handed()
         self._reports = Reports(self._handed)
         self._recorder = Recorder()
@@ -80,7 +82,10 @@ class Session:
     def take_back(self) -> None:
         """Hand out again, first of all, what the loader has and will not give any more."""
         self.flush(wait_for=len(self._reports))
-        self._again.extendleft(reversed(self._handed.take_back()))
+        left = deque(self._handed.take_back())
+        while left and left[0].number in self._known:
+            self._tell(left.popleft(), None)
+        self._again.extendleft(reversed(left))
 
     def report(self, ids: torch.Tensor, losses: torch.Tensor) -> None:
         """Take the losses of a batch (float32 (B,)) by its ids (integers (B,)).
@@ -94,16 +99,25 @@ class Session:
     def flush(self, wait_for: int = 0) -> None:
         """Tell the planner the losses that have arrived, after a wait for so many reports."""
         for batch, losses in self._reports.arrived(wait_for):
-            if losses is None:
-                self._say_once(
-                    "left out",
-                    f"batch {batch.number} was taken from the loader and not reported, and a later "
-                    "one was: it counts as not trained on",
-                )
-            self._exchange.report(batch.number, losses)
-            self._recorder.reported(batch.number, losses)
-            self.progress = Progress.of(batch)
-            self._say(batch.news)
+            self._tell(batch, losses)
+
+    def _tell(self, batch: PlannedBatch, losses: np.ndarray | None) -> None:
+        """Tell the planner the losses of a batch; None: it was left out.
+
+        A loader that goes on from a state passes over what was trained on since it was made.
+        """
+        if losses is None and batch.number not in self._known:
+            self._say_once(
+                "left out",
+                f"batch {batch.number} was taken from the loader and not reported, and a later one "
+                "was: it counts as not trained on",
+            )
+        known = self._known.pop(batch.number, None)
+        losses = known if losses is None else losses
+        self._exchange.report(batch.number, losses)
+        self._recorder.reported(batch.number, losses)
+        self.progress = Progress.of(batch)
+        self._say(batch.news)
 
     def weights(self, ids: torch.Tensor) -> torch.Tensor:
         """Factors on the losses of a batch that is not reported, float32 (B,), by its ids.
