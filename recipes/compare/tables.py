@@ -23,8 +23,6 @@ from recipes.compare.statistics import (
 )
 from recipes.compare.statistics import time_ratio as of_time
 
-ALPHA = 0.025  # one-sided level at which the bootstrap counts a run as better or worse
-
 
 def number(value: float | None, digits: int = 2) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
@@ -154,12 +152,15 @@ def significance(tests: Tests) -> str:
     rows = []
     for (cell, base), test in tests.items():
         pairs, (low, high) = test.pairs, test.spread
-        better = sum(pair.p < ALPHA and pair.difference > 0 for pair in pairs)
-        worse = sum(pair.p < ALPHA and pair.difference < 0 for pair in pairs)
-        each = ", ".join(f"{pair.seed}: {pair.difference:+.2f} ({pair.p:.3f})" for pair in pairs)
+        better = sum(pair.low > 0 for pair in pairs)
+        worse = sum(pair.high < 0 for pair in pairs)
+        each = ", ".join(
+            f"{pair.seed}: {pair.difference:+.2f} [{pair.low:+.2f}, {pair.high:+.2f}]"
+            for pair in pairs
+        )
         row = [cell, base, each, f"{better} of {len(pairs)}", f"{worse} of {len(pairs)}"]
         rows.append([*row, f"{test.mean:+.2f} [{low:+.2f}, {high:+.2f}]"])
-    headers = ["run", "against", "seed: BLEU difference (p)", "better", "worse"]
+    headers = ["run", "against", "seed: BLEU difference [95% over sentences]", "better", "worse"]
     return table(rows, [*headers, "mean [95% over sentences]"])
 
 
