@@ -12,7 +12,7 @@ from .measure import Result, chosen, command_line, measured, one_thread, save
 
 
 def benchmarks(tiny: bool) -> dict[str, Callable[[], list[Result]]]:
-    """Every benchmark by name; ``tiny`` ones take seconds and measure nothing of worth."""
+    """Every benchmark by name; ``tiny`` ones take seconds, for tests; their figures mean nothing."""
     one_thread()
     from . import bench_agreement, bench_deciding, bench_features, bench_learning, bench_training
 
