@@ -183,7 +183,7 @@ def _end(process: Any) -> None:
 
 
 def benchmarks(tiny: bool) -> dict[str, Callable[[], list[Result]]]:
-    """Every benchmark by name; ``tiny`` ones take seconds, for tests; their figures mean nothing."""
+    """Every benchmark by name; ``tiny`` ones are for tests; their figures mean nothing."""
     one_thread()
     from . import bench_ranks_training
 

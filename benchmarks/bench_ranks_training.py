@@ -58,8 +58,8 @@ class Turn(NamedTuple):
 def added(worlds: Sequence[int], segments: int = 24, segment: int = 5) -> list[Result]:
     """The plugin's time to a token over fairseq's, for each number of ranks.
 
-    Both train in turns, a few updates each, in the order ABBA. With more ranks than cores, wall time
-    includes the Assistants' work, which competes with training.
+    Both train in turns, a few updates each, in the order ABBA. With more ranks than cores, wall
+    time includes the Assistants' work, which competes with training.
     """
     from fairseq_autoassist.features.tfidf.build import build_features
     from tests.support.corpus import write_data_bin

@@ -35,7 +35,7 @@ _GENERATED = "generated"  # written last, with the number of pairs: the corpus i
 
 
 def benchmarks(data_bin: Path, tiny: bool) -> dict[str, Callable[[], list[Result]]]:
-    """Every benchmark by name; ``tiny`` ones take seconds, for tests; their figures mean nothing."""
+    """Every benchmark by name; ``tiny`` ones are for tests; their figures mean nothing."""
     one_thread()
     from . import bench_scale_features, bench_scale_plan, bench_scale_run
 
