@@ -82,7 +82,10 @@ def _texts(folder: Path, langs: tuple[str, str], pairs: int) -> list[list[str]] 
 
 
 def write(section: Section, corpora: Path | None, out: Path) -> tuple[list[Path], list[str]]:
-    """Write a file for each arm but plain training, at its largest budget; return paths, remarks."""
+    """Write a file for each arm but plain training, at its largest budget.
+
+    Return paths and remarks.
+    """
     paths: list[Path] = []
     remarks: list[str] = []
     done = {BASELINE}

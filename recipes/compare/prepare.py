@@ -147,7 +147,7 @@ def build(
         lambda: write_text(split(), out, langs),
     )
     training = [out / "text" / f"train.{lang}" for lang in langs]
-    pieces: dict[str, object] = {"vocab": vocab}  # so published keys stay
+    pieces: dict[str, object] = {"vocab": vocab}  # no defaults: published keys stay
     if coverage != 1:
         pieces["coverage"] = coverage
     if normalization != PUBLISHED:

@@ -129,7 +129,7 @@ def read_mark(folder: Path, update: int) -> dict[str, float]:
 def log_to(path: Path) -> Iterator[None]:
     """Log to a file, as --log-file does, but each report once.
 
-    fairseq opens the file again in each epoch, and so writes a report once for every epoch so far."""
+    fairseq opens the file again in each epoch, and so repeats a report for every epoch so far."""
     reports = logging.getLogger("fairseq.logging.progress_bar")
     handler = logging.FileHandler(path, encoding="utf-8")
     reports.addHandler(handler)
