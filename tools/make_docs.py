@@ -184,18 +184,19 @@ def metrics_table() -> str:
     return "\n".join(rows) + "\n"
 
 
+class Everything(dict):
+    """A logging output that has every key."""
+
+    def get(self, key: Any, default: Any = None) -> float:
+        """1 for any key."""
+        return 1.0
+
+
 def logged_by() -> dict[str, str]:
     """Name of every metric of an update -> the strategies that log it, in words."""
     from fairseq.logging import metrics as fairseq_metrics  # takes seconds
 
     from fairseq_autoassist.plugin import metrics
-
-    class Everything(dict):
-        """A logging output that has every key."""
-
-        def get(self, key: Any, default: Any = None) -> float:
-            """1, whatever the key."""
-            return 1.0
 
     by_strategy = {key: metric_names(AutoAssistConfig(key)) for key in STRATEGIES}
     names = sorted({name for names in by_strategy.values() for name in names})

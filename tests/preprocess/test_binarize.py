@@ -1,4 +1,4 @@
-"""Text unknown to its dictionary: the cause by what is seen. Pieces that fairseq adds itself."""
+"""Text with unknown tokens: the likely cause is named. Pieces that fairseq adds itself."""
 
 from __future__ import annotations
 

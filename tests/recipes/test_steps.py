@@ -1,4 +1,4 @@
-"""Steps are done once, redone after a change, and continued after an interruption."""
+"""Steps: done once, repeated after a change, resumed after an interruption."""
 
 from __future__ import annotations
 
