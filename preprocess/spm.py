@@ -166,7 +166,7 @@ def load(model: Path) -> sentencepiece.SentencePieceProcessor:
         return sentencepiece.SentencePieceProcessor(model_file=str(model))
     except (RuntimeError, OSError) as error:
         raise UserError(
-            f"{model} is not a SentencePiece model; make it anew with {_train(model)}"
+            f"{model} is not a SentencePiece model; make it again with {_train(model)}"
         ) from error
 
 

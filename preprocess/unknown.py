@@ -96,7 +96,7 @@ def cause(seen: Seen, path: Path, model: Path, percent: float) -> str:
         )
     return (
         f"{told}: train it on text that has them (and --coverage 1), or with --byte-fallback, or "
-        f"go on with --max-unknown {min(100, math.ceil(percent))}"
+        f"continue with --max-unknown {min(100, math.ceil(percent))}"
     )
 
 

@@ -93,7 +93,7 @@ def download(archive: Archive, path: Path) -> Path:
             os.replace(part, path)
     except (HTTPException, OSError) as error:
         raise UserError(
-            f"cannot download {archive.url} ({error}); run this again to go on, or fetch the "
+            f"cannot download {archive.url} ({error}); run this again to resume, or fetch the "
             f"archive by other means and name its folder in AUTOASSIST_DATA"
         ) from error
     return path

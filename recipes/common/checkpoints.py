@@ -70,9 +70,9 @@ def check_last(run: Path) -> None:
     last, best = run / "checkpoint_last.pt", run / "checkpoint_best.pt"
     if not last.is_file() or _whole(last):
         return
-    mend = f"begin anew with `{shlex.join(['rm', str(last)])}`"
+    mend = f"start again with `{shlex.join(['rm', str(last)])}`"
     if best.is_file() and _whole(best):
-        mend = f"go on from the best with `{shlex.join(['cp', str(best), str(last)])}`"
+        mend = f"resume from the best with `{shlex.join(['cp', str(best), str(last)])}`"
     updates_done(last, mend)
 
 

@@ -78,7 +78,7 @@ def stoppable(again: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        print(f"\ninterrupted; `{again}` goes on from here", file=sys.stderr)
+        print(f"\ninterrupted; `{again}` resumes from here", file=sys.stderr)
         sys.exit(130)
     finally:
         for number, handler in previous.items():

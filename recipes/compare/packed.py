@@ -26,7 +26,7 @@ from recipes.common.data import ROOT
 
 RECORDS, SUMMARY, ARCHIVE = "records.jsonl.gz", "summary.csv", "runs.tar.xz"
 HYPOTHESES, COUNTS = "test.hyp.txt", "counts.npy"  # of a run: translations, times a pair was used
-AGAIN = "take it from git again, or pack the runs anew by `python -m recipes.compare.collect`"
+AGAIN = "take it from git again, or pack the runs again by `python -m recipes.compare.collect`"
 COLUMNS = ("session", "run", "corpus", "architecture", "arm", "budget", "seed", "updates")
 COSTS = ("tokens", "padded_tokens", "wall_s", "cpu_s", "features_s")
 SCORES = ("BLEU", "valid_BLEU", "chrF2", "valid_loss", "slice_loss")

@@ -1,4 +1,4 @@
-"""Features named by flags: they are found in their folder, or the command in the error builds them."""
+"""Features named by flags: found in their folder, or the command in the error builds them."""
 
 from __future__ import annotations
 
