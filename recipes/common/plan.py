@@ -49,7 +49,7 @@ class DryRun(Steps):
         if done:
             state = "done"
         else:
-            state = "goes on" if self._holds(name, "begun") else "to do"
+            state = "resumes" if self._holds(name, "begun") else "to do"
             self.disk += cost.disk
             self.to_do.append(name)
         print(f"[{self.count}/{self.total}] {name:<22} {state:<8} {cost}", flush=True)
