@@ -56,7 +56,7 @@ def test_competence_grows_as_the_paper_says_and_lets_in_that_share(update, expec
     assert strategy.metrics(point)["competence"] == pytest.approx(expected, abs=1e-12)
     choice = choose(strategy, point)
     allowed = choice.probability == 1.0
-    assert abs(allowed.sum() - expected * PAIRS) <= 1  # a pair is the finest there is
+    assert abs(allowed.sum() - expected * PAIRS) <= 1  # no finer than one pair
     difficulty = make_sizes(PAIRS)[0] if by == "length" else RareFeatures().rarity
     assert allowed.all() or difficulty[allowed].max() <= difficulty[~allowed].min()
     assert allowed.any() and choice.uniform_share == float(allowed.all())
@@ -91,7 +91,7 @@ def test_ties_in_length_are_let_in_by_pair_id():
 @pytest.mark.parametrize("by", ["length", "rarity"])
 def test_competence_counts_only_what_may_be_trained_on(by):
     difficulty = make_sizes(PAIRS)[0] if by == "length" else RareFeatures().rarity
-    short = difficulty <= np.quantile(difficulty, 0.8)  # and of these not every third
+    short = difficulty <= np.quantile(difficulty, 0.8)  # without every third of these
     eligible = np.flatnonzero(short & (IDS % 3 > 0))
     corpus = dataclasses.replace(corpus_of(), eligible=eligible)
     config = AutoAssistConfig(strategy="competence", competence_by=by, competence_updates=100)
@@ -182,7 +182,7 @@ def test_around_any_strategy_hard_pairs_wait_until_the_competence_is_1(name):
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_around_any_strategy_it_has_no_state_of_its_own(name):
-    """So that the curriculum can be switched on or off with a restart."""
+    """The curriculum can then be switched on or off at a restart."""
     settings = {"strategy": name, **OTHERS[name]}
     alone, both = built(**settings), built(**settings, competence=True)
     teach(both, 20)
@@ -284,7 +284,7 @@ def test_the_last_loss_counts():
 
 
 def test_the_quantile_is_taken_anew_by_share_of_a_pass_too():
-    """A rank of many decides on few chunks in a pass."""
+    """One of many ranks decides on few chunks in a pass."""
     strategy = spl(spl_passes=1e9)
     know(strategy)
     before = kept(strategy, TrainingPoint(0.0, 1.0, 0.0))
@@ -312,5 +312,5 @@ def test_a_self_paced_run_trains_on_easy_pairs_first_and_then_on_all():
     batches = train(planner, 1500)
     by_pass = [[i for b in batches if int(b.passes) == p for i in b.ids.tolist()] for p in (2, 7)]
     hard = [np.mean(losses_of(np.array(ids)) > 1.5) for ids in by_pass]
-    # in the third pass half of the pairs not seen before are let in, whatever they are
+    # in the third pass half of the unseen pairs are let in, of any kind
     assert hard[0] < 0.35 and hard[1] == pytest.approx(0.5, abs=0.05)
