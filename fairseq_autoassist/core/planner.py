@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from .batching import KEPT, kept_pairs, without
+from .batching import KEPT, kept_items, without
 from .clock import Clock
-from .items import Items
 from .message import Message
 from .protocol import PlannedBatch, PlanSpec, Totals, restore_batches
 from .source import FeatureSource, NoFeatures
@@ -25,7 +24,7 @@ from .wholepass import WholePass, batcher_of, stream_of
 # far ahead of what the Assistant has learned; a large corpus gets the chunk where numpy is fast.
 _CHUNKS_PER_PASS = 64
 _SMALLEST_CHUNK, _LARGEST_CHUNK = 64, 8192
-# Passes without a kept pair after which some are kept all the same: whatever the prior lets
+# Passes without a kept item after which some are kept all the same: whatever the prior lets
 # through, and one pass later those that it likes best.
 _PATIENCE = 2
 _STARVED = (
@@ -46,7 +45,7 @@ class Planner:
         self.lag = spec.lag
         if features is None and spec.features is not None:
             features = NoFeatures(spec.dimensions) if spec.abandoned else spec.features.open()
-        self.strategy = build_strategy(spec.config, _corpus(spec.items, features))
+        self.strategy = build_strategy(spec.config, Corpus(spec.items, features))
         needs = needs_of(spec.config)
         if needs.prior == "required" and spec.prior is None and not spec.abandoned:
             raise ValueError(f"the strategy {spec.config.strategy!r} needs a prior")
@@ -56,7 +55,7 @@ class Planner:
         self._max_update, self._max_passes = spec.max_update, spec.max_passes
         self._passes_before = spec.passes_before
         self.stream = stream_of(spec)
-        per_pass = self.stream.pairs_per_pass
+        per_pass = self.stream.items_per_pass
         whole_pass = per_pass * spec.world_size
         self._chunk = spec.chunk or int(
             np.clip(whole_pass // _CHUNKS_PER_PASS, _SMALLEST_CHUNK, _LARGEST_CHUNK)
@@ -72,7 +71,7 @@ class Planner:
         self._totals = Totals()
         self._keep_rate = 1.0 if self._prior is None else spec.mean_prior
         self._learning = not spec.abandoned
-        self._said = False  # that no pair was kept
+        self._said = False  # that no item was kept
         if spec.abandoned:
             self.strategy.stop_shrinking()
 
@@ -94,7 +93,7 @@ class Planner:
 
         Args:
             number: of the micro-batch
-            losses: nats per target token, float32, in the order of its pairs; None: there are none
+            losses: nats per target token, float32, in the order of its items; None: there are none
             update: that it was trained in, counted from 0; None: not known
         """
         self._reports[number] = losses
@@ -115,19 +114,19 @@ class Planner:
         started, kept = self.stream.position[0], self._totals.kept
         messages: list[Message] = []
         while not self._ready:
-            # a small share of a few pairs, and a rare coin or a curriculum's start: training, and
+            # a small share of a few items, and a rare coin or a curriculum's start: training, and
             # with it time, would stand still
             whole = self.stream.position[0] - started - 1 if self._totals.kept == kept else 0
             if whole >= _PATIENCE and not self._said:
                 messages, self._said = [Message(_STARVED, bad=False)], True
             self._consider(starved=whole >= _PATIENCE, again=whole > _PATIENCE)
-        pairs = self._ready.popleft()
+        items = self._ready.popleft()
         self._totals = self._totals._replace(
-            batches=self._totals.batches + 1, batched=self._totals.batched + len(pairs)
+            batches=self._totals.batches + 1, batched=self._totals.batched + len(items)
         )
         batch = PlannedBatch(
             number=self._next_number,
-            pairs=pairs,
+            kept=items,
             totals=self._totals,
             position=self.stream.position,
             passes=self._passes(),
@@ -144,7 +143,7 @@ class Planner:
 
         What that planner left in its buckets is lost with it, and so is what it skipped. All that
         it considered and did not deliver is kept here as far as the prior lets it through, by the
-        coin that it had: no such pair is lost and none comes twice. A pair that was delivered
+        coin that it had: no such item is lost and none comes twice. A item that was delivered
         against its coin, as none was kept otherwise, counts as delivered.
 
         Args:
@@ -158,10 +157,10 @@ class Planner:
         while self.stream.position < tuple(last.position):
             ids, coins = self._take_until(last.position)
             chosen = ids if self._prior is None else ids[coins < self._prior.of(ids)]
-            pool.append(kept_pairs(chosen))
+            pool.append(kept_items(chosen))
             self._count(ids, chosen)
-        pairs = without(np.concatenate(pool), np.concatenate([b.pairs for b in delivered]))
-        self._ready.extend(self.buckets.again(pairs))
+        items = without(np.concatenate(pool), np.concatenate([b.kept for b in delivered]))
+        self._ready.extend(self.buckets.again(items))
         self._totals = self._totals._replace(
             batches=last.totals.batches, batched=last.totals.batched
         )
@@ -178,7 +177,7 @@ class Planner:
             "loose": np.empty(0, KEPT),
             # one array, since of a whole pass there are thousands
             "ready": [np.concatenate(self._ready)] if self._ready else [],
-            "ready_sizes": np.array([len(pairs) for pairs in self._ready], dtype=np.int64),
+            "ready_sizes": np.array([len(items) for items in self._ready], dtype=np.int64),
             "in_flight": [vars(batch) for batch in self._in_flight.values()],
             "reports": dict(self._reports),
             "updates": dict(self._updates),
@@ -219,18 +218,18 @@ class Planner:
         for number in range(self._learned, last + 1):
             losses = self._reports.pop(number)
             self._clock.tick(number, self._updates.pop(number, None))
-            pairs = self._in_flight.pop(number).pairs
+            items = self._in_flight.pop(number).kept
             if self._learning and losses is not None:
-                report = Report(pairs["id"], losses, pairs["uniform"])
+                report = Report(items["id"], losses, items["uniform"])
                 self.strategy.observe(report, self.point)
         self._learned = max(self._learned, last + 1)
 
     def _consider(self, starved: bool = False, again: bool = False) -> None:
-        """Decide on the next chunk of pairs.
+        """Decide on the next chunk of items.
 
         Args:
             starved: keep all of it that the prior lets through
-            again: that was nothing in a whole pass: keep the pairs of the highest prior
+            again: that was nothing in a whole pass: keep the items of the highest prior
         """
         self.point = self._point_now()
         started = self.stream.position[0]
@@ -244,7 +243,7 @@ class Planner:
         if again:
             keep |= prior == prior.max()
         chosen = ids[keep]
-        kept = kept_pairs(chosen, coins[keep] < choice.uniform_share * prior[keep])
+        kept = kept_items(chosen, coins[keep] < choice.uniform_share * prior[keep])
         if choice.weight is not None:
             kept["weight"] = choice.weight[keep]
         self._count(ids, chosen)
@@ -270,7 +269,7 @@ class Planner:
     def _take_until(self, position: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
         here = self.stream.position
         same_pass = here[0] == position[0]
-        count = position[1] - here[1] if same_pass else self.stream.pairs_per_pass
+        count = position[1] - here[1] if same_pass else self.stream.items_per_pass
         return self.stream.take(count)
 
     def _count(self, considered: np.ndarray, kept: np.ndarray) -> None:
@@ -281,16 +280,8 @@ class Planner:
             kept_cost=self._totals.kept_cost + self._cost_of(kept),
         )
         # remembers about an eighth of a pass, in whatever chunks that is
-        share = min(1.0, 8.0 * len(considered) / self.stream.pairs_per_pass)
+        share = min(1.0, 8.0 * len(considered) / self.stream.items_per_pass)
         self._keep_rate += share * (len(kept) / len(considered) - self._keep_rate)
 
     def _cost_of(self, ids: np.ndarray) -> int:
         return len(ids) if self._cost is None else int(self._cost[ids].sum(dtype=np.int64))
-
-
-def _corpus(items: Items, features: FeatureSource | None) -> Corpus:
-    """Items as a strategy sees them: it reads the difficulty where a corpus has source sizes."""
-    known = items.difficulty
-    if known is None:
-        known = np.broadcast_to(np.uint8(0), (items.count,))
-    return Corpus(known, known, features, items.eligible)

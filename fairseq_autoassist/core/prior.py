@@ -1,6 +1,6 @@
-"""The prior: how likely each pair is worth training on at all, known before training.
+"""The prior: how likely each item is worth training on at all, known before training.
 
-One number in (0, 1] a pair, by which the planner multiplies P(keep), whoever wrote it:
+One number in (0, 1] an item, by which the planner multiplies P(keep), whoever wrote it:
 ``autoassist-agreement``, or the user. It is data, so no failure of the Assistant touches it.
 """
 
@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 
 AGREEMENT, NONE = "agreement", "none"  # what --autoassist-prior is, beside a path
-_CHUNK = 1 << 20  # pairs looked at in one go
+_CHUNK = 1 << 20  # items looked at in one go
 
 
 class Prior:
-    """The prior of every pair of a data-bin.
+    """The prior of every item of a data-bin.
 
     Args:
-        values: float32 (pairs,), each in [0, 1]
-        floor: in (0, 1]: no pair's prior is below it
+        values: float32 (items,), each in [0, 1]
+        floor: in (0, 1]: no item's prior is below it
         sha256: of the bytes of ``values``, in hex; None: taken here
     """
 
@@ -38,15 +38,15 @@ class Prior:
         return f"{self.sha256[:12]} with floor {self.floor:g}"
 
     def of(self, ids: np.ndarray) -> np.ndarray:
-        """Prior of pairs by id (integers (n,)): float32 (n,) in [floor, 1]."""
+        """Prior of items by id (integers (n,)): float32 (n,) in [floor, 1]."""
         return np.maximum(self.values[ids], np.float32(self.floor))
 
     def mean(self, eligible: np.ndarray | None = None) -> float:
-        """Mean prior over the pairs ``eligible`` (ids), or over all, in [floor, 1]."""
+        """Mean prior over the items ``eligible`` (ids), or over all, in [floor, 1]."""
         return self._average(lambda found: found, eligible)
 
     def share_below(self, bound: float) -> float:
-        """Share of all pairs whose prior is below ``bound``, in [0, 1]."""
+        """Share of all items whose prior is below ``bound``, in [0, 1]."""
         return self._average(lambda found: found < bound, None)
 
     def _average(self, of: Any, eligible: np.ndarray | None) -> float:

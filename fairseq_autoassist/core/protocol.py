@@ -41,7 +41,7 @@ class PlanSpec:
         features: where the features are, or None for a strategy that has no use for them
         prior: what P(keep) is multiplied by; None: nothing
         rank, world_size: of the data-parallel group
-        chunk: pairs decided on at once, or None to choose by the size of the pass
+        chunk: items decided on at once, or None to choose by the size of the pass
         dimensions: number of features, for a successor that has to do without them
         features_hash: of their values; a state learned on others cannot go on
         update_freq: micro-batches to an update when this stream begins
@@ -85,7 +85,7 @@ class PlanSpec:
 
     @functools.cached_property
     def mean_prior(self) -> float:
-        """Of the pairs that may be trained on, in (0, 1]; 1 without a prior."""
+        """Of the items that may be trained on, in (0, 1]; 1 without a prior."""
         return 1.0 if self.prior is None else self.prior.mean(self.items.eligible)
 
 
@@ -95,16 +95,16 @@ class PlannedBatch:
 
     Attributes:
         number: of the micro-batch, over the run and this rank
-        pairs: array of `KEPT`
+        kept: items, array of `KEPT`
         totals: counts up to and including what was considered for this batch
         position: of the stream then, and `passes`, the same as a fractional number of passes
-        keep_rate: moving average of the share of pairs kept
+        keep_rate: moving average of the share of items kept
         metrics: of the strategy
         messages: for the user
     """
 
     number: int
-    pairs: np.ndarray
+    kept: np.ndarray
     totals: Totals
     position: tuple[int, int]
     passes: float
@@ -114,8 +114,8 @@ class PlannedBatch:
 
     @property
     def ids(self) -> np.ndarray:
-        """Pair ids, int64, shape (n,)."""
-        return self.pairs["id"]
+        """Item ids, int64, shape (n,)."""
+        return self.kept["id"]
 
 
 def restore_batches(saved: list[dict[str, Any]]) -> list[PlannedBatch]:

@@ -1,6 +1,6 @@
 """Going on over another number of ranks, or in batches of another size.
 
-The passes begun are finished with no pair repeated or left out, kept pairs that were not trained
+The passes begun are finished with no item repeated or left out, kept items that were not trained
 on are dealt out anew, and every Assistant carries on from the mean of the saved ones.
 """
 
@@ -66,7 +66,7 @@ def rebatched(saved: dict[str, Any], ratio: float) -> dict[str, Any]:
     totals = Totals(*planner["totals"])
     totals = totals._replace(
         batches=round((totals.batches - len(ahead)) * ratio),  # as if they had been of that size
-        batched=totals.batched - sum(len(batch["pairs"]) for batch in ahead),
+        batched=totals.batched - sum(len(batch["kept"]) for batch in ahead),
     )
     again = {
         "buckets": None,
@@ -86,13 +86,13 @@ def reports_waiting(state: dict[str, Any]) -> int:
 
 
 def _untrained(state: dict[str, Any]) -> np.ndarray:
-    """Kept pairs of a rank that it has not trained on."""
+    """Kept items of a rank that it has not trained on."""
     planner = state["planner"]
     planned = restore_batches(planner["in_flight"])
-    parts = [batch.pairs for batch in planned if batch.number >= state["trained"]]
+    parts = [batch.kept for batch in planned if batch.number >= state["trained"]]
     parts += [*planner["ready"], planner["loose"]]
     if planner["buckets"] is not None:
-        parts.append(planner["buckets"]["pairs"])
+        parts.append(planner["buckets"]["kept"])
     return np.concatenate([np.empty(0, KEPT), *parts])
 
 

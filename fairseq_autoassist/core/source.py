@@ -36,6 +36,10 @@ class FeatureSource(Protocol):
     def dimensions(self) -> int:
         """Number of features of an item."""
 
+    @property
+    def difficulty(self) -> np.ndarray | None:
+        """Difficulty of each item, float32 (rows,), for a curriculum; None: not known."""
+
     def gather(self, ids: np.ndarray) -> Rows:
         """Rows of items by id (integers (n,)), in that order."""
 
@@ -56,6 +60,8 @@ class FeatureOpener(Protocol):
 
 class NoFeatures:
     """Takes the place of features that may have failed, in a planner that goes on without them."""
+
+    difficulty = None
 
     def __init__(self, dimensions: int) -> None:
         self.rows, self.dimensions = 0, dimensions

@@ -1,7 +1,7 @@
-"""Which pairs a run trained on, in order: a file for each rank, written as training goes.
+"""Which items a run trained on, in order: a file for each rank, written as training goes.
 
-Each micro-batch is a block of little-endian int64: update, micro-batch, number of pairs n, and n
-pair ids. A run that is resumed from an older checkpoint appends what it trains on from there; with
+Each micro-batch is a block of little-endian int64: update, micro-batch, number of items n, and n
+item ids. A run that is resumed from an older checkpoint appends what it trains on from there; with
 a block, `read` forgets what stands before it of later updates, and of its own update this
 micro-batch and later ones. Updates tell, because --reset-dataloader counts micro-batches anew (two
 attempts from one checkpoint, one of them with it, may leave parts of one update twice). Resumed on
@@ -17,7 +17,7 @@ import numpy as np
 from ..errors import AutoAssistError, ConfigError, told
 from ..options import flag
 
-#: One row for each pair trained on.
+#: One row for each item trained on.
 TRAINED = np.dtype([("update", np.int32), ("batch", np.int64), ("id", np.int64)])
 _HEAD = 3  # numbers before the ids of a block
 
@@ -52,7 +52,7 @@ class TraceWriter:
         Args:
             update: the update it is part of, counted from 1
             batch: its number, over the run and this rank
-            ids: its pairs, integers, shape (n,)
+            ids: its items, integers, shape (n,)
 
         Raises:
             AutoAssistError: the disk is full, say; names the file

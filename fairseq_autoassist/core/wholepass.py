@@ -1,4 +1,4 @@
-"""Whole passes -> batches, as many as fairseq's own epoch has: for what keeps every pair.
+"""Whole passes -> batches, as many as fairseq's own epoch has: for what keeps every item.
 
 Buckets make batches of another mean size, so that an epoch would have another number of updates
 than fairseq's; and what waits in them is a large share of a small corpus.
@@ -19,7 +19,7 @@ from .stream import Stream
 
 
 def plans_whole_passes(spec: PlanSpec) -> bool:
-    """Whether every pair is kept, of a corpus that is sorted in a moment."""
+    """Whether every item is kept, of a corpus that is sorted in a moment."""
     needs = needs_of(spec.config)
     if spec.prior is not None and needs.prior != "ignored":
         return False
@@ -36,7 +36,7 @@ def stream_of(spec: PlanSpec) -> Stream:
 
 
 def batcher_of(spec: PlanSpec, stream: Stream) -> Buckets | WholePass:
-    """What makes batches of the pairs that are kept."""
+    """What makes batches of the items that are kept."""
     if plans_whole_passes(spec):
         return WholePass(Dealer(spec.items.lengths, spec.limits), stream)
     bucket, count = spec.items.buckets
@@ -44,10 +44,10 @@ def batcher_of(spec: PlanSpec, stream: Stream) -> Buckets | WholePass:
 
 
 class WholePass:
-    """Batches of a pass, made when all its pairs have come; in the place of `Buckets`.
+    """Batches of a pass, made when all its items have come; in the place of `Buckets`.
 
     Args:
-        dealer: of the pairs, under the limits of a batch
+        dealer: of the items, under the limits of a batch
         stream: whose passes these are
     """
 
@@ -56,31 +56,31 @@ class WholePass:
         self._pool: list[np.ndarray] = []
 
     def __len__(self) -> int:
-        """Number of pairs that wait for the end of their pass."""
+        """Number of items that wait for the end of their pass."""
         return sum(map(len, self._pool))
 
     def add(self, kept: np.ndarray) -> list[np.ndarray]:
-        """Take pairs of the pass, an array of `KEPT`; no batch is complete before its end."""
+        """Take items of the pass, an array of `KEPT`; no batch is complete before its end."""
         if len(kept):
             self._pool.append(kept)
         return []
 
     def again(self, kept: np.ndarray) -> list[np.ndarray]:
-        """Batches of pairs that were in batches before, and of what waits: their pass is over.
+        """Batches of items that were in batches before, and of what waits: their pass is over.
 
-        They may be of several passes. A pair that waits for more of them than others comes first,
+        They may be of several passes. A item that waits for more of them than others comes first,
         else it could stay behind for ever where they are dealt out again and again.
         """
         self.add(kept)
         if len(kept) == 0:
             return []
-        pairs = self.take_all()
-        later = occurrences(pairs["id"][::-1])[::-1]
+        items = self.take_all()
+        later = occurrences(items["id"][::-1])[::-1]
         turns = range(int(later.max()), -1, -1)
-        return [batch for number in turns for batch in self._cut(pairs[later == number])]
+        return [batch for number in turns for batch in self._cut(items[later == number])]
 
     def end_of_pass(self) -> list[np.ndarray]:
-        """All pairs of the pass in batches, arrays of `KEPT`, in random order.
+        """All items of the pass in batches, arrays of `KEPT`, in random order.
 
         Raises:
             ValueError: an item is larger than a batch may be
@@ -97,16 +97,16 @@ class WholePass:
         return np.concatenate([np.empty(0, KEPT), *pool])
 
     def state_dict(self) -> dict[str, Any]:
-        """The pairs of the pass so far, in the order in which they came."""
-        return {"pairs": np.concatenate([np.empty(0, KEPT), *self._pool])}
+        """The items of the pass so far, in the order in which they came."""
+        return {"kept": np.concatenate([np.empty(0, KEPT), *self._pool])}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over saved pairs, also those of `Buckets`."""
+        """Take over saved items, also those of `Buckets`."""
         self._pool = []
-        self.add(state["pairs"])
+        self.add(state["kept"])
 
-    def _cut(self, pairs: np.ndarray) -> list[np.ndarray]:
-        """Batches of these pairs alone, in random order."""
-        batches = self._dealer.batches(pairs["id"])
+    def _cut(self, items: np.ndarray) -> list[np.ndarray]:
+        """Batches of these items alone, in random order."""
+        batches = self._dealer.batches(items["id"])
         order = self._stream.batch_order(len(batches))
-        return [pairs[batches[index]] for index in order.tolist()]
+        return [items[batches[index]] for index in order.tolist()]

@@ -30,6 +30,10 @@ class CsrSource(Protocol):
     def dimensions(self) -> int:
         """Number of features of a pair."""
 
+    @property
+    def difficulty(self) -> np.ndarray | None:
+        """Difficulty of each pair, float32 (rows,); None: not known."""
+
     def gather(self, ids: np.ndarray) -> CsrRows:
         """Rows of pairs by id (integers (n,)), in that order."""
 
@@ -119,9 +123,9 @@ class Binned:
         return self.features.dimensions + self.codes.shape[1] * self.bins
 
     @property
-    def rarity(self) -> Any:
-        """That of what is extended, if it knows it: see `Features.rarity`."""
-        return getattr(self.features, "rarity", None)
+    def difficulty(self) -> np.ndarray | None:
+        """Difficulty that the extended features have: float32 (rows,), or None."""
+        return self.features.difficulty
 
     def gather(self, ids: np.ndarray) -> CsrRows:
         """Rows of pairs by id (integers (n,)), in that order.

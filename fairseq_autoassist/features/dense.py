@@ -22,6 +22,8 @@ class DenseFeatures:
         FeatureError: another shape or type, or no rows or columns
     """
 
+    difficulty = None
+
     def __init__(self, matrix: np.ndarray) -> None:
         if matrix.ndim != 2 or matrix.dtype != np.float32 or not matrix.size:
             raise FeatureError(

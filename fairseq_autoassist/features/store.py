@@ -111,6 +111,11 @@ class Features:
             self._rarity = map_file(path, self.rows, np.float32, self._command)
         return self._rarity
 
+    @property
+    def difficulty(self) -> np.ndarray:
+        """Difficulty of each pair for a curriculum: its `rarity`."""
+        return self.rarity
+
     def check(self, expected: Fingerprint, tokens: Sequence[str] | None = None) -> None:
         """Refuse features of other data.
 

@@ -23,7 +23,7 @@ from ..core.batching import KEPT
 from ..core.protocol import PlanSpec
 from ..errors import AutoAssistError
 
-STATE_VERSION = 3  # of the saved state; goes up with every change of what stands in it
+STATE_VERSION = 4  # of the saved state; goes up with every change of what stands in it
 LIMITS = "batch limits"  # key of BatchLimits, as a list
 _COLUMNS = (
     ", or, if autoassist-agreement has run since, which changes the features too, go on without it "

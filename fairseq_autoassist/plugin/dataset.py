@@ -32,13 +32,13 @@ class PlannedDataset(torch.utils.data.Dataset):
         ids = batch.ids
         sample = self.dataset.collater([self.dataset[index] for index in ids.tolist()])
         order = rows_to_positions(sample["id"].numpy(), ids)
-        uniform = batch.pairs["uniform"][order]
+        uniform = batch.kept["uniform"][order]
         plan = {
             "number": batch.number,
             "order": order,  # stays a numpy array, hence on the host
             "uniform": torch.from_numpy(uniform.astype(np.float32)),
         }
-        weight = batch.pairs["weight"][order]
+        weight = batch.kept["weight"][order]
         if (weight != 1.0).any():
             # float64, because fairseq's --fp16 halves whatever is float32 in a sample
             plan["weight"] = torch.from_numpy(weight.astype(np.float64))

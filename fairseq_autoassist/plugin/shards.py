@@ -182,19 +182,13 @@ def _prior_of(spec: PlanSpec) -> str:
     return "none" if spec.prior is None else spec.prior.identity
 
 
-def _saved_prior(state: dict[str, Any]) -> tuple[str, float]:
-    """What tells the prior that a shard's state was saved under, and its mean."""
-    identity, mean = state["prior"]
-    return identity, mean
-
-
 def _under(spec: PlanSpec, keep_rate: float, state: dict[str, Any]) -> float:
     """A share of pairs kept in a shard, as it would be under the prior of ``spec``."""
-    return min(1.0, keep_rate * spec.mean_prior / _saved_prior(state)[1])
+    return min(1.0, keep_rate * spec.mean_prior / state["prior"][1])
 
 
 def _say_other_prior(state: dict[str, Any], spec: PlanSpec) -> None:
-    found, mine = _saved_prior(state)[0], _prior_of(spec)
+    found, mine = state["prior"][0], _prior_of(spec)
     if found != mine:
         logger.warning(
             f"AutoAssist: the checkpoint was made under the prior {found}, this run has {mine}: "

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..core.batching import BatchLimits, parts
-from ..core.items import Items
+from ..core.items import Items, longest
 
 # Buckets per batch of a pass: more buckets pad less, but hold more pairs open. With these, padding
 # on Multi30k is within 1% of a global sort. The price on so small a corpus: 10 to 30% of a pass is
@@ -46,11 +46,6 @@ def pair_items(
     )
 
 
-def pair_tokens(source_sizes: np.ndarray, target_sizes: np.ndarray) -> np.ndarray:
-    """Length of a pair as --max-tokens counts it: the longer side, in tokens with EOS."""
-    return np.maximum(source_sizes, target_sizes)
-
-
 def length_buckets(
     source_sizes: np.ndarray,
     target_sizes: np.ndarray,
@@ -72,16 +67,16 @@ def length_buckets(
     Returns:
         bucket of each pair, uint16, shape (n,)
     """
-    longest = int(max(source_sizes.max(), target_sizes.max()))
+    most = int(max(source_sizes.max(), target_sizes.max()))
     count = len(source_sizes) if eligible is None else len(eligible)
 
     def some(part: slice) -> tuple[Any, np.ndarray, np.ndarray]:
         """Some pairs, with their length and difference, that counted from the lowest possible."""
         ids = part if eligible is None else eligible[part]
         source, target = source_sizes[ids].astype(np.int64), target_sizes[ids].astype(np.int64)
-        return ids, pair_tokens(source, target), target - source + longest
+        return ids, longest((source, target), len(source)), target - source + most
 
-    mass, seen = np.zeros(longest + 1), np.zeros(2 * longest + 1, dtype=bool)
+    mass, seen = np.zeros(most + 1), np.zeros(2 * most + 1, dtype=bool)
     for part in parts(count):
         _, tokens, difference = some(part)
         mass += np.bincount(tokens, weights=tokens, minlength=len(mass))

@@ -87,7 +87,7 @@ def test_pairs_of_the_first_coin_are_a_uniform_sample():
     spec = make_spec(pairs, strategy="autoassist", gamma_decay=0.9995, chunk=4096, guard_pairs=0)
     planner = Planner(spec, planted(pairs))
     train(planner, 1500)
-    kept = np.concatenate([batch.pairs for batch in train(planner, 1500)])
+    kept = np.concatenate([batch.kept for batch in train(planner, 1500)])
     hard = kept["id"] % 2 == 1
     assert hard.mean() > 0.6  # kept pairs are mostly hard ones ...
     uniform = kept["uniform"]
@@ -206,7 +206,7 @@ def test_catching_up_loses_and_doubles_nothing(snapshot, more, chunk):
     planner = Planner(spec, features)
     before = train(planner, snapshot)
     state, passes_before = planner.state_dict(), planner.stream.passes
-    held_before = sum(len(part) for part in [*state["ready"], state["buckets"]["pairs"]])
+    held_before = sum(len(part) for part in [*state["ready"], state["buckets"]["kept"]])
     delivered = train(planner, more)
     successor = Planner(dataclasses.replace(spec, abandoned=True), features)
     successor.load_state_dict(state)

@@ -29,7 +29,7 @@ def test_checkpoint_form_is_tensors_and_plain_python_and_goes_back(tmp_path):
     state = planner.state_dict()
     torch.save(to_checkpoint(state), tmp_path / "state.pt")
     loaded = from_checkpoint(torch.load(tmp_path / "state.pt", weights_only=True))
-    assert loaded["buckets"]["pairs"].dtype == KEPT
+    assert loaded["buckets"]["kept"].dtype == KEPT
     resumed = Planner(make_spec(200))
     resumed.load_state_dict(loaded)
     for _ in range(5):

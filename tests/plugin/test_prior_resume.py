@@ -44,7 +44,7 @@ def saved_under(prior: Prior | None) -> tuple[dict, list[list[int]], object]:
     batch = train(planner, 30)[-1]
     state = {"trained": 30, "planner": planner.state_dict()}
     saved = shards.saved(spec, 1, 9, [shards.own(state, Progress.of(batch), spec)])
-    return saved, [b.pairs.tolist() for b in train(planner, 20)], spec
+    return saved, [b.kept.tolist() for b in train(planner, 20)], spec
 
 
 OTHER = Prior(np.full(400, 0.2, np.float32), 0.001)
@@ -73,7 +73,7 @@ def test_a_checkpoint_of_another_prior_goes_on_and_says_so(before, now, said, ra
     planner = Planner(spec)
     planner.load_state_dict(state["planner"])
     if not said and ranks == 1:
-        assert [b.pairs.tolist() for b in train(planner, 20)] == expected
+        assert [b.kept.tolist() for b in train(planner, 20)] == expected
         return
     train(planner, 20)
     # what is kept of the pairs that a prior lets through is what it was

@@ -1,4 +1,4 @@
-"""Ways to choose pairs. To add one: a file here, and a line in STRATEGIES."""
+"""Ways to choose items. To add one: a file here, and a line in STRATEGIES."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def strategy_class(name: str) -> type[Strategy]:
 
 
 def begins_easily(config: Any) -> bool:
-    """Whether hard pairs wait at the start of a run."""
+    """Whether hard items wait at the start of a run."""
     return getattr(config, SWITCH) or strategy_class(config.strategy).easy_first
 
 

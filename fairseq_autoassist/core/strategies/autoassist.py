@@ -1,6 +1,6 @@
 """AutoAssist, Algorithm 1 of Zhang et al. 2019.
 
-A pair is kept with probability 1 - gamma_k without being looked at, else with probability
+A item is kept with probability 1 - gamma_k without being looked at, else with probability
 g(psi | phi): P(keep) = (1 - gamma_k) + gamma_k * g(psi | phi).
 
 By default it departs from the paper in two things: g is taught which losses lie in a band around
@@ -141,7 +141,7 @@ class AutoAssist(Strategy):
         return self.stopped or self.guard.clean_reports_due > 0
 
     def gamma(self, point: TrainingPoint) -> float:
-        """gamma_k, in [0, 1]; 0 while shrinking is not allowed, or hard pairs wait."""
+        """gamma_k, in [0, 1]; 0 while shrinking is not allowed, or hard items wait."""
         allowed = self.guard.allows and not self.stopped and not point.waiting
         return self.accuracy_sum if allowed else 0.0
 

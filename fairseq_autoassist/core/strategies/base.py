@@ -1,4 +1,4 @@
-"""What a way to choose pairs has to answer."""
+"""What a way to choose items has to answer."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 
 from ...options import Options
+from ..items import Items
 from ..message import Message
 from ..source import FeatureSource
 
 
 class TrainingPoint(NamedTuple):
-    """How far a run is when pairs are decided on.
+    """How far a run is when items are decided on.
 
     Attributes:
         update: the update that is being planned, over the run (a fraction within --update-freq);
             infinite until the trainer's count is known
         passes: passes over the data so far (a fraction)
         share: of the run that is over, in [0, 1]; 0 where the run has no end
-        waiting: whether hard pairs wait (`EasyFirst`), so that what is kept is no sample of the
+        waiting: whether hard items wait (`EasyFirst`), so that what is kept is no sample of the
             data
     """
 
@@ -36,13 +37,13 @@ class Needs:
 
     Attributes:
         losses: whether `Strategy.observe` needs the losses of every batch
-        features: whether it looks at the pairs' features
+        features: whether it looks at the items' features
         columns: whether more columns of features are of use to it, as `Binned` adds them
         run_length: the setting, with its value, that is measured against the length of the run;
             empty: there is none
         prior: whether the planner multiplies P(keep) by the prior; "required": a run without one
             is refused
-        keeps_all: whether every pair that the prior lets through is kept, from start to end
+        keeps_all: whether every item that the prior lets through is kept, from start to end
     """
 
     losses: bool = False
@@ -54,11 +55,11 @@ class Needs:
 
 
 class Choice(NamedTuple):
-    """What is decided about some pairs.
+    """What is decided about some items.
 
     Attributes:
         probability: P(keep) of each before the prior, float32 in [0, 1], shape (n,)
-        uniform_share: share of pairs kept whatever they are, in [0, 1]; at most the lowest
+        uniform_share: share of items kept whatever they are, in [0, 1]; at most the lowest
             probability
         weight: factor on the loss of each where it is kept, float32, shape (n,); None: 1 for all.
             It knows nothing of the prior, so that no weight takes back what the prior does.
@@ -70,7 +71,7 @@ class Choice(NamedTuple):
 
     @classmethod
     def all_of(cls, ids: np.ndarray) -> Choice:
-        """Keep every pair."""
+        """Keep every item."""
         return cls(np.ones(len(ids), dtype=np.float32), 1.0)
 
 
@@ -79,7 +80,7 @@ class Report:
     """Sentence losses of one micro-batch.
 
     Attributes:
-        ids: pair ids, int64, shape (n,)
+        ids: item ids, int64, shape (n,)
         losses: nats per target token, float32, shape (n,); may hold NaN or infinities
         uniform: bool, shape (n,): kept by the first coin, hence a uniform sample of the data, as
             the prior weighs them
@@ -102,32 +103,24 @@ class Corpus:
     """What a strategy may know of the data before training.
 
     Attributes:
-        source_sizes, target_sizes: tokens per sentence with EOS, shape (pairs,)
-        features: of the pairs; None where the strategy asked for none
-        eligible: ids that may be trained on (integers, ascending); None: all
+        items: what is chosen from
+        features: of the items; None where the strategy asked for none
     """
 
-    source_sizes: np.ndarray
-    target_sizes: np.ndarray
+    items: Items
     features: FeatureSource | None = None
-    eligible: np.ndarray | None = None
-
-    @property
-    def pairs(self) -> int:
-        """Number of pairs; ids are 0 .. pairs - 1."""
-        return len(self.source_sizes)
 
 
 class Strategy:
-    """Base class: keeps every pair. A strategy overrides what it decides differently.
+    """Base class: keeps every item. A strategy overrides what it decides differently.
 
-    The planner keeps pair i when its coin u_i < probability(i) * prior(i), and marks it as a
+    The planner keeps item i when its coin u_i < probability(i) * prior(i), and marks it as a
     uniform sample when u_i < uniform_share * prior(i): one coin for both. So where there is a
     prior, uniform is a uniform sample of the data as the prior weighs them.
 
     Args:
         options: settings of the run; an instance of `option_class`
-        corpus: the data; a strategy keeps of it what it needs, since all of it is four bytes a pair
+        corpus: the data; a strategy holds on to what it needs of it, since there are many items
     """
 
     #: what it does, for --help
@@ -136,7 +129,7 @@ class Strategy:
     option_class: ClassVar[type[Options]] = Options
     #: what `metrics` gives; logged as ``aa_<name>``
     metric_names: ClassVar[tuple[str, ...]] = ()
-    #: whether it begins with easy pairs without being told to
+    #: whether it begins with easy items without being told to
     easy_first: ClassVar[bool] = False
 
     def __init__(self, options: Any, corpus: Corpus) -> None:
@@ -150,14 +143,14 @@ class Strategy:
 
     @property
     def failed(self) -> bool:
-        """Whether every pair is kept because something went wrong."""
+        """Whether every item is kept because something went wrong."""
         return self.stopped
 
     def choose(self, ids: np.ndarray, point: TrainingPoint) -> Choice:
-        """Decide about pairs.
+        """Decide about items.
 
         Args:
-            ids: of the pairs, int64, shape (n,)
+            ids: of the items, int64, shape (n,)
             point: how far the run is
         """
         return Choice.all_of(ids)
@@ -171,7 +164,7 @@ class Strategy:
         """
 
     def stop_shrinking(self) -> None:
-        """Keep every pair that the prior lets through, for the rest of the run; learning may go
+        """Keep every item that the prior lets through, for the rest of the run; learning may go
         on."""
         self.stopped = True
 
@@ -200,7 +193,7 @@ class Strategy:
 
     @classmethod
     def on_other_data(cls, newest: dict[str, Any], here: dict[str, Any] | None) -> dict[str, Any]:
-        """The state to go on with on another data-bin, whose pairs are others.
+        """The state to go on with on another data-bin, whose items are others.
 
         Args:
             newest: saved last, on any data-bin

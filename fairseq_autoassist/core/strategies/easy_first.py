@@ -1,4 +1,4 @@
-"""Easy pairs first, around any strategy: while hard pairs wait, the strategy decides on the others.
+"""Easy items first, around any strategy: while hard items wait, the strategy decides on the others.
 
 The curriculum is that of Platanios et al., NAACL 2019: see `core/curriculum.py`.
 """
@@ -57,13 +57,13 @@ class EasyFirstOptions(Options):
 class EasyFirst(Strategy):
     """Lets a strategy choose, and makes what must wait 0.
 
-    No pair waits once the competence is 1, or something has failed. It has no state of its own: a
+    No item waits once the competence is 1, or something has failed. It has no state of its own: a
     run may be continued with it or without.
 
     Args:
         inner: the strategy that it is put around
         options: of the curriculum
-        corpus: where the difficulty of the pairs comes from
+        corpus: where the difficulty of the items comes from
     """
 
     option_class = EasyFirstOptions
@@ -75,8 +75,8 @@ class EasyFirst(Strategy):
             options.competence_start,
             options.competence_updates,
             _difficulty(options, corpus),
-            corpus.pairs,
-            corpus.eligible,
+            corpus.items.count,
+            corpus.items.eligible,
         )
 
     @staticmethod
@@ -100,7 +100,7 @@ class EasyFirst(Strategy):
         return 1.0 if self.failed else self._curriculum.competence(point.update, point.share)
 
     def choose(self, ids: np.ndarray, point: TrainingPoint) -> Choice:
-        """What the strategy inside chooses among the pairs that do not wait.
+        """What the strategy inside chooses among the items that do not wait.
 
         All or nothing is uniform: what is kept of an easy part is no sample of the data.
         """
@@ -115,7 +115,7 @@ class EasyFirst(Strategy):
         self.inner.observe(report, point)
 
     def stop_shrinking(self) -> None:
-        """Let no pair wait, and have the strategy inside keep every pair."""
+        """Let no item wait, and have the strategy inside keep every item."""
         self.inner.stop_shrinking()
 
     def metrics(self, point: TrainingPoint) -> dict[str, float]:
@@ -138,21 +138,24 @@ class EasyFirst(Strategy):
 
 
 def _difficulty(options: EasyFirstOptions, corpus: Corpus) -> Callable[[], np.ndarray]:
-    """What gives the difficulty of each pair when it is first needed.
+    """Give the difficulty of each item when it is first needed.
 
-    The source's tokens, or -sum_k log p(w_k) over them with the frequencies of the training data
-    (section 3 of the paper), which is stored beside the features.
+    By length it is `Items.difficulty`, for text the tokens of the source. By rarity it is
+    `FeatureSource.difficulty`, for text -sum_k log p(w_k) over these tokens (section 3).
     """
-    if options.competence_by == _LENGTH:
-        sizes = corpus.source_sizes
-        return lambda: sizes
-    features = corpus.features
+    items, features = corpus.items, corpus.features
+    by_length = options.competence_by == _LENGTH
+    stored = None if by_length else features
+    given = items.difficulty if by_length else None
 
-    def rarity() -> np.ndarray:
-        found = getattr(features, "rarity", None)
+    def difficulty() -> np.ndarray:
+        found = given if stored is None else stored.difficulty
         if found is None:
-            by = f"{flag('competence_by')} {_RARITY}"
-            raise ConfigError(f"{by} needs features, and there are none")
+            place = "items" if by_length else "features"
+            raise ConfigError(
+                f"{flag('competence_by')} {options.competence_by}: found no difficulty in the "
+                f"{place}, expected a number an item"
+            )
         return found
 
-    return rarity
+    return difficulty

@@ -1,6 +1,6 @@
 """InfoBatch (Qin et al., ICLR 2024): unbiased dynamic pruning by remembered losses.
 
-A pair whose last known loss is below the mean is dropped with probability r, and counts 1 / (1 - r)
+A item whose last known loss is below the mean is dropped with probability r, and counts 1 / (1 - r)
 times where it is kept (eq. 4 and 6 of the paper), so that the expected gradient is that of the full
 data. The mean is that of all remembered losses when the pass began, as in the paper: a mean that
 moved with the falling losses of the pass itself would drop fewer and fewer. The last share
@@ -43,7 +43,7 @@ class InfoBatchOptions(Options):
 
 
 class InfoBatch(LossBased):
-    """Drops a share of the pairs below the mean of the remembered losses, and rescales the rest."""
+    """Drops a share of the items below the mean of the remembered losses, and rescales the rest."""
 
     about = "drops a share of the pairs below the mean loss, and weighs the others of these higher"
     option_class = InfoBatchOptions
@@ -52,7 +52,7 @@ class InfoBatch(LossBased):
     def __init__(self, options: InfoBatchOptions, corpus: Corpus) -> None:
         super().__init__(options, corpus)
         self._ratio, self._anneal = options.infobatch_ratio, options.infobatch_anneal
-        self._below = 0.0  # share of the pairs of the last choice
+        self._below = 0.0  # share of the items of the last choice
         self._mean, self._pass = math.nan, -1  # NaN: no loss was known when the pass began
 
     @classmethod
@@ -68,7 +68,7 @@ class InfoBatch(LossBased):
         return self.memory.mean if math.isnan(self._mean) else self._mean
 
     def choose(self, ids: np.ndarray, point: TrainingPoint) -> Choice:
-        """1 - r below the mean of the known losses, 1 above it and where no loss is known; a pair
+        """1 - r below the mean of the known losses, 1 above it and where no loss is known; an item
         that might have been dropped weighs 1 / (1 - r)."""
         self._enter_pass(point)
         ending = self._anneal > 0 and point.share >= 1.0 - self._anneal
@@ -87,7 +87,7 @@ class InfoBatch(LossBased):
         super().observe(report, point)
 
     def metrics(self, point: TrainingPoint) -> dict[str, float]:
-        """The mean (nats/token; 0: no loss is known), and share of pairs below it."""
+        """The mean (nats/token; 0: no loss is known), and share of items below it."""
         return {"mean_loss": self.mean if self.memory.known else 0.0, "below_mean": self._below}
 
     def state_dict(self) -> dict[str, Any]:
@@ -99,7 +99,7 @@ class InfoBatch(LossBased):
         """Take over a saved state.
 
         Raises:
-            ValueError: it remembers another number of pairs
+            ValueError: it remembers another number of items
         """
         super().load_state_dict(state)
         self._below, self._mean = float(state["below"]), float(state["mean"])

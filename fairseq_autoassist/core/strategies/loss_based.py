@@ -1,4 +1,4 @@
-"""What strategies have in common that decide by the last known loss of each pair."""
+"""What strategies have in common that decide by the last known loss of each item."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from .base import Corpus, Needs, Report, Strategy, TrainingPoint
 
 
 class LossBased(Strategy):
-    """Remembers the last finite loss of every pair (`memory`), and keeps every pair.
+    """Remembers the last finite loss of every item (`memory`), and keeps every item.
 
     After a loss that was not finite it does so until many reports in a row were clean (`guard`).
     """
 
     def __init__(self, options: Any, corpus: Corpus) -> None:
         super().__init__(options, corpus)
-        self.memory = LossMemory(corpus.pairs)
+        self.memory = LossMemory(corpus.items.count)
         self.guard = Guard(0)
 
     @classmethod
@@ -44,14 +44,14 @@ class LossBased(Strategy):
         """Take over a saved state.
 
         Raises:
-            ValueError: it remembers another number of pairs
+            ValueError: it remembers another number of items
         """
         self.memory.load_state_dict(state["memory"])
         self.guard.load_state_dict(state["guard"])
 
     @classmethod
     def on_other_data(cls, newest: dict[str, Any], here: dict[str, Any] | None) -> dict[str, Any]:
-        """What is known of single pairs is of those there; the time without choosing goes on."""
+        """What is known of single items is of those there; the time without choosing goes on."""
         known = {"memory": None} if here is None else here
         return {**known, "guard": newest["guard"]}
 

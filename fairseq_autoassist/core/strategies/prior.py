@@ -10,7 +10,7 @@ from .base import Needs, Strategy
 class PriorAlone(Strategy):
     """Keeps what the prior lets through: P(keep) is the prior, for the planner multiplies by it.
 
-    Losses and features are not looked at. Every pair kept is a uniform sample of the data as the
+    Losses and features are not looked at. Every item kept is a uniform sample of the data as the
     prior weighs them.
     """
 

@@ -15,7 +15,7 @@ from ...options import Options, option
 from .base import Choice, Corpus, TrainingPoint
 from .loss_based import LossBased
 
-# The quantile is taken anew after so many chunks of considered pairs, or after such a share of a
+# The quantile is taken anew after so many chunks of considered items, or after such a share of a
 # pass: a rank of many sees few chunks of it.
 _REFRESH_CHUNKS, _REFRESH_SHARE = 8, 1 / 8
 _TAKEN_ANEW = {"threshold": float("nan"), "age": 0, "taken": 0.0}
@@ -38,7 +38,7 @@ class SelfPacedOptions(Options):
 
 
 class SelfPaced(LossBased):
-    """Keeps the pairs whose last known loss is among the lowest; of unknown ones a share."""
+    """Keeps the items whose last known loss is among the lowest; of unknown ones a share."""
 
     about = "keeps the pairs of the lowest losses, more of them from pass to pass"
     option_class = SelfPacedOptions
@@ -57,7 +57,7 @@ class SelfPaced(LossBased):
         return min(1.0, start + (1.0 - start) * point.passes / passes) if passes else 1.0
 
     def choose(self, ids: np.ndarray, point: TrainingPoint) -> Choice:
-        """1 for easy pairs, 0 for hard ones; the pace for those of which nothing is known.
+        """1 for easy items, 0 for hard ones; the pace for those of which nothing is known.
 
         All or nothing is uniform: what is kept of an easy part is no sample of the data.
         """
@@ -77,7 +77,7 @@ class SelfPaced(LossBased):
         return {"pace": self.pace(point)}
 
     def state_dict(self) -> dict[str, Any]:
-        """The remembered losses, the loss up to which pairs are kept, and when it was taken."""
+        """The remembered losses, the loss up to which items are kept, and when it was taken."""
         mine = {"threshold": self._threshold, "age": self._age, "taken": self._taken}
         return {**super().state_dict(), **mine}
 
@@ -85,7 +85,7 @@ class SelfPaced(LossBased):
         """Take over a saved state.
 
         Raises:
-            ValueError: it remembers another number of pairs
+            ValueError: it remembers another number of items
         """
         super().load_state_dict(state)
         self._threshold, self._age = float(state["threshold"]), int(state["age"])

@@ -1,4 +1,4 @@
-"""Plain training through the same stream: every pair is kept."""
+"""Plain training through the same stream: every item is kept."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The worker process: plans as soon as the reports allow it, and ends with its parent.
 
-Started by process.py, with the number of its end of a socket pair as the first argument.
+Started by process.py, with the number of its end of a socket item as the first argument.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def serve(connection: Connection) -> None:
     planner = Planner(spec)
     if state is not None:
         planner.load_state_dict(state)
-    del spec, state  # their arrays: 8 bytes a pair and more, which the planner has its own form of
+    del spec, state  # their arrays: 8 bytes an item and more, which the planner has its own form of
     planned = 0
     while True:
         # reports first: more of them are better than an early batch, and cost nothing

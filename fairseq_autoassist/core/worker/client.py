@@ -78,7 +78,7 @@ class Exchange:
 
         Args:
             number: of the micro-batch
-            losses: nats per target token, float32, in the order of its pairs; None: there are none
+            losses: nats per target token, float32, in the order of its items; None: there are none
             update: that it was trained in, counted from 0; None: not known
 
         Raises:

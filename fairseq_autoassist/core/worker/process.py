@@ -1,6 +1,6 @@
 """The exchange with a worker process: planning runs beside the Boss.
 
-A plain subprocess on a socket pair, not multiprocessing: nothing is forked from a process that
+A plain subprocess on a socket item, not multiprocessing: nothing is forked from a process that
 holds a GPU and threads, and the worker imports numpy and scipy only.
 """
 
@@ -162,7 +162,7 @@ class _Worker:
             pass_fds=[its.fileno()],
             stdin=subprocess.DEVNULL,
             # One thread: it must not take the Boss's cores. And the temporaries of a new pass go
-            # back to the system at once: kept for reuse they are 10 bytes a pair and rank.
+            # back to the system at once: kept for reuse they are 10 bytes an item and rank.
             env={
                 **os.environ,
                 "OMP_NUM_THREADS": "1",
