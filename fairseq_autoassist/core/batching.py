@@ -60,7 +60,7 @@ class BatchLimits:
 
 
 def parts(count: int) -> list[slice]:
-    """Slices that cover ``count`` items: a work array of 8 bytes an item then covers a part only."""
+    """Slices that cover ``count`` items, so that work arrays of 8 bytes an item stay small."""
     return [slice(start, start + _PART) for start in range(0, count, _PART)]
 
 

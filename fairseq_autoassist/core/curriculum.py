@@ -1,6 +1,6 @@
 """Easy items first: the items that a model of some competence may train on (Platanios et al. 2019).
 
-A item may be trained on once its difficulty, as the share of items that are easier, is at most
+An item may be trained on once its difficulty, as the share of items that are easier, is at most
 the competence of the model, which grows as the square root of time (eq. 7 with p = 2):
 
     c(t) = min(1, sqrt(t (1 - c_0^2) / T + c_0^2))

@@ -1,8 +1,8 @@
-"""Stream -> coin -> buckets -> batches, in an order that timing cannot change.
+"""Stream -> coin -> buckets -> batches, whatever the timing.
 
 Micro-batch k (counted per rank over the run) is planned with exactly the loss reports of
-micro-batches 0 .. k - lag. Everything here is a plain function of the seed, the settings and the
-reports, so it does not matter in which process, or how early, it runs.
+micro-batches 0 .. k - lag. Batches are a function of the seed, the settings and the reports, so
+they are the same in any process.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from .source import FeatureSource, NoFeatures
 from .strategies import Choice, Corpus, Report, TrainingPoint, build_strategy, needs_of
 from .wholepass import WholePass, batcher_of, stream_of
 
-# A pass is considered in at least this many chunks, so that decisions in a small corpus do not run
-# far ahead of what the Assistant has learned; a large corpus gets the chunk where numpy is fast.
+# A pass is considered in at least so many chunks. In a small corpus decisions then do not run far
+# ahead of what the Assistant has learned. A large corpus gets the chunk where numpy is fast.
 _CHUNKS_PER_PASS = 64
 _SMALLEST_CHUNK, _LARGEST_CHUNK = 64, 8192
-# Passes without a kept item after which some are kept all the same: whatever the prior lets
-# through, and one pass later those that it likes best.
+# After so many passes without a kept item, all that the prior lets through are kept. One pass later
+# those of the highest prior are kept.
 _PATIENCE = 2
 _STARVED = (
-    "no pair was kept in two passes over this rank's share of the data: keeping some all the same, "
-    "so that training goes on"
+    "no item was kept in two passes over this rank's share of the data: some are kept against the "
+    "strategy, so that training goes on"
 )
 
 
@@ -38,7 +38,7 @@ class Planner:
 
     Args:
         spec: what to plan from
-        features: takes the place of the features in ``spec.features``
+        features: used in place of ``spec.features``
     """
 
     def __init__(self, spec: PlanSpec, features: FeatureSource | None = None) -> None:
@@ -61,39 +61,40 @@ class Planner:
             np.clip(whole_pass // _CHUNKS_PER_PASS, _SMALLEST_CHUNK, _LARGEST_CHUNK)
         )
         self.buckets = batcher_of(spec, self.stream)
-        self._cost = spec.items.cost  # of the items no more is held, as they are many
+        self._cost = spec.items.cost  # not the spec: its other arrays are large
         self._ready: deque[np.ndarray] = deque()
         self._next_number = 0
-        self._learned = 0  # reports 0 .. learned - 1 are learned from
+        self._learned = 0  # the strategy has learned from reports 0 .. learned - 1
         self._in_flight: dict[int, PlannedBatch] = {}
         self._reports: dict[int, np.ndarray | None] = {}
-        self._updates: dict[int, float] = {}  # in which these were trained on, where it is known
+        self._updates: dict[int, float] = {}  # of reported micro-batches, where it is known
         self._totals = Totals()
         self._keep_rate = 1.0 if self._prior is None else spec.mean_prior
         self._learning = not spec.abandoned
-        self._said = False  # that no item was kept
+        self._said = False  # whether the user was told that no item was kept
         if spec.abandoned:
             self.strategy.stop_shrinking()
 
     @property
     def kept_when_abandoned(self) -> str:
-        """What is kept when nothing is shrunk, in words."""
+        """Words for what is kept when nothing is shrunk."""
         if self._prior is None:
-            return "every pair"
-        return "every pair that its prior lets through"
+            return "every item"
+        return "every item that its prior lets through"
 
     @property
     def can_plan(self) -> bool:
-        """Whether all reports that the next micro-batch is planned with have come."""
+        """Whether all reports have come that the next micro-batch is planned with."""
         due = range(self._learned, self._next_number - self.lag + 1)
         return all(number in self._reports for number in due)
 
     def receive(self, number: int, losses: np.ndarray | None, update: float | None = None) -> None:
-        """Take the losses of a micro-batch; learned from when it is their turn.
+        """Take the losses of a micro-batch; the strategy learns from them in order.
 
         Args:
             number: of the micro-batch
-            losses: nats per target token, float32, in the order of its items; None: there are none
+            losses: float32, in the order of its items, for text in nats per target token; None:
+                there are none
             update: that it was trained in, counted from 0; None: not known
         """
         self._reports[number] = losses
@@ -101,21 +102,20 @@ class Planner:
             self._updates[number] = update
 
     def plan(self) -> PlannedBatch:
-        """The next micro-batch.
+        """Plan the next micro-batch.
 
         Raises:
             RuntimeError: called before `can_plan`
         """
         if not self.can_plan:
             raise RuntimeError(f"micro-batch {self._next_number} planned before its reports came")
-        # a function of what is saved, so that learning goes on the same after a resume
+        # computed from saved state alone, so that it is the same after a resume
         self.point = self._point_now()
         self._learn(self._next_number - self.lag)
         started, kept = self.stream.position[0], self._totals.kept
         messages: list[Message] = []
         while not self._ready:
-            # a small share of a few items, and a rare coin or a curriculum's start: training, and
-            # with it time, would stand still
+            # a small rank under a strict strategy may keep nothing: time would stand still
             whole = self.stream.position[0] - started - 1 if self._totals.kept == kept else 0
             if whole >= _PATIENCE and not self._said:
                 messages, self._said = [Message(_STARVED, bad=False)], True
@@ -141,10 +141,9 @@ class Planner:
     def catch_up(self, delivered: list[PlannedBatch]) -> None:
         """Go on after batches that another planner made from this planner's state.
 
-        What that planner left in its buckets is lost with it, and so is what it skipped. All that
-        it considered and did not deliver is kept here as far as the prior lets it through, by the
-        coin that it had: no such item is lost and none comes twice. A item that was delivered
-        against its coin, as none was kept otherwise, counts as delivered.
+        The buckets of that planner are lost. Items that it considered and did not deliver are kept
+        here where their prior lets them through, by the coin that they had. No such item is lost
+        and none comes twice. An item delivered against its coin counts as delivered.
 
         Args:
             delivered: every batch made since this planner's state was saved, in order
@@ -169,13 +168,13 @@ class Planner:
             self._in_flight[batch.number] = batch
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that decides the future, as numpy arrays and plain Python."""
+        """Numpy arrays and plain Python that decide all later batches."""
         return {
             "stream": self.stream.state_dict(),
             "strategy": self.strategy.state_dict(),
             "buckets": self.buckets.state_dict(),
             "loose": np.empty(0, KEPT),
-            # one array, since of a whole pass there are thousands
+            # one array: the batches of a whole pass are thousands
             "ready": [np.concatenate(self._ready)] if self._ready else [],
             "ready_sizes": np.array([len(items) for items in self._ready], dtype=np.int64),
             "in_flight": [vars(batch) for batch in self._in_flight.values()],
@@ -229,7 +228,7 @@ class Planner:
 
         Args:
             starved: keep all of it that the prior lets through
-            again: that was nothing in a whole pass: keep the items of the highest prior
+            again: keep the items of the highest prior too, since the prior let none through
         """
         self.point = self._point_now()
         started = self.stream.position[0]
@@ -237,7 +236,7 @@ class Planner:
         choice = self.strategy.choose(ids, self.point)
         if starved:
             choice = Choice(np.ones(len(ids), dtype=np.float32), choice.uniform_share)
-        # the one place where the prior counts: the strategy's weights are of its own probability
+        # the one place where the prior counts: weights go by the strategy's own probability
         prior = np.ones(len(ids), np.float32) if self._prior is None else self._prior.of(ids)
         keep = coins < choice.probability * prior
         if again:
@@ -261,7 +260,7 @@ class Planner:
         return TrainingPoint(update, passes, min(share, 1.0))
 
     def _passes(self) -> float:
-        """Passes planned: of a pass that is considered at once, the share that is in batches."""
+        """Passes planned; of a pass that is considered at once, the share that is in batches."""
         if isinstance(self.buckets, WholePass):
             return self._totals.batched / self.stream.mean_per_pass
         return self.stream.passes
@@ -279,7 +278,7 @@ class Planner:
             considered_cost=self._totals.considered_cost + self._cost_of(considered),
             kept_cost=self._totals.kept_cost + self._cost_of(kept),
         )
-        # remembers about an eighth of a pass, in whatever chunks that is
+        # averages over about an eighth of a pass, whatever the size of the chunks
         share = min(1.0, 8.0 * len(considered) / self.stream.items_per_pass)
         self._keep_rate += share * (len(kept) / len(considered) - self._keep_rate)
 

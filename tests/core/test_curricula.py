@@ -24,6 +24,7 @@ from tests.support.strategies import (
     corpus_of,
     items_of,
     kept,
+    observe,
     teach,
     train,
 )
