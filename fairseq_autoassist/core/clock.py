@@ -43,7 +43,7 @@ class Clock:
         return [self._batch, self._update, self._update_freq]
 
     def load_state_dict(self, state: list[Any]) -> None:
-        """Take over a saved state; micro-batches to an update may be missing, or no longer valid."""
+        """Take over a saved state, which may lack micro-batches to an update."""
         self._batch, self._update, *shown = state
         if shown and shown[0] in self._known:
             self._update_freq = shown[0]

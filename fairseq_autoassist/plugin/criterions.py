@@ -77,7 +77,7 @@ class SentenceLosses:
             )
 
     def _hand_over(self, lprobs: torch.Tensor, sample: dict[str, Any]) -> None:
-        """Hand over sentence losses (B,) in nats per target token, from log-probabilities (B, T, V)."""
+        """Log-probabilities (B, T, V) -> sentence losses (B,) in nats per target token."""
         skipped = getattr(self, "ignore_prefix_size", 0)
         summed, tokens = sentence_losses(lprobs, sample["target"], self.padding_idx, skipped)
         plan = sample[PLAN]

@@ -83,7 +83,7 @@ class Session:
             self._mailbox.skip(number)
 
     def trained(self, number: int) -> PlannedBatch | None:
-        """Plan of a micro-batch that was just trained on; without messages if it was a repetition."""
+        """Plan of a micro-batch that was just trained on; a repeated one has no messages."""
         batch = self._ledger.train(number)
         if batch is not None:
             self.progress = Progress.of(batch)
