@@ -166,7 +166,7 @@ def test_a_share_of_which_nothing_is_kept_does_not_end_the_run():
         planner = Planner(dataclasses.replace(spec, max_update=5000))
         batches = train(planner, 20)
         said = [message for batch in batches for message in batch.messages]
-        assert all("no pair was kept in two passes" in item.text for item in said)
+        assert all("no item was kept in two passes" in item.text for item in said)
         assert len(said) <= 1 and all(len(batch.ids) for batch in batches)
         starved += len(said)
     assert 0 < starved < 8
@@ -192,7 +192,7 @@ def test_not_finite_losses_are_neither_learned_nor_fatal():
     planner.receive(batch.number, losses)
     batches = train(planner, 30)
     said = [message.text for b in batches for message in b.messages if message.bad]
-    assert len([line for line in said if "2 sentence losses" in line]) == 1
+    assert len([line for line in said if "2 losses of one batch" in line]) == 1
     assert np.isfinite(planner.strategy.assistant.weights).all()
     assert batches[-1].metrics["gamma"] == 0.0
     assert train(planner, 120)[-1].metrics["gamma"] > 0.0  # after 100 clean reports

@@ -152,7 +152,7 @@ def test_where_nothing_comes_through_the_best_of_a_few_are_kept() -> None:
     values[::8] = 2e-6  # no coin of three passes is as low
     batches = train(starving(values), 3)
     said = [message for batch in batches for message in batch.messages]
-    assert ["no pair was kept in two passes" in item.text for item in said] == [True]
+    assert ["no item was kept in two passes" in item.text for item in said] == [True]
     trained = np.concatenate([batch.ids for batch in batches])
     assert len(trained) and (trained % 8 == 0).all()
     assert not any(batch.kept["uniform"].any() for batch in batches)
@@ -223,9 +223,9 @@ def test_a_lost_worker_leaves_the_prior_unless_that_is_what_cannot_be_read(tmp_p
         assert "signal 9" in exchange.failure
         late = np.concatenate([batch.ids for batch in batches[100:]])
         if damage:
-            assert exchange.kept_since == "every pair" and (late % 3 == 0).mean() > 0.25
+            assert exchange.kept_since == "every item" and (late % 3 == 0).mean() > 0.25
         else:
-            assert exchange.kept_since == "every pair that its prior lets through"
+            assert exchange.kept_since == "every item that its prior lets through"
             assert (late % 3 == 0).mean() < 0.05
     finally:
         exchange.close()

@@ -55,8 +55,8 @@ OTHER = Prior(np.full(400, 0.2, np.float32), 0.001)
     [
         (prior_of(), prior_of(), ""),
         (None, None, ""),
-        (None, prior_of(), f"under the prior none, this run has {prior_of().identity}: it goes on"),
-        (prior_of(), None, f"under the prior {prior_of().identity}, this run has none: it goes on"),
+        (None, prior_of(), f"under the prior none, this run has {prior_of().identity} and goes on"),
+        (prior_of(), None, f"under the prior {prior_of().identity}, this run has none and goes on"),
         (prior_of(), OTHER, f"prior {prior_of().identity}, this run has {OTHER.identity}: it"),
     ],
 )
@@ -84,5 +84,5 @@ def test_a_checkpoint_of_another_prior_goes_on_and_says_so(before, now, said, ra
 
 def test_where_columns_came_since_the_refusal_says_how_to_go_on_without() -> None:
     spec = make_spec(200)
-    with pytest.raises(AutoAssistError, match="go on without it by --autoassist-prior none"):
+    with pytest.raises(AutoAssistError, match="resume with --autoassist-prior none"):
         check_state(state_header(spec), dataclasses.replace(spec, features_hash="b"))

@@ -153,8 +153,8 @@ def _difficulty(options: EasyFirstOptions, corpus: Corpus) -> Callable[[], np.nd
         if found is None:
             place = "items" if by_length else "features"
             raise ConfigError(
-                f"{flag('competence_by')} {options.competence_by}: found no difficulty in the "
-                f"{place}, expected a number an item"
+                f"{flag('competence_by')} {options.competence_by} needs {place} with a difficulty, "
+                "found none"
             )
         return found
 
