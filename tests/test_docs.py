@@ -12,7 +12,7 @@ from fairseq_autoassist.config import AutoAssistConfig, flag
 from fairseq_autoassist.core.strategies import STRATEGIES, metric_names
 from fairseq_autoassist.plugin import metrics
 from tests.support import documents
-from tests.support.documents import AWAITED, DOCUMENTS, MOVING, PACKAGE, PAST, ROOT, read
+from tests.support.documents import DOCUMENTS, PACKAGE, PAST, ROOT, read
 from tools import make_docs
 
 FIELDS = {flag(field.name): field for field in dataclasses.fields(AutoAssistConfig)}
@@ -105,7 +105,7 @@ def test_no_flag_or_metric_is_named_that_does_not_exist(document):
     assert set(re.findall(r"\baa_\w+", text)) <= logged_metrics()
 
 
-@pytest.mark.parametrize("document", [name for name in PRESENT if name not in MOVING])
+@pytest.mark.parametrize("document", PRESENT)
 def test_every_path_exists(document):
     named = documents.named_paths(read(document))
     places = (ROOT, PACKAGE, ROOT / "docs")
@@ -116,8 +116,7 @@ def test_every_path_exists(document):
 def test_every_link_leads_somewhere(document):
     folder = (ROOT / document).parent
     targets = {(folder / link).resolve() for link in documents.links(read(document))}
-    missing = {path.relative_to(ROOT).as_posix() for path in targets if not path.exists()}
-    assert missing <= AWAITED
+    assert [path.relative_to(ROOT).as_posix() for path in targets if not path.exists()] == []
     for page, anchor in re.findall(r"\]\(([^)#\s]*)#([^)]+)\)", read(document)):
         text = (folder / page).read_text(encoding="utf-8") if page else read(document)
         assert anchor in documents.anchors(text), f"{page}#{anchor}"

@@ -23,7 +23,7 @@ NAME = "autoassist-agreement"
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Write the prior; returns 0, or 2 after an error that the user can mend (one line on stderr)."""
+    """Write the prior; returns 0, or 2 after an error that the user can mend (one line)."""
     options = _parser().parse_args(argv)
     # imported late, so that --help and wrong options answer at once
     from ..features.agreement.build import build_agreement

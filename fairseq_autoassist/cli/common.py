@@ -56,8 +56,8 @@ def positive(text: str) -> int:
 def terminated_cleanly(program: str) -> Iterator[None]:
     """Let SIGTERM unwind the stack as Ctrl-C does, so that half-written folders are removed.
 
-    An extension module may replace or swallow the handler's exception. So any end of the block after
-    a signal is reported as that signal.
+    An extension module may replace or swallow the handler's exception. So any end of the block
+    after a signal is reported as that signal.
     """
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread can set handlers

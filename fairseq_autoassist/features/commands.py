@@ -13,7 +13,7 @@ AGREEMENT_COMMAND = "autoassist-agreement DATA_BIN"  # for a data-bin that is no
 def feature_folder(
     data_bin: str | Path, subset: str, source_lang: str, target_lang: str, root: str | None = None
 ) -> Path:
-    """Folder ``DATA_BIN/autoassist/<subset>.<src>-<tgt>``; ``root`` replaces ``DATA_BIN/autoassist``."""
+    """``DATA_BIN/autoassist/<subset>.<src>-<tgt>``; ``root`` replaces ``DATA_BIN/autoassist``."""
     base = Path(root) if root else Path(data_bin) / FEATURES_FOLDER
     return base / f"{subset}.{source_lang}-{target_lang}"
 

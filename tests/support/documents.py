@@ -12,10 +12,6 @@ PAGES = sorted(path.relative_to(ROOT).as_posix() for path in DOCS.glob("*.md"))
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", *PAGES]
 # these tell of what was taken out: flags of then, modules of then
 PAST = {"CHANGELOG.md", "docs/tried.md", "docs/results.md"}
-# rooms that issue 23 is still moving into: this page tells of them as they will be
-MOVING = {"docs/architecture.md"}
-# written by the branch `compare`
-AWAITED = {"docs/results.md"}
 SUFFIXES = {".py", ".md", ".sh", ".svg", ".png", ".toml", ".txt", ".yaml", ".json", ".cff"}
 # outside this repository, or what commands leave behind
 NOT_OURS = (
