@@ -1,7 +1,7 @@
 """Random numbers by coordinates: the seed, the pass and the item.
 
-Pass p is a permutation keyed by (seed, p), and the coin of an item is the number that a
-counter-based generator (Philox) keyed by (seed, p) gives at the item's own counter.
+Pass p is a permutation keyed by (seed, p). A counter-based generator (Philox), keyed by (seed, p)
+too, gives the coin of an item at the item's own counter.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Easy items first: the items that a model of some competence may train on (Platanios et al. 2019).
 
-An item may be trained on once its difficulty, as the share of items that are easier, is at most
-the competence of the model, which grows as the square root of time (eq. 7 with p = 2):
+The difficulty of an item is the share of items that are easier. An item may be trained on once its
+difficulty is at most the competence c(t) of the model, which grows as the square root of time
+(eq. 7 with p = 2):
 
     c(t) = min(1, sqrt(t (1 - c_0^2) / T + c_0^2))
 

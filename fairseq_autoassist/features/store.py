@@ -98,9 +98,9 @@ class Features:
     def rarity(self) -> np.ndarray:
         """Rarity of each pair's source words: float32 (rows,), nats, mapped when first asked for.
 
-        d_rarity = - sum over k of ln p(w_k), where p(w) is the share of w among the source tokens
-        of all data-bins that were built together (Platanios et al., NAACL 2019, section 3). <s>,
-        <pad> and </s> are left out of the sum and of p. <unk> counts as one word.
+        d_rarity = - sum over k of ln p(w_k) (Platanios et al., NAACL 2019, section 3). p(w) is the
+        share of w among the source tokens of all data-bins that were built together. <s>, <pad> and
+        </s> are left out of the sum and of p. <unk> counts as one word.
 
         Raises:
             FeatureError: the file is missing or truncated.

@@ -21,6 +21,7 @@ from tqdm import tqdm
 from ..errors import AutoAssistError, FeatureError
 
 Task = Sequence[Any]  # positional arguments
+Done = Callable[[int], object]  # called with the number of pairs that are done
 Prepared = Tuple[str, Dict[str, Any]]  # name and options of joblib.parallel_config
 
 

@@ -28,9 +28,9 @@ class PlannedDataset(torch.utils.data.Dataset):
     def __getitem__(self, batch: PlannedBatch) -> dict[str, Any]:
         """Collate a sample, and put its plan under `PLAN`.
 
-        The plan has the number of the micro-batch, the position of each row in the planned batch
-        (int64, (B,)), the uniform marks (float32, (B,)), and the loss weights (float64, (B,)) if
-        any differs from 1.
+        The plan has the number of the micro-batch, and the position of each row in the planned
+        batch (int64, (B,)). It has the uniform marks (float32, (B,)), and the loss weights
+        (float64, (B,)) if any differs from 1.
         """
         ids = batch.ids
         sample = self.dataset.collater([self.dataset[index] for index in ids.tolist()])
@@ -72,7 +72,7 @@ class EpochSampler:
     """Batch sampler of the loader: a number of micro-batches of an endless stream.
 
     It does not keep its owner alive. fairseq's buffering thread holds the loader of a run that
-    stopped in the middle of an epoch for ever, and with it the Assistant's process would stay.
+    stopped in the middle of an epoch for ever. The Assistant's process must not stay with it.
 
     Args:
         next_batch: method that gives the next planned micro-batch; its object is held weakly

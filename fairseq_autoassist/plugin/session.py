@@ -17,7 +17,7 @@ from .losses import LossMailbox
 class Session:
     """Owns the exchange, the mailbox of losses, and the ledger of micro-batches.
 
-    The loader takes batches from it, the criterion hands it losses, and the task asks it for the
+    The loader takes batches from it, and the criterion hands it losses. The task asks it for the
     plan of a batch that was trained on.
 
     Args:

@@ -10,7 +10,7 @@ from ..core.batching import BatchLimits, parts
 from ..core.items import Items, longest
 
 # Buckets per batch of a pass. More buckets pad less, but hold more pairs open. With these, padding
-# on Multi30k is within 1% of a global sort, and 10 to 30% of so small a pass is open at any time.
+# on Multi30k is within 1% of a global sort. 10 to 30% of so small a pass is open at any time.
 _BUCKETS_PER_BATCH = 1 / 2
 _MOST_BUCKETS = 512
 # A bucket by length is split so many times by the difference of the two lengths.

@@ -16,7 +16,7 @@ from .base import Choice, Corpus, TrainingPoint
 from .loss_based import LossBased
 
 # The quantile is taken again after so many chunks of considered items, or after such a share of a
-# pass, in which one of many ranks has few chunks.
+# pass: one of many ranks has few chunks.
 _REFRESH_CHUNKS, _REFRESH_SHARE = 8, 1 / 8
 _TAKEN_ANEW = {"threshold": float("nan"), "age": 0, "taken": 0.0}
 

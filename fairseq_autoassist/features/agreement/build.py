@@ -10,12 +10,11 @@ from typing import Any, Sequence
 
 import numpy as np
 
-from ...errors import FeatureError
 from ...text.corpus import CHUNK_TOKENS, Shard
 from ..commands import build_command
-from ..manifest import Manifest, package_version
+from ..manifest import package_version
 from ..staging import named_if_refused, staging_folder
-from ..store import BLOCK_NONZEROS
+from ..store import BLOCK_NONZEROS, Features
 from ..tfidf.build import hash_tokens
 from ..tfidf.job import DEFAULT_SETTINGS, Job, plan_job
 from ..workers import Crew, crew_of
@@ -113,17 +112,10 @@ def _checked_features(job: Job, command: str, crew: Crew) -> list[list[str]]:
     Raises:
         FeatureError: features are missing, or of other tokens
     """
-    manifests = [Manifest.load(target, command) for target in job.targets]
+    opened = [Features.open(target, command) for target in job.targets]
     hashes = hash_tokens(job, crew)
-    for number, manifest in enumerate(manifests):
-        differences = manifest.fingerprint.differences(job.fingerprints[number])
-        if not differences and manifest.provenance.get("tokens") != hashes[number]:
-            differences = "tokens: found those of another text"
-        if differences:
-            raise FeatureError(
-                f"features in {job.targets[number]} were made of other data ({differences}), "
-                f"expected this data-bin's; build them again with: {command}"
-            )
+    for features, expected, tokens in zip(opened, job.fingerprints, hashes):
+        features.check(expected, tokens)
     return hashes
 
 

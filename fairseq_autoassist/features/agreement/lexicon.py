@@ -8,10 +8,11 @@ p(t | s) = 1 / (len(s) + 1) * sum over j of t(t | s_j). Fitted by EM, here with 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Callable, Iterator, NamedTuple
+from typing import Iterator, NamedTuple
 
 import numpy as np
 
+from ..workers import Done
 from .reading import Pairs, Sentences
 
 TABLE = 1 << 26  # cells of a lexicon: 256 MiB of float32
@@ -23,8 +24,6 @@ ITSELF = 0.5  # pseudo-count of a piece under the same piece, for rare names and
 _CELLS = 400_000  # of a batch: pairs x given x predicted
 _NULL, _PAD = 0, 1  # special symbols, which no sentence here holds
 LEAST = float(np.log(SMOOTHING))  # information of a piece that the other side rules out, nats
-
-Done = Callable[[int], object]  # called with the number of pairs that are done
 
 
 class Information(NamedTuple):

@@ -6,11 +6,12 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Callable, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import expit, logit
 
+from ..workers import Done
 from .evidence import Evidence
 from .language import COPY, Languages
 from .lexicon import Lexicon, fit, information
@@ -24,8 +25,6 @@ POWER = 2  # the prior is the posterior to this power, which lowers doubtful pai
 LEAST = 1e-6  # of a prior, which is above 0
 _TINY = 1e-9
 _WEIGHTLESS = 0.1  # the lexicon does not learn from pairs of less weight
-
-Done = Callable[[int], object]  # called with the number of pairs that are done
 
 
 class Judge(NamedTuple):

@@ -71,7 +71,7 @@ def build_features(
 ) -> BuildReport:
     """Build TF-IDF features of pairs, equal to scikit-learn's ``TfidfVectorizer`` per side.
 
-    With smoothing, idf(t) = ln((1 + n) / (1 + df(t))) + 1 for n pairs of all shards, and each
+    With smoothing, idf(t) = ln((1 + n) / (1 + df(t))) + 1 for n pairs of all shards. Each
     side of a pair is divided by its own l2 norm (sklearn.feature_extraction.text). The column of a
     token is its fairseq id; target columns come after all source columns. Columns of special
     symbols (ids 0 to 3) are empty.

@@ -9,17 +9,16 @@ from __future__ import annotations
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Callable, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 
 from ...errors import FeatureError
 from ...text.binarized import SPECIAL_SYMBOLS, UNKNOWN, BinarizedSide
+from ..workers import Done
 from .parts import Part, chunk_bounds
 from .writer import SPLITS_NAME, Blocks, RowWriter
-
-Done = Callable[[int], object]  # called with the number of pairs that are done
 
 
 class PartCounts(NamedTuple):

@@ -16,7 +16,7 @@ from ...errors import FeatureError
 from ...text.binarized import UNKNOWN
 from ..files import block_files
 from ..store import RARITY_NAME
-from .counting import Done
+from ..workers import Done
 from .parts import Part
 from .writer import Blocks, RowWriter, block_rows, value_chunks, weights_file
 
