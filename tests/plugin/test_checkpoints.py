@@ -33,7 +33,7 @@ def test_checkpoint_form_is_tensors_and_plain_python_and_goes_back(tmp_path):
     resumed = Planner(make_spec(200))
     resumed.load_state_dict(loaded)
     for _ in range(5):
-        assert resumed.plan().pairs.tolist() == planner.plan().pairs.tolist()
+        assert resumed.plan().kept.tolist() == planner.plan().kept.tolist()
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_state_of_another_version_is_refused_before_it_is_read(found):
         Shards().load(saved, make_spec(200), Ranks(0, 1), 1)
     assert str(error.value) == (
         f"the checkpoint's AutoAssist state has version {found}, expected {STATE_VERSION}: another "
-        "version of fairseq-autoassist saved it; go on with that version, or keep the model and "
+        "version of fairseq-autoassist saved it; resume with that version, or keep the model and "
         "start a new pass with --reset-dataloader"
     )
 
