@@ -119,7 +119,7 @@ class Binned:
 
     @property
     def dimensions(self) -> int:
-        """Number of features: the extended ones, and the bins of all statistics."""
+        """Number of features, with the bins of all statistics."""
         return self.features.dimensions + self.codes.shape[1] * self.bins
 
     @property

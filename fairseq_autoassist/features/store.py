@@ -91,7 +91,7 @@ class Features:
 
     @property
     def dimensions(self) -> int:
-        """Number of features: len(source dictionary) + len(target dictionary)."""
+        """Number of features, len(source dictionary) + len(target dictionary)."""
         return self.manifest.dimensions
 
     @property

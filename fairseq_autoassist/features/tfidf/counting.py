@@ -88,8 +88,8 @@ class PairCounter:
         """Count the tokens of pairs [start, stop).
 
         Returns:
-            CSR float32 (stop - start, dimensions), and integers (stop - start, 2): non-zeros of the
-            source in each row, and its number of <unk>
+            counts, CSR float32 (stop - start, dimensions), and integers (stop - start, 2) with the
+            non-zeros of the source in each row, and its number of <unk>
         """
         source, unknown = self._count_side(0, start, stop)
         target, _ = self._count_side(1, start, stop)
