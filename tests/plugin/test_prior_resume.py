@@ -57,7 +57,7 @@ OTHER = Prior(np.full(400, 0.2, np.float32), 0.001)
         (None, None, ""),
         (None, prior_of(), f"under the prior none, this run has {prior_of().identity} and goes on"),
         (prior_of(), None, f"under the prior {prior_of().identity}, this run has none and goes on"),
-        (prior_of(), OTHER, f"prior {prior_of().identity}, this run has {OTHER.identity} and goes on"),
+        (prior_of(), OTHER, f"prior {prior_of().identity}, this run has {OTHER.identity} and goes"),
     ],
 )
 @pytest.mark.parametrize("ranks", [1, 2])
