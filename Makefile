@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help venv quickstart crawl svm report docs pages test test-all lint bench bench-ranks bench-scale clean
+.PHONY: help venv quickstart crawl svm images report docs pages test test-all lint bench bench-ranks bench-scale clean
 
 # A fresh environment each time: warnings of pages that did not change would not come again.
 DOCS = $(BIN)/sphinx-build -q -E -W --keep-going -d build/doctrees docs build/docs
@@ -24,6 +24,9 @@ crawl: venv  ## raw crawl, four fifths noise: plain training and AutoAssist, und
 
 svm: venv  ## linear SVMs with instance shrinking: Figure 1, Theorem 1, under runs/svm/
 	$(BIN)/python -m recipes.linear_svm.run
+
+images: venv  ## MNIST, a narrow ResNet-18: SGD, AutoAssist, random, under runs/images/quick/
+	$(BIN)/python -m recipes.images.run quick
 
 report: venv  ## tables and figures of all comparisons from their records, under runs/report/
 	$(BIN)/python -m recipes.compare.report recipes/compare/results --out runs/report/compare

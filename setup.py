@@ -18,6 +18,7 @@ RECIPES = [
     "tabulate>=0.8.9",
 ]
 SVM = ["numba>=0.59"]
+IMAGES = ["pillow>=9.1", "torchvision"]
 DASK = ["dask", "distributed"]
 DOCS = ["furo", "myst-parser", "sphinx>=8.2"]
 
@@ -45,11 +46,13 @@ setup(
         ],
         "recipes": RECIPES,
         "svm": SVM,
+        "images": IMAGES,
         "dask": DASK,
         "docs": DOCS,
         "dev": [
             *RECIPES,
             *SVM,
+            *IMAGES,
             *DASK,
             *DOCS,
             "hypothesis",

@@ -75,13 +75,12 @@ def main(data_bin: str, task_name: str, batches: int) -> dict[str, float]:
 def _states(iterator: Any, epoch: Any, sample: Any, batches: int) -> dict[str, float]:
     """Bytes that a checkpoint grows by, once the buckets are as full as they get."""
     from fairseq_autoassist.core.worker.client import Exchange
-    from fairseq_autoassist.features.store import Features
-    from fairseq_autoassist.plugin.checkpoints import to_checkpoint
     from fairseq_autoassist.plugin.criterions import PLAN
+    from fairseq_autoassist.tensors import to_checkpoint
 
     from .bench_scale_plan import planted_losses
 
-    losses = planted_losses(Features.open(iterator.spec.features))
+    losses = planted_losses(iterator.spec.features.open())
     for _ in range(batches):
         batch = iterator.session.trained(sample[PLAN]["number"])
         iterator.session.exchange.report(batch.number, losses(batch.ids))

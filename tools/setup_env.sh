@@ -23,7 +23,7 @@ step=0
 
 fail() { echo "error: $*" >&2; exit 1; }
 
-say() { step=$((step + 1)); echo "[set-up $step/6] $*"; }
+say() { step=$((step + 1)); echo "[set-up $step/7] $*"; }
 
 suitable() {
   "$1" -c 'import ensurepip, sys, venv
@@ -104,6 +104,22 @@ install_torch() {
   echo "torch==$version" >"$venv/torch-constraint.txt" # holds pip to it in every later step
 }
 
+# The release made with this torch: 0.28.0 with 2.13.0, the default. Without dependencies: its torch
+# is here already. Only recipes/images needs it, so a torch that has none goes without.
+install_torchvision() {
+  local version
+  version=$("$venv/bin/python" - <<'PY'
+from importlib.metadata import version
+import re
+release = re.match(r"2\.(\d+)\.(\d+)", version("torch"))
+print(f"0.{int(release[1]) + 15}.{release[2]}" if release else "")
+PY
+  )
+  say "torchvision ${version:-(none is known for this torch)}"
+  [[ -n $version ]] && pip_install --no-deps "torchvision==$version" ||
+    echo "torchvision was not installed: make images will not run" >&2
+}
+
 # A plain editable install is found by `import`, but not by fairseq's `--user-dir NAME` from another
 # folder: that looks beside the installed fairseq. A link there is both, and one copy.
 link_package() {
@@ -154,6 +170,7 @@ main() {
   say "pinned dependencies"
   pip_install -c "$venv/torch-constraint.txt" -r "$root/requirements/dev.txt" \
     -r "$root/requirements/docs.txt"
+  install_torchvision
   say "$FAIRSEQ (built from source: about three minutes, silent)"
   pip_install -c "$venv/torch-constraint.txt" --no-build-isolation "$FAIRSEQ" ||
     fail "$FAIRSEQ was not installed, pip's own words are above; building it needs a C++ compiler" \

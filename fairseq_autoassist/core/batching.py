@@ -79,12 +79,19 @@ class Buckets:
         sizes: of each item id, shape (items,)
         count: number of buckets
         limits: of a batch
+        full: whether a bucket waits until it has a full batch, for however many passes
     """
 
     def __init__(
-        self, assignment: np.ndarray, sizes: np.ndarray, count: int, limits: BatchLimits
+        self,
+        assignment: np.ndarray,
+        sizes: np.ndarray,
+        count: int,
+        limits: BatchLimits,
+        full: bool = False,
     ) -> None:
         self._assignment, self._sizes, self._limits = assignment, sizes, limits
+        self._full = full
         self._open: list[list[np.ndarray]] = [[] for _ in range(count)]
         self._count = np.zeros(count, dtype=np.int64)
         self._longest = np.zeros(count, dtype=np.int64)
@@ -136,6 +143,8 @@ class Buckets:
 
         Otherwise items of rare lengths would wait for many passes, and come twice in one batch.
         """
+        if self._full:
+            return []
         batches = []
         for index in np.flatnonzero(~self._emitted & (self._count > 0)).tolist():
             items = self._take(index)

@@ -57,6 +57,8 @@ class PlanSpec:
         abandoned: the Assistant failed before: neither shrink nor learn
         text: hash that tells it from other text of the same sizes; empty: not known
         repeat: how often the same data set came before in the list of data sets
+        full_batches: make no batch smaller than the limits allow; items left at the end of a pass
+            begin the next one
     """
 
     config: AutoAssistConfig
@@ -80,6 +82,7 @@ class PlanSpec:
     abandoned: bool = False
     text: str = ""
     repeat: int = 0
+    full_batches: bool = False
 
     @functools.cached_property
     def batches_per_pass(self) -> float:

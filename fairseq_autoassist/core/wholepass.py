@@ -23,6 +23,8 @@ def plans_whole_passes(spec: PlanSpec) -> bool:
     needs = needs_of(spec.config)
     if spec.prior is not None and needs.prior != "ignored":
         return False
+    if spec.full_batches:
+        return False
     return needs.keeps_all and spec.items.eligible_count <= MOST_ITEMS
 
 
@@ -40,7 +42,7 @@ def batcher_of(spec: PlanSpec, stream: Stream) -> Buckets | WholePass:
     if plans_whole_passes(spec):
         return WholePass(Dealer(spec.items.lengths, spec.limits), stream)
     bucket, count = spec.items.buckets
-    return Buckets(bucket, spec.items.sizes, count, spec.limits)
+    return Buckets(bucket, spec.items.sizes, count, spec.limits, spec.full_batches)
 
 
 class WholePass:

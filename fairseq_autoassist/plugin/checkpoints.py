@@ -19,7 +19,6 @@ from omegaconf import DictConfig, ListConfig
 from omegaconf.base import ContainerMetadata, Metadata
 from omegaconf.nodes import AnyNode
 
-from ..core.batching import KEPT
 from ..core.protocol import PlanSpec
 from ..errors import AutoAssistError
 
@@ -56,55 +55,6 @@ def _numbers_of_numpy() -> list[Any]:
     for module in ("numpy.core.multiarray", "numpy._core.multiarray"):  # of numpy 1, and of 2
         found += [(rebuild, f"{module}._reconstruct"), (scalar, f"{module}.scalar")]
     return found
-
-
-def to_checkpoint(state: Any) -> dict[str, Any]:
-    """Convert numpy arrays and plain Python to plain Python and one tensor.
-
-    It is one tensor, because fairseq broadcasts each tensor of a checkpoint separately.
-
-    Returns:
-        ``{"tree", "offsets", "blob"}``: the state with each array replaced by its number, where
-        each begins, and the bytes of all of them (uint8 tensor)
-    """
-    parts: list[np.ndarray] = []
-    tree = _place(state, parts)
-    offsets = np.cumsum([0, *map(len, parts)]).tolist()
-    blob = np.concatenate([np.empty(0, np.uint8), *parts])
-    return {"tree": tree, "offsets": offsets, "blob": torch.from_numpy(blob)}
-
-
-def from_checkpoint(saved: dict[str, Any]) -> Any:
-    """Invert `to_checkpoint`; tuples come back as lists."""
-    offsets, blob = saved["offsets"], saved["blob"].numpy()
-    return _take(saved["tree"], [blob[a:b] for a, b in zip(offsets, offsets[1:])])
-
-
-_ARRAY = "autoassist.array"
-
-
-def _place(state: Any, parts: list[np.ndarray]) -> Any:
-    if isinstance(state, dict):
-        return {key: _place(value, parts) for key, value in state.items()}
-    if isinstance(state, (list, tuple)):
-        return [_place(value, parts) for value in state]
-    if isinstance(state, np.ndarray):
-        dtype = "kept" if state.dtype == KEPT else state.dtype.str
-        parts.append(np.frombuffer(state.tobytes(), np.uint8))
-        return {_ARRAY: [dtype, list(state.shape), len(parts) - 1]}
-    return state.item() if isinstance(state, np.generic) else state
-
-
-def _take(tree: Any, parts: list[np.ndarray]) -> Any:
-    if isinstance(tree, list):
-        return [_take(value, parts) for value in tree]
-    if not isinstance(tree, dict):
-        return tree
-    if set(tree) != {_ARRAY}:
-        return {key: _take(value, parts) for key, value in tree.items()}
-    dtype, shape, index = tree[_ARRAY]
-    kind = KEPT if dtype == "kept" else np.dtype(dtype)
-    return np.frombuffer(parts[index].tobytes(), kind).reshape(shape).copy()
 
 
 def state_header(spec: PlanSpec) -> dict[str, Any]:

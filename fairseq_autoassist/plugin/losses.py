@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, Callable
+from typing import Callable
 
 import numpy as np
 import torch
 
 from ..core.ledger import Ledger
+from ..tensors import HostCopy
 
 
 def sentence_losses(
@@ -42,7 +43,7 @@ class LossMailbox:
 
     def __init__(self, ledger: Ledger, post: Callable[[int, np.ndarray | None, int], None]) -> None:
         self._ledger, self._post = ledger, post
-        self._pending: deque[tuple[int, int, torch.Tensor, Any, np.ndarray]] = deque()
+        self._pending: deque[tuple[int, int, HostCopy, np.ndarray]] = deque()
         self.update = 0  # of the losses that are put in now, counted from 0
 
     def put(self, number: int, losses: torch.Tensor, order: np.ndarray) -> None:
@@ -55,15 +56,8 @@ class LossMailbox:
         """
         if not self._ledger.take_outcome(number):
             return
-        losses = losses.detach().float()
-        event = None
-        if losses.is_cuda:
-            host = torch.empty(losses.shape, dtype=losses.dtype, pin_memory=True)
-            host.copy_(losses, non_blocking=True)
-            event = torch.cuda.Event()
-            event.record()
-            losses = host
-        self._pending.append((number, self.update, losses, event, order))
+        copy = HostCopy(losses.detach().float())
+        self._pending.append((number, self.update, copy, order))
 
     def skip(self, number: int) -> None:
         """Post that a micro-batch gave no losses; it may have run out of memory."""
@@ -74,11 +68,9 @@ class LossMailbox:
     def flush(self, wait: bool = True) -> None:
         """Post all losses that were put in; without ``wait`` those that are on the host."""
         while self._pending:
-            number, update, losses, event, order = self._pending[0]
-            if event is not None:
-                if not wait and not event.query():
-                    return
-                event.synchronize()
+            number, update, losses, order = self._pending[0]
+            if not wait and not losses.arrived:
+                return
             self._pending.popleft()
             ordered = np.empty(len(order), dtype=np.float32)
             ordered[order] = losses.numpy()

@@ -14,7 +14,8 @@ from typing import Any, Callable, NamedTuple
 from ..core.batching import BatchLimits
 from ..core.protocol import PlanSpec, Totals
 from ..core.resize import rebatched, redistribute, reports_waiting, share_totals
-from .checkpoints import LIMITS, from_checkpoint
+from ..tensors import from_checkpoint
+from .checkpoints import LIMITS
 from .ranks import Ranks
 
 logger = logging.getLogger(__name__)

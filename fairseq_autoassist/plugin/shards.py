@@ -14,6 +14,7 @@ from ..core.clock import update_reached
 from ..core.protocol import PlanSpec, Totals
 from ..core.strategies import strategy_class
 from ..core.worker.client import begin_with
+from ..tensors import to_checkpoint
 from .checkpoints import (
     check_data,
     check_data_bins,
@@ -21,7 +22,6 @@ from .checkpoints import (
     check_version,
     data_header,
     state_header,
-    to_checkpoint,
 )
 from .epochs import Progress
 from .ranks import Ranks

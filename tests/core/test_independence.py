@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "features": {"core", "text"},
     "cli": {"core", "text", "features"},
     "plugin": {"core", "text", "features"},
+    "pytorch": {"core", "features"},
 }
 
 
@@ -49,7 +50,7 @@ def imported(path: Path) -> set[str]:
 
 
 def test_rooms_import_in_one_direction() -> None:
-    named = {"core", "text", "features", "cli", "plugin"}
+    named = {"core", "text", "features", "cli", "plugin", "pytorch"}
     assert set(MAY_IMPORT) == named
     for room, allowed in MAY_IMPORT.items():
         for path in modules(room):
@@ -71,7 +72,9 @@ def test_no_room_but_the_plugin_imports_torch_or_fairseq() -> None:
         "    importlib.import_module(name)\n"
         "assert not set(sys.argv[1].split(',')) & set(sys.modules), 'too much'\n"
     )
-    for refused, group in (("torch,fairseq", names), ("torch,fairseq,sklearn", core)):
+    loop = ["fairseq_autoassist.pytorch"]
+    groups = (("torch,fairseq", names), ("torch,fairseq,sklearn", core), ("fairseq", loop))
+    for refused, group in groups:
         command = [sys.executable, "-c", program, refused, *group]
         subprocess.run(command, check=True, timeout=60, cwd=ROOT)
 

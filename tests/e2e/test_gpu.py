@@ -10,11 +10,11 @@ import torch
 from fairseq.data import Dictionary
 
 from fairseq_autoassist.core.ledger import Ledger
-from fairseq_autoassist.plugin.checkpoints import from_checkpoint
 from fairseq_autoassist.plugin.config import TranslationAutoAssistConfig
 from fairseq_autoassist.plugin.criterions import PLAN, AutoAssistLabelSmoothedCrossEntropy
 from fairseq_autoassist.plugin.session import Session
 from fairseq_autoassist.plugin.task import TranslationAutoAssistTask
+from fairseq_autoassist.tensors import from_checkpoint
 from tests.support.checkpoints import checkpoint_state
 from tests.support.training import PLUGIN, SHRINK, data_bin, find, train
 

@@ -12,12 +12,11 @@ from fairseq_autoassist.errors import AutoAssistError
 from fairseq_autoassist.plugin.checkpoints import (
     STATE_VERSION,
     check_state,
-    from_checkpoint,
     state_header,
-    to_checkpoint,
 )
 from fairseq_autoassist.plugin.ranks import Ranks
 from fairseq_autoassist.plugin.shards import Shards
+from fairseq_autoassist.tensors import from_checkpoint, to_checkpoint
 from tests.support.planning import make_sizes, make_spec, with_pairs
 
 

@@ -67,9 +67,7 @@ def test_losses_that_have_not_come_yet_are_not_waited_for(mailbox, posted):
             self.done = True
 
     mailbox.put(0, torch.tensor([1.0]), np.array([0]))
-    number, update, losses, _, order = mailbox._pending.pop()
-    event = Event()
-    mailbox._pending.append((number, update, losses, event, order))
+    event = mailbox._pending[0][2]._event = Event()
     mailbox.flush(wait=False)
     assert posted == []
     mailbox.flush()

@@ -1,0 +1,202 @@
+"""What a PyTorch user gives -> what the core plans from."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from ..config import AutoAssistConfig
+from ..core.batching import BatchLimits
+from ..core.items import Items
+from ..core.prior import Prior, digest
+from ..core.protocol import PlanSpec
+from ..core.source import FeatureOpener
+from ..core.strategies import begins_easily, needs_of, strategy_class
+from ..core.strategies.easy_first import SWITCH
+from ..errors import ConfigError
+from ..features.dense import DenseFile
+from ..features.memory import HeldFeatures
+from ..features.store import StoredFeatures
+
+#: options that concern files of the fairseq plugin, or are arguments here
+_ELSEWHERE = {"features", "prior", "strategy", "trace", "competence_by"}
+_COUNT = "give AutoAssist(features, ...) an array or CSR matrix (items, dimensions), or a store"
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """Where a run ends, and how far the loader may run ahead of the reports.
+
+    Attributes:
+        max_batches, max_passes: of the run, of each rank; 0: not known
+        lag: micro-batch k is planned with the reports of micro-batches 0 .. k - lag
+    """
+
+    max_batches: int
+    max_passes: float
+    lag: int
+
+
+def make_spec(
+    features: Any,
+    limits: BatchLimits,
+    seed: int,
+    prior: Any,
+    difficulty: Any,
+    run: Run,
+    options: dict[str, Any],
+    full_batches: bool,
+) -> PlanSpec:
+    """The problem of one rank alone; the adapter puts the rank in.
+
+    Args:
+        features: rows by item id, or the number of items
+        limits: of a batch
+        seed: of the run
+        prior: a number in [0, 1] an item, or None
+        difficulty: a number an item, or None
+        run: its end and its lag
+        options: of the core, the strategy among them
+        full_batches: whether no batch is smaller than the limits allow
+
+    Raises:
+        AutoAssistError: an argument is wrong; the message says which, and what was expected
+    """
+    config = _config(options, prior)
+    opener, count, dimensions, identity = _features(features)
+    _check_needs(config, opener, prior, difficulty, run)
+    if not needs_of(config).features:
+        opener, dimensions, identity = None, 0, ""
+    if difficulty is not None:
+        difficulty = _ranks(_column(difficulty, "difficulty", count))
+    return PlanSpec(
+        config=config,
+        items=Items(count, difficulty=difficulty),
+        limits=limits,
+        seed=seed,
+        lag=run.lag,
+        features=opener,
+        prior=None if prior is None else _prior(prior, count, config.prior_floor),
+        dimensions=dimensions,
+        features_hash=identity,
+        max_update=run.max_batches,
+        max_passes=run.max_passes,
+        full_batches=full_batches,
+    )
+
+
+def in_python(error: ConfigError) -> ConfigError:
+    """An error about flags as one about arguments: ``--autoassist-spl-start`` -> ``spl_start``."""
+    text = re.sub(
+        r"--autoassist-([a-z-]+)", lambda found: found.group(1).replace("-", "_"), str(error)
+    )
+    return ConfigError(text)
+
+
+def _config(options: dict[str, Any], prior: Any) -> AutoAssistConfig:
+    known = [field.name for field in dataclasses.fields(AutoAssistConfig)]
+    taken = [name for name in known if name not in _ELSEWHERE]
+    for name in options:
+        if name not in taken and name != "strategy":
+            raise ConfigError(f"found the option {name!r}, expected one of: {', '.join(taken)}")
+    fixed: dict[str, Any] = {} if prior is not None else {"prior": "none"}
+    try:
+        if options.get(SWITCH) or strategy_class(options["strategy"]).easy_first:
+            fixed["competence_by"] = "length"  # the difficulty that is given
+        return AutoAssistConfig(**fixed, **options)
+    except ConfigError as error:
+        raise in_python(error) from None
+
+
+def _check_needs(
+    config: AutoAssistConfig, opener: Any, prior: Any, difficulty: Any, run: Run
+) -> None:
+    needs, named = needs_of(config), f"the strategy {config.strategy!r}"
+    if needs.features and opener is None:
+        raise ConfigError(f"{named} needs features, found a number of items: {_COUNT}")
+    if prior is not None and needs.prior == "ignored":
+        raise ConfigError(f"{named} goes without a prior: leave prior=... out")
+    if prior is None and needs.prior == "required":
+        raise ConfigError(f"{named} needs a prior: give prior=..., a number in [0, 1] an item")
+    eased = begins_easily(config)
+    if eased and difficulty is None:
+        raise ConfigError(f"{named} begins with easy items: give difficulty=..., a number an item")
+    if difficulty is not None and not eased:
+        raise ConfigError(f"{named} reads no difficulty: leave it out, or give {SWITCH}=True")
+    if needs.run_length and not run.max_batches and not run.max_passes:
+        setting = in_python(ConfigError(needs.run_length))
+        raise ConfigError(
+            f"{named} with {setting} has to know where the run ends: give max_batches=... or "
+            "max_passes=..."
+        )
+
+
+def _features(given: Any) -> tuple[FeatureOpener | None, int, int, str]:
+    """Opener, number of items, number of features, and what tells them from others."""
+    if isinstance(given, (int, np.integer)) and not isinstance(given, bool):
+        if given < 1:
+            raise ConfigError(f"found {given} items, expected at least 1")
+        return None, int(given), 0, ""
+    if isinstance(given, (str, os.PathLike)):
+        path = os.fspath(given)
+        given = DenseFile(path) if path.endswith(".npy") else StoredFeatures(path)
+    if callable(getattr(given, "open", None)):
+        opened = given.open()
+        return given, opened.rows, opened.dimensions, f"{opened.rows} x {opened.dimensions}"
+    matrix = _matrix(given)
+    values = matrix.data if sp.issparse(matrix) else matrix.reshape(-1)
+    return HeldFeatures(matrix), matrix.shape[0], matrix.shape[1], digest(values)
+
+
+def _matrix(given: Any) -> Any:
+    """Rows of float32 whose norms are 1 in the mean square, which the default of eta is for."""
+    if sp.issparse(given):
+        matrix = sp.csr_array(given, dtype=np.float32, copy=True)
+        values = matrix.data
+    else:
+        found = np.asarray(given)
+        if found.ndim < 2 or found.dtype.kind not in "fiub":
+            raise ConfigError(
+                f"found features of type {found.dtype} with shape {found.shape}: {_COUNT}"
+            )
+        matrix = found.reshape(len(found), -1).astype(np.float32)
+        values = matrix.reshape(-1)
+    norm = float(np.sqrt(np.square(values, dtype=np.float64).sum() / max(matrix.shape[0], 1)))
+    if not np.isfinite(norm) or norm == 0.0:
+        raise ConfigError(
+            f"found features of shape {matrix.shape} that are all 0, or NaN or infinite in places, "
+            "expected numbers: mend them with numpy.nan_to_num"
+        )
+    values /= np.float32(norm)
+    return matrix
+
+
+def _column(given: Any, name: str, count: int) -> np.ndarray:
+    found = np.asarray(given)
+    if found.shape != (count,) or found.dtype.kind not in "fiub" or not np.isfinite(found).all():
+        raise ConfigError(
+            f"found a {name} of type {found.dtype} with shape {found.shape}, expected a finite "
+            f"number an item, shape ({count},)"
+        )
+    return found
+
+
+def _ranks(difficulty: np.ndarray) -> np.ndarray:
+    """Place of each item from the easiest on: int32, shape (items,)."""
+    ranks = np.empty(len(difficulty), dtype=np.int32)
+    ranks[np.argsort(difficulty, kind="stable")] = np.arange(len(difficulty))
+    return ranks
+
+
+def _prior(given: Any, count: int, floor: float) -> Prior:
+    values = _column(given, "prior", count).astype(np.float32)
+    if values.min() < 0.0 or values.max() > 1.0:
+        raise ConfigError(
+            f"found a prior from {values.min():g} to {values.max():g}, expected numbers in [0, 1]"
+        )
+    return Prior(values, floor)

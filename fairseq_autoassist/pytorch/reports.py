@@ -1,0 +1,99 @@
+"""Losses on their way from the device to the planner, each with the micro-batch that it is of."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import deque
+from typing import Iterator
+
+import numpy as np
+import torch
+
+from ..core.protocol import PlannedBatch
+from ..tensors import HostCopy
+from .handed import Handed
+
+
+class Reports:
+    """Takes reports without a wait, and gives them in order once they have arrived.
+
+    Args:
+        handed: the micro-batches that they can be of
+    """
+
+    def __init__(self, handed: Handed) -> None:
+        self._handed = handed
+        self._pending: deque[_Report] = deque()
+
+    def __len__(self) -> int:
+        """Reports that were not given yet."""
+        return len(self._pending)
+
+    def put(self, ids: torch.Tensor, losses: torch.Tensor) -> None:
+        """Take a report.
+
+        Args:
+            ids: integers (B,), on any device
+            losses: float32 (B,), on any device
+
+        Raises:
+            ReportError: the ids are on the host, and of no micro-batch that can be reported
+        """
+        report = _Report(HostCopy(ids), HostCopy(losses))
+        if self._on_host(ids) and all(one.batch is not None for one in self._pending):
+            report.find(self._handed)
+        self._pending.append(report)
+
+    @staticmethod
+    def _on_host(ids: torch.Tensor) -> bool:
+        return ids.device.type == "cpu"
+
+    def arrived(self, wait_for: int) -> Iterator[tuple[PlannedBatch, np.ndarray | None]]:
+        """Micro-batches with their losses (float32, in the order of their items), or without any
+        (None): those that were left out before them.
+
+        Args:
+            wait_for: so many of the reports, however long they take
+
+        Raises:
+            ReportError: ids that came from a device are of no micro-batch that can be reported
+        """
+        while self._pending and (wait_for > 0 or self._pending[0].arrived):
+            wait_for -= 1
+            report = self._pending.popleft()
+            batch = report.batch or report.find(self._handed)
+            for left_out in report.left_out:
+                yield left_out, None
+            losses = np.empty(len(report.order), dtype=np.float32)
+            losses[report.order] = report.losses.numpy()
+            yield batch, losses
+
+
+@dataclasses.dataclass
+class _Report:
+    """Losses and ids on their way, and the micro-batch that they are of once it is known."""
+
+    ids: HostCopy
+    losses: HostCopy
+    batch: PlannedBatch | None = None
+    left_out: list[PlannedBatch] = dataclasses.field(default_factory=list)
+    order: np.ndarray = dataclasses.field(default_factory=lambda: np.empty(0, dtype=np.int64))
+
+    @property
+    def arrived(self) -> bool:
+        """Whether nothing has to be waited for."""
+        return self.ids.arrived and self.losses.arrived
+
+    def find(self, handed: Handed) -> PlannedBatch:
+        """Find the micro-batch that this is of."""
+        ids = self.ids.numpy()
+        self.batch, self.left_out = handed.take(ids)
+        self.order = positions(ids, self.batch.ids)
+        return self.batch
+
+
+def positions(row_ids: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """Position in ``ids`` of each of the same ids in another order: int64 (B,), a permutation."""
+    found = np.empty(len(ids), dtype=np.int64)
+    found[np.argsort(row_ids, kind="stable")] = np.argsort(ids, kind="stable")
+    return found

@@ -1,0 +1,159 @@
+"""A stream in training: batches go out to the loader, losses come in from the loop."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..core.message import Message
+from ..core.protocol import PlannedBatch, PlanSpec
+from ..core.worker.client import Exchange
+from ..core.worker.process import ProcessExchange
+from ..errors import AssistantFailure, AutoAssistError
+from .epochs import Progress
+from .handed import Handed
+from .reports import Reports, positions
+from .saving import Recorder, replayed
+
+logger = logging.getLogger("fairseq_autoassist")
+
+
+class Session:
+    """Owns the exchange with the planner, the batches that the loader has, and their reports.
+
+    Args:
+        spec: what to plan from
+        state: of an earlier session; None: the stream begins
+
+    Raises:
+        AssistantFailure: (from any method) the Assistant failed, and ``on_failure`` is 'stop'
+    """
+
+    def __init__(self, spec: PlanSpec, state: dict[str, Any] | None = None) -> None:
+        self.spec = spec
+        kind = Exchange if spec.config.inline else ProcessExchange
+        self.progress: Progress | None = None  # at the last batch reported
+        self._known: dict[int, np.ndarray | None] = {}  # reports that the state has more of
+        if state is None:
+            self._exchange = kind(spec)
+        else:
+            self._exchange, self.progress, self._known = replayed(kind, spec, state)
+        self._handed = Handed()
+        self._reports = Reports(self._handed)
+        self._recorder = Recorder()
+        self._again: deque[PlannedBatch] = deque()  # handed out before, and not reported
+        self._last = self.trained - 1  # number of the last batch handed out
+        self._said: set[str] = set()
+
+    @property
+    def trained(self) -> int:
+        """Batches of the run whose losses the planner has been told."""
+        return self._exchange.ledger.reported
+
+    @property
+    def waited(self) -> float:
+        """Seconds waited for planning."""
+        return self._exchange.waited
+
+    def next_batch(self) -> PlannedBatch:
+        """The next batch for the loader.
+
+        Raises:
+            AutoAssistError: it needs reports that cannot come before it does
+        """
+        self.flush()
+        lag = self.spec.lag
+        while self._last + 1 - self.trained >= lag and self._reports and not self._again:
+            self.flush(wait_for=1)
+        if self._last + 1 - self.trained >= lag and not self._again:
+            raise AutoAssistError(
+                f"{lag} batches are handed out and none of them is reported: call report(ids, "
+                "losses) for each; or the loader takes so many ahead (num_workers x "
+                f"prefetch_factor): give AutoAssist a lag above that, in place of {lag}"
+            )
+        batch = self._again.popleft() if self._again else self._exchange.next_batch()
+        self._handed.add(batch)
+        self._last = max(self._last, batch.number)
+        return batch
+
+    def take_back(self) -> None:
+        """Hand out again, first of all, what the loader has and will not give any more."""
+        self.flush(wait_for=len(self._reports))
+        left = deque(self._handed.take_back())
+        while left and left[0].number in self._known:
+            self._tell(left.popleft(), None)
+        self._again.extendleft(reversed(left))
+
+    def report(self, ids: torch.Tensor, losses: torch.Tensor) -> None:
+        """Take the losses of a batch (float32 (B,)) by its ids (integers (B,)).
+
+        Raises:
+            ReportError: there is no such batch
+        """
+        self._reports.put(ids, losses)
+        self.flush()
+
+    def flush(self, wait_for: int = 0) -> None:
+        """Tell the planner the losses that have arrived, after a wait for so many reports."""
+        for batch, losses in self._reports.arrived(wait_for):
+            self._tell(batch, losses)
+
+    def _tell(self, batch: PlannedBatch, losses: np.ndarray | None) -> None:
+        """Tell the planner the losses of a batch; None: it was left out.
+
+        A loader that goes on from a state passes over what was trained on since it was made.
+        """
+        if losses is None and batch.number not in self._known:
+            self._say_once(
+                "left out",
+                f"batch {batch.number} was taken from the loader and not reported, and a later one "
+                "was: it counts as not trained on",
+            )
+        known = self._known.pop(batch.number, None)
+        losses = known if losses is None else losses
+        self._exchange.report(batch.number, losses)
+        self._recorder.reported(batch.number, losses)
+        self.progress = Progress.of(batch)
+        self._say(batch.messages)
+
+    def weights(self, ids: torch.Tensor) -> torch.Tensor:
+        """Factors on the losses of a batch that is not reported, float32 (B,), by its ids.
+
+        Raises:
+            ReportError: there is no such batch
+        """
+        self.flush()
+        host = ids.cpu().numpy()
+        batch = self._handed.find(host)
+        weights = batch.kept["weight"][positions(host, batch.ids)]
+        return torch.from_numpy(weights).to(ids.device)
+
+    def state(self, header: dict[str, Any]) -> dict[str, Any]:
+        """The state after all that was reported, with ``header`` in it."""
+        self.flush(wait_for=len(self._reports))
+        return self._recorder.state(self._exchange, self.progress, self._last, header)
+
+    def close(self) -> None:
+        """End the Assistant's process. May be called again."""
+        self._exchange.close()
+
+    def _say(self, messages: list[Message]) -> None:
+        failure = self._exchange.failure
+        if failure is not None:
+            kept = self._exchange.kept_since
+            self._say_once(
+                "failure", f"{failure}. Training goes on without shrinking: {kept} is kept"
+            )
+        for one in messages:
+            if one.bad and self.spec.config.on_failure == "stop":
+                raise AssistantFailure(f"{one.text}; stopping, as on_failure='stop' asks for")
+            logger.warning(f"AutoAssist: {one.text}")
+
+    def _say_once(self, about: str, text: str) -> None:
+        if about not in self._said:
+            self._said.add(about)
+            logger.warning(f"AutoAssist: {text}")

@@ -1,0 +1,1 @@
+"""The paper's image experiments, on the adapter for PyTorch loops alone."""

@@ -1,0 +1,132 @@
+"""The paper's Figures 3 and 6 for our runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import partial
+from pathlib import Path
+from typing import Any, Callable, Sequence
+
+import matplotlib
+import numpy as np
+
+from recipes.common.picture import save_png
+from recipes.images.arms import ARMS
+from recipes.images.records import Panel, Record
+from recipes.images.sets import title
+
+matplotlib.use("Agg")  # no display needed
+from matplotlib import pyplot
+
+SMALLEST = 1e-5  # loss on figures, nats
+UNITS = {"samples": "thousand samples trained on", "seconds": "seconds of training"}
+SCALE = {"samples": 1e-3, "seconds": 1.0}
+
+Draw = Callable[[Any, Panel], None]
+
+
+def band(records: Sequence[Record], x: str, y: str) -> tuple[np.ndarray, ...]:
+    """Return x, and the mean, smallest and largest y over seeds, at the marks that all have.
+
+    x is the mean over seeds.
+    """
+    marks = min(len(record.curve[y]) for record in records)
+    values = np.array([record.curve[y][:marks] for record in records])
+    across = np.array([record.curve[x][:marks] for record in records]).mean(axis=0)
+    return across, values.mean(axis=0), values.min(axis=0), values.max(axis=0)
+
+
+def one_session(panel: Panel) -> list[Record]:
+    """The records of the session that has most of them, at the full budget: of one clock."""
+    whole = [record for record in panel.records if record.run.share == 1.0]
+    counts = Counter(record.session for record in whole)
+    most = max(sorted(counts), key=lambda session: counts[session])
+    return [record for record in whole if record.session == most]
+
+
+def _draw_loss(axis: Any, panel: Panel, x: str) -> None:
+    """Training loss of every arm against samples or seconds."""
+    clock = one_session(panel)
+    for name in panel.arms:
+        records = [r for r in panel.of(name) if x != "seconds" or r in clock]
+        if not records:
+            continue
+        arm = ARMS[name]
+        across, mean, low, high = band(records, x, "train_loss")
+        across = across * SCALE[x]
+        style = {"color": arm.colour, "marker": arm.marker, "markersize": 4, "linewidth": 1.3}
+        axis.plot(across, np.maximum(mean, SMALLEST), label=arm.title, **style)
+        limits = np.maximum(low, SMALLEST), np.maximum(high, SMALLEST)
+        axis.fill_between(across, *limits, color=arm.colour, alpha=0.12, linewidth=0)
+    axis.set_yscale("log")
+    axis.set_xlabel(UNITS[x])
+    axis.set_ylabel("training loss (nats)")
+
+
+def _draw_accuracy(axis: Any, panel: Panel) -> None:
+    """The Assistant's accuracy, and what the majority class alone would have."""
+    for name in panel.arms:
+        records = panel.of(name)
+        if not ARMS[name].assists or not all("acc" in r.curve for r in records):
+            continue
+        arm = ARMS[name]
+        for key, colour, marker, label in (
+            ("acc", arm.colour, arm.marker, f"{arm.title}: the Assistant"),
+            ("majority", "black", "", "the majority class"),
+        ):
+            reported = band(records, "samples", "majority")[2] > 0.0  # 0: no loss came back yet
+            across, mean, low, high = (x[reported] for x in band(records, "samples", key))
+            across = across * SCALE["samples"]
+            line = "-" if key == "acc" else "--"
+            style = {"color": colour, "marker": marker, "markersize": 4, "linestyle": line}
+            axis.plot(across, mean, label=label, **style)
+            axis.fill_between(across, low, high, color=colour, alpha=0.12, linewidth=0)
+    axis.set_ylim(0.4, 1.0)
+    axis.set_xlabel(UNITS["samples"])
+    axis.set_ylabel("accuracy")
+
+
+def _draw(panels: Sequence[Panel], draw: Draw, path: Path) -> None:
+    """A row a data set, a column a model; a legend below."""
+    rows = list(dict.fromkeys((panel.data, panel.budget) for panel in panels))
+    columns = list(dict.fromkeys((panel.model, panel.width) for panel in panels))
+    size = (1.0 + 4.2 * len(columns), 1.0 + 3.2 * len(rows))
+    figure, axes = pyplot.subplots(len(rows), len(columns), figsize=size, squeeze=False)
+    empty = {(row, column) for row in range(len(rows)) for column in range(len(columns))}
+    entries: dict[str, Any] = {}
+    for panel in panels:
+        row = rows.index((panel.data, panel.budget))
+        column = columns.index((panel.model, panel.width))
+        axis = axes[row][column]
+        empty.discard((row, column))
+        draw(axis, panel)
+        axis.set_title(f"{title(panel.data)}, {panel.model}, width {panel.width}", fontsize=10)
+        axis.grid(alpha=0.3)
+        for handle, label in zip(*axis.get_legend_handles_labels()):
+            entries.setdefault(label, handle)
+    for row, column in empty:
+        axes[row][column].set_axis_off()
+    if entries:
+        bottom = 0.6 / size[1]
+        figure.legend(
+            entries.values(), entries, loc="lower center", ncol=min(4, len(entries)), frameon=False
+        )
+        figure.tight_layout(rect=(0.0, bottom, 1.0, 1.0))
+    save_png(figure, path, dpi=110)
+
+
+def draw(panels: Sequence[Panel], folder: Path) -> list[Path]:
+    """Write figure3_samples.png, figure3_time.png and, where an arm has an Assistant, figure6.png.
+
+    Returns:
+        their paths
+    """
+    paths = []
+    for x, name in (("samples", "figure3_samples.png"), ("seconds", "figure3_time.png")):
+        _draw(panels, partial(_draw_loss, x=x), folder / name)
+        paths.append(folder / name)
+    assisted = [p for p in panels if any(ARMS[name].assists for name in p.arms)]
+    if assisted:
+        _draw(assisted, _draw_accuracy, folder / "figure6.png")
+        paths.append(folder / "figure6.png")
+    return paths

@@ -1,0 +1,109 @@
+"""The named matrices of runs; each is one command: `python -m recipes.images.run NAME`."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping, Sequence
+
+from preprocess.text import UserError
+from recipes.images.arms import ARMS
+from recipes.images.spec import Run
+
+SHARES = (1.0, 0.6, 0.4)  # of the budget, each with a schedule of its own
+SEEDS = (1, 2, 3)
+CHOOSING = ("sgd", "random", "autoassist", "infobatch")
+DEPTHS = ("resnet18", "resnet34", "resnet101")
+SETS = ("mnist", "rotated-mnist", "cifar10", "photos")
+NARROW = 16  # channels of the first stage, for a CPU
+SLOW = 450_000  # samples of CIFAR-10 that a CPU can bear: ten passes
+
+# set -> what its runs have in common. The photos are few where they stand in for ImageNet.
+SETTINGS: Mapping[str, Mapping[str, Any]] = {
+    "mnist": {"budget": 300_000},
+    "rotated-mnist": {"budget": 300_000},
+    "cifar10": {"budget": 900_000},
+    "cifar10-noise40": {"budget": 900_000},
+    "photos": {"budget": 36_000, "batch": 32, "rate": 0.02},
+}
+
+
+def grid(
+    sets: Sequence[str],
+    models: Sequence[str],
+    arms: Sequence[str],
+    seeds: Sequence[int] = (1,),
+    shares: Sequence[float] = (1.0,),
+    **others: Any,
+) -> list[Run]:
+    """All combinations; whole comparisons come one after another, so that a cut leaves some.
+
+    Args:
+        others: settings of every run, before those of its set
+    """
+    return [
+        Run(data, model, arm, share=share, seed=seed, **{**SETTINGS[data], **others})
+        for seed in seeds
+        for share in shares
+        for data in sets
+        for model in models
+        for arm in arms
+    ]
+
+
+def _quick() -> list[Run]:
+    """`make images`: MNIST, a narrow ResNet-18, one seed."""
+    arms = ("sgd", "autoassist", "random")
+    return grid(["mnist"], ["resnet18"], arms, budget=180_000, width=NARROW, marks=12)
+
+
+def _figures() -> list[Run]:
+    """Figures 3 and 6 on a CPU: a narrow ResNet-18, three sets, seeds and budgets."""
+    how = ["resnet18"], CHOOSING, SEEDS, SHARES
+    digits = grid(["mnist", "rotated-mnist"], *how, width=NARROW)
+    return digits + grid(["cifar10"], *how, width=NARROW, budget=SLOW)
+
+
+def _cost() -> list[Run]:
+    """What each arm costs a sample, side by side."""
+    return grid(["mnist", "cifar10"], ["resnet18"], list(ARMS), width=NARROW, budget=20_000)
+
+
+def _noise() -> list[Run]:
+    """CIFAR-10 with 40% of the labels replaced."""
+    return grid(["cifar10-noise40"], ["resnet18"], CHOOSING, SEEDS, width=NARROW, budget=SLOW)
+
+
+def _photos() -> list[Run]:
+    """A folder of photos on a CPU: every arm, a narrow ResNet-18."""
+    return grid(["photos"], ["resnet18"], list(ARMS), SEEDS, width=NARROW, side=64)
+
+
+def _gpu() -> list[Run]:
+    """CIFAR-10, ResNet-18 at full width in bf16: for one GPU, about ten minutes."""
+    return grid(["cifar10"], ["resnet18"], CHOOSING, SEEDS, bf16=True)
+
+
+def _paper() -> list[Run]:
+    """The paper's matrix at full width, with the arms it has not: for a GPU."""
+    return grid(SETS, DEPTHS, list(ARMS), SEEDS, bf16=True)
+
+
+MATRICES = {
+    "quick": _quick,
+    "figures": _figures,
+    "cost": _cost,
+    "noise": _noise,
+    "photos": _photos,
+    "gpu": _gpu,
+    "paper": _paper,
+}
+
+
+def matrix(name: str) -> list[Run]:
+    """Return the runs of a matrix, in the order in which they begin.
+
+    Raises:
+        UserError: there is no such matrix
+    """
+    if name not in MATRICES:
+        raise UserError(f"found the matrix {name!r}; expected one of {', '.join(MATRICES)}")
+    return MATRICES[name]()

@@ -1,0 +1,193 @@
+"""A folder of photos in ImageNet's layout: train/<class>/*.JPEG and val/ or test/ beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tarfile
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Iterable, Iterator
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, Subset
+
+from fairseq_autoassist.pytorch import WithIds
+from preprocess.text import UserError, unfinished, whole_file, with_parents, writing
+from recipes.common.archives import Archive, check, download
+from recipes.common.data import Corpus, find, local_folder
+from recipes.images.arrays import Batch, Pairs, pixel_features, probe_ids
+from recipes.images.vision import ImageFolder, transforms
+
+LOW = 16  # side in pixels of the images that the Assistant sees
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as torchvision's
+CHUNK = 50  # photos without a backward pass, at once
+LARGER = 256 / 224  # a photo to test on is scaled to this many times what is cut from its middle
+
+CALTECH = Corpus(
+    name="caltech101-small",
+    url="",
+    sha256={
+        "caltech101-20.zip": "c730327a7246e749684e6efa5227170f7f5f0ad3f19ee4facb2019f6c6f675ae"
+    },
+)
+IMAGENETTE = Archive(
+    url="https://s3.amazonaws.com/fast-ai-imageclas/imagenette2-160.tgz",
+    size=99_003_388,
+    algorithm="md5",
+    digest="e793b78cc4c9e9a4ccc0c1155377a412",
+)
+
+
+def test_folder(folder: Path) -> Path:
+    """Return val/ or test/ of a folder of photos.
+
+    Raises:
+        UserError: there is neither, or no train/
+    """
+    found = [folder / name for name in ("val", "test") if (folder / name).is_dir()]
+    if not found or not (folder / "train").is_dir():
+        raise UserError(
+            f"{folder} holds no photos in ImageNet's layout; expected train/<class>/*.JPEG and "
+            f"val/<class>/*.JPEG in it: name another folder with --photos"
+        )
+    return found[0]
+
+
+def published(downloads: Path) -> Path:
+    """Return a folder of photos: 20 classes of Caltech-101, or Imagenette by download."""
+    if local_folder(CALTECH) is not None:
+        archive = find(CALTECH, downloads)["caltech101-20.zip"]
+        return _unpacked(archive, downloads / "caltech101-20")
+    archive = downloads / IMAGENETTE.name
+    if archive.is_file():
+        check(IMAGENETTE, archive)
+    else:
+        download(IMAGENETTE, archive)
+    return _unpacked(archive, downloads / "imagenette2-160") / "imagenette2-160"
+
+
+def _unpacked(archive: Path, folder: Path) -> Path:
+    """The folder with all files of an archive; it appears whole."""
+    if folder.is_dir():
+        return folder
+    with writing(folder), with_parents(folder):
+        part = unfinished(folder)
+        try:
+            if archive.suffix == ".zip":
+                with zipfile.ZipFile(archive) as photos:
+                    photos.extractall(part)
+            else:
+                with tarfile.open(archive) as members:
+                    members.extractall(part, filter="data")
+            part.rename(folder)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+    return folder
+
+
+class _Flat(Dataset):
+    """Photos as (image, label), with labels of one's own."""
+
+    def __init__(self, photos: Any, labels: np.ndarray) -> None:
+        self.photos, self.labels = photos, labels
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, item: int) -> tuple[torch.Tensor, int]:
+        return self.photos[item][0], int(self.labels[item])
+
+
+class Photos:
+    """Photos read from the disk by worker processes as they are trained on.
+
+    Args:
+        name: of the set
+        folder: in ImageNet's layout
+        cache: folder in which features are kept
+        side: of what is cut from a photo, in pixels
+        workers: processes that read photos; 0: this one
+
+    Raises:
+        UserError: the folder holds no such photos
+    """
+
+    channels = 3
+
+    def __init__(self, name: str, folder: Path, cache: Path, side: int, workers: int) -> None:
+        self.name, self.cache, self.workers = name, cache, workers
+        tensor = [
+            transforms.ToImage(),
+            transforms.ToDtype(torch.float32, scale=True),
+            transforms.Normalize(MEAN, STD),
+        ]
+        cut = [transforms.RandomResizedCrop(side), transforms.RandomHorizontalFlip()]
+        middle = [transforms.Resize(round(side * LARGER)), transforms.CenterCrop(side)]
+        held_out = test_folder(folder)
+        self.photos = ImageFolder(folder / "train", transforms.Compose([*cut, *tensor]))
+        still = transforms.Compose([*middle, *tensor])
+        self._still = ImageFolder(folder / "train", still)
+        self._test = ImageFolder(held_out, still)
+        if self._test.classes != self.photos.classes:
+            raise UserError(
+                f"{held_out} has {len(self._test.classes)} classes, train/ beside it "
+                f"{len(self.photos.classes)} or others; expected the same folders in both"
+            )
+        self.classes = len(self.photos.classes)
+        self.labels = self.true_labels = np.array(self.photos.targets, dtype=np.int64)
+        self.device = torch.device("cpu")
+
+    def to(self, device: torch.device) -> None:
+        """Yield everything on this device from now on."""
+        self.device = device
+
+    def features(self) -> np.ndarray:
+        """Stacked pixels of 16 x 16 images, kept from one call to the next."""
+        names = "\n".join(Path(path).as_posix() for path, _ in self.photos.samples)
+        key = hashlib.sha256(names.encode()).hexdigest()[:16]
+        path = self.cache / f"{self.name}.{LOW}.{key}.npy"
+        if not path.is_file():
+            with ThreadPoolExecutor() as pool:
+                pixels = np.stack(list(pool.map(low_resolution, names.split("\n"))))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with whole_file(path) as part, open(part, "wb") as stream:
+                np.save(stream, pixels)
+        return pixel_features(np.load(path))
+
+    def batches(self, sampler: Iterable[Any], seed: int) -> Iterator[Batch]:
+        """The photos of one pass of a batch sampler, cut and mirrored by the seed."""
+        data = WithIds(_Flat(self.photos, self.labels))
+        generator = torch.Generator().manual_seed(seed)
+        for ids, images, labels in self._loader(data, batch_sampler=sampler, generator=generator):
+            there = images.to(self.device, non_blocking=True)
+            yield Batch(np.asarray(ids), there, labels.to(self.device))
+
+    def probe(self) -> Pairs:
+        """A fixed uniform sample of the photos that are trained on, cut from their middle."""
+        flat = _Flat(self._still, self.labels)
+        return self._pairs(Subset(flat, probe_ids(len(self.labels)).tolist()))
+
+    def test(self) -> Pairs:
+        """The photos tested on, cut from their middle."""
+        return self._pairs(self._test)
+
+    def _pairs(self, data: Any) -> Pairs:
+        for images, labels in self._loader(data, batch_size=CHUNK):
+            yield images.to(self.device), labels.to(self.device)
+
+    def _loader(self, data: Any, **how: Any) -> DataLoader:
+        pinned = self.device.type == "cuda"
+        return DataLoader(data, num_workers=self.workers, pin_memory=pinned, **how)
+
+
+def low_resolution(path: str) -> np.ndarray:
+    """Return the pixels of a photo scaled to 16 x 16, red, green and blue: uint8 (768,)."""
+    from PIL import Image
+
+    with Image.open(path) as image:
+        image.draft("RGB", (4 * LOW, 4 * LOW))  # a JPEG is read at about that size
+        small = image.convert("RGB").resize((LOW, LOW), Image.Resampling.BOX)
+        return np.asarray(small).reshape(-1)

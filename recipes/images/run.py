@@ -1,0 +1,125 @@
+"""The paper's image experiments, a matrix by one command: `make images` is the smallest.
+
+    python -m recipes.images.run quick [--out FOLDER] [--jobs 2]
+    python -m recipes.images.run gpu --jobs 4 --budget-minutes 10
+
+Writes records.jsonl, report.md and figures into the folder. What was run is not run again, and each
+record is written as its run ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Sequence
+
+import torch
+
+from preprocess.text import UserError
+from recipes.common.data import ROOT
+from recipes.common.steps import stoppable
+from recipes.images import report, sets
+from recipes.images.matrices import MATRICES, matrix
+from recipes.images.records import NAME, append, load
+from recipes.images.side_by_side import Place, SideBySide
+from recipes.images.spec import Run
+
+READERS = 12  # processes of a run at most: they take twice as many batches ahead, the adapter 32
+
+
+def place_of(options: argparse.Namespace) -> Place:
+    """Where this call makes its runs; a GPU is used where there is one."""
+    cores = len(os.sched_getaffinity(0))
+    gpu = torch.cuda.is_available() and not options.cpu
+    budget = options.budget_minutes
+    return Place(
+        session=f"{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}",
+        cache=options.cache,
+        device="cuda" if gpu else "cpu",
+        threads=max(1, cores // options.jobs),
+        workers=min(READERS, max(1, cores // options.jobs)) if gpu else 0,
+        jobs=options.jobs,
+        deadline=None if budget is None else time.time() + 60.0 * budget,
+        photos=options.photos,
+    )
+
+
+def changed(runs: Sequence[Run], options: argparse.Namespace) -> list[Run]:
+    """The runs of a matrix with what the call says otherwise."""
+    others = {name: getattr(options, name) for name in ("budget", "width", "side")}
+    said = {name: value for name, value in others.items() if value is not None}
+    return [replace(run, **said) for run in runs]
+
+
+def to_do(runs: Sequence[Run], path: Path) -> list[Run]:
+    """The runs that have no record made with the same settings."""
+    kept = {record.run.id: record.settings for record in load(path)}
+    return [run for run in runs if kept.get(run.id) != run.settings]
+
+
+def prepare(runs: Sequence[Run], place: Place) -> None:
+    """Download and unpack what the runs need, before they begin side by side."""
+    for name in dict.fromkeys(run.data for run in runs):
+        data = sets.load(name, place.cache, place.photos, runs[0].side, 0)
+        if sets.parts(name)[0] == "photos":
+            data.features()  # kept for the runs
+
+
+def images(options: argparse.Namespace) -> int:
+    """Prepare, run, report; return the exit status."""
+    runs = changed(matrix(options.matrix), options)
+    path = options.out / NAME
+    left = to_do(runs, path)
+    place = place_of(options)
+    reused = len(runs) - len(left)
+    print(f"{len(runs)} runs on {place.device}, {reused} of them reused", flush=True)
+    if left:
+        prepare(left, place)
+    queue = SideBySide(place)
+    for number, record in enumerate(queue.make(left), 1):
+        append(path, record)
+        print(
+            f"[{number}/{len(left)}] {record.run.id}: test error "
+            f"{100 * record.ends['test_error']:.2f}%, {record.ends['seconds']:.0f} s of training",
+            flush=True,
+        )
+    if path.is_file():
+        print("\n" + report.write(options.out), flush=True)
+    for run in queue.failed:
+        print(f"failed, its own words are above: {run.id}", file=sys.stderr)
+    if queue.left:
+        print(f"{len(queue.left)} runs are left; the same command goes on with them", flush=True)
+    return 1 if queue.failed else 0
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("matrix", choices=list(MATRICES), help="see matrices.py")
+    parser.add_argument("--out", type=Path, help="default: runs/images/MATRIX")
+    parser.add_argument("--cache", type=Path, default=ROOT / "runs" / "images" / "data")
+    parser.add_argument("--photos", type=Path, help="folder with train/<class>/*.JPEG and val/")
+    parser.add_argument("--jobs", type=int, default=2, help="runs side by side")
+    parser.add_argument("--budget-minutes", type=float, help="begin no run that would end later")
+    parser.add_argument("--budget", type=int, help="samples of every run, instead of the matrix's")
+    parser.add_argument("--width", type=int, help="channels of the first stage, likewise")
+    parser.add_argument("--side", type=int, help="pixels of what is cut from a photo, likewise")
+    parser.add_argument("--cpu", action="store_true", help="use no GPU, though there is one")
+    words = sys.argv[1:] if arguments is None else arguments
+    options = parser.parse_args(words)
+    options.out = options.out or ROOT / "runs" / "images" / options.matrix
+    if options.jobs < 1:
+        raise UserError(f"--jobs is {options.jobs}; expected 1 or more")
+    if options.budget_minutes is not None and options.budget_minutes <= 0:
+        raise UserError(f"--budget-minutes is {options.budget_minutes}; expected more than 0")
+    with stoppable(f"python -m recipes.images.run {shlex.join(words)}"):
+        status = images(options)
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""One training: what is trained, on what, for how long; and the settings that belong to it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from preprocess.text import UserError
+from recipes.images.arms import ARMS
+from recipes.images.models import DEPTHS, WIDTH
+from recipes.images.schedule import SCHEDULES
+from recipes.images.sets import parts
+
+MOMENTUM = 0.9
+DECAY = 5e-4  # of the weights, per update and unit of learning rate
+SIDE = 224  # of what is cut from a photo, in pixels
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training.
+
+    Attributes:
+        budget: samples of the full budget
+        share: of the budget that this run trains on, in (0, 1]; its schedule ends there
+        rate: highest learning rate
+        bf16: compute in bfloat16 where that is safe (autocast)
+        side: of what is cut from a photo, in pixels; other sets do not read it
+        marks: how often loss and error are measured
+
+    Raises:
+        UserError: a value is out of its range, or no such arm, model, set or schedule
+    """
+
+    data: str
+    model: str
+    arm: str
+    budget: int
+    share: float = 1.0
+    seed: int = 1
+    width: int = WIDTH
+    batch: int = 128
+    rate: float = 0.1
+    schedule: str = "one-cycle"
+    bf16: bool = False
+    side: int = SIDE
+    marks: int = 20
+
+    def __post_init__(self) -> None:
+        parts(self.data)
+        for value, known, what in (
+            (self.model, DEPTHS, "model"),
+            (self.arm, ARMS, "arm"),
+            (self.schedule, SCHEDULES, "schedule"),
+        ):
+            if value not in known:
+                raise UserError(f"found the {what} {value!r}; expected one of {', '.join(known)}")
+        for name in ("budget", "width", "batch", "marks", "side"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} is {getattr(self, name)}; expected 1 or more")
+        if not 0.0 < self.share <= 1.0:
+            raise UserError(f"found {self.share} of the budget; expected more than 0, at most 1")
+
+    @property
+    def updates(self) -> int:
+        """How often the network is updated, 1 or more."""
+        return max(1, round(self.budget * self.share / self.batch))
+
+    @property
+    def id(self) -> str:
+        """A name for files and lines; different runs of a matrix have different ones."""
+        size = f"{self.model}-w{self.width}"
+        return f"{self.data}.{size}.{self.arm}.n{self.budget}.{self.share:g}.s{self.seed}"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a kept record must have been made with."""
+        arm = ARMS[self.arm]
+        options = {key: arm.options[key] for key in sorted(arm.options)}
+        return {**asdict(self), "strategy": arm.strategy, "options": options, "loop": arm.loop}
+
+    def mark_after(self) -> set[int]:
+        """Numbers of updates after which loss and error are measured; the last one is in it."""
+        count = min(self.marks, self.updates)
+        return {round(self.updates * number / count) for number in range(1, count + 1)}

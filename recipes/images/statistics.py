@@ -1,0 +1,88 @@
+"""What it took an arm to come to plain training's final error, and what a sample costs it."""
+
+from __future__ import annotations
+
+from typing import Sequence
+
+import numpy as np
+
+from recipes.compare.statistics import Estimate, estimate
+from recipes.images.arms import BASELINE
+from recipes.images.records import Panel, Record, baseline_of
+
+
+def ends(records: Sequence[Record], key: str) -> Estimate | None:
+    """The mean over seeds of a figure at the end of the runs, with its 95% interval."""
+    return estimate([float(record.ends[key]) for record in records])
+
+
+def reach(record: Record, key: str, error: float) -> float | None:
+    """`key` ("samples", "seconds") at the first mark from which the test error stays at or below.
+
+    None where it ends above.
+    """
+    above = np.flatnonzero(np.asarray(record.curve["test_error"]) > error)
+    first = int(above[-1]) + 1 if len(above) else 0
+    values = record.curve[key]
+    return None if first == len(values) else float(values[first])
+
+
+def target(panel: Panel) -> float | None:
+    """Plain training's final test error at the full budget: the mean over seeds."""
+    found = ends(panel.of(BASELINE), "test_error")
+    return None if found is None else found.mean
+
+
+def samples_ratio(panel: Panel, arm: str) -> Estimate | None:
+    """Samples to the target over those of plain training's whole run.
+
+    None unless every seed gets there.
+    """
+    error = target(panel)
+    if error is None:
+        return None
+    whole = ends(panel.of(BASELINE), "samples")
+    assert whole is not None
+    return _all([_over(reach(r, "samples", error), whole.mean) for r in panel.of(arm)])
+
+
+def time_ratio(panel: Panel, arm: str) -> Estimate | None:
+    """Seconds to the target over those of plain training's whole run in the same session.
+
+    None unless every seed gets there, and has such a run.
+    """
+    error = target(panel)
+    if error is None:
+        return None
+    found = []
+    for record in panel.of(arm):
+        base = baseline_of(panel, record)
+        if base is None:
+            return None
+        found.append(_over(reach(record, "seconds", error), base.ends["seconds"]))
+    return _all(found)
+
+
+def cost_ratio(panel: Panel, arm: str) -> Estimate | None:
+    """Seconds a sample over those of plain training in the same session; None without that."""
+    pairs = [(record, baseline_of(panel, record)) for record in panel.of(arm)]
+    return _all([None if b is None else per_sample(r) / per_sample(b) for r, b in pairs])
+
+
+def per_sample(record: Record) -> float:
+    """Seconds of training that a sample took."""
+    return record.ends["seconds"] / record.ends["samples"]
+
+
+def choosing_share(record: Record) -> float:
+    """Share of the seconds that went into the batches, the report and the weights."""
+    return record.ends["choosing_seconds"] / record.ends["seconds"]
+
+
+def _over(value: float | None, whole: float) -> float | None:
+    return None if value is None else value / whole
+
+
+def _all(values: Sequence[float | None]) -> Estimate | None:
+    found = [value for value in values if value is not None]
+    return estimate(found) if len(found) == len(values) else None

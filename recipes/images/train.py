@@ -1,0 +1,178 @@
+"""One training, by any arm: what it came to, and what it cost."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Iterator
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from recipes.images.arms import ARMS
+from recipes.images.arrays import Batch, Images, Pairs
+from recipes.images.choosing import Method, method_of
+from recipes.images.models import build
+from recipes.images.schedule import schedule
+from recipes.images.sets import stem
+from recipes.images.spec import DECAY, MOMENTUM, Run
+
+
+class OutOfTime(Exception):
+    """The deadline passed before the training ended."""
+
+
+class Clock:
+    """Seconds that training took, without measuring, and how many of them went into choosing."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.seconds = self.choosing = 0.0
+        self._begun = 0.0
+
+    def _settle(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+    def start(self) -> None:
+        """Go on counting."""
+        self._settle()
+        self._begun = time.perf_counter()
+
+    def stop(self) -> None:
+        """Count no more until the next start."""
+        self._settle()
+        self.seconds += time.perf_counter() - self._begun
+
+
+class Training:
+    """One run, and its record.
+
+    Args:
+        data: on the device already
+        deadline: by `time.time`; None: there is none
+    """
+
+    def __init__(
+        self, run: Run, data: Images, device: torch.device, deadline: float | None = None
+    ) -> None:
+        self.run, self.data, self.device, self.deadline = run, data, device, deadline
+        size = run.width, stem(run.data)
+        self.model = build(run.model, data.classes, data.channels, *size, run.seed).to(device)
+        if device.type == "cuda":
+            self.model = self.model.to(memory_format=torch.channels_last)
+        self.optimizer = torch.optim.SGD(
+            self.model.parameters(),
+            lr=run.rate,
+            momentum=MOMENTUM,
+            weight_decay=DECAY,
+            nesterov=True,
+        )
+        self.scheduler = schedule(run.schedule, self.optimizer, run.updates)
+        self.counts = np.zeros(len(data.labels), dtype=np.int64)  # times each was trained on
+        self.clock = Clock(device)
+        self.start_seconds = 0.0
+        self.passes = 0
+        self.curve: dict[str, list[float]] = {}
+
+    def do(self) -> dict[str, Any]:
+        """Train and return the record without its run.
+
+        Raises:
+            OutOfTime: the deadline passed before the end
+        """
+        method = method_of(self.run, self.data, self.device)
+        try:
+            self._train(method)
+        finally:
+            method.close()
+        return {"curve": self.curve, **self._ends()}
+
+    def _train(self, method: Method) -> None:
+        marks, last = self.run.mark_after(), self.run.updates
+        batches = self._batches(method)
+        begun = time.perf_counter()
+        batch = next(batches)  # starts the processes that choose or read
+        self.start_seconds = time.perf_counter() - begun
+        self.clock.start()
+        for update in range(1, last + 1):
+            self._update(method, batch)
+            if update in marks:
+                self.clock.stop()
+                self._mark(method)
+                if update < last and self.deadline is not None and time.time() > self.deadline:
+                    raise OutOfTime(self.run.id)
+                self.clock.start()
+            if update < last:
+                begun = time.perf_counter()
+                batch = next(batches)
+                self.clock.choosing += time.perf_counter() - begun
+
+    def _batches(self, method: Method) -> Iterator[Batch]:
+        """Batches without an end, pass after pass."""
+        while True:
+            seed = 1_000_003 * self.run.seed + self.passes
+            yield from self.data.batches(method.sampler, seed)
+            self.passes += 1
+
+    def _forward(self, images: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.run.bf16):
+            return self.model(images)
+
+    def _update(self, method: Method, batch: Batch) -> None:
+        self.model.train()
+        scores = self._forward(batch.images).float()
+        losses = functional.cross_entropy(scores, batch.labels, reduction="none")
+        begun = time.perf_counter()
+        weights = method.weigh(batch, losses.detach())
+        self.clock.choosing += time.perf_counter() - begun
+        loss = losses.mean() if weights is None else (weights * losses).mean()
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        self.scheduler.step()
+        np.add.at(self.counts, batch.ids, 1)
+
+    def _mark(self, method: Method) -> None:
+        loss, train_error = self.measure(self.data.probe())
+        _, test_error = self.measure(self.data.test())
+        row = {
+            "samples": float(self.counts.sum()),
+            "seconds": self.clock.seconds,
+            "train_loss": loss,
+            "train_error": train_error,
+            "test_error": test_error,
+            "distinct": float((self.counts > 0).sum()),
+            **method.metrics(),
+        }
+        for key, value in row.items():
+            self.curve.setdefault(key, []).append(float(value))
+
+    @torch.no_grad()
+    def measure(self, pairs: Pairs) -> tuple[float, float]:
+        """Mean loss (nats) and error (share) over some images, in the mode of testing."""
+        self.model.eval()
+        loss, wrong, count = 0.0, 0, 0
+        for images, labels in pairs:
+            scores = self._forward(images).float()
+            loss += float(functional.cross_entropy(scores, labels, reduction="sum"))
+            wrong += int((scores.argmax(1) != labels).sum())
+            count += len(labels)
+        return loss / count, wrong / count
+
+    def _ends(self) -> dict[str, Any]:
+        """What holds of the run as a whole."""
+        samples = int(self.counts.sum())
+        wrong = self.data.labels != self.data.true_labels
+        return {
+            "samples": samples,
+            "seconds": self.clock.seconds,
+            "choosing_seconds": self.clock.choosing,
+            "start_seconds": self.start_seconds,
+            "test_error": self.curve["test_error"][-1],
+            "train_loss": self.curve["train_loss"][-1],
+            "wrong_labels": float(wrong.mean()),
+            "wrong_trained": float(self.counts[wrong].sum() / samples),
+            "parameters": sum(p.numel() for p in self.model.parameters()),
+            "title": ARMS[self.run.arm].title,
+        }

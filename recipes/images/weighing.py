@@ -1,0 +1,105 @@
+"""Self-paced learning and ScreenerNet: both train on every sample and weigh its loss.
+
+They pay a forward and a backward pass for every sample, also for those of weight 0.
+"""
+
+from __future__ import annotations
+
+from typing import Iterator
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from recipes.images.models import build
+
+
+class Permutations:
+    """Batches of a new permutation in each pass, without its last, smaller one."""
+
+    def __init__(self, count: int, batch: int, seed: int) -> None:
+        self.count, self.batch, self.seed = count, min(batch, count), seed
+        self.passed = 0
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        rng = np.random.default_rng([self.seed, self.passed])
+        self.passed += 1
+        order = rng.permutation(self.count)
+        for start in range(0, self.count - self.batch + 1, self.batch):
+            yield order[start : start + self.batch]
+
+
+class SelfPaced:
+    """Self-paced learning: easy samples first (Kumar et al. 2010), graded (Li and Gong 2017).
+
+    The weight of loss l is v = (1 - l / lambda)^(1 / (q - 1)) below lambda, 0 above: the minimum of
+    v l + lambda (v^q / q - v). A large q is Kumar's own choice, 1 below lambda. Li and Gong let q
+    fall, so that weights become graded.
+
+    Ours, since neither paper fixes it for batches: 1 / (q - 1) is the share of the run done;
+    lambda is a moving average of the quantile of each batch's losses; the quantile rises from
+    `FIRST` to 1 within `GROWING` of the run.
+    """
+
+    FIRST = 0.5  # share of samples with a weight at the beginning
+    GROWING = 0.5  # share of the run after which none has to wait
+    DECAY = 0.9  # of lambda, per batch
+
+    def __init__(self, updates: int) -> None:
+        self.updates, self.done = updates, 0
+        self.limit: torch.Tensor | None = None  # lambda
+
+    @property
+    def quantile(self) -> float:
+        """Share of the samples below lambda, in (0, 1]."""
+        share = min(1.0, self.done / (self.GROWING * self.updates))
+        return self.FIRST + (1.0 - self.FIRST) * share
+
+    def weigh(self, images: torch.Tensor, losses: torch.Tensor) -> torch.Tensor:
+        """Return the weights of a batch: float32 (n,), in [0, 1]."""
+        losses = losses.float()
+        now = torch.quantile(losses, self.quantile)
+        self.limit = now if self.limit is None else torch.lerp(now, self.limit, self.DECAY)
+        easy = (1.0 - losses / self.limit.clamp(min=1e-12)).clamp(min=0.0)
+        graded = easy ** (self.done / self.updates)
+        self.done += 1
+        return torch.where(easy > 0.0, graded, torch.zeros_like(graded))
+
+
+class Screener:
+    """ScreenerNet (Kim and Choi 2018): a network learns the weight w(x) of a sample's loss.
+
+    Its objective, with e the sample's loss and M the margin:
+
+        sum_x (1 - w)^2 e + w^2 max(M - e, 0), plus alpha times the L1 norm of its parameters
+
+    so that w rises to 1 on samples of large loss and falls on those of small loss.
+
+    Ours: it is a ResNet-18 of the trained network's width and stem, and alpha is `ALPHA`.
+    """
+
+    MARGIN = 1.0  # M of the paper
+    ALPHA = 1e-6
+    RATE = 1e-3  # of Adam
+
+    def __init__(self, channels: int, width: int, stem: str, seed: int, device: torch.device):
+        self.network = build("resnet18", 1, channels, width, stem, seed).to(device)
+        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=self.RATE)
+
+    def weigh(self, images: torch.Tensor, losses: torch.Tensor) -> torch.Tensor:
+        """Return the weights of a batch, float32 (n,) in (0, 1), then learn from its losses."""
+        weights = torch.sigmoid(self.network(images)).squeeze(1).float()
+        errors = losses.float()
+        objective = self.objective(weights, errors)
+        norm = torch.stack([p.abs().sum() for p in self.network.parameters()]).sum()
+        self.optimizer.zero_grad(set_to_none=True)
+        (objective + self.ALPHA * norm).backward()
+        self.optimizer.step()
+        return weights.detach()
+
+    @classmethod
+    def objective(cls, weights: torch.Tensor, errors: torch.Tensor) -> torch.Tensor:
+        """The objective without the norm, as a mean over samples: a scalar."""
+        hard = (1.0 - weights) ** 2 * errors
+        easy = weights**2 * functional.relu(cls.MARGIN - errors)
+        return (hard + easy).mean()

@@ -1,0 +1,57 @@
+"""On a GPU: the same batches, and no wait for it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests.support.loop import Loop, make
+
+pytestmark = pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="needs a GPU: torch.cuda.is_available() is False"
+)
+
+
+class Step:
+    """Reports losses that depend on the ids alone, on whatever device and in any precision."""
+
+    def __init__(self, loop: Loop, device: str, dtype: torch.dtype, ids_too: bool) -> None:
+        self.loop, self.device, self.dtype, self.ids_too = loop, device, dtype, ids_too
+
+    def __call__(self, ids: torch.Tensor) -> None:
+        losses = (ids % 8).to(self.device).to(self.dtype)
+        self.loop.assist.report(ids.to(self.device) if self.ids_too else ids, losses)
+
+
+@pytest.mark.parametrize("ids_too", [False, True], ids=["losses", "losses and ids"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_the_same_batches_as_on_the_host(dtype, ids_too):
+    found = []
+    for device in ("cpu", "cuda"):
+        loop = Loop(make("infobatch", epoch=120))
+        step = Step(loop, device, dtype, ids_too and device == "cuda")
+        batches = []
+        for ids, *_ in loop.loader:
+            step(ids)
+            batches.append(ids.tolist())
+        found.append(batches)
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("ids_too", [False, True], ids=["losses", "losses and ids"])
+def test_a_report_does_not_wait(ids_too):
+    assist = make("autoassist")
+    ids = torch.tensor(next(iter(assist)))
+    ids = ids.cuda() if ids_too else ids
+    losses = torch.ones(len(ids), device="cuda", requires_grad=True)
+    torch.empty(1).pin_memory()  # the first pinned memory takes a wait
+    torch.cuda.synchronize()
+    torch.cuda._sleep(3_000_000_000)  # a second at least
+    mode = torch.cuda.get_sync_debug_mode()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        assist.report(ids, losses)
+        assert assist.metrics == {} and assist.batch == 0
+    finally:
+        torch.cuda.set_sync_debug_mode(mode)
+    assert assist.state_dict()["trained"] == 1

@@ -1,0 +1,82 @@
+"""What fails is said, and training goes on without shrinking, or stops if that was asked for."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+
+import pytest
+import torch
+
+from fairseq_autoassist.errors import AssistantFailure
+from tests.support.loop import Loop, make
+from tests.support.processes import alive, wait_for
+
+
+def warnings(caplog) -> list[str]:
+    return [record.getMessage() for record in caplog.records]
+
+
+def test_a_process_that_dies_does_not_end_training(caplog):
+    loop = Loop(make("autoassist", inline=False), num_workers=2)
+    loop.epoch()
+    loop.epoch(3)
+    os.kill(loop.assist._session._exchange.pid, signal.SIGKILL)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            loop.epoch()
+    (said,) = [text for text in warnings(caplog) if "signal 9" in text]
+    assert "Training goes on without shrinking: every item is kept" in said
+    assert len(loop.batches) == 19 + 3 + 3 * 19
+    assert loop.assist.metrics["keep"] == pytest.approx(1.0, abs=0.02)
+
+
+def test_a_process_that_dies_ends_training_where_that_was_asked_for():
+    loop = Loop(make("autoassist", inline=False, on_failure="stop"))
+    loop.epoch(3)
+    os.kill(loop.assist._session._exchange.pid, signal.SIGKILL)
+    with pytest.raises(AssistantFailure, match="signal 9"):
+        for _ in range(9):
+            loop.epoch()
+
+
+def test_a_run_that_went_on_without_its_process_can_be_resumed():
+    loop = Loop(make("autoassist", inline=False))
+    loop.epoch(5)
+    os.kill(loop.assist._session._exchange.pid, signal.SIGKILL)
+    loop.epoch()
+    state = loop.state()
+    after = Loop(make("autoassist", inline=False))
+    after.load(state)
+    after.epoch()
+    assert after.assist.epoch == loop.assist.epoch + 1
+    after.assist.close()
+
+
+@pytest.mark.parametrize("action", ["continue", "stop"])
+def test_losses_that_are_no_numbers(action, caplog):
+    assist = make("autoassist", on_failure=action, epoch=200)
+
+    def run():
+        for step, ids in enumerate(assist):
+            losses = torch.full((len(ids),), 1.0 if step != 50 else float("nan"))
+            assist.report(ids, losses)
+
+    if action == "stop":
+        with pytest.raises(AssistantFailure, match="NaN or infinite.*on_failure='stop'"):
+            run()
+    else:
+        with caplog.at_level(logging.WARNING):
+            run()
+        assert any("are NaN or infinite" in text for text in warnings(caplog))
+        assert assist.batch == 0 and assist.epoch == 1
+
+
+def test_the_process_ends_with_its_owner():
+    loop = Loop(make("uniform", inline=False))
+    loop.epoch(2)
+    pid = loop.assist._session._exchange.pid
+    assert alive(pid)
+    del loop
+    wait_for(lambda: not alive(pid), 10, "the process to end")

@@ -1,0 +1,102 @@
+"""A folder of photos in ImageNet's layout."""
+
+from __future__ import annotations
+
+import hashlib
+import tarfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from preprocess.text import UserError
+from recipes.images import photos
+from recipes.images.noise import add_noise
+from recipes.images.photos import Photos
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Six red and six green photos of several sizes, grey ones among the former."""
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 6), ("val", 2)):
+        for channel, name in enumerate(("n01", "n02")):
+            place = tmp_path / "photos" / split / name
+            place.mkdir(parents=True)
+            for number in range(count):
+                pixels = rng.integers(0, 60, (40 + number, 50, 3))
+                pixels[:, :, channel] += 180
+                image = Image.fromarray(pixels.astype(np.uint8))
+                if name == "n01" and number == 0:
+                    image = image.convert("L")
+                image.save(place / f"{number}.JPEG")
+    return tmp_path / "photos"
+
+
+def load(folder: Path, cache: Path) -> Photos:
+    return Photos("photos", folder, cache, side=16, workers=0)
+
+
+def test_batches_hold_the_photos_of_their_ids(folder: Path, tmp_path: Path) -> None:
+    data = load(folder, tmp_path / "cache")
+    add_noise(data, 1.0)
+    batches = list(data.batches([[11, 0, 7], [2]], seed=1))
+    assert [batch.ids.tolist() for batch in batches] == [[11, 0, 7], [2]]
+    assert batches[0].images.shape == (3, 3, 16, 16)
+    assert batches[0].labels.tolist() == data.labels[[11, 0, 7]].tolist()
+    red, green = batches[0].images.mean(dim=(2, 3))[:, 0], batches[0].images.mean(dim=(2, 3))[:, 1]
+    assert green[0] > red[0] and green[2] > red[2]  # what was seen is the photo, not the label
+
+
+def test_transforms_depend_on_the_seed_alone(folder: Path, tmp_path: Path) -> None:
+    data = Photos("photos", folder, tmp_path / "cache", side=16, workers=1)
+
+    def images(seed: int) -> torch.Tensor:
+        return next(iter(data.batches([[1, 2, 3, 4]], seed))).images
+
+    assert torch.equal(images(1), images(1))
+    assert not torch.equal(images(1), images(2))
+
+
+def test_features_are_low_resolution_images_and_kept(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = load(folder, tmp_path / "cache")
+    features = data.features()
+    assert features.shape == (12, 3 * photos.LOW**2 + 1)
+    monkeypatch.setattr(photos, "low_resolution", None)  # would fail where it is called
+    assert np.array_equal(data.features(), features)
+
+
+def test_what_is_measured_has_no_random_part(folder: Path, tmp_path: Path) -> None:
+    data = load(folder, tmp_path / "cache")
+    first, again = ([x for x, _ in data.probe()] for _ in range(2))
+    assert torch.equal(torch.cat(first), torch.cat(again)) and len(torch.cat(first)) == 12
+    assert torch.cat([labels for _, labels in data.test()]).tolist() == [0, 0, 1, 1]
+
+
+def test_a_folder_of_another_layout_is_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="expected train/<class>/"):
+        load(folder / "train", tmp_path / "cache")
+    (folder / "val" / "n03").mkdir()
+    (folder / "val" / "n03" / "a.JPEG").write_bytes((folder / "val/n01/0.JPEG").read_bytes())
+    with pytest.raises(UserError, match="has 3 classes, train/ beside it 2"):
+        load(folder, tmp_path / "cache")
+
+
+def test_imagenette_by_download(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(photos, "local_folder", lambda corpus: None)
+    archive = tmp_path / "imagenette2-160.tgz"
+    with tarfile.open(archive, "w:gz") as packed:
+        packed.add(folder, "imagenette2-160")
+    digest = hashlib.md5(archive.read_bytes()).hexdigest()
+    here = replace(photos.IMAGENETTE, url=archive.as_uri(), digest=digest)
+    monkeypatch.setattr(photos, "IMAGENETTE", replace(here, size=archive.stat().st_size))
+    found = photos.published(tmp_path / "downloads")
+    assert len(list((found / "train").glob("*/*.JPEG"))) == 12
+    assert photos.published(tmp_path / "downloads") == found

@@ -1,0 +1,216 @@
+"""One training by each arm, and runs side by side."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any, Iterator
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from preprocess.text import UserError
+from recipes.images import choosing, run, side_by_side
+from recipes.images.arms import ARMS
+from recipes.images.matrices import MATRICES, matrix
+from recipes.images.noise import add_noise
+from recipes.images.records import NAME, load
+from recipes.images.side_by_side import SideBySide, perform
+from recipes.images.spec import Run
+from recipes.images.train import OutOfTime, Training
+from tests.support import images
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Threads that wait for a busy core would make these tests a hundred times slower."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def inline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plan in this process: the same batches, without the time of another one's start."""
+    made = {
+        name: arm._replace(options={**arm.options, "inline": True}) for name, arm in ARMS.items()
+    }
+    monkeypatch.setattr(choosing, "ARMS", made)
+
+
+@pytest.mark.parametrize("arm", list(ARMS))
+def test_every_arm_trains_on_as_many_samples(arm: str, inline: None) -> None:
+    data = images.small()
+    found = Training(images.run_of(arm), data, CPU).do()
+    assert found["samples"] == 64 and found["curve"]["samples"] == [32.0, 64.0]
+    assert found["seconds"] > found["choosing_seconds"] > 0
+    assert 0.0 <= found["test_error"] <= 1.0 and np.isfinite(found["train_loss"])
+
+
+def test_training_learns_and_the_same_seed_gives_the_same(inline: None) -> None:
+    how = images.run_of("autoassist", budget=1200, width=4, rate=0.1)
+    first, again = (Training(how, images.small(), CPU).do() for _ in range(2))
+    assert first["test_error"] < 0.2
+    assert first["curve"]["train_loss"] == again["curve"]["train_loss"]
+    assert {"acc", "majority"} <= set(first["curve"])
+
+
+def test_what_is_trained_on_wrong_labels_is_told(inline: None) -> None:
+    data = images.small()
+    add_noise(data, 0.4)
+    found = Training(images.run_of("sgd", budget=96), data, CPU).do()
+    wrong = float((data.labels != data.true_labels).mean())
+    assert found["wrong_labels"] == found["wrong_trained"] == pytest.approx(wrong)
+
+
+def test_measuring_takes_no_part_in_the_time(inline: None, monkeypatch: Any) -> None:
+    training = Training(images.run_of("sgd", marks=4), images.small(), CPU)
+    measure = training.measure
+
+    def slow(pairs: Any) -> tuple[float, float]:
+        time.sleep(0.2)
+        return measure(pairs)
+
+    monkeypatch.setattr(training, "measure", slow)
+    begun = time.perf_counter()
+    found = training.do()
+    assert found["seconds"] <= time.perf_counter() - begun - 8 * 0.2
+
+
+def test_a_training_ends_at_the_first_mark_after_its_deadline(inline: None) -> None:
+    training = Training(images.run_of("sgd"), images.small(), CPU, deadline=time.time() - 1.0)
+    with pytest.raises(OutOfTime):
+        training.do()
+    assert training.counts.sum() == 32
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"arm": "adam"}, {"model": "vgg"}, {"share": 0.0}, {"batch": 0}, {"schedule": "x"}]
+)
+def test_a_run_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
+    settings = {"data": "mnist", "model": "resnet18", "arm": "sgd", "budget": 100, **wrong}
+    with pytest.raises(UserError, match="expected"):
+        Run(**settings)
+
+
+def test_a_share_of_the_budget_has_its_share_of_the_updates() -> None:
+    whole, part = (images.run_of(budget=1600, share=share, marks=20) for share in (1.0, 0.4))
+    assert (whole.updates, part.updates) == (100, 40)
+    assert max(part.mark_after()) == 40 and len(part.mark_after()) == 20
+    assert len(images.run_of(budget=48, marks=20).mark_after()) == 3
+
+
+@pytest.mark.parametrize("name", list(MATRICES))
+def test_the_runs_of_a_matrix_differ_and_each_has_its_baseline(name: str) -> None:
+    runs = matrix(name)
+    assert len({r.id for r in runs}) == len(runs)
+    of = {(r.data, r.model, r.share, r.seed, r.arm) for r in runs}
+    assert all((*key[:4], "sgd") in of for key in of)
+
+
+def test_runs_that_fail_or_find_no_time_do_not_end_the_others(tmp_path: Path) -> None:
+    queue = SideBySide(images.place(tmp_path), images.pretend, "fork")
+    runs = [images.run_of(seed=seed) for seed in (1, 13, 14, 2)]
+    found = [record.run.seed for record in queue.make(runs)]
+    assert sorted(found) == [1, 2]
+    assert [r.seed for r in queue.failed] == [13]
+    assert [r.seed for r in queue.left] == [14]
+
+
+def test_no_run_begins_that_would_end_too_late(tmp_path: Path) -> None:
+    where = images.place(tmp_path, jobs=1, deadline=time.time() + 120.0)
+    queue = SideBySide(where, images.pretend, "fork")
+    first, long = images.run_of(), images.run_of(budget=10_000_000, seed=2)
+    assert [record.run.seed for record in queue.make([first, long])] == [1]
+    assert queue.left == [long]
+
+
+def test_what_is_interrupted_leaves_no_process(tmp_path: Path) -> None:
+    queue = SideBySide(images.place(tmp_path, jobs=2), images.linger, "fork")
+    making = queue.make([images.run_of()])
+
+    def interrupted(pipes: Any) -> list:
+        while not (tmp_path / "pid").is_file():
+            time.sleep(0.05)
+        raise KeyboardInterrupt
+
+    side_by_side.wait, kept = interrupted, side_by_side.wait
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            next(making)
+    finally:
+        side_by_side.wait = kept
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+class Here(SideBySide):
+    """Makes runs in this process, one after another."""
+
+    def make(self, runs: Any) -> Any:
+        """Yield the record of each."""
+        return (perform(one, self.place) for one in runs)
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch, inline: None) -> None:
+    """A matrix of three tiny runs on a small set."""
+    runs = [images.run_of(arm) for arm in ("sgd", "random", "autoassist")]
+    monkeypatch.setattr(run, "matrix", lambda name: runs)
+    monkeypatch.setattr(run, "SideBySide", Here)
+    monkeypatch.setattr(run.sets, "load", lambda *where: images.small())
+
+
+def call(out: Path, *words: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        run.main(["quick", "--out", str(out), "--cpu", "--jobs", "2", *words])
+    return ended.value.code
+
+
+def test_a_matrix_leaves_records_report_and_figures(few: None, tmp_path: Path, capsys: Any) -> None:
+    assert call(tmp_path) == 0
+    assert len(load(tmp_path / NAME)) == 3
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {NAME, "report.md", *(f"figure{x}.png" for x in ("3_samples", "3_time", "6"))}
+    assert "| AutoAssist |" in (tmp_path / "report.md").read_text()
+    capsys.readouterr()
+    assert call(tmp_path) == 0
+    assert "3 runs on cpu, 3 of them reused" in capsys.readouterr().out
+    assert call(tmp_path, "--budget", "32") == 0
+    assert "3 runs on cpu, 0 of them reused" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [("--jobs", "0"), ("--budget-minutes", "0")])
+def test_a_call_that_cannot_be_is_refused(words: tuple[str, ...]) -> None:
+    with pytest.raises(UserError, match="expected"):
+        run.main(["quick", *words])
+
+
+@pytest.mark.slow
+def test_a_run_in_a_process_of_its_own_with_its_assistant_in_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    for split in ("train", "val"):
+        for name in ("n01", "n02"):
+            folder = tmp_path / "photos" / split / name
+            folder.mkdir(parents=True)
+            for number in range(12):
+                pixels = rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / f"{number}.JPEG")
+    settings = {"budget": 480, "batch": 4, "width": 2, "side": 32, "marks": 2}
+    runs = [Run("photos", "resnet18", arm, **settings) for arm in ("sgd", "autoassist")]
+    monkeypatch.setattr(run, "matrix", lambda name: runs)
+    words = ("--photos", str(tmp_path / "photos"), "--cache", str(tmp_path / "cache"))
+    assert call(tmp_path / "out", *words) == 0
+    records = load(tmp_path / "out" / NAME)
+    assert sorted(record.run.arm for record in records) == ["autoassist", "sgd"]
+    assert len({record.session for record in records}) == 1
+    found = next(record for record in records if record.run.arm == "autoassist")
+    assert found.ends["samples"] == 480 and found.curve["gamma"][-1] > 0.0
