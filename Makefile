@@ -35,7 +35,7 @@ report: venv  ## tables and figures of all comparisons from their records, under
 docs: venv  ## documentation as HTML under build/docs/; warnings are errors
 	$(DOCS)
 
-pages: venv  ## docs/options.md and docs/metrics.md anew from the code
+pages: venv  ## docs/options.md and docs/metrics.md from the code
 	$(BIN)/python -m tools.make_docs
 
 lint: venv  ## ruff, mypy, and the documentation

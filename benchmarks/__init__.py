@@ -1,1 +1,1 @@
-"""How fast the parts are: `make bench`."""
+"""Benchmarks of the package's speed: `make bench`."""

@@ -1,4 +1,4 @@
-"""How fast pairs are judged by a lexicon, and how fast one is learned, on one core."""
+"""Rates of judging pairs by a lexicon and of learning one, on one core."""
 
 from __future__ import annotations
 

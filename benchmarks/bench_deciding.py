@@ -1,4 +1,4 @@
-"""How fast pairs are decided on and batched: score, coin and buckets, on one core."""
+"""Rates of deciding on pairs and of batching them: score, coin and buckets, on one core."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ MAX_TOKENS = 4096  # of a batch
 MEAN_LENGTH = 28  # tokens a side, as in WMT
 LAG = 32  # micro-batches between a batch and its report
 _REPORTS = 200  # learned from before anything is timed
-# shrinking starts at once and is not judged: the losses here are random
+# shrinking starts at once, without the guard: the losses here are random
 _CONFIG = AutoAssistConfig(gamma_decay=0.5, guard_pairs=0)
 _OPTIONS = AutoAssistOptions(gamma_decay=0.5, guard_pairs=0)
 _POINT = TrainingPoint(0.0, 0.0, 0.0)
 
 
 def decide_rate(rows: int = 1_000_000, looped: int = 20_000) -> list[Result]:
-    """Pairs decided on per second in whole passes, the making of their order and coins included.
+    """Pairs decided on per second over whole passes, their order and coins included.
 
-    In turns with a loop that decides on the same data pair by pair.
+    The calls alternate with a loop that decides on the same data pair by pair.
     """
     with tempfile.TemporaryDirectory() as name:
         strategy = AutoAssist(_OPTIONS, Corpus(Items(rows), write_features(Path(name), rows)))
@@ -46,7 +46,7 @@ def decide_rate(rows: int = 1_000_000, looped: int = 20_000) -> list[Result]:
         arrays, weights = plain_arrays(Path(name)), strategy.assistant.weights
         ids = np.random.default_rng(2).integers(0, rows, looped).tolist()
         rates, loop_rates = [], []
-        for _ in range(REPEATS + 1):  # the first one warms the caches
+        for _ in range(REPEATS + 1):  # the first call warms the caches
             began = core_clock()
             kept = _decide_pass(strategy, stream, rows)
             rates.append(rows / (core_clock() - began))
@@ -65,9 +65,9 @@ def decide_rate(rows: int = 1_000_000, looped: int = 20_000) -> list[Result]:
 
 
 def plan_rate(rows: int = 1_000_000) -> list[Result]:
-    """Pairs considered per second to finished batches, over a pass for each repeat.
+    """Pairs considered per second, from the stream to finished batches, a pass for each repeat.
 
-    Once as it is, and once with learning from a report for every batch besides.
+    One figure is of planning alone, the other also learns from a report for every batch.
     """
     with tempfile.TemporaryDirectory() as name:
         write_features(Path(name), rows)
@@ -94,7 +94,7 @@ def _teach(strategy: AutoAssist, rows: int) -> None:
 
 
 def _decide_pass(strategy: AutoAssist, stream: Stream, rows: int) -> int:
-    """Decide on a pass as the planner does; returns how many pairs are kept."""
+    """Decide on a pass as the planner does; return how many pairs are kept."""
     considered = kept = 0
     while considered < rows:
         ids, coins = stream.take(CHUNK)
@@ -140,9 +140,9 @@ def _spec(rows: int, features: str) -> PlanSpec:
 
 
 def _plan(planner: Planner, losses: np.ndarray | None, pairs: int) -> float:
-    """Plan until so many more pairs are considered; returns pairs per second.
+    """Plan until so many more pairs are considered; return pairs per second.
 
-    Every batch is answered at once, with losses by pair id or with none.
+    Every batch is reported at once, with losses by pair id or with none.
     """
     batch = planner.plan()
     planner.receive(batch.number, None)

@@ -1,4 +1,4 @@
-"""How fast features are built and scored, on one core, on generated data."""
+"""Rates of building and of scoring features, on one core, on generated data."""
 
 from __future__ import annotations
 
@@ -51,21 +51,21 @@ def write_features(
 
 
 def plain_arrays(folder: Path) -> tuple[np.ndarray, ...]:
-    """(indptr, indices, data) of features in memory: what a per-pair loop would read fastest."""
+    """(indptr, indices, data) of features in memory: the fastest form for a per-pair loop."""
     return tuple(
         np.fromfile(path, dtype) for path, dtype in zip(block_files(folder, 0), ("i4", "i4", "f4"))
     )
 
 
 def score_one(arrays: tuple[np.ndarray, ...], weights: np.ndarray, i: int) -> float:
-    """One pair, as a per-pair loop would do it at its best: two slices and a dot product."""
+    """Score one pair as the fastest per-pair loop would: two slices and a dot product."""
     indptr, indices, data = arrays
     low, high = indptr[i], indptr[i + 1]
     return data[low:high] @ weights[indices[low:high]]
 
 
 def score_rate(rows: int = 1_000_000, chunks: int = 60) -> list[Result]:
-    """Pairs scored per second, random ids, beside one Python iteration per pair."""
+    """Pairs scored per second at random ids, and the ratio to one Python iteration per pair."""
     with tempfile.TemporaryDirectory() as folder:
         features = write_features(Path(folder), rows)
         rng = np.random.default_rng(1)
@@ -94,6 +94,6 @@ def build_rate(rows: int = 300_000) -> list[Result]:
         write_data_bin(Path(folder), rows)
         (took,) = median_seconds(
             [lambda: build_features(folder, "de", "en", force=True, progress=False)],
-            time.perf_counter,  # writing to disk counts
+            time.perf_counter,  # by the wall clock: writing to disk is part of the work
         )
     return [at_least("features: build TF-IDF", rows / took, "pairs/s", BUILD_TARGET)]

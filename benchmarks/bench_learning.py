@@ -1,4 +1,4 @@
-"""What learning from a report costs: its non-zeros, whatever the number of dimensions."""
+"""Cost of learning from a report: it depends on non-zeros, not on the number of dimensions."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ PAIRS = 100  # of a report
 def learn_ratio(rows: int = 100_000, reports: int = 2000) -> list[Result]:
     """Time of a report at LARGE over SMALL dimensions: medians of reports taken in turns.
 
-    With columns as frequent as words are in text, and, for information, with columns drawn evenly:
-    then the weights of LARGE dimensions leave the inner caches, which shows.
+    Columns are as frequent as words are in text. For information, a second figure has columns drawn
+    evenly, where the weights of LARGE dimensions leave the inner caches.
     """
     small, large = _times(rows, reports, zipf=True)
     even_small, even_large = _times(rows, reports, zipf=False)

@@ -1,7 +1,7 @@
-"""What ranks cost, each and together, on the CPU of one machine: ``make bench-ranks``.
+"""Cost of several ranks, each and together, on the CPU of one machine: ``make bench-ranks``.
 
 Prints a table and writes benchmarks/results/bench_ranks.json, a list of {name, value, unit, target,
-met}. A missed target is said, and is no error.
+met}. A missed target is printed; the exit status stays 0.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def planning(rows: int) -> list[Result]:
 
 
 def _pass_of(planner: Any) -> float:
-    """Seconds of CPU to a micro-batch over a pass, the making of the pass included."""
+    """CPU seconds a micro-batch over a pass, the making of the pass included."""
     losses = np.random.default_rng(4).gamma(4.0, 0.5, 1 << 16).astype(np.float32)
     batches, passes, began = 0, planner.stream.passes, core_clock()
     while planner.stream.passes < passes + 1:
@@ -117,7 +117,7 @@ def memory(rows: int) -> list[Result]:
 
 
 def _bytes(many: list, few: list, rows: int, what: str, judged: bool) -> list[Result]:
-    """What ranks take beyond what they take for a tiny corpus."""
+    """Memory of ranks beyond that of the same ranks on a tiny corpus, in bytes."""
     results = []
     for field, name in _BYTES.items():
         mine, base = (statistics.median(getattr(f, field) for f in all_) for all_ in (many, few))
@@ -144,7 +144,7 @@ def _ranks(world_size: int, rows: int, longer: bool) -> list:
     with tempfile.TemporaryDirectory() as name:
         write_features(Path(name), rows)
         np.save(Path(name) / "sizes.npy", np.stack(ranks_child.sizes(rows)))
-        eligible = np.flatnonzero(np.arange(rows) % 100).astype(np.int32)  # as the task has them
+        eligible = np.flatnonzero(np.arange(rows) % 100).astype(np.int32)  # as the task's own
         np.save(Path(name) / "eligible.npy", eligible)
         return ranks_on(name, world_size, longer)
 
@@ -165,7 +165,7 @@ def ranks_on(folder: str, world_size: int, longer: bool = False) -> list:
             stack.callback(_end, process)
             its.close()
             pipes.append(mine)
-        for _ in range(2):  # all have gone through a pass before any is measured
+        for _ in range(2):  # all ranks finish a pass before any is measured
             figures = [_ask(pipe) for pipe in pipes]
         return figures
 
@@ -178,12 +178,12 @@ def _ask(pipe: Connection) -> Any:
 
 
 def _end(process: Any) -> None:
-    process.kill()  # an Assistant ends with its rank
+    process.kill()  # the Assistant ends with its rank
     process.join()
 
 
 def benchmarks(tiny: bool) -> dict[str, Callable[[], list[Result]]]:
-    """Every benchmark by name; ``tiny`` ones take seconds and measure nothing of worth."""
+    """Every benchmark by name; ``tiny`` ones are for tests; their figures mean nothing."""
     one_thread()
     from . import bench_ranks_training
 

@@ -1,9 +1,9 @@
-"""What the plugin adds to an update of several ranks, beside fairseq's own task, over gloo.
+"""Time that the plugin adds to an update of several ranks, against fairseq's own task, over gloo.
 
-Time to a target token, each on its own batches: the plugin's come from buckets and are shrunk,
-fairseq's are sorted over the whole epoch. On these generated lengths, which hardly go together, the
-former hold some per cent more padding, which is part of the ratio. `bench_training` has both on the
-same batches.
+Each is measured by target token on its own batches. The plugin's come from buckets and are shrunk;
+fairseq's are sorted over the whole epoch. The generated lengths of the two sides hardly correlate,
+so batches from buckets hold some per cent more padding, which is part of the ratio.
+`bench_training` measures both on the same batches.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from . import train_child
 from .measure import Result, informative
 
 ROOT = Path(__file__).resolve().parents[1]
-# More than are trained on: where an epoch of stock fairseq ends, a rank may get a dummy batch.
+# More than are trained on: at the end of an epoch stock fairseq may give a rank a dummy batch.
 PAIRS, WORDS = 40_000, 2000
 _TIMEOUT = 180.0  # seconds for a segment of updates, or to start
 TRAINING = [
@@ -39,15 +39,15 @@ TASKS = {
     "plugin": [
         *["--user-dir", str(ROOT / "fairseq_autoassist"), "--task", "translation_autoassist"],
         *["--criterion", "autoassist_label_smoothed_cross_entropy"],
-        # gamma moves fast, so that a short run shrinks
+        # gamma moves fast: a short run has to shrink
         *["--autoassist-gamma-decay", "0.5", "--autoassist-guard-pairs", "0"],
     ],
 }
 
 
 class Turn(NamedTuple):
-    """Of a segment: seconds, CPU seconds of the training processes and of the Assistants, all to
-    1000 target tokens; and seconds to an update."""
+    """Times of a segment: seconds, CPU seconds of the training processes and of the Assistants, all
+    per 1000 target tokens; and seconds per update."""
 
     wall: float
     cpu: float
@@ -58,8 +58,8 @@ class Turn(NamedTuple):
 def added(worlds: Sequence[int], segments: int = 24, segment: int = 5) -> list[Result]:
     """The plugin's time to a token over fairseq's, for each number of ranks.
 
-    Both train in turns, a few updates each, in the order ABBA. With more ranks than cores the
-    Assistants take their time from the Bosses, so wall time then holds their work too.
+    Both train in turns, a few updates each, in the order ABBA. With more ranks than cores, wall
+    time includes the Assistants' work, which competes with training.
     """
     from fairseq_autoassist.features.tfidf.build import build_features
     from tests.support.corpus import write_data_bin
@@ -105,7 +105,7 @@ def _turns(
     world: int, data: Path, folder: Path, segments: int, segment: int
 ) -> dict[str, list[Turn]]:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["fairseq_cli.train"])  # importing it takes seconds of each
+    context.set_forkserver_preload(["fairseq_cli.train"])  # its import takes seconds
     updates = (segments + 1) * segment + 1  # the first segment warms up
     with contextlib.ExitStack() as stack:
         groups = {}
@@ -121,7 +121,7 @@ def _turns(
 
 
 class _Group:
-    """The ranks of a run, which train a few updates at a time when it is their turn."""
+    """Ranks of a run, which train a few updates at a time, when called."""
 
     def __init__(
         self, context: Any, name: str, words: list[str], world: int, folder: Path, segment: int
@@ -147,16 +147,16 @@ class _Group:
             self.pipes.append(mine)
 
     def __enter__(self) -> _Group:
-        self._receive()  # all are about to begin
+        self._receive()  # all ranks are ready
         return self
 
     def __exit__(self, *_: object) -> None:
-        for process in self.processes:  # an Assistant ends with its rank
+        for process in self.processes:  # the Assistant ends with its rank
             process.kill()
             process.join()
 
     def train(self) -> Turn:
-        """Let all ranks train a segment; they go on together, since fairseq keeps them in step."""
+        """Let all ranks train a segment; fairseq's all-reduce keeps them in step."""
         began = self._assistants()
         for pipe in self.pipes:
             pipe.send("go")
@@ -187,7 +187,7 @@ class _Group:
         raise RuntimeError(f"rank {rank} of training {happened}:\n{self._tails()}")
 
     def _tails(self) -> str:
-        """What every rank said last: the one that failed first says why."""
+        """The last lines of every rank's output, among them the reason of the failure."""
         return "\n".join(
             f"--- {path.name}: {path.read_text(errors='replace')[-1500:]}"
             for path in self.outputs

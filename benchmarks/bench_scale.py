@@ -1,10 +1,10 @@
-"""The size of WMT14 English-German, on generated data: ``make bench-scale``.
+"""Benchmark at the size of WMT14 English-German, on generated data: ``make bench-scale``.
 
 4.5 million pairs are generated, their features built and planned from, and a run on them started.
 Prints a table and writes benchmarks/results/bench_scale.json, a list of {name, value, unit, target,
-met}. A missed target is said, and is no error. The data (about 2.5 GB) lie in a temporary folder,
-or in that of --keep, where a later call finds them again. docs/capacity.md computes from these
-figures.
+met}. A missed target is printed; the exit status stays 0. The data (about 2.5 GB) lie in a
+temporary folder, or in that of --keep, which a later call reuses. docs/capacity.md computes from
+these figures.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from .measure import (
 PAIRS = 4_500_000
 _TINY = 20_000
 _BATCHES = 1500  # until the open buckets are as full as they get
-_GENERATED = "generated"  # written last: the corpus is whole, and of so many pairs
+_GENERATED = "generated"  # written last, with the number of pairs: the corpus is complete
 
 
 def benchmarks(data_bin: Path, tiny: bool) -> dict[str, Callable[[], list[Result]]]:
-    """Every benchmark by name; ``tiny`` ones take seconds and measure nothing of worth."""
+    """Every benchmark by name; ``tiny`` ones are for tests; their figures mean nothing."""
     one_thread()
     from . import bench_scale_features, bench_scale_plan, bench_scale_run
 
@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         results = [informative("load of the machine, when it began", os.getloadavg()[0], "")]
         results += _generated(folder, _TINY if arguments.tiny else PAIRS)
         if "features" not in wanted and not (folder / "autoassist").exists():
-            known["features"]()  # the others need them
+            known["features"]()  # the other benchmarks read them
         for result in results:
             print(line(result), flush=True)
         results += measured(known, wanted)

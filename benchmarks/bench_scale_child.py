@@ -28,7 +28,7 @@ def main(data_bin: str, task_name: str, batches: int) -> dict[str, float]:
     Args:
         data_bin: with features
         task_name: translation_autoassist, or translation for fairseq's own figures
-        batches: to go through before the state is looked at; 0: do not
+        batches: taken before the size of the state is measured; 0: measure no state
 
     Returns:
         seconds by step, and bytes of the state
@@ -73,7 +73,7 @@ def main(data_bin: str, task_name: str, batches: int) -> dict[str, float]:
 
 
 def _states(iterator: Any, epoch: Any, sample: Any, batches: int) -> dict[str, float]:
-    """Bytes that a checkpoint grows by, once the buckets are as full as they get."""
+    """Bytes that the plugin adds to a checkpoint, once the buckets are full."""
     from fairseq_autoassist.core.worker.client import Exchange
     from fairseq_autoassist.plugin.criterions import PLAN
     from fairseq_autoassist.tensors import to_checkpoint

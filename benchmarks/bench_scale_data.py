@@ -1,7 +1,7 @@
 """Generated data of the size and shape of WMT14 English-German, and features without a disk.
 
-Lengths are log-normal with the means of WMT14 in joint pieces; pieces follow Zipf's law, each drawn
-by itself, so that a sentence repeats somewhat fewer pieces than a real one would.
+Lengths are log-normal with the means of WMT14 in joint pieces; pieces follow Zipf's law. Each is
+drawn independently, so a sentence repeats somewhat fewer pieces than a real one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MEAN_SOURCE, _MEAN_TARGET = 29.0, 30.0  # pieces a sentence, EOS included
 _SPREAD = 0.55  # of the logarithm of the source length
 _RATIO_SPREAD = 0.2  # of the logarithm of target length / source length
 _LONGEST = 250
-_TABLE_BITS = 22  # pieces are drawn from a table of so many equally likely entries
+_TABLE_BITS = 22  # entries of the table that pieces are drawn from, all equally likely
 _DRAWN = 1 << 22  # tokens drawn at once
 
 
@@ -40,7 +40,7 @@ def lengths(pairs: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 
 def piece_table() -> np.ndarray:
-    """Ids of pieces, each as often as Zipf's law has it: uint16, shape (2 ** 22,)."""
+    """Ids of pieces, as frequent as Zipf's law says: uint16, shape (2 ** 22,)."""
     mass = np.cumsum(1.0 / np.arange(1, VOCABULARY + 1))
     drawn = (np.arange(1 << _TABLE_BITS) + 0.5) / (1 << _TABLE_BITS)
     return (np.searchsorted(mass, drawn * mass[-1]) + SPECIAL).astype(np.uint16)
@@ -65,11 +65,11 @@ def write_corpus(folder: Path, pairs: int, seed: int = 0, subset: str = "train")
 class VirtualFeatures:
     """Features computed from the pair's id: rows of a small table, named by a hash of the id.
 
-    Gathered and multiplied as `features.store.Features` does, but nothing is on disk, and the table
-    (about 25 MB) is nearer to the processor than the features of a large corpus are.
+    They are gathered and multiplied as in `features.store.Features`, but from memory. The table
+    (about 25 MB) fits the caches better than the features of a large corpus do.
 
     Args:
-        rows: number of pairs; may be any, for the features take no memory by pair
+        rows: number of pairs, of any size: the features take no memory by pair
         nonzeros: of a pair
     """
 
@@ -104,6 +104,6 @@ class VirtualFeatures:
         return self._table[self._rows_of(ids)] @ weights
 
     def _rows_of(self, ids: np.ndarray) -> np.ndarray:
-        # Fibonacci hashing: neighbours go to rows far from one another
+        # Fibonacci hashing: neighbouring ids go to distant rows
         mixed = ids.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
         return (mixed >> np.uint64(self._shift)).astype(np.int64)

@@ -1,4 +1,4 @@
-"""Building the features of a large corpus: time, memory of all processes, size on disk."""
+"""Cost of building the features of a large corpus: time, memory of all processes, disk."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ AGREEMENT_SECONDS_TARGET = 900.0
 MEMORY_TARGET = 3.0  # GiB, all processes together
 _COMMAND = [sys.executable, "-m", "fairseq_autoassist.cli.tfidf"]
 _AGREEMENT = [sys.executable, "-m", "fairseq_autoassist.cli.agreement"]
-_SAMPLED = 0.02  # seconds between two looks at the memory
+_SAMPLED = 0.02  # seconds between two readings of the memory
 _TIMEOUT = 1200.0
 
 
 def building(data_bin: Path, pairs: int) -> list[Result]:
-    """Run ``autoassist-tfidf`` on a data-bin, as a user would."""
+    """Time ``autoassist-tfidf`` on a data-bin."""
     workers = ["--workers", str(WORKERS)] if _has_workers() else []
     command = [*_COMMAND, str(data_bin), "--force", "--no-progress", *workers]
     seconds, peak = _watched(command)
@@ -41,7 +41,7 @@ def building(data_bin: Path, pairs: int) -> list[Result]:
 
 
 def judging(data_bin: Path, pairs: int) -> list[Result]:
-    """Run ``autoassist-agreement`` on a data-bin whose features are there, as a user would."""
+    """Time ``autoassist-agreement`` on a data-bin that has features."""
     words = [str(data_bin), "--no-progress", "--workers", str(WORKERS)]
     seconds, peak = _watched([*_AGREEMENT, *words])
     what = f"agreement of {pairs:,} pairs, workers: {WORKERS}"
@@ -58,9 +58,9 @@ def _has_workers() -> bool:
 
 
 def _watched(command: list[str]) -> tuple[float, int]:
-    """Seconds a command took, and the most memory it and its children had at a time.
+    """Seconds that a command took, and the peak memory of it and its children together.
 
-    What they share counts for each of them: the figure is an upper bound.
+    Shared memory counts once for each process: the figure is an upper bound.
     """
     began, peak = time.perf_counter(), 0
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
@@ -82,7 +82,7 @@ def _watched(command: list[str]) -> tuple[float, int]:
 def _resident(pid: int) -> int:
     try:
         told = Path(f"/proc/{pid}/status").read_text()
-    except OSError:  # it is gone
+    except OSError:  # the process has ended
         return 0
     return 1024 * int(told.split("VmRSS:")[1].split()[0]) if "VmRSS:" in told else 0
 

@@ -1,7 +1,7 @@
-"""Planning whole passes over a large corpus with the real planner, on one core.
+"""Cost of planning whole passes over a large corpus with the real planner, on one core.
 
-The losses are planted: a pair's loss depends on its pieces, as far as noise allows, so that the
-Assistant learns what it would and the share of pairs kept is that of a run.
+The losses are planted: a pair's loss depends on its pieces, plus noise. So the Assistant can learn,
+and the share of pairs kept is that of a real run.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ Losses = Callable[[np.ndarray], np.ndarray]  # ids -> nats per token, float32
 
 
 class Pass(NamedTuple):
-    """Seconds of CPU over one pass, and what came of it."""
+    """CPU seconds of one pass, with the pairs and batches that it gave."""
 
     seconds: float
     share_kept: float
     batches: int
-    parts: dict[str, float]  # seconds by what they went into
+    parts: dict[str, float]  # CPU seconds by stage
 
 
 def real_pass(folder: Path, pairs: int) -> list[Result]:
@@ -69,17 +69,17 @@ def real_pass(folder: Path, pairs: int) -> list[Result]:
 
 
 def by_size(sizes: tuple[int, ...]) -> list[Result]:
-    """What a pair costs in corpora of several sizes, with virtual features: score to batch."""
+    """Cost of a pair, from score to batch, in corpora of several sizes with virtual features."""
     results, costs = [], []
     for pairs in sizes:
-        # not _CONFIG: of these losses the Assistant learns too little for the guard
+        # not _CONFIG: the Assistant learns too little from these losses to pass the guard
         features = VirtualFeatures(pairs)
         spec = make_spec(None, lengths(pairs), config=RANDOM_LOSSES)
         began = core_clock()
         planner = Planner(spec, features)
         starting = core_clock() - began
         _run(planner, features.losses, batches=min(_WARM_UP, pairs // 50))
-        # one pass of a large corpus is as long as many of a small one
+        # as many pairs in passes of a small corpus as in one of a large one
         passes = [
             planned_pass(planner, pairs) for _ in range(1 if pairs > 10_000_000 else _REPEATS)
         ]
@@ -119,10 +119,10 @@ def planted_losses(features: Features) -> Losses:
 
 
 def planned_pass(planner: Planner, pairs: int, losses: Losses | None = None) -> Pass:
-    """Plan until as many pairs more are considered as there are: one beginning of a pass included.
+    """Plan until a pass's number of pairs is considered; one beginning of a pass is included.
 
     Args:
-        losses: learned from; None: reports without losses, so that nothing is learned
+        losses: by pair, to learn from; None: reports without losses
     """
     parts: dict[str, float] = {}
     before = planner.plan()
@@ -144,7 +144,7 @@ def planned_pass(planner: Planner, pairs: int, losses: Losses | None = None) -> 
 
 
 def _run(planner: Planner, losses: Losses | None, batches: int = 0, pairs: int = 0) -> float:
-    """Plan so many batches, or until so many more pairs are considered: seconds a pair."""
+    """Plan so many batches, or until so many more pairs are considered; return seconds a pair."""
     first = planner.plan()
     planner.receive(first.number, None)
     began, batch = core_clock(), first

@@ -1,4 +1,4 @@
-"""What a run on a large corpus needs besides planning: start-up, checkpoints, memory of ranks."""
+"""Cost of a run on a large corpus besides planning: start-up, checkpoints, memory of ranks."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _STEPS = {
 
 
 def starting(data_bin: Path, pairs: int, batches: int) -> list[Result]:
-    """From loaded data to the first batch, as fairseq-train gets there; and a checkpoint's growth.
+    """Time from loaded data to the first batch, as in fairseq-train, and growth of a checkpoint.
 
     Args:
         data_bin: with features
-        batches: gone through before the state is looked at
+        batches: taken before the size of the state is measured
     """
     looked_at = [0] * (_REPEATS - 1) + [batches]
     runs = [_child(data_bin, "translation_autoassist", count) for count in looked_at]
@@ -82,14 +82,14 @@ def memory(features: Path, pairs: int, worlds: tuple[int, ...] = WORLDS) -> list
 
 
 def _figures(features: Path | None, pairs: int, world: int) -> list:
-    """Of ranks over the given features, or over few generated ones."""
+    """Figures of ranks over the given features, or over few generated ones."""
     if features is None:
         from .bench_features import write_features
 
         with tempfile.TemporaryDirectory() as name:
             write_features(Path(name), pairs, VirtualFeatures.dimensions)
             return _figures(Path(name), pairs, world)
-    sizes = features / "sizes.npy"  # beside the features, so that it does not count either
+    sizes = features / "sizes.npy"  # in the features' folder, which is not counted either
     np.save(sizes, np.stack(lengths(pairs)))
     try:
         return ranks_on(str(features), world)

@@ -1,4 +1,4 @@
-"""What the plugin costs a training run, beside fairseq's own task, in real fairseq-train runs."""
+"""Cost of the plugin to a training run, against fairseq's own task, in real fairseq-train runs."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ PLUGIN = [
     *["--criterion", "autoassist_label_smoothed_cross_entropy"],
 ]
 UNIFORM = [*PLUGIN, "--autoassist-strategy", "uniform"]
-# gamma moves fast, so that a short run shrinks
+# gamma moves fast: a short run has to shrink
 SHRINK = [*PLUGIN, "--autoassist-gamma-decay", "0.5", "--autoassist-guard-pairs", "0"]
 Segment = List[Tuple[int, float, float]]  # of updates, see train_child.Update
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much to train. ``segments`` of ``segment`` updates are timed, after one more."""
+    """Length of the training: ``segments`` of ``segment`` updates are timed, after a first one."""
 
     pairs: int = 29_000
     words: int = 8000  # to a dictionary
@@ -60,13 +60,13 @@ class Size:
 
     @property
     def updates(self) -> int:
-        """Of a whole run; the last one only ends the last but one."""
+        """Updates of a whole run; the last one only marks the end of the one before."""
         return (self.segments + 1) * self.segment + 1
 
 
 @dataclass
 class _Runner:
-    """A run that takes turns."""
+    """A run that trains one segment at a time."""
 
     name: str
     words: Sequence[object]
@@ -96,10 +96,10 @@ class _Runner:
         self.process.join()
 
     def receive(self) -> Segment:
-        """The updates of the segment that is under way.
+        """Return the updates of the segment that is being trained.
 
         Raises:
-            RuntimeError: the run ended instead, or takes too long
+            RuntimeError: the run ended before, or takes too long
         """
         try:
             if self.turns.poll(_TIMEOUT):
@@ -111,7 +111,7 @@ class _Runner:
         raise RuntimeError(f"the run {self.name} {happened}:\n{tail}")
 
     def train(self) -> None:
-        """Let it train a segment."""
+        """Train one segment."""
         self.turns.send("go")
         self.segments.append(self.receive())
 
@@ -131,7 +131,7 @@ def training_speed(size: Size | None = None) -> list[Result]:
 
 
 def _without_shrinking(data: Path, size: Size, folder: Path) -> list[Result]:
-    """Both train on the same batches and take turns, a few updates each, in the order ABBA."""
+    """Train both on the same batches, in turns of a few updates, in the order ABBA."""
     stock_words = [data, *STOCK, "--curriculum", 1]
     with _Runner("stock", stock_words, size, folder, planned=size.updates + 50) as stock, _Runner(
         "plugin", [data, *UNIFORM], size, folder
@@ -148,7 +148,7 @@ def _without_shrinking(data: Path, size: Size, folder: Path) -> list[Result]:
 
 
 def _ratios(stock: list[Segment], plugin: list[Segment]) -> list[Result]:
-    """The same batches in both, hence the ratio of tokens/s is that of times turned round."""
+    """Ratios of tokens/s: inverse ratios of times, since both train on the same batches."""
     tokens = [[update[0] for segment in runs for update in segment] for runs in (stock, plugin)]
     assert tokens[0] == tokens[1], "the two runs trained on other batches"
     rates = [[_tokens_per_second(segment) for segment in runs] for runs in (stock, plugin)]

@@ -1,4 +1,4 @@
-"""Words per second on a GPU: the plugin against fairseq's own task, and the time it waits.
+"""Words per second on a GPU, the plugin against fairseq's own task, and time spent waiting.
 
 ``python -m benchmarks.gpu_ratio --budget 150 | grep '^{'``, from the root of the checkout (what it
 imports prints lines of its own).
@@ -22,9 +22,9 @@ from fairseq_autoassist.cli.tfidf import main as build_features
 from tests.support.corpus import make_data_bin, multi30k_pairs, session_folder
 from tests.support.training import PLUGIN, STOCK, Process, Run
 
-SKIPPED = 100  # updates: libraries and allocator warm up, the Assistant's process starts
+SKIPPED = 100  # updates in which libraries warm up and the Assistant's process starts
 INTERVAL = 10
-RUN_LIMIT = 120.0  # seconds for one run, then it is killed
+RUN_LIMIT = 120.0  # seconds after which a run is killed
 VARIANTS = {
     "stock": STOCK,
     "uniform": [*PLUGIN, "--autoassist-strategy", "uniform"],
@@ -50,7 +50,7 @@ def data_bin() -> Path:
 
 
 def measure(variant: str, words: list) -> dict:
-    """One run: what `summary` makes of it, with the variant's name and the seconds it all took."""
+    """Run one variant: its name, the rates of `summary`, and the seconds of the whole run."""
     started = time.perf_counter()
     process = Process("fairseq_cli.train", [*words, *VARIANTS[variant]], record=False)
     try:
@@ -87,7 +87,7 @@ def summary(run: Run) -> dict:
 
 
 def ratios(runs: list[dict], update_freq: int) -> list[dict]:
-    """What the targets are stated for: medians over the runs of a variant."""
+    """Ratios that have targets: of medians over the runs of a variant."""
 
     def median(variant: str, key: str) -> float:
         return statistics.median(run[key] for run in runs if run["variant"] == variant)
@@ -103,7 +103,7 @@ def ratios(runs: list[dict], update_freq: int) -> list[dict]:
 
 
 def main() -> None:
-    """Measure until the budget is used up; at least two turns."""
+    """Measure until the budget is spent, for at least two turns."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--budget", type=float, default=150.0, help="seconds, data included")
     parser.add_argument("--updates", type=int, default=400, help="per run")

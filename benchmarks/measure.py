@@ -1,4 +1,4 @@
-"""Median timing, and results as they stand in benchmarks/results/."""
+"""Median times, and results in the form of benchmarks/results/."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ core_clock = time.process_time
 def one_thread() -> None:
     """Make numpy and torch use one core, here and in child processes: call before importing them.
 
-    One core is what the targets are stated for. Threads that are idle sleep instead of spinning,
-    so that processes measured beside each other do not take each other's cores.
+    The targets are stated for one core. Idle threads sleep instead of spinning, so that processes
+    measured side by side do not take each other's cores.
     """
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"
@@ -39,7 +39,7 @@ def one_thread() -> None:
 def median_seconds(calls: list[Callable[[], object]], clock: Callable[[], float]) -> list[float]:
     """Median times in seconds of REPEATS calls of each, by ``clock``, after one to warm the caches.
 
-    In turns, because a machine that slows down then slows all of them down.
+    The calls alternate, so that a slower phase of the machine slows all of them.
     """
     times: list[list[float]] = [[] for _ in calls]
     for _ in range(REPEATS + 1):
@@ -51,12 +51,12 @@ def median_seconds(calls: list[Callable[[], object]], clock: Callable[[], float]
 
 
 def at_least(name: str, value: float, unit: str, target: float) -> Result:
-    """A figure that is good when it is large."""
+    """A figure whose target is a lower bound."""
     return _result(name, value, unit, target, bool(value >= target))
 
 
 def at_most(name: str, value: float, unit: str, target: float) -> Result:
-    """A figure that is good when it is small; the name says so."""
+    """A figure whose target is an upper bound, which its name says."""
     return _result(f"{name} (at most)", value, unit, target, bool(value <= target))
 
 
@@ -110,7 +110,7 @@ def command_line(module: str, names: str, output: str, description: str | None) 
 
 
 def chosen(parser: Any, asked: list[str], known: Benchmarks) -> list[str]:
-    """The benchmarks to run; a name that is not known ends the command."""
+    """The benchmarks to run; an unknown name ends the command."""
     unknown = set(asked) - set(known)
     if unknown:
         parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are: {', '.join(known)}")

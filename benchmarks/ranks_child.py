@@ -1,4 +1,4 @@
-"""A rank without its Boss and without fairseq: an Assistant's process and who talks to it."""
+"""A rank without model and fairseq: an Assistant's process and its client."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from fairseq_autoassist.text.lengths import pair_items
 
 LAG = 32
 MAX_TOKENS = 4096
-# shrinking starts at once and is not judged
+# shrinking starts at once, without the guard
 RANDOM_LOSSES = AutoAssistConfig(gamma_decay=0.5, guard_pairs=0)
 
 
 class RankFigures(NamedTuple):
-    """Of one rank: CPU seconds to a micro-batch (Assistant, both calls) and private bytes."""
+    """Figures of one rank: CPU seconds a micro-batch (Assistant, both calls) and private bytes."""
 
     worker: float
     taking: float
@@ -50,7 +50,7 @@ def make_spec(
     eligible: np.ndarray | None = None,
     config: AutoAssistConfig = RANDOM_LOSSES,
 ) -> PlanSpec:
-    """What a rank plans from, as the task would say it."""
+    """Specification that a rank plans from, as the task makes it."""
     limits = BatchLimits(max_size=MAX_TOKENS, multiple=8)
     return PlanSpec(
         config=config,
@@ -65,7 +65,7 @@ def make_spec(
 
 
 def main(turns: Connection, folder: str, rank: int, world_size: int, longer: bool) -> None:
-    """A rank without its Boss: goes through a pass, then answers with its figures."""
+    """Plan a pass of one rank without a model, then send its figures."""
     lengths = np.load(Path(folder) / "sizes.npy", mmap_mode="r")  # as fairseq maps its index
     eligible = np.load(Path(folder) / "eligible.npy") if longer else None
     exchange = ProcessExchange(make_spec(folder, lengths, rank, world_size, eligible))
@@ -90,7 +90,7 @@ def main(turns: Connection, folder: str, rank: int, world_size: int, longer: boo
                 until = until or batch.passes + 1.1
                 if batch.passes > until:
                     break
-            time.sleep(0.5)  # the Assistant plans ahead and comes to rest
+            time.sleep(0.5)  # the Assistant plans ahead until its lag is reached
             worker = (cpu_seconds(exchange.pid) - began) / batches
             mine, its = (private_bytes(pid, folder) for pid in ("self", exchange.pid))
             taking, reporting = calls / batches
@@ -110,7 +110,7 @@ def private_bytes(pid: object, beside: str) -> int:
 
 
 def _watch(pid: int, peaks: list[int]) -> None:
-    """Note the most memory of a process that is no mapped file."""
+    """Record the peak memory of a process, without mapped files."""
     with contextlib.suppress(OSError, ValueError):
         while True:
             status = Path(f"/proc/{pid}/status").read_text()

@@ -1,7 +1,7 @@
-"""Measure what the targets are stated for: ``python -m benchmarks.run``, or ``make bench``.
+"""Benchmarks that have targets: ``python -m benchmarks.run``, or ``make bench``.
 
 Prints a table and writes benchmarks/results/bench.json, a list of {name, value, unit, target,
-met}. A missed target is said, and is no error.
+met}. A missed target is printed; the exit status stays 0.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from .measure import Result, chosen, command_line, measured, one_thread, save
 
 
 def benchmarks(tiny: bool) -> dict[str, Callable[[], list[Result]]]:
-    """Every benchmark by name; ``tiny`` ones take seconds and measure nothing of worth."""
+    """Every benchmark by name; ``tiny`` ones are for tests; their figures mean nothing."""
     one_thread()
     from . import bench_agreement, bench_deciding, bench_features, bench_learning, bench_training
 
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _require_data(parser: Any) -> None:
-    """Say that data are missing before minutes are spent on the rest."""
+    """Report missing data before minutes are spent on other benchmarks."""
     import pytest
 
     from tests.support.corpus import data_folder

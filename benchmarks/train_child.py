@@ -1,7 +1,7 @@
-"""A run of fairseq-train that trains a few updates at a time, when it is its turn.
+"""A run of fairseq-train that trains a few updates at a time, when its turn comes.
 
-Runs in a process of its own. What runs is fairseq's own command-line entry; patched in are a clock
-between the updates and, if asked for, the batches.
+It runs fairseq's own command-line entry in a process of its own. Patched in are a clock between
+updates and, if asked for, the batches.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ def main(turns: Connection, words: list[str], output: str, segment: int, planned
     """Train.
 
     Args:
-        turns: sends the updates of a segment (a list of `Update`; an empty one when training is
-            about to begin) and waits for any answer before the next
+        turns: gets the updates of a segment (a list of `Update`, empty before the first), and
+            gives any answer to start the next one
         words: command line of fairseq-train
         output: file for standard output and error
         segment: updates to a turn
-        planned: 0, or train on the first so many batches that the plugin makes when it keeps
-            everything, in its order (for fairseq's own task, which is to get --curriculum 1)
+        planned: number of the plugin's first batches, made while it keeps everything, to train
+            fairseq's own task on in their order, with --curriculum 1; 0: fairseq's own batches
     """
     descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for stream in (1, 2):
         os.dup2(descriptor, stream)
-    multiprocessing.set_start_method(None, force=True)  # for loaders: the usual, not this child's
-    from fairseq_cli import train  # first of all of fairseq: it sets logging up
+    multiprocessing.set_start_method(None, force=True)  # loaders start workers as usual
+    from fairseq_cli import train  # before the rest of fairseq: it sets logging up
 
     if planned:
         _make_planned_batches(planned, int(words[words.index("--seed") + 1]))
@@ -50,7 +50,7 @@ def main(turns: Connection, words: list[str], output: str, segment: int, planned
 
 
 class _Clock:
-    """Times updates from the beginning of one to that of the next: loading and logging included."""
+    """Times updates from start to start: loading and logging are included."""
 
     def __init__(self, turns: Connection, segment: int) -> None:
         self._turns, self._segment = turns, segment

@@ -1,1 +1,1 @@
-"""Corpus scripts: raw text -> clean pairs -> SentencePiece -> fairseq data-bin."""
+"""Scripts for a corpus: raw text -> clean pairs -> SentencePiece -> fairseq data-bin."""

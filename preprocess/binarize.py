@@ -3,8 +3,8 @@
     python -m preprocess.binarize --source-lang en --target-lang de --source-model spm.model \\
         --train enc/train --valid enc/valid --test enc/test --destination data-bin
 
-The work is fairseq-preprocess's own. The dictionary is made from the SentencePiece model rather
-than from the text, so that it holds every piece the model can produce.
+fairseq-preprocess does the work. The dictionary is made from the SentencePiece model rather than
+from the text, so that it holds every piece that the model can produce.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ from preprocess.text import (
 from preprocess.unknown import OWN, check_limit, refuse_unknown
 
 SPLITS = ("train", "valid", "test")
-# what may lie in a data-bin: fairseq-preprocess's, and our features
+# files of a data-bin: fairseq-preprocess's, and the plugin's features
 OF_A_DATA_BIN = re.compile(r"dict\.[^.]+\.txt|.+\.(bin|idx)|preprocess\.log|autoassist")
-OLD = "old"  # in the folder where a data-bin is made: the one that it replaces
-MISREAD = OWN - {"<unk>"}  # in text, fairseq would take them for its own
-MOST_UNKNOWN = 5.0  # percent of a file's tokens; with its own model a file has about none
+OLD = "old"  # the replaced data-bin, in the folder where the new one is made
+MISREAD = OWN - {"<unk>"}  # fairseq would read them in a text as its own symbols
+MOST_UNKNOWN = 5.0  # percent of a file's tokens; with its own model a file has nearly none
 
 
 def write_dictionary(model: Path, path: Path) -> int:
     """Write the pieces of `model` as a fairseq dictionary ("piece count"); return how many.
 
-    fairseq adds <s>, <pad>, </s> and <unk> itself, so none is written, user-defined or not. Its
-    counts only serve to cut a vocabulary, which SentencePiece has done already: all are 1.
+    fairseq adds <s>, <pad>, </s> and <unk> itself, so none of them is written. All counts are 1:
+    fairseq uses them only to cut a vocabulary, which SentencePiece has done already.
     """
     processor = load(model)
     size = processor.get_piece_size()
@@ -78,7 +78,7 @@ def preprocess_command(options: argparse.Namespace, folder: Path) -> list[str]:
 
 
 def _lines(path: Path) -> int:
-    """How many lines fairseq-preprocess will find; what it would misread is refused."""
+    """Count the lines that fairseq-preprocess will find; refuse a text that it would misread."""
     if not path.is_file():
         raise UserError(
             f"found no {path}; expected encoded text: run `python -m preprocess.spm encode`"
@@ -109,7 +109,7 @@ def _lines(path: Path) -> int:
 
 
 def check(options: argparse.Namespace) -> None:
-    """Refuse what would fail late or overwrite something, in one line."""
+    """Refuse in one line a call that would fail late or overwrite something."""
     given = [split for split in SPLITS if getattr(options, split) is not None]
     if not given:
         raise UserError("found no text to binarise; expected some: give --train, --valid or --test")
@@ -146,7 +146,7 @@ def check(options: argparse.Namespace) -> None:
 
 
 def _check_replaced(destination: Path) -> None:
-    """Refuse to replace what is no data-bin, or holds anything beside one."""
+    """Refuse to replace a folder that is no data-bin or holds other files."""
     names = sorted(path.name for path in destination.iterdir()) if destination.is_dir() else [""]
     if names and not any(destination.glob("dict.*.txt")):
         raise UserError(
@@ -164,8 +164,8 @@ def _check_replaced(destination: Path) -> None:
 def run_to_its_end(command: list[str], folder: Path) -> int:
     """Run a command that works in a folder; return its status.
 
-    Its own workers end with it, however this is left. Only a SIGKILL to this process leaves them
-    alone: they then keep the folder locked.
+    Its workers end with it, on errors and signals too. After a SIGKILL to this process they go
+    on, and keep the folder locked.
     """
     with held(folder) as lock:
         process = subprocess.Popen(command, start_new_session=True, pass_fds=[lock])
@@ -173,12 +173,12 @@ def run_to_its_end(command: list[str], folder: Path) -> int:
             return process.wait()
         finally:
             if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)  # all it makes lies in the folder
+                os.killpg(process.pid, signal.SIGKILL)  # all its output lies in the folder
                 process.wait()
 
 
 def move_whole(made: Path, destination: Path, old: Path) -> None:
-    """Put what was made in the place of what is there, which goes to `old`."""
+    """Put the new data-bin in the place of an existing one, which goes to `old`."""
     try:
         if destination.exists():
             os.replace(destination, old)
@@ -189,14 +189,14 @@ def move_whole(made: Path, destination: Path, old: Path) -> None:
 
 
 def put_back(old: Path, destination: Path) -> None:
-    """Undo half of `move_whole`: a call that was killed in it has left nothing in its place."""
+    """Restore the old data-bin where a call was killed halfway through `move_whole`."""
     if old.exists() and not destination.exists():
         os.replace(old, destination)
 
 
 def binarize(options: argparse.Namespace) -> None:
     """Build the data-bin beside its destination, then move it there whole."""
-    destination: Path = options.destination.resolve()  # of a link, where it leads
+    destination: Path = options.destination.resolve()  # a link is followed
     options.destination = destination
     place = destination.parent / f".{destination.name}.binarize"
     with writing(destination):

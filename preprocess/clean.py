@@ -1,10 +1,10 @@
-"""Drop sentence pairs that would hurt training; say how many, and why.
+"""Drop sentence pairs that would hurt training, and count them by reason.
 
     python -m preprocess.clean --source train.en.gz --target train.de.gz \\
         --out-source clean/train.en --out-target clean/train.de
 
-The rules are the few that nobody disputes (empty, overlong, lengths that cannot be a translation).
-Anything finer is a choice about the data and belongs to a strategy or to the user.
+The rules are undisputed: empty, overlong, and lengths that no translation has. Finer choices are
+left to a strategy or to the user.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ TEXT = "text; .gz, .xz and .bz2 are fine"
 
 @dataclass(frozen=True)
 class Limits:
-    """What a pair may be like. Lengths are words, as `preprocess.lengths` counts them."""
+    """Limits that a pair must keep. Lengths are words, as `preprocess.lengths` counts them."""
 
     max_words: int = 175  # either side; fairseq's own clean-corpus-n limit for IWSLT14
     max_ratio: float = 3.0  # longer side / shorter side, in words
-    ratio_from: int = 8  # words of the longer side: "Yes ." against five words is no error
+    ratio_from: int = 8  # words of the longer side, from which the ratio counts
     # What stands between spaces is a word: of text cut into words or pieces before. It is no part
     # of a limit's repr, which names the steps of a recipe: alphabets with spaces have one length
     spaced: bool = field(default=False, repr=False)
@@ -43,7 +43,7 @@ class Limits:
             raise UserError(f"--max-ratio is {self.max_ratio}; expected 1 or more")
 
 
-ADVICE = {  # what to do where a rule takes most of a corpus
+ADVICE = {  # advice where a rule drops most of a corpus
     "empty": "look whether one of the files is the other's translation at all",
     "too long": "look whether a line is one sentence, or give a larger --max-words",
     "length ratio": "look whether the lines of the files go together, or give a larger --max-ratio",
@@ -63,7 +63,7 @@ class Report:
 
     @property
     def warning(self) -> str | None:
-        """One line where most pairs fell to one rule: it is then no rule for this text."""
+        """One line where one rule drops most pairs, and so does not suit this text."""
         if not self.dropped:
             return None
         (reason, count), *_ = self.dropped.most_common(1)
@@ -112,7 +112,7 @@ def clean_pairs(
 
 
 def parallel(source: Path, target: Path) -> Iterator[tuple[str, str]]:
-    """Yield the pairs of two files line by line; files of different length are refused."""
+    """Yield the pairs of two files line by line; refuse files of different length."""
     for number, (left, right) in enumerate(zip_longest(read_lines(source), read_lines(target)), 1):
         if left is None or right is None:
             short, long = (source, target) if left is None else (target, source)
@@ -126,7 +126,7 @@ def parallel(source: Path, target: Path) -> Iterator[tuple[str, str]]:
 def clean_files(
     source: Path, target: Path, out_source: Path, out_target: Path, limits: Limits
 ) -> Report:
-    """Clean one corpus; both outputs appear whole or not at all."""
+    """Clean one corpus; write both outputs whole or not at all."""
     report = Report()
     with whole_files(out_source, out_target) as (left, right):
         pairs = tqdm(parallel(source, target), desc="clean", unit=" pairs", unit_scale=True)

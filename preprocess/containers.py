@@ -1,4 +1,4 @@
-"""What a file is that is no plain UTF-8 text, told by its bytes, and the command that mends it."""
+"""Kind of a file that is no plain UTF-8 text, by its bytes, and the command that mends it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any, Iterable, NamedTuple
 
 SNIFFED = 512  # bytes from the start: the first block of a tar
-LOOKED_AT = 100_000  # lines after the first bad one, to tell what the file is otherwise
+LOOKED_AT = 100_000  # lines read after the first bad one, to tell the kind of the file
 DAMAGE = (gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError)
 
 ZEROS: dict[tuple[bool, ...], str] = {  # of each four bytes, which are 0 in Latin letters
@@ -29,9 +29,9 @@ class Container(NamedTuple):
 
     name: str
     ending: str  # of its files
-    magic: bytes  # that they begin with
+    magic: bytes  # first bytes
     unpack: str  # the command, before the name of the file; with -dc it writes to standard output
-    opener: Any = None  # where Python's library reads it
+    opener: Any = None  # opens it, where Python's library can
 
 
 CONTAINERS = (
@@ -61,7 +61,7 @@ def container_of(start: bytes) -> Container | None:
                 return container
     if len(start) < SNIFFED:
         return None
-    try:  # the sum in its header is right: of old ones too, which have no magic
+    try:  # the checksum of its header is right; old archives have no magic
         tarfile.TarInfo.frombuf(start[:SNIFFED], "utf-8", "surrogateescape")
     except tarfile.HeaderError:
         return None
@@ -72,7 +72,7 @@ def unpacking(path: Path, outer: Container | None, inner: Container) -> str:
     """The command that unpacks `inner`, which lies in `path` itself or in its `outer` container."""
     name = shlex.quote(str(path))
     into = " > TEXT" if "-dc" in inner.unpack else ""
-    if outer is None or inner is TAR:  # tar sees for itself what it is packed in
+    if outer is None or inner is TAR:  # tar detects the compression by itself
         return f"`{inner.unpack} {name}{into}`"
     if into:
         return f"`{outer.unpack} {name} | {inner.unpack}{into}`"
@@ -90,7 +90,7 @@ def wide_encoding(start: bytes) -> str | None:
     ):
         if start.startswith(mark):
             return name
-    # zeros at one place of each two bytes, or at all but one of each four: text in Latin letters
+    # Latin letters: zeros at one of each two bytes, or at three of each four
     zeros = tuple(start[place::4].count(0) * 4 > len(start) * 0.6 for place in range(4))
     return ZEROS.get(zeros)
 
@@ -104,14 +104,14 @@ def _is_utf8(line: bytes) -> bool:
 
 
 def advice(path: Path, outer: Container | None, lines: Iterable[bytes], number: int) -> str:
-    """What to do with a file whose line `number` is not UTF-8, by what its other lines are.
+    """Advice for a file whose line `number` is not UTF-8, by the content of its other lines.
 
     Args:
         outer: what the file is packed in
         lines: of the file, from its first; `LOOKED_AT` of those after line `number` are read
     """
     utf8 = bad = 0  # lines in which a byte is not ASCII
-    high = False  # whether a byte stands where Latin 1 has no letter
+    high = False  # whether a byte is no letter of Latin 1
     for line in islice(lines, number + LOOKED_AT):
         if not line.isascii():
             if _is_utf8(line):
@@ -147,7 +147,7 @@ def _first_bad(lines: Iterable[bytes]) -> tuple[int, UnicodeDecodeError | None]:
 
 
 def not_text(path: Path, outer: Container | None, stream: IO[bytes]) -> str:
-    """Why a file is no text, and what to do about it, by its own bytes: `stream`, unpacked."""
+    """Reason why a file is no text, and advice, by its unpacked bytes in `stream`."""
     wide = wide_encoding(stream.read(SNIFFED))
     stream.seek(0)
     number, error = _first_bad(stream)

@@ -1,8 +1,8 @@
-"""How long a line of text is, in words, whatever its script; and whether anything in it is seen.
+"""Length of a line of text in words, in any script, and whether the line is blank.
 
-Some scripts put no spaces between words. Of these the letters are counted: two make a word in
-Chinese and Japanese, three in the alphabets of South-East Asia and in Tibetan (marks above, below
-and between letters are no letters). That is rough, and enough to tell a translation from junk.
+Some scripts put no spaces between words. There letters are counted: two make a word in Chinese
+and Japanese, three in Tibetan and the alphabets of South-East Asia. Marks above, below and between
+letters do not count. The result is rough, and enough to tell a translation from junk.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import unicodedata
 from typing import Iterable, Iterator
 
 LETTERS_OF_A_WORD = 2, 3  # of SIGNS, of ALPHABETS
-LONGEST_WORD = 100  # characters; of what is longer each PIECE more counts as a word of its own
+LONGEST_WORD = 100  # characters; in a longer word each PIECE more counts as another word
 PIECE = 20  # characters
 
 SIGNS = (  # Han, kana, bopomofo
@@ -27,7 +27,7 @@ ALPHABETS = (
     *((0x1A20, 0x1AAF), (0x1B00, 0x1B7F)),  # Tai Tham, Balinese
     *((0xA980, 0xA9FF), (0xAA60, 0xAADF)),  # Javanese and Burmese, Burmese and Tai Viet
 )
-# What Unicode calls ignorable by default, controls, and signs that are blank by their design
+# Unicode's default ignorables, controls, and signs that are blank by design
 INVISIBLE = (
     *((0x0000, 0x001F), (0x007F, 0x009F), (0x00AD, 0x00AD), (0x034F, 0x034F), (0x061C, 0x061C)),
     *((0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F), (0x200B, 0x200F), (0x202A, 0x202E)),
@@ -38,7 +38,7 @@ INVISIBLE = (
 
 
 def _letters(ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Each letter and digit of small blocks by itself: between them lie marks and punctuation."""
+    """Letters and digits of small blocks, one by one, without the marks between them."""
     for first, last in ranges:
         for number in range(first, last + 1):
             if unicodedata.category(chr(number))[0] in "LN":
@@ -51,21 +51,21 @@ def _class(ranges: Iterable[tuple[int, int]]) -> str:
 
 _SIGN = re.compile(f"[{_class(SIGNS)}]")
 _LETTER = re.compile(f"[{_class(_letters(ALPHABETS))}]")
-# the scripts with all that is theirs: marks, punctuation, full stops
+# whole scripts, with their marks and punctuation
 _SPACELESS = re.compile(f"[{_class((*SIGNS, *ALPHABETS, (0x3000, 0x303F), (0xFF01, 0xFF0F)))}]+")
-_FAR = re.compile("[\u0e00-\u1fff\u2e80-\U0010ffff]")  # where they all lie: a quick look
+_FAR = re.compile("[\u0e00-\u1fff\u2e80-\U0010ffff]")  # the range of all of them, for a fast test
 _NOTHING = re.compile(f"[\\s{_class(INVISIBLE)}]*")
 
 
 def is_blank(line: str) -> bool:
-    """Whether nothing of a line is seen: it is empty, or of spaces and invisible characters."""
-    if "!" <= line[:1] <= "~":  # most lines: spares them the search
+    """Whether a line is empty, or only spaces and invisible characters."""
+    if "!" <= line[:1] <= "~":  # fast path of most lines
         return False
     return _NOTHING.fullmatch(line) is not None
 
 
 def words(line: str) -> int:
-    """The length of a line: its words, and what its letters make where no space parts them."""
+    """Length of a line: its words, and the words that letters without spaces count as."""
     spaced = line.split()
     if not line.isascii() and _FAR.search(line) and _SPACELESS.search(line):
         signs, letters = len(_SIGN.findall(line)), len(_LETTER.findall(line))
@@ -74,6 +74,6 @@ def words(line: str) -> int:
         count = max(count, 1)  # of punctuation alone
     else:
         count = 0
-    if len(line) > LONGEST_WORD:  # a text without any space, in whatever script, is not one word
+    if len(line) > LONGEST_WORD:  # a text without any space is not one word
         count += sum(max(0, len(word) - LONGEST_WORD) // PIECE for word in spaced)
     return count + len(spaced)

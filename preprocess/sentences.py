@@ -1,7 +1,7 @@
-"""The sentences that SentencePiece is given: white space made plain, and those left out counted.
+"""Sentences for SentencePiece's training: white space made plain, and skipped lines counted.
 
-Pieces are told apart by white space, of any kind for fairseq, and to it a carriage return ends a
-line: what of it a model would keep inside its pieces becomes a space before.
+fairseq splits pieces at white space of any kind, and ends a line at a carriage return. So white
+space that a model would keep inside its pieces becomes a space first.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from preprocess.text import read_lines
 
 
 def _one_of(signs: Iterable[str]) -> re.Pattern[str]:
-    """What finds these characters; none of them: what finds nothing."""
+    """A pattern that finds these characters; one that finds nothing for no characters."""
     inside = "".join(map(re.escape, signs))
     return re.compile(f"[{inside}]" if inside else "(?!)")
 
 
 SPACES = [sign for sign in map(chr, range(0x3001)) if sign.isspace() and sign != " "]
 SPACE = _one_of(SPACES)
-NMT_SPACE = _one_of("\x85")  # what the rules of nmt_ leave: they see to the others themselves
+NMT_SPACE = _one_of("\x85")  # the only white space that the rules of nmt_ leave
 
 
 def spaces_in_pieces(encode: Callable[[str], Sequence[str]]) -> re.Pattern[str]:
-    """Find the white space that a model, given by how it encodes text, keeps inside its pieces."""
+    """Find the white space that a model keeps inside its pieces, by its `encode`."""
     return _one_of(sign for sign in SPACES if any(map(str.isspace, "".join(encode(f"a{sign}b")))))
 
 
 class Lines:
-    """The lines of all inputs, what ended them early, and those that SentencePiece leaves out.
+    """Lines of all inputs, the error that ended them, and counts of those left out.
 
-    SentencePiece turns whatever its iterator raises, Ctrl-C too, into a RuntimeError of its own.
+    The error is kept, since SentencePiece turns any, Ctrl-C too, into its RuntimeError.
     """
 
     def __init__(self, inputs: Sequence[Path], normalization: str, max_bytes: int) -> None:

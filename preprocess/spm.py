@@ -3,8 +3,8 @@
     python -m preprocess.spm train --input clean/train.en clean/train.de --model spm --vocab 6000
     python -m preprocess.spm encode --model spm.model --input clean/train.en --output enc/train.en
 
-Several inputs make one joint vocabulary; for separate ones, train twice. The same text gives the
-same model on every machine.
+Several inputs make one joint vocabulary; for separate vocabularies, train twice. The same text
+gives the same model on every machine.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from preprocess.text import (
     writing,
 )
 
-# The trainer adds up partial counts per thread, so the number is fixed rather than the machine's.
+# A fixed number, since the trainer's sums depend on the number of threads.
 TRAINER_THREADS = 4
 ENCODE_CHUNK = 10_000  # lines; bounds memory, long enough for SentencePiece's own threads
 
 
-# identity alone loses nothing: nfkc rewrites full-width signs and fractions, nmt_ turns invisible
-# characters that belong to the spelling (Persian, Hindi) into spaces, _cf folds capitals
+# identity alone loses nothing. nfkc rewrites full-width signs and fractions, _cf folds capitals,
+# and nmt_ turns invisible characters of the spelling (Persian, Hindi) into spaces
 NORMALIZATIONS = ("identity", "nfkc", "nmt_nfkc", "nfkc_cf", "nmt_nfkc_cf")
 LEAST_COVERAGE = 0.98  # SentencePiece's own limit
 MAX_LINE_BYTES = 4192  # SentencePiece's own default
@@ -57,12 +57,12 @@ def train(
 ) -> Path:
     """Train one joint model over `inputs`; return the path of the .model file.
 
-    `coverage` is the share of the text's characters that get pieces: of alphabets all, so that none
-    becomes <unk>; of thousands of signs, as in Japanese, those but for the rarest. With
-    `byte_fallback` what has no piece becomes its bytes, at the price of 256 pieces. `normalization`
-    is one of `NORMALIZATIONS`: what becomes of text before it is cut, of the target side too.
+    `coverage` is the share of the text's characters that get pieces: 1 for alphabets, so that no
+    character becomes <unk>; less for thousands of signs, as in Japanese. With `byte_fallback`
+    characters without a piece become bytes, which takes 256 pieces. `normalization` is one of
+    `NORMALIZATIONS`, and applies to all text before it is cut, on the target side too.
 
-    Begin, end and padding symbols are left to fairseq's dictionary, which has its own.
+    Begin, end and padding symbols are left to fairseq's dictionary.
 
     Raises:
         UserError: `model` is no prefix or cannot be written, an option is out of range, or
@@ -99,7 +99,7 @@ def train(
                 raise lines.failure from None
             raise _refusal(lines, vocab, " ".join(str(error).split())) from error
         with writing(target):
-            for suffix in (".vocab", ".model"):  # the model last: it is what others look for
+            for suffix in (".vocab", ".model"):  # the model last: other steps wait for it
                 os.replace(f"{prefix}{suffix}", model.with_name(model.name + suffix))
     if lines.warning:
         print(f"warning: {lines.warning}", file=sys.stderr, flush=True)
@@ -109,7 +109,7 @@ def train(
 def _check(
     model: Path, vocab: int, coverage: float, normalization: str, max_line_bytes: int
 ) -> None:
-    """Refuse in one line what SentencePiece would refuse late, or not at all."""
+    """Refuse in one line options that SentencePiece would refuse late, or not at all."""
     if model.suffix == ".model":
         raise UserError(
             f"--model is {model}; expected a prefix, to which .model and .vocab are added: give "
@@ -135,7 +135,7 @@ def _file_of(prefix: Path) -> Path:
 
 
 def _refusal(lines: Lines, vocab: int, reason: str) -> UserError:
-    """What SentencePiece did not like, and what to do about it."""
+    """Reason of SentencePiece's refusal, and advice."""
     if "sentences_.empty()" in reason:
         if lines.warning:
             return UserError(lines.warning)
@@ -155,7 +155,7 @@ def _train(model: Path) -> str:
 
 
 def load(model: Path) -> sentencepiece.SentencePieceProcessor:
-    """Load a model; a missing or damaged file is refused in one line."""
+    """Load a model; refuse a missing or damaged file in one line."""
     if not model.is_file():
         whole = _file_of(model)
         if whole.is_file():
@@ -166,7 +166,7 @@ def load(model: Path) -> sentencepiece.SentencePieceProcessor:
         return sentencepiece.SentencePieceProcessor(model_file=str(model))
     except (RuntimeError, OSError) as error:
         raise UserError(
-            f"{model} is not a SentencePiece model; make it anew with {_train(model)}"
+            f"{model} is not a SentencePiece model; make it again with {_train(model)}"
         ) from error
 
 
@@ -184,8 +184,7 @@ def _chunks(path: Path) -> Iterator[list[str]]:
 def encode(model: Path, source: Path, output: Path) -> int:
     """Write `source` as space-separated pieces, line by line; return the number of pieces.
 
-    Lines in which nothing is seen are counted on standard error; they stay, for the other side's
-    sake.
+    Blank lines are counted on standard error. They stay, so that both sides keep their lines.
     """
     processor = load(model)
     spaces = spaces_in_pieces(lambda text: processor.encode(text, out_type=str))

@@ -1,4 +1,4 @@
-"""Reading and writing of text files, shared by the corpus scripts."""
+"""Read and write text files, for all corpus scripts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class UserError(SystemExit):
-    """A mistake the user can mend: printed as one line, without a traceback, exit status 1."""
+    """A mistake that the user can mend: one line without a traceback, exit status 1."""
 
     def __init__(self, message: str) -> None:
         super().__init__(f"error: {message}")
@@ -38,15 +38,15 @@ class UserError(SystemExit):
 def exit_on_signals() -> None:
     """Let SIGTERM and SIGHUP unwind the stack as Ctrl-C does, so that nothing half-made stays."""
     for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup asks for that
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup sets this
             signal.signal(number, lambda number, frame: sys.exit(128 + number))
 
 
 def open_bytes(path: Path) -> tuple[IO[bytes], Container | None]:
-    """Open text for reading, and say what it was packed in; gzip, xz and bzip2 are unpacked.
+    """Open text for reading, unpacked from gzip, xz or bzip2; return how it was packed too.
 
     Raises:
-        UserError: there is no such file, or it is packed in what is not read here
+        UserError: the file is missing, or packed in another format
     """
     if not path.is_file():
         raise UserError(
@@ -84,11 +84,11 @@ def _refuse_packed(path: Path, outer: Container | None, inner: Container | None)
 
 
 def read_lines(path: Path) -> Iterator[str]:
-    """Yield the lines of a file without their line feed; what is not UTF-8 text is refused.
+    """Yield the lines of a file without their line feed; refuse a file that is not UTF-8 text.
 
-    Only a line feed ends a line: corpora hold U+2028 and carriage returns *inside* sentences, and
-    Python's universal newlines would put one side out of step with the other. A byte order mark at
-    the start is no part of the text.
+    Only a line feed ends a line. Corpora hold U+2028 and carriage returns *inside* sentences,
+    where Python's universal newlines would misalign the two sides. A byte order mark at the
+    start is dropped.
     """
     number = 0
     try:
@@ -117,9 +117,9 @@ def _not_text(path: Path) -> UserError:
 
 
 def unfinished(path: Path) -> Path:
-    """The name to write a file under until it is whole; what a killed call left there is removed.
+    """The name to write a file under until it is whole; files of killed calls are removed.
 
-    Host and process id are in it, so that a living one's is left alone.
+    It holds host and process id, so that files of running processes stay.
     """
     owner = f".{path.name}.{socket.gethostname()}-"
     if path.parent.is_dir():
@@ -135,13 +135,13 @@ def _alive(process_id: int) -> bool:
         os.kill(process_id, 0)
     except ProcessLookupError:
         return False
-    except OSError:  # it exists, but belongs to another user
+    except OSError:  # the process exists, but belongs to another user
         return True
     return True
 
 
 def _unwritable(paths: Sequence[Path], error: OSError) -> UserError:
-    """Why files cannot be written, and what to do about it."""
+    """Reason why files cannot be written, and advice."""
     named = " and ".join(path.name for path in paths)
     if error.errno in NO_ROOM:
         return UserError(
@@ -157,7 +157,7 @@ def _unwritable(paths: Sequence[Path], error: OSError) -> UserError:
 
 @contextmanager
 def writing(*paths: Path) -> Iterator[None]:
-    """Refuse in one line, with UserError, what the system refuses to write."""
+    """Turn the system's error on writing into a UserError of one line."""
     try:
         yield
     except OSError as error:
@@ -166,20 +166,20 @@ def writing(*paths: Path) -> Iterator[None]:
 
 @contextmanager
 def with_parents(path: Path) -> Iterator[None]:
-    """Make the folders that `path` lies in; those that are still empty afterwards are removed."""
+    """Make the parent folders of `path`; remove those that are still empty afterwards."""
     missing = [folder for folder in path.parents if not folder.exists()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield
     finally:
         for folder in missing:
-            with suppress(OSError):  # it is used, or could not be made
+            with suppress(OSError):  # the folder is used, or could not be made
                 folder.rmdir()
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A name to write a file under that becomes `path` if all went well; else nothing stays.
+    """A name to write a file under; it becomes `path` on success, and is removed on failure.
 
     Raises:
         UserError: it cannot be written
@@ -195,10 +195,10 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_files(*paths: Path) -> Iterator[list[IO[str]]]:
-    """Open text files for writing that appear under their names, if all went well.
+    """Open text files for writing, which appear under their names on success.
 
-    A reader never meets a half-written file, and an interrupted step leaves nothing behind (a
-    SIGKILL does, until the next call).
+    No reader sees a half-written file, and an interrupted step leaves no file. A SIGKILL does; the
+    next call removes it.
 
     Raises:
         UserError: two of them are the same file, one is called .gz or the like (what is written is
@@ -220,16 +220,16 @@ def whole_files(*paths: Path) -> Iterator[list[IO[str]]]:
                 stream.close()
             for part, path in zip(temporary, paths):
                 os.replace(part, path)
-    except OSError as error:  # of the block: it may have met others than ours
+    except OSError as error:  # an error of the block, which may be about other files
         if error.errno not in NO_ROOM:
             raise
         raise _unwritable(paths, error) from error
     finally:
         for stream in streams:
-            with suppress(OSError):  # it may try, and fail, to write the rest again
+            with suppress(OSError):  # close may fail again to write the rest
                 stream.close()
         for part in temporary:
-            with suppress(OSError):  # where it could not be made
+            with suppress(OSError):  # the folder could not be made
                 part.unlink()
         parents.close()
 
@@ -247,7 +247,7 @@ def _check_names(paths: Sequence[Path]) -> None:
 
 @contextmanager
 def held(folder: Path, kind: int = fcntl.LOCK_SH) -> Iterator[int]:
-    """Lock a folder; gives a file descriptor that passes the lock on to a process.
+    """Lock a folder; yield a file descriptor that passes the lock on to a child process.
 
     Raises:
         UserError: another process works in it
@@ -267,10 +267,12 @@ def held(folder: Path, kind: int = fcntl.LOCK_SH) -> Iterator[int]:
 
 @contextmanager
 def staging(folder: Path) -> Iterator[Path]:
-    """An empty folder to make something in; it is gone afterwards.
+    """An empty folder for unfinished output, removed afterwards.
 
-    Its name is fixed, so that the next call clears away what a killed one left; UserError where a
-    process that call had started still works in it (see `held`), or it cannot be made.
+    Its name is fixed, so that the next call removes the files of a killed one.
+
+    Raises:
+        UserError: a process of a killed call still works in it (see `held`), or it cannot be made
     """
     with writing(folder):
         if folder.is_dir():

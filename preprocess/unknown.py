@@ -1,4 +1,4 @@
-"""Why encoded text is unknown to its dictionary, by what is seen in it."""
+"""Likely cause of unknown tokens in encoded text, by the text's content."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from preprocess.text import UserError, read_lines
 SPACE = "▁"  # SentencePiece's sign for it
 BYTE = re.compile(r"<0x[0-9A-F]{2}>")  # a piece of --byte-fallback
 OWN = frozenset(("<s>", "<pad>", "</s>", "<unk>"))  # of every fairseq dictionary
-TRIED = 1000  # lines with something unknown, encoded again to see whether it is the same model
+TRIED = 1000  # lines with unknown tokens that are encoded again, to compare the model
 SHOWN = 5  # examples
 
 
@@ -27,14 +27,14 @@ def check_limit(percent: float) -> None:
 
 @dataclass
 class Seen:
-    """What a file of encoded text holds that its model has no piece for."""
+    """Tokens of a file of encoded text that its model has no piece for."""
 
     unknown: Counter[str] = field(default_factory=Counter)  # by token
     characters: Counter[str] = field(default_factory=Counter)  # that no piece of the model has
     encoded: bool = False  # whether any token is SentencePiece's
     tried: int = 0
-    same: int = 0  # of the tried, those that the model cuts the same way
-    long_lines: int = 0  # longer than SentencePiece learns from, with something unknown
+    same: int = 0  # of the tried lines, those that the model cuts the same way
+    long_lines: int = 0  # lines with unknown tokens, too long for SentencePiece's training
     in_long_lines: int = 0  # tokens unknown there
     longest: int = 0  # bytes
 
@@ -44,7 +44,7 @@ class Seen:
 
 
 def look(path: Path, model: Path) -> Seen:
-    """Compare encoded text with the model that it is said to be of."""
+    """Compare encoded text with the model that should have encoded it."""
     processor = load(model)
     pieces = {processor.id_to_piece(i) for i in range(processor.get_piece_size())} | OWN
     letters = {sign for piece in pieces - OWN if not BYTE.fullmatch(piece) for sign in piece}
@@ -74,7 +74,7 @@ def _most(counts: Counter[str]) -> str:
 
 
 def cause(seen: Seen, path: Path, model: Path, percent: float) -> str:
-    """The likely cause and what mends it, in words that end a line."""
+    """The likely cause and its remedy, as the end of a message."""
     if not seen.encoded:
         names = f"--model {shlex.quote(str(model))} --input TEXT --output {shlex.quote(str(path))}"
         return (
@@ -96,15 +96,15 @@ def cause(seen: Seen, path: Path, model: Path, percent: float) -> str:
         )
     return (
         f"{told}: train it on text that has them (and --coverage 1), or with --byte-fallback, or "
-        f"go on with --max-unknown {min(100, math.ceil(percent))}"
+        f"continue with --max-unknown {min(100, math.ceil(percent))}"
     )
 
 
 def refuse_unknown(folder: Path, models: dict[str, Path], most: float) -> None:
-    """Refuse text of which more than `most` percent of a file has become <unk>.
+    """Refuse text if more than `most` percent of a file has become <unk>.
 
     Args:
-        folder: of the data-bin, where fairseq-preprocess gave its account
+        folder: of the data-bin, with fairseq-preprocess's log
         models: by language
 
     Raises:

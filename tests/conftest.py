@@ -1,4 +1,4 @@
-"""For every test: no process outlives it, and Hypothesis tries the same examples every time."""
+"""Fixtures of all tests: no process outlives a test, and Hypothesis tries fixed examples."""
 
 import ctypes
 import gc
@@ -10,16 +10,16 @@ from hypothesis import settings
 
 from tests.support.processes import alive, children, command_line, serves, wait_for
 
-# What outlives its parent becomes a child of the tests, not of process 1: `no_orphans` sees it.
+# Orphaned processes become children of the tests, not of process 1, for `no_orphans` to see.
 _PR_SET_CHILD_SUBREAPER = 36
 ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
-# A shell that runs the tests in the background lets them ignore Ctrl-C, and so would every process
-# that they start; some tests are about Ctrl-C.
+# A shell that runs the tests in the background makes them and their children ignore Ctrl-C, which
+# some tests send.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Examples drawn anew would fail a run that changed nothing, and pass the next one.
+# New random examples could fail a run without any change.
 settings.register_profile("repeatable", derandomize=True)
 settings.load_profile("repeatable")
 
@@ -32,7 +32,7 @@ def no_orphans():
     left = [pid for pid in children(os.getpid()) if pid not in before and not serves(pid)]
     if not left:
         return
-    gc.collect()  # a loader used in this process ends its workers only then
+    gc.collect()  # a data loader in this process ends its workers only then
     named = {pid: command_line(pid) for pid in left}
     try:
         wait_for(lambda: not any(alive(pid) for pid in left), 8, "processes to end")

@@ -1,9 +1,9 @@
-"""Write the tables of docs/options.md and docs/metrics.md anew from the code.
+"""Write the tables of docs/options.md and docs/metrics.md from the code.
 
     python -m tools.make_docs
 
-A table stands between `<!-- made by tools/make_docs.py -->` and `<!-- end -->`. What is around it
-is written by hand. `tests/test_docs.py` fails where a page differs from what the code gives.
+A table stands between `<!-- made by tools/make_docs.py -->` and `<!-- end -->`. The text
+around it is written by hand. `tests/test_docs.py` fails where a page differs from the code.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def options_table() -> str:
 
 
 def read_by(name: str) -> str:
-    """What reads an option, in words."""
+    """Strategies that read an option, in words."""
     if any(name == field.name for field in dataclasses.fields(EasyFirstOptions)):
         return _WRAPPED
     return " and ".join(f"`{reader}`" for reader in readers_of(name)) or "all strategies"
@@ -144,7 +144,7 @@ def option_row(field: dataclasses.Field[Any]) -> str:
 
 
 def prose(text: str) -> str:
-    """A text of the code as Markdown: 'values' and --flags are code, other documents are links."""
+    """Format a text as Markdown: 'values' and --flags as code, other documents as links."""
     text = re.sub(r"'([\w.:-]+)'|(?<![\w-])(--[a-z-]+)", lambda m: f"`{m[1] or m[2]}`", text)
     for name, link in LINKS.items():
         text = text.replace(name, link)
@@ -152,7 +152,7 @@ def prose(text: str) -> str:
 
 
 def shown(default: Any) -> str:
-    """A default: `value`, off for a switch, (empty) for no text."""
+    """Format a default: `value`, off for a switch, (empty) for no text."""
     if default is False:
         return "off"
     return "(empty)" if default == "" else f"`{default}`"
@@ -184,18 +184,19 @@ def metrics_table() -> str:
     return "\n".join(rows) + "\n"
 
 
+class Everything(dict):
+    """A logging output that has every key."""
+
+    def get(self, key: Any, default: Any = None) -> float:
+        """1 for any key."""
+        return 1.0
+
+
 def logged_by() -> dict[str, str]:
     """Name of every metric of an update -> the strategies that log it, in words."""
     from fairseq.logging import metrics as fairseq_metrics  # takes seconds
 
     from fairseq_autoassist.plugin import metrics
-
-    class Everything(dict):
-        """A logging output that holds whatever it is asked for."""
-
-        def get(self, key: Any, default: Any = None) -> float:
-            """1, whatever the key."""
-            return 1.0
 
     by_strategy = {key: metric_names(AutoAssistConfig(key)) for key in STRATEGIES}
     names = sorted({name for names in by_strategy.values() for name in names})

@@ -1,1 +1,1 @@
-"""What every recipe needs: corpora, steps that are not done twice, fairseq's log."""
+"""Parts that recipes share: corpora, steps with stamps, fairseq's log."""

@@ -1,4 +1,4 @@
-"""The step of a recipe that measures how well the two sides of each pair agree."""
+"""Step of a recipe that measures how well the two sides of each pair agree."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from recipes.common.data import ROOT
 from recipes.common.steps import Steps, run_command
 
 MODULE = "fairseq_autoassist.cli.agreement"
-VERSION = 2  # of what the command finds; a new number runs it again
+VERSION = 2  # of the command's results; a new number runs it again
 
 
 def measure(data_bin: Path) -> None:
-    """Run the command on a data-bin whose TF-IDF is there."""
+    """Run autoassist-agreement on a data-bin that has TF-IDF features."""
     run_command([sys.executable, "-m", MODULE, str(data_bin.resolve())], cwd=ROOT)
 
 
 def step(
     steps: Steps, data_bin: Path, langs: tuple[str, str], action: Callable[[], None] | None = None
 ) -> None:
-    """Do it as one step of a recipe, after the features; `action` stands in for `measure`."""
+    """Do it as one step of a recipe, after the features; `action` replaces `measure`."""
     folder = feature_folder(data_bin, "train", *langs)
     outputs = [folder / name for name in NAMES]
     steps.run("agreement", {"version": VERSION}, outputs, action or (lambda: measure(data_bin)))

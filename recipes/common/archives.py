@@ -1,7 +1,7 @@
-"""Published archives (.tgz): find them, or download them, check them, take files out of them.
+"""Published archives (.tgz): find or download them, check them, extract files.
 
-Unlike the small files of `data.py` these are large: a download goes on where it was cut off, and
-files are taken out one at a time, each appearing whole.
+They are large, unlike the files of `data.py`: an interrupted download resumes, and files are
+extracted one at a time, each appearing whole.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tqdm import tqdm
 from preprocess.text import UserError, unfinished
 from recipes.common.data import CHUNK, TIMEOUT
 
-GZIP = b"\x1f\x8b"  # what a .tgz begins with; the page of a network that asks for a login does not
+GZIP = b"\x1f\x8b"  # first bytes of a .tgz, which tell it from the login page of a network
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class Archive:
     """One published .tgz, and what it must be."""
 
     url: str
-    size: int  # bytes; what a dry run counts with
-    algorithm: str  # of hashlib: the one its digest is published for
+    size: int  # bytes, also for the estimate of a dry run
+    algorithm: str  # name in hashlib of the published digest's algorithm
     digest: str  # hexadecimal
 
     @property
@@ -57,9 +57,9 @@ def check(archive: Archive, path: Path, mend: str | None = None) -> Path:
     """Return `path` if it is the published archive; refuse it in one line otherwise.
 
     Args:
-        archive: what it must be
+        archive: with the published size and digest
         path: where it lies
-        mend: what the user can do; default: have it downloaded again
+        mend: advice to the user; default: download it again
     """
     if not path.is_file():
         mend = mend or "put it there, or name another folder in AUTOASSIST_DATA"
@@ -78,11 +78,11 @@ def check(archive: Archive, path: Path, mend: str | None = None) -> Path:
 def download(archive: Archive, path: Path) -> Path:
     """Fetch an archive; it appears under `path` only once it is whole and its digest is right.
 
-    What an earlier attempt left in `path`.part is kept, where the server can go on from there.
+    Where the server allows it, the download resumes from `path`.part of an earlier attempt.
 
     Raises:
-        UserError: nothing came or not all, what came is another file, or another process
-            downloads it
+        UserError: the download is empty or incomplete, is another file, or another process is
+            downloading it
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = part_of(path)
@@ -93,7 +93,7 @@ def download(archive: Archive, path: Path) -> Path:
             os.replace(part, path)
     except (HTTPException, OSError) as error:
         raise UserError(
-            f"cannot download {archive.url} ({error}); run this again to go on, or fetch the "
+            f"cannot download {archive.url} ({error}); run this again to resume, or fetch the "
             f"archive by other means and name its folder in AUTOASSIST_DATA"
         ) from error
     return path
@@ -103,7 +103,7 @@ def download(archive: Archive, path: Path) -> Path:
 def _alone(part: Path) -> Iterator[None]:
     """Keep other processes from the same download; an empty part is removed afterwards.
 
-    The lock is on the part itself, since NFS locks nothing but files open for writing.
+    The part itself is locked, since NFS locks only files that are open for writing.
     """
     with open(part, "ab") as stream:
         try:
@@ -112,7 +112,7 @@ def _alone(part: Path) -> Iterator[None]:
         except BlockingIOError:
             busy = True
         except OSError:
-            busy = False  # a file system without locks: as good as it can be had
+            busy = False  # the file system has no locks: go on without one
         if busy or not _is_open(part, stream):
             raise UserError(
                 f"another process downloads to {part}; expected none: wait for its end "
@@ -126,7 +126,7 @@ def _alone(part: Path) -> Iterator[None]:
 
 
 def _is_open(path: Path, stream: IO[bytes]) -> bool:
-    """Whether the file is still there under its name: another process may have ended with it."""
+    """Whether the file still has its name: another process may have finished and renamed it."""
     try:
         return os.path.samestat(path.stat(), os.fstat(stream.fileno()))
     except FileNotFoundError:
@@ -137,7 +137,7 @@ def _check_part(archive: Archive, part: Path) -> None:
     found = digest_of(part, archive.algorithm)
     if found != archive.digest:
         size = part.stat().st_size
-        part.unlink()  # going on from wrong bytes would never end well
+        part.unlink()  # resuming from wrong bytes would fail each time
         raise UserError(
             f"{archive.url} came as {size:,} bytes, {archive.algorithm} {found}, expected "
             f"{archive.size:,} bytes, {archive.digest}; it was changed on its way: run this again"
@@ -145,15 +145,15 @@ def _check_part(archive: Archive, part: Path) -> None:
 
 
 def part_of(path: Path) -> Path:
-    """Return where a download to `path` lies until it is whole."""
+    """Return the path of an unfinished download to `path`."""
     return path.with_name(path.name + ".part")
 
 
 def _fetch(archive: Archive, part: Path) -> None:
-    """Bring `part` to the archive's size, from the bytes it has already."""
+    """Download the rest of `part`, up to the archive's size."""
     with open(part, "rb") as stream:
         if not _begins_well(stream.read(len(GZIP))):
-            os.truncate(part, 0)  # another file, of an earlier attempt: it would waste the rest
+            os.truncate(part, 0)  # an earlier attempt left another file
     have = part.stat().st_size
     if have >= archive.size:
         return  # the digest decides
@@ -163,14 +163,14 @@ def _fetch(archive: Archive, part: Path) -> None:
     try:
         response = urllib.request.urlopen(request, timeout=TIMEOUT)
     except HTTPError as error:
-        if have and error.code == 416:  # there is no more of it: the digest decides
+        if have and error.code == 416:  # the server has no more bytes: the digest decides
             return
         raise
     with response:
-        if response.status != 206:  # a server (or file://) that cannot go on sends all of it
+        if response.status != 206:  # a server (or file://) that cannot resume sends the whole file
             have = 0
         chunk = response.read(CHUNK)
-        if not have and not _begins_well(chunk):  # before what is there is written over
+        if not have and not _begins_well(chunk):  # before existing bytes are overwritten
             raise UserError(
                 f"{archive.url} came as another file, which begins with {chunk[:20]!r}; expected "
                 f"a .tgz: log in where your network asks for it, then run this again"
@@ -187,14 +187,14 @@ def _fetch(archive: Archive, part: Path) -> None:
 
 
 def _begins_well(content: bytes) -> bool:
-    """Whether these can be the first bytes of a .tgz; there may be none of them yet."""
+    """Whether `content` can be the start of a .tgz; no bytes at all can be."""
     return content[: len(GZIP)] == GZIP[: len(content)]
 
 
 def extract(archive: Path, members: Sequence[str], folder: Path) -> None:
-    """Take files out of a .tgz into `folder`, under their paths in it; those there already stay.
+    """Extract files of a .tgz into `folder`, under their paths in it; existing files stay.
 
-    The archive is read from its start, so progress is counted in compressed bytes.
+    Progress is counted in compressed bytes, since the archive is read from its start.
     """
     wanted = {name for name in members if not (folder / name).is_file()}
     if not wanted:

@@ -1,5 +1,6 @@
-"""Average the last checkpoints of a run: fairseq's scripts/average_checkpoints.py, which its
-packages leave out.
+"""Average the last checkpoints of a run, as fairseq's scripts/average_checkpoints.py does.
+
+fairseq's packages leave that script out.
 
     python -m recipes.common.average --run RUN_FOLDER --last 10
 """
@@ -24,7 +25,7 @@ def last_checkpoints(run: Path, last: int) -> list[Path]:
     """Return the `last` latest checkpoints that --save-interval-updates wrote, latest first.
 
     Raises:
-        UserError: there is no such folder, or too few are in it
+        UserError: the folder is missing, or holds too few checkpoints
     """
     from fairseq import checkpoint_utils
 
@@ -44,8 +45,8 @@ def last_checkpoints(run: Path, last: int) -> list[Path]:
 def average(paths: Sequence[Path], output: Path) -> None:
     """Write a checkpoint whose weights are the means of those of `paths`, for generation only.
 
-    Sums are in double precision. The state of the optimiser and of the Assistant is left out: it
-    belongs to one point of a run, and nothing can be resumed from a mean.
+    Sums are in double precision. The states of the optimiser and of the Assistant are left out,
+    since a run cannot resume from a mean.
 
     Raises:
         UserError: a checkpoint is damaged, they are of different models, or the disk is full
@@ -75,9 +76,9 @@ def average(paths: Sequence[Path], output: Path) -> None:
     state["extra_state"].pop("train_iterator", None)
     with whole_file(output) as part:
         try:
-            with open(part, "wb") as stream:  # given a name, torch would write it into the file
+            with open(part, "wb") as stream:  # torch writes a path into the file
                 torch.save(state, stream)
-        except RuntimeError as error:  # what torch makes of a full disk
+        except RuntimeError as error:  # torch raises this for a full disk
             reason = str(error).splitlines()[0]
             raise UserError(
                 f"cannot write {output} ({reason}); expected room on its disk: free some, and run "

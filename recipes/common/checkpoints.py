@@ -1,8 +1,8 @@
-"""Reading fairseq's checkpoints; one that was cut short is refused in one line.
+"""Read fairseq's checkpoints; refuse one that was cut short in one line.
 
     python -m recipes.common.checkpoints --run RUN_FOLDER
 
-checks the one that a run would go on from.
+checks the one that a run would resume from.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def load(path: Path, mend: str) -> dict[str, Any]:
 
 
 def updates_done(path: Path, mend: str) -> int:
-    """Return the updates that a checkpoint was saved after; its tensors stay on the disk.
+    """Return the number of updates of a checkpoint without reading its tensors.
 
     Args:
         path: of the checkpoint
@@ -62,17 +62,17 @@ def updates_done(path: Path, mend: str) -> int:
 
 
 def check_last(run: Path) -> None:
-    """Refuse a last checkpoint that cannot be gone on from; fairseq copies it from the best.
+    """Refuse a damaged last checkpoint, which a kill during fairseq's copy can leave.
 
     Raises:
-        UserError: it is damaged
+        UserError: the checkpoint is damaged
     """
     last, best = run / "checkpoint_last.pt", run / "checkpoint_best.pt"
     if not last.is_file() or _whole(last):
         return
-    mend = f"begin anew with `{shlex.join(['rm', str(last)])}`"
+    mend = f"start again with `{shlex.join(['rm', str(last)])}`"
     if best.is_file() and _whole(best):
-        mend = f"go on from the best with `{shlex.join(['cp', str(best), str(last)])}`"
+        mend = f"resume from the best with `{shlex.join(['cp', str(best), str(last)])}`"
     updates_done(last, mend)
 
 
@@ -85,7 +85,7 @@ def _whole(path: Path) -> bool:
 
 
 def _refused(read: Callable[[], Found], path: Path, mend: str) -> Found:
-    """Read; tell what torch, pickle and fairseq raise for a file of another kind in one line."""
+    """Turn the errors of torch, pickle and fairseq for a bad file into one line."""
     from fairseq_autoassist.plugin.checkpoints import allow_fairseq_checkpoints
 
     allow_fairseq_checkpoints()

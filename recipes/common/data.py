@@ -1,8 +1,8 @@
-"""Find a public corpus on this machine, or download it; every file is checked by its sha256.
+"""Find a public corpus on this machine, or download it; check every file by its sha256.
 
-Where AUTOASSIST_DATA is set, the folder that it names must hold it. Otherwise it is taken from
-`shared/data` beside the checkout, else downloaded from the public repository that it comes from (at
-one commit, so that the bytes never change).
+Where AUTOASSIST_DATA is set, the folder that it names must hold the corpus. Otherwise the corpus
+comes from `shared/data` beside the checkout, else from its public repository. The repository is
+read at one commit, so that the bytes never change.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from tqdm import tqdm
 from preprocess.text import UserError, unfinished
 
 ROOT = Path(__file__).resolve().parents[2]  # the checkout
-TIMEOUT = 30  # seconds without a byte before a download is given up
+TIMEOUT = 30  # seconds without a byte after which a download fails
 CHUNK = 1 << 16  # bytes
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """Where the files of a corpus are published, and what they must hash to."""
+    """Files of a corpus: their public address and their sha256."""
 
     name: str  # also the folder's name on disk
-    url: str  # of the folder, without a slash at the end; empty: published nowhere as it is
+    url: str  # of the folder, without a final slash; empty: not published in this form
     sha256: Mapping[str, str]  # file name -> hexadecimal digest
 
 
@@ -130,7 +130,7 @@ def check(path: Path, expected: str) -> Path:
 def local_folder(corpus: Corpus, root: Path = ROOT) -> Path | None:
     """Return the folder on this machine that holds the corpus, or None to download it.
 
-    A folder the user named must hold it: falling back to a download would hide the mistake.
+    A folder that the user names must hold it: a download would hide the mistake.
     """
     named = os.environ.get("AUTOASSIST_DATA")
     bases = [Path(named)] if named else [root.parent / "shared" / "data"]
@@ -146,7 +146,7 @@ def local_folder(corpus: Corpus, root: Path = ROOT) -> Path | None:
 
 
 def download(url: str, path: Path, expected: str) -> Path:
-    """Fetch one file; it appears under `path` only once it is whole and its sha256 is right."""
+    """Download one file; it appears under `path` once it is whole and its sha256 is right."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = unfinished(path)
     try:

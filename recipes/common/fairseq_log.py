@@ -30,7 +30,7 @@ class Log:
     epochs: list[Values] = field(default_factory=list)
 
     def add(self, raw: Mapping[str, object]) -> None:
-        """Sort in one JSON object of the log; one that is no report is passed over."""
+        """Add one JSON object of the log under its kind; skip one that is no report."""
         for prefix, reports in (("valid_", self.valid), ("train_", self.epochs), ("", self.inner)):
             if f"{prefix}num_updates" not in raw:
                 continue
@@ -40,9 +40,9 @@ class Log:
             return
 
     def _forget_after(self, update: float, reports: list[Values]) -> None:
-        """Make room for a report at `update`: what a resumed run does again counts once.
+        """Remove the reports that a resumed run writes again from `update` on.
 
-        A training report that goes back shows a restart, which takes back reports of every kind.
+        A training report of an earlier update shows a restart, which affects reports of every kind.
         """
         restarted = reports is self.inner
         for kind in (self.inner, self.valid, self.epochs) if restarted else (reports,):
@@ -73,7 +73,7 @@ def numbers(raw: Mapping[str, object], prefix: str) -> Values:
 
 
 def read(path: Path) -> Log:
-    """Read a log file; one that is not there or has no training report is refused."""
+    """Read a log file; refuse a missing one and one without a training report."""
     expected = f"expected the log of a run with `--log-format json --log-file {path}"
     if not path.is_file():
         raise UserError(f"found no {path}; {expected}`: train first")
@@ -98,8 +98,8 @@ def read(path: Path) -> Log:
 def tokens_trained(log: Log) -> list[float]:
     """Target tokens trained on up to each training report.
 
-    Added up from fairseq's mean number per update since the last report (`wpb`). The plugin's
-    `aa_kept_tokens` is another figure: it runs ahead by what is kept but still waits for its batch.
+    The sum of fairseq's mean number per update since the last report (`wpb`). The plugin's
+    `aa_kept_tokens` is larger: it includes kept pairs that still wait for their batch.
     """
     totals: list[float] = []
     total = update = 0.0

@@ -1,4 +1,4 @@
-"""Pictures that appear under their name once they are whole."""
+"""Write pictures that appear under their name once they are whole."""
 
 from __future__ import annotations
 

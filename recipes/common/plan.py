@@ -1,4 +1,4 @@
-"""What a recipe would do: its steps, their state, and whether the disk has room for them."""
+"""Dry run of a recipe: its steps, their state, and whether the disk has room for them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from recipes.common.steps import Steps
 
 @dataclass(frozen=True)
 class Cost:
-    """What a step is expected to take."""
+    """Expected cost of a step."""
 
-    disk: float  # bytes left behind, and needed at once
+    disk: float  # bytes that stay, and peak bytes
     minutes: float
 
     def __str__(self) -> str:
@@ -26,12 +26,12 @@ class Cost:
 
 
 class DryRun(Steps):
-    """Steps that are told instead of done; nothing is written."""
+    """Steps that are printed instead of done; nothing is written."""
 
     def __init__(self, folder: Path, total: int, costs: Mapping[str, Cost]) -> None:
         super().__init__(folder, total)
         self.costs = costs
-        self.disk = 0.0  # bytes that the steps to do will need
+        self.disk = 0.0  # bytes that the remaining steps will need
         self.to_do: list[str] = []  # names of these steps
 
     def run(
@@ -49,7 +49,7 @@ class DryRun(Steps):
         if done:
             state = "done"
         else:
-            state = "goes on" if self._holds(name, "begun") else "to do"
+            state = "resumes" if self._holds(name, "begun") else "to do"
             self.disk += cost.disk
             self.to_do.append(name)
         print(f"[{self.count}/{self.total}] {name:<22} {state:<8} {cost}", flush=True)
@@ -64,8 +64,8 @@ def check_disk(
     Args:
         folder: may not exist yet
         needed: bytes
-        purpose: what for
-        mend: what the user can do besides freeing space
+        purpose: what the bytes are for
+        mend: advice to the user besides freeing space
 
     Raises:
         UserError: less is free than is needed
@@ -86,7 +86,7 @@ def same_disk(one: Path, two: Path) -> bool:
 
 
 def _existing(folder: Path) -> Path:
-    """The folder, or the one in which it would be made."""
+    """The folder, or its nearest existing parent."""
     folder = folder.absolute()
     while not folder.exists():
         folder = folder.parent

@@ -1,6 +1,6 @@
 """Translate a test set with fairseq-generate, and score the translations.
 
-Every score carries its signature: without its conditions a number cannot be compared.
+Every score has its signature, without which it cannot be compared.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Scores = Dict[str, Dict[str, object]]  # metric -> score and signature
 def check_prepared(
     texts: Path, model: Path, data_bin: Path, langs: Sequence[str], maker: str
 ) -> None:
-    """Refuse, before a whole test set is translated, what of prepare.py is not there.
+    """Refuse missing files of prepare.py before a test set is translated.
 
     Args:
         texts: folder of the test set as published
@@ -44,7 +44,7 @@ def check_prepared(
 
 
 def run_generate(command: list[str], output: Path, sentences: int) -> None:
-    """Run fairseq-generate with a progress bar; its output appears under `output` once complete."""
+    """Run fairseq-generate with a progress bar; `output` appears once it is complete."""
     with whole_files(output) as (stream,), child(command, ROOT, piped=True) as process:
         assert process.stdout is not None
         with tqdm(total=sentences, desc="translate", unit=" sentences") as bar:
@@ -86,7 +86,7 @@ def split_compounds(line: str) -> str:
 def old_score(translations: Sequence[str], references: Sequence[str], lang: str) -> Scores:
     """Return BLEU of Moses tokens with compounds split: the figure of papers before sacreBLEU.
 
-    It reads higher than sacreBLEU's own and serves to compare with those papers alone.
+    It is higher than sacreBLEU's own, and comparable to those papers alone.
 
     Raises:
         UserError: sacremoses, the Moses tokeniser, is not installed

@@ -1,8 +1,7 @@
-"""Steps that are not done twice, and continue where they were interrupted.
+"""Steps of a recipe: a finished step is skipped, an interrupted one resumes.
 
-A step has settings; its key is a hash of them and of the step before, so that a change anywhere
-redoes everything after it and nothing before it. `NAME.begun` is written before the work,
-`NAME.done` after.
+The key of a step is a hash of its settings and of the step before. So a changed setting repeats
+that step and all later ones. `NAME.begun` is written before the work, `NAME.done` after it.
 """
 
 from __future__ import annotations
@@ -25,16 +24,16 @@ from preprocess.text import UserError, whole_files
 
 
 def environment() -> dict[str, str]:
-    """The environment for a command of this Python: its scripts (fairseq-train, ...) come first."""
+    """Environment of a command, in which scripts of this Python (fairseq-train, ...) come first."""
     scripts = str(Path(sys.executable).parent)
     return {**os.environ, "PATH": scripts + os.pathsep + os.environ.get("PATH", "")}
 
 
 @contextmanager
 def child(command: Sequence[str], cwd: Path, piped: bool = False) -> Iterator[subprocess.Popen]:
-    """Start a command; however the block is left, by a signal too, the command ends with it.
+    """Start a command, which ends with the block, by a signal too.
 
-    `piped` gives its standard output to the block as text; otherwise it goes to this terminal.
+    Its standard output goes to the block as text if `piped`, else to this terminal.
     """
     print("$ " + shlex.join(command), flush=True)
     output = subprocess.PIPE if piped else None
@@ -54,32 +53,32 @@ def child(command: Sequence[str], cwd: Path, piped: bool = False) -> Iterator[su
             )
     finally:
         if process.poll() is None:
-            process.terminate()  # not kill: fairseq-train has processes of its own to end
+            process.terminate()  # not kill: fairseq-train has to end its own processes
             process.wait()
 
 
 def run_command(command: Sequence[str], cwd: Path) -> None:
-    """Run a command with its output on this terminal; a failure ends the recipe in one line."""
+    """Run a command with its output on this terminal; its failure ends the recipe in one line."""
     with child(command, cwd):
         pass
 
 
 @contextmanager
 def stoppable(again: str) -> Iterator[None]:
-    """Let Ctrl-C, SIGTERM and a closed terminal end a recipe in order, with one line that says how
-    to go on."""
+    """End a recipe in order on Ctrl-C, SIGTERM and a closed terminal, with a line that tells how
+    to resume."""
 
     def stop(number: int, _frame: object) -> None:
         raise KeyboardInterrupt
 
     numbers = [signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup asks for that
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup sets this
         numbers.append(signal.SIGHUP)
     previous = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield
     except KeyboardInterrupt:
-        print(f"\ninterrupted; `{again}` goes on from here", file=sys.stderr)
+        print(f"\ninterrupted; `{again}` resumes from here", file=sys.stderr)
         sys.exit(130)
     finally:
         for number, handler in previous.items():
@@ -94,7 +93,7 @@ def _remove(path: Path) -> None:
 
 
 def _set_aside(path: Path) -> None:
-    """Rename what lies there to the first free of `PATH.1`, `PATH.2`, ..., and say so."""
+    """Rename `path` to the first free of `PATH.1`, `PATH.2`, ..., and print that."""
     if path.exists():
         names = (path.with_name(f"{path.name}.{number}") for number in itertools.count(1))
         free = next(name for name in names if not name.exists())
@@ -131,9 +130,9 @@ class Steps:
     ) -> bool:
         """Do one step unless it was done with these settings; return whether it was done now.
 
-        What an interrupted run with the same settings left in `outputs` stays for `action` to go on
-        with; what this step left with other settings is removed first, and what it never made (a
-        model trained by hand) is moved aside.
+        If an interrupted run had the same settings, its `outputs` stay, and `action` resumes from
+        them. Outputs of this step with other settings are removed first. Files that this step never
+        made, such as a model trained by hand, are renamed.
         """
         self.count += 1
         text = json.dumps([self.key, name, settings], sort_keys=True)

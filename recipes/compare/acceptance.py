@@ -1,8 +1,8 @@
-"""Acceptance: what a strategy has to reach, and whether the records say that it does.
+"""Acceptance: targets of a strategy, and whether the records show that it reaches them.
 
 Against plain training: final BLEU not inferior with at most 0.70 of its tokens and 0.75 of its wall
-time; against random choice: better at equal tokens. Each answer is yes, no, or None: the records do
-not say (one seed, other devices, a run missing).
+time. Against random: better at equal tokens. Each answer is yes, no, or None where the records do
+not tell (one seed, other devices, a missing run).
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from recipes.compare.sections import Cell, Section
 from recipes.compare.statistics import MARGIN, Estimate, difference, ratio, time_ratio
 
 TOKENS, WALL = 0.70, 0.75  # shares of plain training's
-ROUNDING = 0.005  # batches are not all of one size: 0.70 of the updates is not 0.7000 of the tokens
+ROUNDING = 0.005  # batches differ in size, so 0.70 of the updates is not exactly 0.70 of the tokens
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the records say of one cell against the baseline and against random."""
+    """Comparison of one cell with the baseline and with random."""
 
     section: Section
     cell: Cell
     tokens: float  # ratio to the baseline
-    wall: float | None  # None also where runs shared a GPU: their times say how busy it was
+    wall: float | None  # None also where runs shared a GPU, whose load then sets their times
     bleu: Estimate | None  # difference to the baseline
     random: Estimate | None  # difference to the cell's control
     random_tokens: float | None = None  # ratio to the control's
@@ -45,7 +45,7 @@ class Answer:
 
 
 def answers(section: Section) -> list[Answer]:
-    """Return one answer per cell, the baseline's left out; none without a baseline."""
+    """Return one answer per cell but the baseline; none without a baseline."""
     base = section.baseline
     if base is None:
         return []

@@ -1,6 +1,6 @@
 """The arms of the comparison: a name for each way to choose pairs, and the flags that make it.
 
-All arms train through the plugin's task: plain training is `uniform`, through the same stream.
+All arms train through the plugin's task and stream; plain training is the arm `uniform`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 PRIOR_FLOOR = "0.001"
-WITHOUT_PRIOR = ("uniform", "random")  # strategies that do without in any case
+WITHOUT_PRIOR = ("uniform", "random")  # strategies that never read a prior
 
 
 @dataclass(frozen=True)
@@ -17,9 +17,9 @@ class Arm:
 
     Attributes:
         flags: of the plugin
-        prior: what P(keep) is multiplied by: "agreement", "none", or "default" to say nothing
-        rows: pairs chosen before training: "okay", by their label; "posterior", those that are
-            more likely okay than not by what agreement knows; "" for all
+        prior: factor of P(keep): "agreement", "none", or "default" to give no flag
+        rows: pairs chosen before training: "okay", by their label; "posterior", by a posterior of
+            agreement above 0.5; "" for all
     """
 
     flags: tuple[str, ...] = ()
@@ -28,12 +28,12 @@ class Arm:
 
     @property
     def reads_prior(self) -> bool:
-        """Whether what it trains on goes with what agreement wrote."""
+        """Whether the choice of pairs depends on the files of agreement."""
         return self.prior in ("agreement", "default") or self.rows == "posterior"
 
     @property
     def features(self) -> tuple[str, ...]:
-        """The commands whose features its choice reads; agreement needs those of TF-IDF."""
+        """Commands that make the features of the arm; agreement needs those of TF-IDF."""
         plain = set(WITHOUT_PRIOR) & set(self.flags)
         return ("tfidf", "agreement") if self.reads_prior else () if plain else ("tfidf",)
 
@@ -53,9 +53,9 @@ def _strategy(name: str, *flags: str) -> tuple[str, ...]:
 
 
 def _between(lower: str, upper: str, floor: str) -> tuple[str, ...]:
-    """AutoAssist with these losses, in multiples of T_k, labelled 1 (upper 0: no limit).
+    """Flags of AutoAssist that label 1 the losses between two multiples of T_k (upper 0: no limit).
 
-    Every arm says all three, so that no result moves with the plugin's defaults.
+    Every arm gives all three flags, so that no result changes with the plugin's defaults.
     """
     words = ("--autoassist-floor", floor, "--autoassist-lower", lower, "--autoassist-upper", upper)
     return _strategy("autoassist", *words)
@@ -73,9 +73,9 @@ _EASY_FIRST = (
 ARMS = {
     "uniform": Arm(_strategy("uniform")),
     "random": Arm(_strategy("random", "--autoassist-keep", "0.6")),
-    "default": Arm(prior="default"),  # no flag at all: what a user gets
+    "default": Arm(prior="default"),  # no flag at all, as a user's first run
     "prior": Arm(_strategy("prior"), prior="agreement"),
-    "band-prior": Arm(_BAND, prior="agreement"),  # the default, said in flags
+    "band-prior": Arm(_BAND, prior="agreement"),  # the default, as flags
     "hard-filter": Arm(_strategy("uniform"), rows="posterior"),
     "oracle": Arm(_strategy("uniform"), rows="okay"),
     "paper": Arm(_between("1", "0", "0")),

@@ -1,9 +1,9 @@
-"""Pack finished runs for keeping: their records, translations, and how often each pair was used.
+"""Pack finished runs for keeping: their records, translations, and counts of each pair's use.
 
     python -m recipes.compare.collect runs/compare recipes/compare/results
 
-Models, traces and logs stay behind. A run of as many updates on the same device that is packed
-already is replaced; all others stay. The report reads both forms.
+Models, traces and logs are not packed. A packed run of the same name, updates and device is
+replaced; all others stay. The report reads both forms.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ RENAMED = {
     "hard-competence": "paper-competence",
     "prior-assistant-floor3": "band-prior",
 }
-MOVING = "--autoassist-band"  # the flag of an arm that was called `band` then, and is taken out
+MOVING = "--autoassist-band"  # the flag of an arm that had the name `band` then, and was taken out
 
 
 def renamed(raw: Raw) -> Raw:
-    """The record under the name that its arm has now."""
+    """The record under its arm's current name."""
     moving = MOVING in raw["settings"]["flags"]
     arm: str = "moving-band" if moving else RENAMED.get(raw["arm"]) or raw["arm"]
     corpus, architecture, _, rest = raw["run"].split(".", 3)
@@ -61,7 +61,7 @@ def collect(out: Path, dest: Path) -> tuple[list[str], list[str]]:
     """Pack every finished run of `out` into `dest`; return the ids of new and of replaced ones.
 
     Raises:
-        UserError: there is no finished run, or a record is not whole
+        UserError: there is no finished run, or a record is incomplete
     """
     paths = sorted(out.glob("runs/*/record.json"))
     if not paths:

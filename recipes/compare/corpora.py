@@ -1,4 +1,4 @@
-"""The corpora, each from its published files to splits."""
+"""Corpora of the comparison, each from its published files to splits."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ from recipes.crawl import mix as crawl
 from recipes.multi30k.prepare import LANGS, SPLITS
 
 DOWNLOADS = ROOT / "runs" / "data"
-WEB_OTHERS = 165_000  # pairs that labelled ones stand among in `web`
-MEASURED = 1000  # pairs in valid and in test, where we draw them
-MIX_TEST = 2000  # and in the test of the mixes
-# noise is what the noisy corpora are for: only what cannot be trained on is dropped
+WEB_OTHERS = 165_000  # unlabelled pairs of `web`
+MEASURED = 1000  # pairs in valid and in test, where they are drawn here
+MIX_TEST = 2000  # pairs in the test of the mixes
+# the noisy corpora keep their noise: only pairs that cannot be trained on are dropped
 KEEP_NOISE = Limits(max_ratio=math.inf)
 
 
@@ -43,13 +43,13 @@ class Source:
     """A corpus of the comparison.
 
     Attributes:
-        files: where it comes from
+        files: published files that it is made of
         vocab: joint SentencePiece pieces
         split: makes the splits
         langs: source and target
-        coverage: share of the characters that get pieces of their own; below 1 where a script has
-            thousands, and the rest become <unk>
-        paged: several test pairs come from one page, by which they are resampled
+        coverage: share of the characters that get pieces; below 1 for a script of thousands, whose
+            rarest become <unk>
+        paged: whether several test pairs come from one page, so that pages are resampled
     """
 
     files: tuple[Corpus, ...]
@@ -78,7 +78,7 @@ def multi30k() -> Splits:
 
 
 def multi30k_lower() -> Splits:
-    """Multi30k in lower case, which published scores are of (its own files `lc.norm.tok`)."""
+    """Multi30k in lower case, as in published scores (its own files `lc.norm.tok`)."""
     return _as_published(
         {
             name: [Pair(pair.source.lower(), pair.target.lower()) for pair in pairs]
@@ -118,7 +118,7 @@ def _columns(path: Path, lines: Iterator[str], columns: int) -> Iterator[list[st
 def msdocs() -> Splits:
     """Documentation, mostly machine-translated, with untranslated copies: both stay in training.
 
-    Measured on are human translations that are no copies.
+    Valid and test are human translations that are no copies.
     """
     path = data.find(data.MSDOCS, DOWNLOADS)["cpp-docs.en-de.tsv.gz"]
     rows = list(_columns(path, read_lines(path), 5))
@@ -129,7 +129,7 @@ def msdocs() -> Splits:
 
 
 def noisy() -> Splits:
-    """Multi30k, with web-crawl pairs whose faults people have labelled mixed into training."""
+    """Multi30k, with web-crawl pairs in training whose faults people have labelled."""
     path = data.find(data.PARACRAWL, DOWNLOADS)["en-de.tsv.gz"]
     rows = _columns(path, read_lines(path), 6)
     labelled, merged = distinct(normalised(Pair(row[2], row[3], row[5]) for row in rows))
@@ -142,7 +142,7 @@ def noisy() -> Splits:
 def web() -> Splits:
     """Web-crawl pairs whose faults people have labelled, among 150,000 others, for audits alone.
 
-    Too few to learn a lexicon from, they stand among sentences of Tatoeba and documentation.
+    The others come from Tatoeba and documentation: the labelled ones are too few for a lexicon.
     """
     path = data.find(data.PARACRAWL, DOWNLOADS)["en-de.tsv.gz"]
     rows = _columns(path, read_lines(path), 6)
@@ -180,7 +180,7 @@ def mix(share: float | None) -> Splits:
 def mdn(corpus: Corpus, pair: str) -> Splits:
     """Documentation of the web, paired block by block with an older translation of the page.
 
-    The published split and order are kept: neighbours stand together. The label is the edition.
+    Split and order are as published, so neighbours stay together. The label is the edition.
     """
     files = data.find(corpus, DOWNLOADS)
     parts: dict[str, Pairs] = {}
@@ -189,7 +189,7 @@ def mdn(corpus: Corpus, pair: str) -> Splits:
         path = files[f"{pair}.{name}.tsv.gz"]
         rows = list(_columns(path, read_lines(path), 3))
         parts[name] = normalised(Pair(row[0], row[1], row[2].split("/")[0]) for row in rows)
-        pages = [row[2] for row in rows]  # in the end those of test
+        pages = [row[2] for row in rows]  # after the loop, the pages of test
     return finish(Splits(parts["train"], parts["valid"], parts["test"], pages=pages), KEEP_NOISE)
 
 

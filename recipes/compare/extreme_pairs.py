@@ -1,4 +1,4 @@
-"""The pairs an arm trained on most and least often, as a file a person can read."""
+"""Lists of the pairs that an arm trained on most and least often, as text files."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ MANY = 50  # pairs at each end
 
 
 def counts_of(cell: Cell) -> tuple[np.ndarray, int]:
-    """Return (times each pair was trained on, summed over seeds; number of runs that say).
+    """Return (times each pair was trained on, summed over seeds; number of runs with counts).
 
-    Raises UserError if the runs disagree on the number of training pairs.
+    Raises:
+        UserError: the runs disagree on the number of training pairs
     """
     total, runs, first = np.zeros(0, dtype=np.int64), 0, ""
     for record in cell.records:
@@ -44,7 +45,7 @@ def counts_of(cell: Cell) -> tuple[np.ndarray, int]:
 def extremes(counts: np.ndarray, many: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the ids of the pairs with the highest and of those with the lowest counts.
 
-    Equal counts come in one fixed random order: by id, the list would show the corpus' first lines.
+    Equal counts come in a fixed random order, since order by id would show the first lines only.
     """
     order = np.random.default_rng(0).permutation(len(counts))
     rising = order[np.argsort(counts[order], kind="stable")]
@@ -81,9 +82,9 @@ def _texts(folder: Path, langs: tuple[str, str], pairs: int) -> list[list[str]] 
 
 
 def write(section: Section, corpora: Path | None, out: Path) -> tuple[list[Path], list[str]]:
-    """Write a file for each arm, at its largest budget; return paths and remarks.
+    """Write a file for each arm but plain training, at its largest budget.
 
-    Plain training has no choice to show.
+    Return paths and remarks.
     """
     paths: list[Path] = []
     remarks: list[str] = []

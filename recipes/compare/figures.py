@@ -1,4 +1,4 @@
-"""The pictures of the report: the paper's Figures 4 and 6 for our runs, BLEU, and drift."""
+"""Pictures of the report: the paper's Figures 4 and 6 for our runs, BLEU, and drift."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Panel = Callable[[Any, Section], None]  # draws one section into one matplotlib 
 
 
 def style(section: Section, cell: Cell) -> dict[str, object]:
-    """The arm's own colour and marker, and one kind of line per budget."""
+    """Style of a curve: the arm's colour and marker, and a kind of line per budget."""
     budgets = sorted({c.budget for c in section.cells}, reverse=True)
     line = STYLES[min(budgets.index(cell.budget), len(STYLES) - 1)]
     look = {"color": LOOKS[cell.arm].colour, "marker": LOOKS[cell.arm].marker, "markersize": 4}
@@ -31,7 +31,7 @@ def style(section: Section, cell: Cell) -> dict[str, object]:
 
 
 def perplexity(losses: np.ndarray) -> np.ndarray:
-    """exp of nats per token; a diverged run does not break the picture."""
+    """exp of nats per token, bounded so that a diverged run does not overflow."""
     return np.exp(np.minimum(losses, 50.0))
 
 
@@ -40,7 +40,7 @@ def curves(
 ) -> list[tuple[Cell, np.ndarray, np.ndarray]]:
     """Return (cell, x, y) of the mean over seeds of a figure over marks.
 
-    Against "wall_s" only runs of the commonest condition count.
+    Against "wall_s", only runs under the commonest condition count.
     """
     found = []
     for cell in section.cells:

@@ -1,7 +1,7 @@
-"""A training set cut down to some of its rows before training: what filters and oracles train on.
+"""Training sets of chosen rows, for arms that filter before training.
 
-The dictionaries, what is measured on and the model's vocabulary stay those of the whole corpus, so
-that such a run may be held against the others on it.
+Dictionaries, vocabulary, valid and test stay those of the whole corpus. So such a run may be
+compared with the other runs on the corpus.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from recipes.compare.matrices import Run
 from recipes.crawl.mix import OKAY
 
 ROWS = "rows.npy"  # in a run's folder: numbers of the corpus' rows that it trains on, int64
-LIKELY = 0.5  # posterior of a pair that is more likely okay than not
+LIKELY = 0.5  # least posterior of a pair that is kept
 HEADER = struct.Struct("<9sQBQ")  # magic, version, dtype code and sentences of an .idx of fairseq
 CODES = {"u1": 1, "i1": 2, "i2": 3, "i4": 4, "i8": 5, "u2": 8, "u4": 9, "u8": 10}
 
 
 def prior_files(corpus: Path) -> list[Path]:
-    """What agreement wrote for a corpus, in the order of `NAMES`: the prior, about it, bins.
+    """Files of agreement for a corpus, in the order of `NAMES`: the prior, about it, bins.
 
     Raises:
-        UserError: it is not there
+        UserError: one of them is missing
     """
     data_bin = corpus / "data-bin"
     folder = feature_folder(data_bin, "train", *languages_of(data_bin))
@@ -47,10 +47,10 @@ def prior_files(corpus: Path) -> list[Path]:
 
 
 def evidence(run: Run, corpus: Path) -> list[Path]:
-    """Files beside the text by which a run chooses: another content makes it another run."""
+    """Files beside the text that a run's choice depends on, and its key with it."""
     arm = ARMS[run.arm]
     files = prior_files(corpus) if arm.reads_prior else []
-    files = [path for path in files if path.suffix != ".json"]  # it names the version of its maker
+    files = [path for path in files if path.suffix != ".json"]  # it holds a version number
     return [*files, *([_labels(corpus)] if arm.rows == "okay" else [])]
 
 
@@ -65,7 +65,7 @@ def _labels(corpus: Path) -> Path:
 
 
 def chosen(kind: str, corpus: Path) -> np.ndarray:
-    """Numbers of the rows that are trained on, int64, rising.
+    """Row numbers that are trained on, int64, rising.
 
     Args:
         kind: `Arm.rows`: "okay" or "posterior"
@@ -102,7 +102,7 @@ def write_side(side: BinarizedSide, rows: np.ndarray, prefix: Path) -> None:
 
 
 def write_data_bin(corpus: Path, rows: np.ndarray, target: Path) -> None:
-    """Write a data-bin with some of the training rows and all else of the corpus' own."""
+    """Write a data-bin with some of the training rows and all other files of the corpus."""
     data_bin = corpus / "data-bin"
     langs = languages_of(data_bin)
     with staging(target.with_name(f".{target.name}")) as made:
@@ -116,7 +116,7 @@ def write_data_bin(corpus: Path, rows: np.ndarray, target: Path) -> None:
 
 
 def training_data(run: Run, corpus: Path, folder: Path) -> Path:
-    """The data-bin that a run trains on: the corpus' own, or one in the run's folder."""
+    """Data-bin that a run trains on: the corpus' own, or one in the run's folder."""
     kind = ARMS[run.arm].rows
     if not kind:
         return corpus / "data-bin"
@@ -130,6 +130,6 @@ def training_data(run: Run, corpus: Path, folder: Path) -> Path:
 
 
 def corpus_rows(folder: Path) -> np.ndarray | None:
-    """Which row of the corpus each pair of a run's trace is; None where they are the same."""
+    """Row of the corpus for each pair id of a run's trace; None where they are the same."""
     path = folder / ROWS
     return np.load(path) if path.is_file() else None

@@ -1,4 +1,4 @@
-"""The two figures of docs/results.md, from records: leads over random, BLEU at the plateau."""
+"""Two figures of docs/results.md, from records: leads over random, BLEU at the plateau."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from matplotlib import pyplot
 
 SHOWN = ("default", "prior", "band", "paper", "competence")  # arms of the forest
 PLATEAU = ("multi30k", "low-dropout")  # corpus and architecture
-DIGEST = "Digest"  # a PNG's text by this name: of the numbers that were drawn
+DIGEST = "Digest"  # name of a PNG's text chunk with a hash of the drawn numbers
 MEAN = "mean over settings"
-ROOM = 3.0  # BLEU beside the marks; a wider interval is cut off
+ROOM = 3.0  # margin in BLEU around the means; wider intervals are cut off
 
 
 class Lead(NamedTuple):
-    """BLEU of an arm over random in one setting, paired by seed; no interval of one seed."""
+    """BLEU of an arm over random in one setting, paired by seed; one seed has no interval."""
 
     setting: str
     arm: str
@@ -36,7 +36,7 @@ class Lead(NamedTuple):
 
 
 class Curve(NamedTuple):
-    """BLEU on test by million target tokens: the mean over seeds, the least and the most."""
+    """BLEU on test by million target tokens: mean, minimum and maximum over seeds."""
 
     arm: str
     budget: float
@@ -47,7 +47,7 @@ class Curve(NamedTuple):
 
 
 def leads(sections: Sequence[Section]) -> list[Lead]:
-    """The rows of the forest: by setting, then the mean over the settings of each arm."""
+    """Rows of the forest: by setting, then the mean over the settings of each arm."""
     found = []
     for section in sections:
         for cell in section.cells:
@@ -65,7 +65,7 @@ def leads(sections: Sequence[Section]) -> list[Lead]:
 
 
 def plateau(sections: Sequence[Section]) -> list[Curve]:
-    """The curves of the setting in which plain training levels off."""
+    """Curves of the setting in which plain training levels off."""
     (section,) = [s for s in sections if (s.corpus, s.architecture) == PLATEAU]
     found = []
     for cell in section.cells:
@@ -145,7 +145,7 @@ def _save(figure: Any, path: Path, told: str) -> None:
 
 
 def digest_in(path: Path) -> str:
-    """The digest that a picture of this module carries; "" without one."""
+    """The digest in a picture of this module; "" without one."""
     content = path.read_bytes()
     start = content.find(f"tEXt{DIGEST}\0".encode())
     return content[start + len(DIGEST) + 5 :][:16].decode() if start >= 0 else ""

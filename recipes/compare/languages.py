@@ -1,4 +1,4 @@
-"""Which two languages a prepared corpus is of, and how sacreBLEU splits the second into words."""
+"""Languages of a prepared corpus, and sacreBLEU's tokenizer for the target."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from preprocess.text import UserError
 
 # written without spaces; sacreBLEU's own splitters of Japanese and Korean need further packages
 CHARACTERS = ("ja", "ko", "th", "my", "km", "lo")
-MOST_SIGNS = 0.9995  # of the characters of a text in thousands of signs
+MOST_SIGNS = 0.9995  # share of the characters that get pieces, of a script with thousands
 _INDEX = re.compile(r"train\.([^.-]+)-([^.-]+)\.\1\.idx")
 
 
@@ -26,7 +26,7 @@ def languages_of(data_bin: Path) -> tuple[str, str]:
 
 
 def coverage_of(lang: str) -> float:
-    """Share of a language's characters that get pieces: all of an alphabet's."""
+    """Share of a language's characters that get pieces: 1 for alphabets."""
     return MOST_SIGNS if lang in ("zh", "ja", "ko") else 1.0
 
 

@@ -1,4 +1,4 @@
-"""How an arm looks: one colour and one marker on every figure, and no two arms share either."""
+"""Colour and marker of each arm on every figure; no two arms share either."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs by name: what is one run, and which runs make an experiment."""
+"""Names of runs, and the matrices of runs that make an experiment."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ RUN_ID = re.compile(
 
 @dataclass(frozen=True)
 class Run:
-    """A corpus, an architecture, an arm, a budget (share of the full number of updates), a seed,
-    and that full number where it is another than that of `settings`."""
+    """One run: corpus, architecture, arm, budget (share of the full number of updates), seed.
+
+    `full` is that full number where it differs from the one in `settings`."""
 
     corpus: str
     architecture: str
@@ -32,8 +33,7 @@ class Run:
 
     @property
     def id(self) -> str:
-        """`multi30k.transformer.paper.b070.s1`, with `.u3600` behind it for another full number of
-        updates: also the name of its folder."""
+        """Id and folder name: `multi30k.transformer.paper.b070.s1`, or with `.u3600` behind."""
         percent, full = round(100 * self.budget), f".u{self.full}" if self.full else ""
         return f"{self.corpus}.{self.architecture}.{self.arm}.b{percent:03d}.s{self.seed}{full}"
 
@@ -44,12 +44,12 @@ class Run:
 
     @property
     def updates(self) -> int:
-        """Updates of this run, to which its learning rate falls to 0."""
+        """Updates of this run; its learning rate is 0 after the last."""
         return max(1, round(self.training.updates * self.budget))
 
 
 def run_of(name: str) -> Run:
-    """The run of an id; one that names nothing known is refused."""
+    """Return the run of an id; refuse an unknown one."""
     found = RUN_ID.fullmatch(name)
     if found:
         corpus, architecture, arm, budget, seed, full = found.groups()
@@ -74,10 +74,10 @@ def _grid(
     seeds: Sequence[int] = (1,),
     full: int | None = None,
 ) -> list[Run]:
-    """All combinations; seeds outermost, so that a matrix cut short is whole for some seeds.
+    """All combinations; seeds outermost, so that an interrupted matrix is whole for some seeds.
 
     Args:
-        corpora, architectures, arms: names with blanks between
+        corpora, architectures, arms: names, separated by blanks
     """
     names = (seeds, corpora.split(), architectures.split(), budgets, arms.split())
     return [
@@ -88,7 +88,7 @@ def _grid(
 
 _ALL = "uniform random paper band spl infobatch"
 _CRAWL = "uniform random prior default"
-# in the order of their weight as evidence
+# the strongest evidence first
 _CRAWL_CORPORA = ("mix77", "mdn-de", "mix00", "mdn-ja", "mix50", "mix25")
 _CLEAN = "multi30k tatoeba"
 _THREE = (1, 2, 3)
@@ -100,7 +100,7 @@ MATRICES: dict[str, list[Run]] = {
     "redundant-noisy": _grid(
         "tatoeba msdocs", "transformer", "uniform random paper band infobatch", [1.0, 0.7], _THREE
     ),
-    # what two CPU cores do in some sessions of three hours, nearer to a plateau than the rest
+    # a few sessions of three hours on two CPU cores, nearer to a plateau than the rest
     "small-batch": [
         *_grid(_CLEAN, "small-batch", "uniform", [1.0], _THREE),
         *_grid(_CLEAN, "small-batch", "random band", [0.7], _THREE),
@@ -109,10 +109,10 @@ MATRICES: dict[str, list[Run]] = {
         *_grid("multi30k", "low-dropout", "uniform", [1.0], _THREE),
         *_grid("multi30k", "low-dropout", "random band paper spl infobatch", [0.7], _THREE),
         *_grid("noisy", "low-dropout", "uniform", [1.0]),
-        # in large batches the band had 0.72 of the tokens with 0.70 of the updates
+        # 0.67: at 0.70 of the updates in large batches the band had 0.72 of the tokens
         *_grid("noisy", "low-dropout", "random band", [0.67]),
     ],
-    # short sentences fill batches better: 0.67 of the updates is 0.70 of the tokens
+    # 0.67 of the updates is 0.70 of the tokens, since short sentences fill batches better
     "curriculum": [
         *_grid("msdocs", "small-batch", "uniform", [1.0], full=8000),
         *_grid("msdocs", "small-batch", "random", [0.7], _THREE, 8000),
@@ -126,13 +126,13 @@ MATRICES: dict[str, list[Run]] = {
         ),
         *_grid("msdocs", "small-batch", "band-unguarded", [0.7], full=8000),
     ],
-    # twice as long: whether the lead lasts
+    # twice as long, to see whether the lead lasts
     "curriculum-long": [
         *_grid("msdocs", "small-batch", "uniform", [1.0], full=16000),
         *_grid("msdocs", "small-batch", "random", [0.7], full=16000),
         *_grid("msdocs", "small-batch", "paper-competence", [0.67], full=16000),
     ],
-    # a model of a published size, to its end: how far plain training gets
+    # a model of a published size, to check our plain training
     "published": _grid("multi30k-lower", "published", "uniform", [1.0]),
     "labels": _grid("noisy", "transformer", f"{_ALL} competence", [1.0]),
     "architectures": _grid("multi30k", "lstm fconv wide", "uniform random paper band", [1.0, 0.7]),
@@ -145,10 +145,10 @@ MATRICES: dict[str, list[Run]] = {
         *_grid("mix77 mix00", "crawl", _CRAWL, [1.0], (2, 3)),
     ],
     "crawl-mdn": _grid("mdn-de mdn-ja", "crawl", _CRAWL, [1.0], _THREE),
-    # where there is a GPU; the rest of the machine is the limit, so many runs go side by side
+    # for a GPU, with many runs side by side
     "gpu": _grid("multi30k tatoeba msdocs noisy", "transformer", _ALL, [1.0, 0.7], (1, 2, 3, 4, 5)),
 }
-# both, each setting once before any has a second seed
+# both; every setting has one seed before any has a second
 MATRICES["crawl-all"] = sorted(
     [*MATRICES["crawl"], *MATRICES["crawl-mdn"]],
     key=lambda run: (run.seed, _CRAWL_CORPORA.index(run.corpus)),
@@ -156,7 +156,7 @@ MATRICES["crawl-all"] = sorted(
 
 
 def runs_of(names: Sequence[str]) -> list[Run]:
-    """The runs of matrices and of single ids, each once."""
+    """Return the runs of matrices and of single ids, each once."""
     wanted: dict[Run, None] = {}
     for name in names:
         if name in MATRICES:

@@ -1,7 +1,7 @@
 """Measure the checkpoints of a run: losses on valid and slice, BLEU and chrF2 of its translations.
 
-One process loads the data once and goes through the checkpoints with fairseq's own Python API; it
-gives the translations that fairseq-generate gives with the same flags.
+One process loads the data once and measures all checkpoints through fairseq's Python API. The
+translations equal those of fairseq-generate with the same flags.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ Scores = Dict[str, float]
 
 
 def generate_words(langs: tuple[str, str] = LANGS) -> list[str]:
-    """The flags of fairseq-generate that make a translation what it is."""
+    """Flags of fairseq-generate that a translation depends on."""
     words = ["--source-lang", langs[0], "--target-lang", langs[1], "--beam", str(BEAM)]
     words += ["--lenpen", str(LENPEN), "--max-len-a", str(MAX_LEN_A)]
     return [*words, "--max-len-b", str(MAX_LEN_B)]
 
 
 class Judge:
-    """Holds the sets that a corpus is measured on.
+    """Measures checkpoints on the sets of a corpus.
 
     Args:
         corpus: folder of `recipes.compare.prepare`
@@ -58,11 +58,11 @@ class Judge:
 
     @property
     def signatures(self) -> dict[str, str]:
-        """sacreBLEU's, of each metric; known once something was scored."""
+        """sacreBLEU's signature of each metric, after the first scoring."""
         return {name: str(metric.get_signature()) for name, metric in self.metrics.items()}
 
     def measure(self, checkpoint: Path, valid: bool = True) -> tuple[Scores, list[str]]:
-        """Scores of a checkpoint (losses in nats per token), and its translations of the test.
+        """Return scores of a checkpoint (losses in nats per token), and its translations of test.
 
         Args:
             valid: translate the validation set too; else its BLEU is NaN

@@ -1,9 +1,9 @@
-"""One run from its settings to its record: train, measure, write down.
+"""One run from its settings to its record: train, measure, record.
 
     python -m recipes.compare.one_run RUN --out runs/compare [--cpu]
 
-RUN is an id such as multi30k.transformer.paper.b070.s1. `recipes.compare.run` starts one process of
-this for each run. What was done is not done again: training goes on from its last mark.
+RUN is an id such as multi30k.transformer.paper.b070.s1. `recipes.compare.run` starts this process
+for each run. A finished run is skipped; an interrupted one resumes from its last mark.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from recipes.compare.matrices import Run, run_of
 from recipes.compare.packed import HYPOTHESES
 from recipes.compare.train import USER_DIR, model_words, read_mark, saved_marks, train
 
-LEASH = "AUTOASSIST_LEASH"  # set by the runner, whose death closes our standard input
+LEASH = "AUTOASSIST_LEASH"  # set by the runner; our standard input closes when the runner ends
 
 
 def settings_key(run: Run, corpus: Path) -> str:
-    """A hash of all that makes a run what it is; another one makes it again."""
-    # late: a plugin that is imported before fairseq registers nothing
+    """A hash of all settings and data of a run; a run with another hash is made again."""
+    # late: the plugin registers nothing if it is imported before fairseq
     from recipes.compare.filtered_data import evidence
 
     account = corpus / "pairs.json"
@@ -50,14 +50,14 @@ def settings_key(run: Run, corpus: Path) -> str:
     measured = [settings.MEASURE_VERSION, settings.BEAM, settings.LENPEN, marks]
     measured += [settings.MAX_LEN_A, settings.MAX_LEN_B]
     words = model_words(run, languages_of(corpus / "data-bin"))
-    facts = [words, measured, data, ""]  # the last one keeps the keys of older records
+    facts = [words, measured, data, ""]  # "" keeps the keys of older records
     read = [sha256_of(path) for path in evidence(run, corpus)]
-    facts += [read] if read else []  # none of most arms: their keys stay as they were
+    facts += [read] if read else []  # most arms read no further files, and keep their keys
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def finished(run: Run, out: Path, corpora: Path) -> bool:
-    """Whether the record of this run, with these settings, is there."""
+    """Whether there is a record of this run with these settings."""
     path = out / "runs" / run.id / "record.json"
     if not path.is_file():
         return False
@@ -69,7 +69,7 @@ def finished(run: Run, out: Path, corpora: Path) -> bool:
 
 
 def hold(folder: Path) -> IO[str]:
-    """Wait until no other process works in the folder: one whose runner was killed may, shortly."""
+    """Wait for another process in the folder, such as one whose runner was killed."""
     folder.mkdir(parents=True, exist_ok=True)
     lock = open(folder / "lock", "w")
     fcntl.flock(lock, fcntl.LOCK_EX)
@@ -77,7 +77,7 @@ def hold(folder: Path) -> IO[str]:
 
 
 def make_room(folder: Path, key: str) -> None:
-    """Leave in the folder only what a run with these settings left there."""
+    """Empty the folder unless a run with these settings has begun in it."""
     stamp = folder / "begun"
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == key:
         return
@@ -91,7 +91,7 @@ def make_room(folder: Path, key: str) -> None:
 
 
 def strip(checkpoint: Path, target: Path) -> None:
-    """Keep a checkpoint without its optimizer, a third of its size; fairseq-generate reads it."""
+    """Save a checkpoint without its optimizer, at a third of its size, for fairseq-generate."""
     import torch
     from fairseq import checkpoint_utils
 
@@ -103,7 +103,7 @@ def strip(checkpoint: Path, target: Path) -> None:
 
 
 def execute(run: Run, out: Path, corpora: Path, cpu: bool) -> None:
-    """Do what is not done yet of a run."""
+    """Do the parts of a run that are not done yet."""
     from recipes.compare.filtered_data import training_data
     from recipes.compare.recording import note_session, write_record  # late: they need torch
 
@@ -112,9 +112,9 @@ def execute(run: Run, out: Path, corpora: Path, cpu: bool) -> None:
     with hold(folder):
         make_room(folder, key)
         if finished(run, out, corpora):
-            shutil.rmtree(folder / "marks", ignore_errors=True)  # ended between record and this
+            shutil.rmtree(folder / "marks", ignore_errors=True)  # a kill came after the record
             return
-        # also where measuring alone is left: the record names the conditions of this process
+        # also before measuring alone: the record names the conditions of this process
         note_session(folder, cpu, begin=not saved_marks(folder / "marks"))
         train(run, training_data(run, corpus, folder), folder, cpu)
         gc.collect()  # the trainer holds the model and its optimizer in a cycle
@@ -133,10 +133,10 @@ def execute(run: Run, out: Path, corpora: Path, cpu: bool) -> None:
 def measure_all(
     run: Run, marks: dict[int, Path], corpus: Path, cpu: bool
 ) -> tuple[dict[int, dict[str, float]], list[str], dict[str, str]]:
-    """Scores by update, the translations of the last checkpoint, and sacreBLEU's signatures."""
+    """Return scores by update, translations of the last checkpoint, sacreBLEU's signatures."""
     from recipes.compare.measure import Judge
 
-    # it says at INFO that it uses a batch iterator again, twice a set
+    # at INFO it logs each reuse of a batch iterator
     logging.getLogger("fairseq.tasks.fairseq_task").setLevel(logging.WARNING)
     judge = Judge(corpus, cpu)
     scores: dict[int, dict[str, float]] = {}
@@ -150,10 +150,10 @@ def measure_all(
 
 
 def end_with_runner() -> None:
-    """End this process when the runner that started it is gone."""
+    """End this process when the runner that started it ends."""
 
     def watch() -> None:
-        os.read(0, 1)  # nothing is ever written: this returns when the other end is closed
+        os.read(0, 1)  # returns when the other end closes, since nothing is written
         os.kill(os.getpid(), signal.SIGTERM)
 
     if os.environ.get(LEASH):
@@ -169,7 +169,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     end_with_runner()
 
-    # before fairseq is imported, some module of which would set the level to DEBUG
+    # before the import of fairseq, which would set the level to DEBUG
     logging.basicConfig(
         format="%(asctime)s | %(name)s | %(message)s", level="INFO", stream=sys.stdout
     )

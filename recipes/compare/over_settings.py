@@ -1,4 +1,4 @@
-"""An arm over all settings: its lead over a random choice, and the tokens it saved."""
+"""Table of each arm over all settings: its lead over random, and the tokens that it saved."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ has no more tokens. Arms with one setting are left out."""
 
 @dataclass(frozen=True)
 class Setting:
-    """What one arm did in one setting."""
+    """Results of one arm in one setting."""
 
     corpus: str
     test: float  # BLEU to random
@@ -36,7 +36,7 @@ class Setting:
 
 
 def settings_of(sections: Sequence[Section]) -> dict[str, list[Setting]]:
-    """Arm -> its settings, of the arms that have at least two; the highest on test first."""
+    """Arm -> its settings, for arms with at least two; the highest mean on test first."""
     found: dict[str, list[Setting]] = {}
     for section in sections:
         for cell in section.cells:
@@ -54,7 +54,7 @@ def settings_of(sections: Sequence[Section]) -> dict[str, list[Setting]]:
 
 
 def overview(sections: Sequence[Section]) -> str:
-    """The table: of the clean corpora, then of all, where an arm has settings on others.
+    """The table over clean corpora, then over all corpora for arms with others too.
 
     Empty where no arm has two settings.
     """
@@ -68,7 +68,7 @@ def overview(sections: Sequence[Section]) -> str:
 
 
 def by_corpus(settings: Sequence[Setting]) -> Estimate | None:
-    """Estimate over corpora, one value each: the mean of its settings; None of a single corpus."""
+    """Estimate over corpora, each with the mean of its settings; None of a single corpus."""
     groups: dict[str, list[float]] = {}
     for setting in settings:
         groups.setdefault(setting.corpus, []).append(setting.test)

@@ -1,7 +1,7 @@
-"""Runs as they are kept: three files in one folder, made by `recipes.compare.collect`.
+"""Packed runs: three files in one folder, written by `recipes.compare.collect`.
 
-    records.jsonl.gz   one JSON object a run, which names the session it was made in
-    summary.csv        one line a run: its cost and its scores
+    records.jsonl.gz   one JSON object a run, with the session that it was made in
+    summary.csv        one line a run, with its cost and scores
     runs.tar.xz        RUN/UPDATES/DEVICE/test.hyp.txt and counts.npy
 
 The report reads the first and the last one.
@@ -26,19 +26,19 @@ from recipes.common.data import ROOT
 
 RECORDS, SUMMARY, ARCHIVE = "records.jsonl.gz", "summary.csv", "runs.tar.xz"
 HYPOTHESES, COUNTS = "test.hyp.txt", "counts.npy"  # of a run: translations, times a pair was used
-AGAIN = "take it from git again, or pack the runs anew by `python -m recipes.compare.collect`"
+AGAIN = "take it from git again, or pack the runs again by `python -m recipes.compare.collect`"
 COLUMNS = ("session", "run", "corpus", "architecture", "arm", "budget", "seed", "updates")
 COSTS = ("tokens", "padded_tokens", "wall_s", "cpu_s", "features_s")
 SCORES = ("BLEU", "valid_BLEU", "chrF2", "valid_loss", "slice_loss")
 PROVENANCE = ("device", "threads", "jobs", "commit")
-PRESET = 7  # a dictionary of 16 MiB: all translations of one test set are in it
+PRESET = 7  # a dictionary of 16 MiB, which holds all translations of one test set
 
 Raw = Dict[str, Any]  # a record as JSON
 Members = Dict[str, bytes]  # RUN/UPDATES/DEVICE/NAME -> content
 
 
 class Files(NamedTuple):
-    """The files of one run: in its own folder OUT/runs/RUN, or in an archive of kept runs."""
+    """Files of one run: in its own folder OUT/runs/RUN, or in an archive of packed runs."""
 
     where: Path
     key: str  # RUN/UPDATES/DEVICE, of an archive
@@ -50,16 +50,16 @@ class Files(NamedTuple):
 
     @property
     def corpora(self) -> Path:
-        """Where the corpora are expected: OUT/corpora, by default runs/compare/corpora."""
+        """Folder of the corpora: OUT/corpora, for packed runs runs/compare/corpora."""
         out = ROOT / "runs" / "compare" if self.packed else self.where.parent.parent
         return out / "corpora"
 
     def place(self, name: str) -> str:
-        """How a message calls a file."""
+        """Name of a file in messages."""
         return f"{self.where}: {self.key}/{name}" if self.packed else str(self.where / name)
 
     def read(self, name: str) -> bytes | None:
-        """The content of a file; None where it is not there."""
+        """Content of a file; None where it is missing."""
         if self.packed:
             return read_archive(self.where).get(f"{self.key}/{name}")
         path = self.where / name
@@ -67,13 +67,13 @@ class Files(NamedTuple):
 
 
 def key_of(raw: Raw) -> str:
-    """RUN/UPDATES/DEVICE: of two records that share it, the newer one replaces the other."""
+    """RUN/UPDATES/DEVICE; a newer record with the same key replaces an older one."""
     return f"{raw['run']}/{raw['updates']}/{re.sub('[^A-Za-z0-9]+', '-', raw['device'])}"
 
 
 @lru_cache(maxsize=None)
 def read_archive(path: Path) -> Members:
-    """Read all members of an archive; none where there is no file.
+    """Read all members of an archive; return none where the file is missing.
 
     Raises:
         UserError: the file is cut short or no archive
@@ -126,7 +126,7 @@ def _replace(path: Path, content: bytes) -> None:
 
 
 def _archive(members: Members) -> bytes:
-    """A tar.xz; files of one kind and corpus lie together, where they compress best."""
+    """A tar.xz; files of one kind and corpus are adjacent, which compresses best."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for name in sorted(members, key=lambda name: [*name.split("/")[::-1], name]):

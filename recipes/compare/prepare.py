@@ -2,10 +2,9 @@
 
     python -m recipes.compare.prepare [CORPUS ...] --out runs/compare/corpora
 
-Each leaves in OUT/CORPUS: text/{train,valid,test,slice}.{en,de}, spm.model, data-bin with subsets
-of these names and the features, pairs.json (what became of every pair, and what the features cost),
-and labels.txt where the faults of the training pairs are known. Nothing in there names a path of
-this machine.
+OUT/CORPUS then holds text/{train,valid,test,slice}.{en,de}, spm.model, and a data-bin with subsets
+of these names and the features. pairs.json counts the pairs by outcome and the seconds of the
+features; labels.txt has the known faults of training pairs. No file names a path of this machine.
 """
 
 from __future__ import annotations
@@ -35,11 +34,11 @@ from recipes.multi30k.prepare import LANGS
 PARTS = ("train", *HELD_OUT)
 STEPS = 5
 TFIDF = "fairseq_autoassist.cli.tfidf"
-SECONDS = "seconds.json"  # what the features took, by the last name of its module
-PAGES = "pages.txt"  # a line a test pair: the page that it comes from
+SECONDS = "seconds.json"  # seconds of the features, by the command's module
+PAGES = "pages.txt"  # the page of each test pair, one a line
 PUBLISHED = "nmt_nfkc"  # normalization, of the published results; fine for English and German
 Languages = Tuple[str, str]
-VERSION = 1  # of how corpora are made; a new number makes them anew
+VERSION = 1  # of this code; a new number makes the corpora again
 
 
 def write_text(splits: Splits, out: Path, langs: Languages = LANGS) -> None:
@@ -69,14 +68,14 @@ def write_text(splits: Splits, out: Path, langs: Languages = LANGS) -> None:
 
 
 def _labels_of(out: Path) -> list[Path]:
-    """The file of labels, where a corpus made before has any."""
+    """The file of labels, where the corpus has one."""
     account = out / "pairs.json"
     told = json.loads("\n".join(read_lines(account))) if account.is_file() else {}
     return [out / "labels.txt"] if told.get("labels") else []
 
 
 def write_data_bin(out: Path, langs: Languages = LANGS) -> None:
-    """Encode, binarise, and add the slice as a subset of its own, which fairseq's tool cannot."""
+    """Encode, binarise, and add the slice as a further subset, which fairseq's tool cannot."""
     with staging(out / ".pieces") as pieces:
         for part in PARTS:
             for lang in langs:
@@ -92,7 +91,7 @@ def write_data_bin(out: Path, langs: Languages = LANGS) -> None:
         binarize.main([*common, f"--valid={pieces / 'slice'}", "--destination", str(other)])
         for path in other.glob("valid.*"):
             os.replace(path, target / path.name.replace("valid.", "slice.", 1))
-        (target / "preprocess.log").unlink(missing_ok=True)  # it names folders that are gone
+        (target / "preprocess.log").unlink(missing_ok=True)  # it names removed folders
         shutil.rmtree(out / "data-bin", ignore_errors=True)
         os.replace(target, out / "data-bin")
 
@@ -109,7 +108,7 @@ def build_features(out: Path, module: str = TFIDF) -> None:
 
 
 def write_account(out: Path, langs: Languages = LANGS) -> None:
-    """Complete pairs.json: tokens of each part, and hashes by which a run knows its data."""
+    """Complete pairs.json with the tokens of each part and the hashes of the data."""
     account = json.loads("\n".join(read_lines(out / "pairs.json")))
     account["tokens"] = {
         part: {
@@ -118,7 +117,7 @@ def write_account(out: Path, langs: Languages = LANGS) -> None:
         }
         for part in PARTS
     }
-    # not of spm.model, in which SentencePiece notes the folder that it was trained in
+    # not of spm.model, which holds the folder that it was trained in
     files = [out / "text" / f"{part}.{lang}" for part in PARTS for lang in langs]
     files += [out / "data-bin" / f"dict.{lang}.txt" for lang in langs]
     account["sha256"] = {path.name: sha256_of(path) for path in files}
@@ -138,7 +137,7 @@ def build(
     paged: bool = False,
     normalization: str = PUBLISHED,
 ) -> None:
-    """Make a corpus folder from whatever `split` gives; what is there already is reused."""
+    """Make a corpus folder from the splits of `split`; reuse finished steps."""
     out.mkdir(parents=True, exist_ok=True)
     steps = Steps(out / "steps", STEPS)
     steps.run(
@@ -148,7 +147,7 @@ def build(
         lambda: write_text(split(), out, langs),
     )
     training = [out / "text" / f"train.{lang}" for lang in langs]
-    pieces: dict[str, object] = {"vocab": vocab}  # only what differs: the published ones stay
+    pieces: dict[str, object] = {"vocab": vocab}  # no defaults: published keys stay
     if coverage != 1:
         pieces["coverage"] = coverage
     if normalization != PUBLISHED:
@@ -170,7 +169,7 @@ def build(
         lambda: build_features(out),
     )
     agreement.step(steps, out / "data-bin", langs, lambda: build_features(out, agreement.MODULE))
-    write_account(out, langs)  # each time: it completes what the first step wrote, in a second
+    write_account(out, langs)  # each time: it completes a file of the first step
 
 
 def prepare(name: str, out: Path) -> None:

@@ -3,8 +3,8 @@
     python -m recipes.compare.quote                              # all documents
     python -m recipes.compare.quote --text T.md --records DIR    # one document
 
-A table is quoted after a line `<!-- report: SECTION / HEADING -->`; without a heading it is the
-first one of the section. What stands there already is replaced.
+A table follows a line `<!-- report: SECTION / HEADING -->`; without a heading it is the first one
+of the section. An existing table there is replaced.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ QUOTED = {RESULTS: COMPARE, ROOT / "docs" / "crawl.md": CRAWL}  # document -> pa
 
 
 def _below(lines: list[str], title: str, level: str) -> list[str]:
-    """Lines between a title and the next one of its level or above; UserError without it."""
+    """Lines between a title and the next one of its level or above; UserError if it is missing."""
     start = f"{level} {title}"
     if start not in lines:
         raise UserError(
@@ -42,7 +42,7 @@ def _below(lines: list[str], title: str, level: str) -> list[str]:
 
 
 def _narrow(row: str) -> str:
-    """A row without the blanks that line the columns up: they would only widen the text."""
+    """A row without the blanks that align columns."""
     cells = [RULER.sub("---", cell.strip()) for cell in row.strip("|").split("|")]
     return f"| {' | '.join(cells)} |"
 
@@ -66,7 +66,7 @@ def _table_at(lines: list[str], start: int) -> list[str]:
 
 
 def quote(text: list[str], report: list[str]) -> list[str]:
-    """The text with the report's tables after their marks."""
+    """Return the text with the report's tables after their marks."""
     made, i = [], 0
     while i < len(text):
         made.append(text[i])

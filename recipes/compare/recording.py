@@ -1,4 +1,4 @@
-"""Write down one run: what it was, what it cost, what came of it."""
+"""Write the record of a run: its settings, cost and results."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from recipes.compare.packed import COUNTS
 from recipes.compare.train import model_words
 from recipes.compare.trained_on import Kept, load_pairs
 
-# variables that change how fast the same run is; a library put in front counts by its name
+# variables that change the speed of a run; of LD_PRELOAD the libraries' names
 TUNING = ("GLIBC_TUNABLES", "LD_PRELOAD", "MALLOC_", "MKL_", "ONEDNN_", "TCMALLOC_")
-COMMIT, JOBS = "AUTOASSIST_COMMIT", "AUTOASSIST_JOBS"  # what the runner tells its runs
-SESSIONS = "sessions"  # in the run's folder: a line a process that trained it
-# ours -> the plugin's metric; those a strategy does not have are left out
+COMMIT, JOBS = "AUTOASSIST_COMMIT", "AUTOASSIST_JOBS"  # set by the runner for its runs
+SESSIONS = "sessions"  # in the run's folder: a line for each process that trained it
+# our name -> the plugin's metric; a strategy may lack some
 _CURVE = {
     "T": "aa_T",
     "acc": "aa_acc",
@@ -59,7 +59,7 @@ def _git(*words: str) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Of the interpreter and of the libraries that make the figures."""
+    """Versions of the interpreter and of the libraries behind the figures."""
     found = {"python": platform.python_version()}
     names = {"plugin": ["fairseq-autoassist"], "fairseq": ["fairseq-fixed", "fairseq"]}
     for name in ("torch", "fairseq", "numpy", "sacrebleu", "sentencepiece", "plugin"):
@@ -88,7 +88,7 @@ def device_name(cpu: bool) -> str:
 
 
 def tuning() -> dict[str, str]:
-    """What the environment does about speed; of a path only its last part: it is someone's."""
+    """Variables that change speed; of a path only the last part, which names no user."""
     found = {name: value for name, value in os.environ.items() if name.startswith(TUNING)}
     return {
         name: ":".join(map(os.path.basename, re.split("[: ]+", found[name])))
@@ -102,7 +102,7 @@ def curve(log: Log, kept: Kept) -> list[dict[str, float]]:
     for report in log.inner:
         update = int(report["num_updates"])
         wall = report.get("wall", 0.0)
-        before += last if wall < last else 0.0  # fairseq's clock begins anew after a restart
+        before += last if wall < last else 0.0  # fairseq's clock starts again when a run resumes
         last = wall
         row: dict[str, float] = {
             "update": update,
@@ -119,7 +119,7 @@ def curve(log: Log, kept: Kept) -> list[dict[str, float]]:
 
 
 def training(log: Log, kept: Kept, end: dict[str, float]) -> dict[str, float]:
-    """What training cost."""
+    """Cost of the training."""
     update = int(end["update"])
     considered, kept_pairs = log.last("aa_considered"), log.last("aa_kept")
     return {
@@ -137,8 +137,7 @@ def training(log: Log, kept: Kept, end: dict[str, float]) -> dict[str, float]:
 
 
 def note_session(folder: Path, cpu: bool, begin: bool) -> None:
-    """Write down under what a process trains or measures the run: one that goes on may be another
-    machine."""
+    """Record the conditions of this process, since a run may resume on another machine."""
     import torch
 
     words = [commit(), device_name(cpu), f"{torch.get_num_threads()} threads"]
@@ -149,7 +148,7 @@ def note_session(folder: Path, cpu: bool, begin: bool) -> None:
 
 
 def session() -> str:
-    """The session of this machine, which ends when it is started anew; "" where it is not known."""
+    """Session of this machine, from boot to boot; "" where it is unknown."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8")[:8]
     except OSError:
@@ -164,7 +163,7 @@ def resumed(folder: Path) -> str:
 
 
 def decoding(corpus: Path) -> dict[str, Any]:
-    """How marks are measured, and on what data."""
+    """Settings of the decoding, and hashes of the data."""
     account = json.loads("\n".join(read_lines(corpus / "pairs.json")))
     return {
         "beam": settings.BEAM,
@@ -175,7 +174,7 @@ def decoding(corpus: Path) -> dict[str, Any]:
 
 
 def features_seconds(run: Run, corpus: Path) -> float:
-    """What the features that a run's choice reads cost when they were made, by the clock."""
+    """Wall seconds of making the features that a run's choice reads."""
     took = json.loads("\n".join(read_lines(corpus / "pairs.json"))).get("features_s", {})
     return sum(took.get(name, 0.0) for name in ARMS[run.arm].features)
 

@@ -1,4 +1,4 @@
-"""Read the records of runs, as they were trained or packed, and check them."""
+"""Read and check the records of runs, trained or packed."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ AGAIN = "remove it and run `python -m recipes.compare.run` again"
 
 
 class Condition(NamedTuple):
-    """What a time depends on beside the run: times are comparable only where it is the same."""
+    """Conditions of a measured time: only times under equal conditions are comparable."""
 
     device: str
     threads: int
     jobs: int
     tuning: str = ""  # variables of the environment, `NAME=value ...`
-    resumed: str = ""  # where it went on under another condition: these, and no other run's
-    session: str = ""  # of the machine: two of one kind need not be equally fast
+    resumed: str = ""  # all conditions of a run that resumed under another one
+    session: str = ""  # of the machine, since two of one kind may differ in speed
 
     @property
     def shared(self) -> bool:
-        """Whether runs side by side shared a GPU: each then is as fast as the others let it be."""
+        """Whether runs shared a GPU, so that their times depend on one another."""
         return self.jobs > 1 and self.device.startswith("NVIDIA")
 
     def __str__(self) -> str:
@@ -69,12 +69,14 @@ class Record:
     resumed: str = ""
     session: str = ""
     flags: tuple[str, ...] = ()  # of fairseq-train, those that name no path
-    alike: Mapping[str, str] = field(default_factory=dict)  # what runs compared must have the same
+    alike: Mapping[str, str] = field(
+        default_factory=dict
+    )  # settings that must be equal in runs that are compared
     curve: list[Values] = field(default_factory=list)
     drift: list[Values] = field(default_factory=list)
     drift_all: Values = field(default_factory=dict)
     labels: Mapping[str, Values] = field(default_factory=dict)
-    text: str = ""  # the JSON in one fixed order: two records are the same if it is
+    text: str = ""  # the JSON with sorted keys; equal for equal records
 
     @property
     def condition(self) -> Condition:
@@ -84,13 +86,13 @@ class Record:
 
     @property
     def languages(self) -> tuple[str, str]:
-        """Source and target, by the flags; English to German where they do not say."""
+        """Source and target by the flags; English to German by default."""
         told = dict(zip(self.flags, self.flags[1:]))
         return told.get("--source-lang", LANGS[0]), told.get("--target-lang", LANGS[1])
 
     @property
     def features_s(self) -> float:
-        """Seconds that the features took which its choice reads; older records do not say."""
+        """Seconds of making the features that its choice reads; 0 in older records."""
         return self.train.get("features_s", 0.0)
 
     @property
@@ -103,7 +105,7 @@ def _wrong(where: str, what: str, found: object, expected: str) -> UserError:
 
 
 def _number(value: object, where: str, what: str) -> float:
-    """A number; null is one that could not be measured (a loss that diverged)."""
+    """A number; NaN for null, which stands for a loss that diverged."""
     if value is None:
         return float("nan")
     if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -153,7 +155,7 @@ def parse(raw: object, beside: Path, where: str) -> Record:
 
     Args:
         beside: the run's own folder, or the archive that its files are packed in
-        where: what a message calls the record
+        where: name of the record in messages
 
     Raises:
         UserError: a key is missing or of the wrong type
@@ -220,7 +222,7 @@ def _read(path: Path) -> list[Record]:
 
 
 def _paths(path: Path) -> list[Path]:
-    """A record's file itself, or those under a folder: packed, else as they were trained."""
+    """A record's file itself, or the files under a folder: packed ones first."""
     if not path.is_dir():
         return [path]
     packed = path / RECORDS
@@ -234,7 +236,7 @@ def _paths(path: Path) -> list[Path]:
 
 
 def load(paths: Sequence[Path]) -> list[Record]:
-    """Read all records; one that is there twice, word for word, counts once."""
+    """Read all records; an exact copy of another one is left out."""
     records: dict[str, Record] = {}
     for record in (record for path in paths for file in _paths(path) for record in _read(file)):
         records.setdefault(record.text, record)

@@ -1,4 +1,4 @@
-"""What a reader of a section must know beside its figures: what is missing, mixed or uneven."""
+"""Remarks on a section's figures: missing runs, mixed conditions, unequal tokens."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ from recipes.compare.records import Record
 from recipes.compare.sections import Cell, Section
 from recipes.compare.statistics import commonest, comparable, mean_curve
 
-EVEN = 0.005  # two token counts further apart than this are not "equal tokens"
-LENGTH = ("--warmup-updates", "--total-num-update", "--max-update")  # go with a run's own budget
+EVEN = 0.005  # largest relative difference of "equal tokens"
+LENGTH = (
+    "--warmup-updates",
+    "--total-num-update",
+    "--max-update",
+)  # flags that depend on a run's budget
 
 
 def remarks(section: Section) -> list[str]:
@@ -92,7 +96,7 @@ def _tokens(cell: Cell, control: Cell) -> list[str]:
 
 
 def _words(record: Record, own: bool) -> tuple[str, ...]:
-    """Flags that must be alike: of the arm, or of all else but the seed and the length."""
+    """Flags that must be equal: those of the arm if `own`, else all others but seed and length."""
     found, flag = [], ""
     for word in record.flags:
         flag = word if word.startswith("--") else flag
@@ -108,8 +112,10 @@ def _flags(cell: Cell) -> list[str]:
 
 
 def _common_flags(section: Section) -> list[str]:
-    """What does not depend on the arm, but for the length of the run, is the same in all; and the
-    length, and with it the schedule, in all of one budget."""
+    """Remark where runs differ in more than the arm.
+
+    Flags that are not the arm's must be equal in all runs, and those of the length in all runs of
+    one budget."""
     first = section.records[0]
     lengths: dict[float, Record] = {}
     for record in section.records:

@@ -47,11 +47,10 @@ times of runs that shared a GPU)."""
 
 
 DRIFT = "What was trained on, in units of all training pairs' mean."
-BOOTSTRAP = f"""sacreBLEU's paired bootstrap ({SAMPLES} resamples) of the test set, each seed by
-itself: two seeds are no two test sets. p is sacreBLEU's: below 0.05 that of a one-sided test, above
-it up to a third lower (0.21 stands for 0.31). Better, worse: seeds with p < {tables.ALPHA},
-two-sided {2 * tables.ALPHA:g}. Last column: the mean over seeds, and its middle 95% over as many
-resampled test sets, the runs being what they are."""
+BOOTSTRAP = f"""Paired bootstrap of the test set ({SAMPLES} resamples): each seed by itself, since
+two seeds are no two test sets. An interval is the middle 95% over resampled test sets; the runs
+stay the same. Better, worse: seeds whose interval lies above or below 0. Last column: the mean over
+seeds."""
 
 
 def _joined(values: Sequence[str]) -> str:

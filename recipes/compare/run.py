@@ -1,9 +1,9 @@
-"""Run a matrix of the comparison; what is finished is skipped, what was interrupted goes on.
+"""Run a matrix of the comparison; skip finished runs and resume interrupted ones.
 
     python -m recipes.compare.run MATRIX|RUN ... --jobs N --out runs/compare [--cpu]
 
-Each run is a process of its own in OUT/runs/ID, where its `output` and, at its end, its record.json
-lie. `recipes.compare.collect` packs them.
+Each run is a process of its own. OUT/runs/ID holds its `output` and, at its end, its record.json.
+`recipes.compare.collect` packs finished runs.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ class Queue:
     def _environment(self) -> dict[str, str]:
         jobs = self.options.jobs
         told = {LEASH: "1", JOBS: str(jobs), COMMIT: commit()}
-        if jobs > 1:  # torch's threads of one run would only get in the way of the others
+        if jobs > 1:  # threads of one run would slow the others
             told["OMP_NUM_THREADS"] = "1"
         return {"OMP_WAIT_POLICY": "passive", **environment(), **told}
 
     def work(self) -> None:
-        """Do all runs; returns when none is left, or when time is up and those begun have ended."""
+        """Do all runs; when time is up, only finish those that have begun."""
         try:
             while self.waiting or self.running:
                 self._begin()
@@ -131,7 +131,7 @@ class Queue:
 
 
 def last_line(path: Path) -> str:
-    """The last line that a run wrote: its error, mostly."""
+    """The last line of a run's output, in most cases its error."""
     with open(path, encoding="utf-8", errors="replace") as stream:
         lines = [line.strip() for line in stream if line.strip()]
     return lines[-1] if lines else "no output"
@@ -141,10 +141,10 @@ def run_matrix(options: argparse.Namespace) -> int:
     """Do the runs; return the exit status."""
     runs = runs_of(options.matrix)
     for run in runs:
-        settings_key(run, options.corpora / run.corpus)  # an unprepared corpus is refused at once
+        settings_key(run, options.corpora / run.corpus)  # refuses an unprepared corpus at once
     done = [run for run in runs if finished(run, options.out, options.corpora)]
     left = [run for run in runs if run not in done]
-    for run in done:  # what one that was killed behind its record left
+    for run in done:  # left by a kill after the record
         shutil.rmtree(options.out / "runs" / run.id / "marks", ignore_errors=True)
     print(
         f"{len(runs)} runs, {len(done)} of them finished, {options.jobs} side by side", flush=True

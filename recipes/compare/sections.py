@@ -1,4 +1,4 @@
-"""Group records into what may be compared.
+"""Group records into sections that may be compared.
 
 A *cell* is one arm at one budget: the same run over seeds. A *section* is all cells of one corpus
 and architecture with the same full number of updates, so that budgets mean the same in it.
@@ -14,7 +14,7 @@ from preprocess.text import UserError
 from recipes.compare.records import ALIKE, Record
 
 BASELINE, CONTROL, FULL = "uniform", "random", 1.0
-NEAR = 0.01  # so far apart may the tokens of a cell and of its control at another budget be
+NEAR = 0.01  # largest relative difference in tokens of a cell and its control at another budget
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Section:
     architecture: str
     updates: int  # of the full budget
     cells: list[Cell]
-    device: str = ""  # named only where the same runs were made on several devices
+    device: str = ""  # only where the same runs were made on several devices
 
     @property
     def title(self) -> str:
@@ -74,8 +74,8 @@ class Section:
     def control(self, cell: Cell) -> Cell | None:
         """Random choice with as many tokens; None for a cell that is a control itself.
 
-        That is the nearest in tokens of the run at the cell's budget and those within NEAR of its
-        tokens: an arm that prefers short pairs fills its batches better than random.
+        Candidates are random at the cell's budget, and at other budgets within NEAR of its tokens;
+        the nearest in tokens is taken. An arm that prefers short pairs fills its batches better.
         """
         if cell.is_control:
             return None
@@ -89,7 +89,7 @@ class Section:
 
 
 def _same_length(records: Sequence[Record]) -> list[tuple[int, list[Record]]]:
-    """Split by the full number of updates; a budget's updates are rounded, hence the 1."""
+    """Split by the full number of updates, within 1, since a budget's updates are rounded."""
     groups: list[tuple[float, list[Record]]] = []
     for record in sorted(records, key=lambda r: -r.budget):
         for full, members in groups:
@@ -122,9 +122,10 @@ def _twice(records: Sequence[Record]) -> tuple[Record, Record] | None:
 
 
 def sections(records: Sequence[Record]) -> list[Section]:
-    """Group records into sections; raises UserError where two records are the same run.
+    """Group records into sections. The same run on two devices makes a section for each device.
 
-    The same run on two devices is no mistake: each device then is a section of its own.
+    Raises:
+        UserError: two records are the same run, or records of a section are not comparable
     """
     found = []
     for corpus, architecture in sorted({(r.corpus, r.architecture) for r in records}):
@@ -146,7 +147,7 @@ def _check(section: Section) -> None:
             f"two records of {a.run} on {a.device}: {a.source} (commit {a.commit}) and {b.source} "
             f"(commit {b.commit}); expected one: leave one of them out of the command"
         )
-    for key in ALIKE:  # the first records do not say
+    for key in ALIKE:  # early records lack it
         told: dict[str, Record] = {}
         for record in section.records:
             if key in record.alike:

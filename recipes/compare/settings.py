@@ -1,16 +1,16 @@
-"""Models and budgets of the comparison, all in one place; nothing here depends on the arm."""
+"""Models and budgets of the comparison, equal for all arms."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-LOG_POINTS = 200  # reports of a full budget in the log
+LOG_POINTS = 200  # log reports over a full budget
 BEAM, LENPEN = 5, 1.0
 MAX_LEN_A, MAX_LEN_B = 1.2, 10  # a translation has at most a * source pieces + b pieces
 GENERATE_TOKENS = 8000  # source tokens to a batch when translating and when measuring losses
 SMOOTHING = 0.1
-VALID_AT_END = ("crawl",)  # architectures whose marks but the last do without BLEU on valid
-MEASURE_VERSION = 1  # a new number measures (and so trains) again
+VALID_AT_END = ("crawl",)  # architectures with BLEU on valid at the last mark only
+MEASURE_VERSION = 1  # a new number repeats all runs
 
 
 def _transformer(dim: int, ffn: int, heads: int, layers: int) -> list[str]:
@@ -28,11 +28,11 @@ ARCHITECTURES = {
     # the same model in batches of a quarter: on a CPU they fit the cache (about 0.6 of the time a
     # token), and four times the updates learn more from the same tokens
     "small-batch": _transformer(128, 512, 4, 3),
-    # and with a dropout of 0.1: on Multi30k plain training levels off within the budget
+    # with a dropout of 0.1 plain training on Multi30k levels off within the budget
     "low-dropout": _transformer(128, 512, 4, 3),
     # the same on raw crawl, for a quarter of the updates
     "crawl": _transformer(128, 512, 4, 3),
-    # of the size that Wu et al. (2021) call tiny, on Multi30k: is our plain training sound?
+    # the "tiny" size of Wu et al. (2021), to check our plain training on Multi30k
     "published": _transformer(128, 256, 4, 4),
     "wide": _transformer(256, 1024, 4, 3),
     "lstm": [
@@ -59,9 +59,9 @@ class Training:
         updates: of the full budget
         max_tokens: to a batch, padding included
         lr: at its peak
-        warmup: updates to the peak, of the full budget; a shorter one has as much less
+        warmup: updates to the peak, of the full budget; in proportion for others
         dropout, clip: share, and norm of the gradient
-        marks: where a full budget is measured, at equal distances
+        marks: number of measurements in a full budget, at equal distances
         early: further marks, as shares of the first one
     """
 
@@ -93,7 +93,7 @@ TRAINING = {
         "multi30k": Training(16000, 1024, 3e-3, 1000, 0.1),
         "noisy": Training(16000, 1024, 3e-3, 1000, 0.1),
     },
-    # what plain training ends with is reached before the first mark
+    # early marks, since arms reach plain training's final BLEU before the first mark
     "crawl": {"": Training(4000, 1024, 3e-3, 500, 0.1, early=(0.5, 0.75))},
     "published": {"multi30k-lower": Training(40000, 1024, 3e-3, 2000, 0.3)},
     "wide": {
@@ -106,7 +106,7 @@ TRAINING = {
 
 
 def training_of(architecture: str, corpus: str, updates: int | None = None) -> Training:
-    """The settings of a model on a corpus; another length has as much less or more of a warm-up."""
+    """Settings of a model on a corpus; the warm-up is in proportion to the updates."""
     table = TRAINING[architecture]
     training = table[corpus] if corpus in table else table[""]
     if updates is None:
@@ -116,7 +116,7 @@ def training_of(architecture: str, corpus: str, updates: int | None = None) -> T
 
 
 def marks_of(training: Training, updates: int) -> list[int]:
-    """Updates at which a run is measured: those of the full budget that it reaches, and its end."""
+    """Updates at which a run is measured: marks of the full budget before its end, and its end."""
     share = training.updates / training.marks
     reached = [round(share * mark) for mark in (*training.early, *range(1, training.marks + 1))]
     return [mark for mark in reached if 0 < mark < updates] + [updates]

@@ -1,15 +1,14 @@
-"""Bootstrap resampling of the test set: sacreBLEU's own paired test between runs of the same seed,
-and how far the mean over seeds would move with other sentences."""
+"""Paired bootstrap of the test set (Koehn 2004): how far a difference in BLEU would move with other
+sentences, for each seed and for the mean over seeds."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, NamedTuple, Sequence, Tuple
+from typing import Dict, NamedTuple, Sequence, Tuple
 
 import numpy as np
 import sacrebleu
-from sacrebleu.significance import PairedTest
 
 from preprocess.text import UserError, read_lines
 from recipes.compare.languages import tokenizer_of
@@ -18,28 +17,31 @@ from recipes.compare.prepare import PAGES
 from recipes.compare.records import Record
 from recipes.compare.sections import Cell, Section
 
-SAMPLES = 1000  # resamples, sacreBLEU's default
+SAMPLES = 1000  # resampled test sets, as many as sacreBLEU draws by default
 TOLERANCE = 0.01  # BLEU between a record and its stored hypotheses
 
 
 class Paired(NamedTuple):
-    """One run against another of the same seed: difference in BLEU and p-value.
-
-    p is 1 where both translate alike: sacreBLEU's count of larger differences is then empty, and
-    would make nothing look significant.
-    """
+    """BLEU of one run minus that of another of the same seed; `low` and `high` bound the middle 95%
+    over resampled test sets."""
 
     seed: int
     difference: float
-    p: float
+    low: float
+    high: float
 
 
 @dataclass
 class Compared:
-    """A cell against another: each seed's test, and the mean of their differences."""
+    """A cell against another: each seed's difference, and the mean of them."""
 
     pairs: list[Paired] = field(default_factory=list)
     resampled: list[np.ndarray] = field(default_factory=list)  # of each seed, shape (SAMPLES,)
+
+    def add(self, seed: int, difference: float, resampled: np.ndarray) -> None:
+        """Add one seed with its difference on each resampled test set, shape (SAMPLES,)."""
+        self.pairs.append(Paired(seed, difference, *_middle(resampled)))
+        self.resampled.append(resampled)
 
     @property
     def mean(self) -> float:
@@ -47,10 +49,16 @@ class Compared:
 
     @property
     def spread(self) -> tuple[float, float]:
-        """The middle 95% of the mean difference over resampled test sets; the runs stay the same,
-        so this says nothing of other seeds."""
-        low, high = np.percentile(np.mean(self.resampled, axis=0), [2.5, 97.5])
-        return float(low), float(high)
+        """The middle 95% of the mean difference over resampled test sets.
+
+        The runs stay the same, so it says nothing of other seeds.
+        """
+        return _middle(np.mean(self.resampled, axis=0))
+
+
+def _middle(values: np.ndarray) -> tuple[float, float]:
+    low, high = np.percentile(values, [2.5, 97.5])
+    return float(low), float(high)
 
 
 Tests = Dict[Tuple[str, str], Compared]  # (cell, cell it is held against)
@@ -69,9 +77,9 @@ def text_folder(records: Sequence[Record], corpora: Path | None) -> Path:
     return next((folder for folder in folders if folder.is_dir()), folders[0])
 
 
-def bleu_of(record: Record, **options: Any) -> sacrebleu.BLEU:
+def bleu_of(record: Record) -> sacrebleu.BLEU:
     """sacreBLEU's metric as the record's scores were measured."""
-    return sacrebleu.BLEU(tokenize=tokenizer_of(record.languages[1]), **options)
+    return sacrebleu.BLEU(tokenize=tokenizer_of(record.languages[1]))
 
 
 def pages_of(references: Path) -> list[str]:
@@ -83,7 +91,8 @@ def pages_of(references: Path) -> list[str]:
 def hypotheses(record: Record, references: Sequence[str]) -> list[str] | None:
     """Return the stored translations, detokenised, or None where there are none.
 
-    Raises UserError if they are not of these references: another number of lines, or another BLEU.
+    Raises:
+        UserError: they are not of these references: another number of lines, or another BLEU
     """
     content = record.files.read(HYPOTHESES)
     if content is None:
@@ -103,45 +112,21 @@ def hypotheses(record: Record, references: Sequence[str]) -> list[str] | None:
     return lines
 
 
-def paired(
-    base: Sequence[str],
-    systems: Sequence[Sequence[str]],
-    references: Sequence[str],
-    bleu: sacrebleu.BLEU | None = None,
-) -> list[tuple[float, float]]:
-    """Return (difference in BLEU, p-value) of each system against `base`.
-
-    Args:
-        bleu: made with the references; None: sacreBLEU's default
-
-    As `sacrebleu --paired-bs`: Koehn 2004, with the seed SACREBLEU_SEED or 12345. sacreBLEU takes
-    the mean of the resampled differences' absolute values off them, and counts what is still as
-    large: that is a one-sided p where the difference is 1.64 standard errors (one in twenty) or
-    more. Below it is less than one: 0.12 for 0.16 at 1, 0.21 for 0.31 at a half, 0.42 for 0.5 at 0.
-    """
-    named: list[tuple[str, Sequence[str]]] = [
-        ("base", list(base)),
-        *((str(i), list(s)) for i, s in enumerate(systems)),
-    ]
-    metrics = {"BLEU": bleu or sacrebleu.BLEU(references=[list(references)])}
-    _, scores = PairedTest(named, metrics, None, test_type="bs", n_samples=SAMPLES)()
-    results = scores["BLEU"]
-    return [(r.score - results[0].score, r.p_value) for r in results[1:]]  # type: ignore[union-attr,misc]
-
-
 def resampled(
     lines: Sequence[str],
     references: Sequence[str],
     bleu: sacrebleu.BLEU | None = None,
     pages: Sequence[str] = (),
 ) -> np.ndarray:
-    """BLEU on resampled test sets, shape (SAMPLES,): the same ones for all systems, so that
-    differences are paired. Seeded as sacreBLEU's own by default.
+    """BLEU on resampled test sets, shape (SAMPLES,).
+
+    All systems are scored on the same test sets, so that differences are paired. The seed is
+    sacreBLEU's default.
 
     Args:
         bleu: the metric; None: sacreBLEU's default
-        pages: the page of each line: whole pages are drawn, since the sentences of one stand and
-            fall together; empty: lines are
+        pages: the page of each line, where whole pages are drawn: their sentences are not
+            independent; empty: single lines are drawn
     """
     bleu = bleu or sacrebleu.BLEU()
     scores = [bleu.corpus_score([line], [[ref]]) for line, ref in zip(lines, references)]
@@ -192,21 +177,18 @@ def bootstrap(section: Section, corpora: Path | None) -> tuple[Tests, list[str]]
     draws = {run: resampled(text, references, bleu, pages) for run, text in known.items()}
     if pages:
         remarks.append(
-            f"the interval over sentences is over {len(set(pages))} resampled pages of the test "
-            f"set; p is still sacreBLEU's, which draws sentences, and too small by that"
+            f"the intervals over sentences are over {len(set(pages))} resampled pages of the test "
+            f"set"
         )
     tests: Tests = {}
     for base, cells in comparisons(section):
-        for record in base.records:
-            rivals = [(c, r) for c in cells for r in c.records if r.seed == record.seed]
-            named = [(c, r.run, t) for c, r in rivals if (t := texts[r.run]) is not None]
-            own = texts[record.run]
-            if own is None or not named:
-                continue
-            metric = bleu_of(record, references=[references])
-            results = paired(own, [text for *_, text in named], references, metric)
-            for (cell, run, text), (delta, p) in zip(named, results):
-                test = tests.setdefault((cell.name, base.name), Compared())
-                test.pairs.append(Paired(record.seed, delta, 1.0 if text == own else p))
-                test.resampled.append(draws[run] - draws[record.run])
+        for own in base.records:
+            for cell, rival in ((c, r) for c in cells for r in c.records if r.seed == own.seed):
+                if own.run in draws and rival.run in draws:
+                    test = tests.setdefault((cell.name, base.name), Compared())
+                    test.add(
+                        own.seed,
+                        rival.end["BLEU"] - own.end["BLEU"],
+                        draws[rival.run] - draws[own.run],
+                    )
     return tests, remarks

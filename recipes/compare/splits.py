@@ -1,4 +1,4 @@
-"""Splitting a corpus: who goes into training, and that nothing measured on is trained on.
+"""Split a corpus, so that no source side of valid, test or slice is in training.
 
 Pure functions on lists of pairs. Every pair that is read ends in exactly one split, or is counted
 under the reason why it was dropped.
@@ -15,13 +15,13 @@ import numpy as np
 from preprocess.clean import Limits, normalise, reason_to_drop
 from preprocess.text import UserError
 
-SEED = 20190  # of every draw here: the splits are part of the experiment, not of a run
+SEED = 20190  # of all draws here: splits are the same for all runs
 SLICE = 1000  # pairs held out of training at random
 HELD_OUT = ("valid", "test", "slice")
 
 
 class Pair(NamedTuple):
-    """A sentence pair; `label` is a human's verdict on it, or '' where nobody gave one."""
+    """A sentence pair; `label` is a human's verdict on it, or '' without one."""
 
     source: str
     target: str
@@ -33,7 +33,7 @@ Pairs = List[Pair]
 
 @dataclass
 class Splits:
-    """A corpus cut up, and what became of the rest."""
+    """Splits of a corpus, and counts of dropped pairs."""
 
     train: Pairs
     valid: Pairs
@@ -53,7 +53,7 @@ class Splits:
 
 
 def shuffled(count: int, stream: int) -> np.ndarray:
-    """A permutation of range(count), the same on every machine; `stream` tells draws apart."""
+    """A permutation of range(count), equal on every machine; another `stream` gives another."""
     return np.random.Generator(np.random.Philox(key=[SEED, stream])).permutation(count)
 
 
@@ -64,7 +64,7 @@ def normalised(pairs: Iterable[Pair]) -> Pairs:
 def by_source(pairs: Sequence[Pair], valid: int, test: int) -> Splits:
     """Split by distinct source side: all translations of a sentence stay together.
 
-    Of each source side in valid and test one translation is drawn as the reference.
+    The reference of a source side in valid or test is one of its translations, at random.
     """
     variants: dict[str, list[int]] = {}
     for number, pair in enumerate(pairs):
@@ -94,8 +94,9 @@ def by_document(
     """Split by document: valid and test are `fit` pairs of documents that training never sees.
 
     Args:
-        pairs, documents, fit: in parallel: the pair, where it stands, whether it may be measured on
-        valid, test: pairs wanted
+        pairs, documents, fit: in parallel, a pair, its document, and whether it may be in valid or
+            test
+        valid, test: numbers of pairs
     """
     members: dict[str, list[int]] = {}
     for number, document in enumerate(documents):
@@ -128,10 +129,9 @@ def by_document(
 
 
 def finish(splits: Splits, limits: Limits, held_out: int = SLICE) -> Splits:
-    """Clean the training pairs, hold the slice out of them, and let no source side stand in two.
+    """Clean the training pairs, hold the slice out, and keep each source side in one split.
 
-    The slice is a uniform sample of what would be trained on: its loss is the training loss that
-    no choice of pairs has biased.
+    The slice is a uniform sample of the training pairs, so its loss is an unbiased training loss.
     """
     measured = {pair.source for pair in (*splits.valid, *splits.test)}
     clean: Pairs = []
@@ -161,7 +161,7 @@ def majority(labels: Iterable[str]) -> str:
 
 
 def distinct(pairs: Sequence[Pair]) -> tuple[Pairs, int]:
-    """Each pair once, under the label that most of its copies have; and how many were merged."""
+    """Return each pair once, with the commonest label of its copies, and the number merged."""
     labels: dict[tuple[str, str], list[str]] = {}
     for pair in pairs:
         labels.setdefault((pair.source, pair.target), []).append(pair.label)

@@ -53,41 +53,42 @@ def difference(cell: Cell, other: Cell, key: str = "BLEU") -> Estimate | None:
 
 
 def ratio(cell: Cell, base: Cell, key: str) -> float:
-    """Ratio of means of a count of the whole run (tokens, padded_tokens); any device will do."""
+    """Ratio of means of a count of the whole run (tokens, padded_tokens), on any device."""
     mine, theirs = ([r.train[key] for r in c.records] for c in (cell, base))
     return float(np.mean(mine) / np.mean(theirs))
 
 
 def _scale(record: Record, base: Cell, key: str) -> float:
-    """A time of the baseline's run of the same condition and seed; without that seed the mean of
-    all its runs under the condition, of which there is one or more."""
+    """A time of the baseline's run with the record's condition and seed.
+
+    Without that seed, the mean of the baseline's runs under the condition, which must have one."""
     alike = [r for r in base.records if r.condition == record.condition]
     own = [r for r in alike if r.seed == record.seed]
     return float(np.mean([spent(r, key) for r in own or alike]))
 
 
 def spent(record: Record, key: str) -> float:
-    """A time of the whole run; by the clock that of the features that it reads is part of it."""
+    """A time of the whole run; wall time includes making the features that the run reads."""
     return record.train[key] + (record.features_s if key == "wall_s" else 0.0)
 
 
 def comparable(cell: Cell, base: Cell) -> list[Record]:
-    """The cell's records made under a condition that the baseline ran under too."""
+    """Records of the cell under a condition that the baseline ran under too."""
     conditions = {r.condition for r in base.records}
     return [r for r in cell.records if r.condition in conditions]
 
 
 def commonest(section: Section) -> Condition:
-    """The condition that most runs of a section share: one axis of time holds one condition."""
+    """The condition of most runs of a section, for figures with one axis of time."""
     conditions = [record.condition for record in section.records]
     return max(sorted(set(conditions)), key=conditions.count)
 
 
 def time_ratio(cell: Cell, base: Cell, key: str = "wall_s") -> float | None:
-    """Mean over runs of a time, each in units of the baseline's under the same condition: that of
-    the same seed where there is one, as often made in the same session.
+    """Mean over runs of a time, each as a ratio to the baseline's under the same condition.
 
-    None if no run of the cell shares its condition with one of the baseline.
+    The baseline's run of the same seed is preferred. None if no run of the cell shares its
+    condition with a run of the baseline.
     """
     ratios = [spent(r, key) / _scale(r, base, key) for r in comparable(cell, base)]
     return float(np.mean(ratios)) if ratios else None
@@ -107,8 +108,8 @@ def mean_curve(rows: Sequence[Sequence[Values]], keys: Sequence[str]) -> dict[st
 def smooth(values: Sequence[float] | np.ndarray) -> np.ndarray:
     """The nearest curve that never falls (isotonic regression, equal weights).
 
-    The first crossing of a noisy curve comes too early: one lucky mark is enough. Here a later,
-    lower mark takes the luck back.
+    A noisy curve first crosses a target too early, at one high mark. Here later, lower marks
+    bring that mark down.
     """
     return np.asarray(IsotonicRegression().fit_transform(np.arange(len(values)), values))
 
@@ -118,7 +119,7 @@ def crossing(
 ) -> float | None:
     """Where the straight lines between the points (rising y) first reach `target`, or None.
 
-    Nothing is known before the first point: one that is already there is the answer.
+    Where the first point has reached `target`, the answer is its x.
     """
     there = np.flatnonzero(np.asarray(y) >= target - 1e-9)
     if not len(there):
@@ -131,7 +132,7 @@ def crossing(
 
 @dataclass(frozen=True)
 class Reach:
-    """What it took to reach the baseline's final BLEU, as ratios to the baseline's whole run."""
+    """Cost of reaching the baseline's final BLEU, as ratios to the baseline's whole run."""
 
     target: float  # BLEU: the baseline's mean at its end
     tokens: float | None  # None: not reached
@@ -143,8 +144,8 @@ class Reach:
 def reach(cell: Cell, base: Cell) -> Reach:
     """Follow the cell's mean curve over marks up to the baseline's final BLEU.
 
-    The mean over seeds, smoothed to be rising, straight between marks. The baseline itself can be
-    below 1: its curve may be flat before its end.
+    The curve is the mean over seeds, smoothed to be rising and straight between marks. The
+    baseline's own ratio is below 1 where its curve is flat before its end.
     """
     target = float(np.mean([r.end["BLEU"] for r in base.records]))
     tokens = float(np.mean([r.train["tokens"] for r in base.records]))

@@ -1,4 +1,4 @@
-"""The tables of the report, as Markdown that a terminal shows in columns too."""
+"""Tables of the report, as Markdown with aligned columns."""
 
 from __future__ import annotations
 
@@ -23,8 +23,6 @@ from recipes.compare.statistics import (
 )
 from recipes.compare.statistics import time_ratio as of_time
 
-ALPHA = 0.025  # one-sided level at which the bootstrap counts a run as better or worse
-
 
 def number(value: float | None, digits: int = 2) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
@@ -35,7 +33,7 @@ def yes(value: bool | None) -> str:
 
 
 def interval(value: Estimate | None, sign: str = "", digits: int = 2) -> str:
-    """Format "mean [low, high]"; a single seed has no interval, and says so."""
+    """Format "mean [low, high]", or "mean (1 seed)" without an interval."""
     if value is None:
         return "-"
     form = f"{{:{sign}.{digits}f}}"
@@ -62,15 +60,15 @@ def _scaled(cell: Cell, key: str, unit: float) -> float | None:
 
 
 def costs(section: Section) -> str:
-    """What each cell spent, and as ratios ("x") to the baseline's whole run.
+    """Cost of each cell, also as ratios ("x") to the baseline's whole run.
 
-    The ratio by the clock has the features in it, whose minutes are told where they are known.
+    The ratio of wall times includes making the features; their minutes are a column where known.
     """
     base = section.baseline
     features = any(r.features_s for r in section.records)
     rows = []
     for cell in section.cells:
-        one = len({r.condition for r in cell.records}) == 1  # a mean over machines says nothing
+        one = len({r.condition for r in cell.records}) == 1  # no mean over several conditions
         row = [cell.arm, number(cell.budget), str(len(cell.records))]
         row += [f"{np.mean([r.updates for r in cell.records]):,.0f}"]
         for key in ("tokens", "padded_tokens"):
@@ -134,7 +132,7 @@ def reaching(section: Section) -> str:
 
 
 def by_tokens(section: Section, key: str = "BLEU") -> str:
-    """BLEU at the token counts of the baseline's marks, each cell as far as it went."""
+    """BLEU at the token counts of the baseline's marks, up to each cell's end."""
     base = section.baseline
     if base is None:
         return ""
@@ -150,21 +148,24 @@ def by_tokens(section: Section, key: str = "BLEU") -> str:
 
 
 def significance(tests: Tests) -> str:
-    """The paired bootstrap of every seed, and how many seeds are better or worse."""
+    """Paired bootstrap of every seed, and the number of seeds that are better or worse."""
     rows = []
     for (cell, base), test in tests.items():
         pairs, (low, high) = test.pairs, test.spread
-        better = sum(pair.p < ALPHA and pair.difference > 0 for pair in pairs)
-        worse = sum(pair.p < ALPHA and pair.difference < 0 for pair in pairs)
-        each = ", ".join(f"{pair.seed}: {pair.difference:+.2f} ({pair.p:.3f})" for pair in pairs)
+        better = sum(pair.low > 0 for pair in pairs)
+        worse = sum(pair.high < 0 for pair in pairs)
+        each = ", ".join(
+            f"{pair.seed}: {pair.difference:+.2f} [{pair.low:+.2f}, {pair.high:+.2f}]"
+            for pair in pairs
+        )
         row = [cell, base, each, f"{better} of {len(pairs)}", f"{worse} of {len(pairs)}"]
         rows.append([*row, f"{test.mean:+.2f} [{low:+.2f}, {high:+.2f}]"])
-    headers = ["run", "against", "seed: BLEU difference (p)", "better", "worse"]
+    headers = ["run", "against", "seed: BLEU difference [95% over sentences]", "better", "worse"]
     return table(rows, [*headers, "mean [95% over sentences]"])
 
 
 def acceptance(sections: Sequence[Section]) -> str:
-    """Acceptance of every cell that has a baseline to be held against; may be empty."""
+    """Acceptance of every cell with a baseline; may be empty."""
     found = [answer for section in sections for answer in answers(section)]
     headers = ["corpus, architecture", "arm", "budget", "tokens x", "wall x", "BLEU to uniform"]
     headers += ["non-inf.", "saves", "BLEU to random", "tokens to random", "better than random"]
@@ -187,7 +188,7 @@ def _answer(answer: Answer) -> list[str]:
 def weighted(cell: Cell, key: str) -> float | None:
     """Mean of a drift figure over runs and intervals, in units of all training pairs' mean.
 
-    An interval counts by its updates.
+    An interval's weight is its number of updates.
     """
     values = []
     for record in cell.records:
@@ -225,10 +226,10 @@ def labels(section: Section) -> str:
 
 
 def kept_share(label: str, records: Sequence[Record]) -> float | None:
-    """Trained on over considered, over all seeds.
+    """Share of considered pairs that were trained on, over all seeds.
 
-    What is considered counts pairs that were kept and still wait in buckets at the end: only as
-    large a share of it counts as that of all kept pairs which were trained on.
+    Kept pairs that still wait in buckets at the end count as considered too. So considered pairs
+    are scaled by the share of kept pairs that were trained on.
     """
     trained = considered = 0.0
     for record in records:

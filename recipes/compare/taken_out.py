@@ -1,4 +1,4 @@
-"""Arms that were tried and taken out: their records stay, in one table of the report."""
+"""Table of the arms that were taken out, from their records."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from recipes.compare.settings import ARCHITECTURES
 from recipes.compare.statistics import difference
 from recipes.compare.tables import interval, number, table
 
-WORDS = """Arms whose flags are no more, against random of the same budget or tokens. Their records
+WORDS = """Arms whose flags were removed, against random of the same budget or tokens. Their records
 name the flags of their time. Arms with "relevance" in their names chose by the validation set, so
 BLEU on it is no fair judge of them."""
 
 
 def remaining(records: Sequence[Record]) -> list[Record]:
-    """The records of arms and models that can be run today."""
+    """Records of arms and models that can be run today."""
     return [r for r in records if r.arm in ARMS and r.architecture in ARCHITECTURES]
 
 
 def taken_out(records: Sequence[Record]) -> str:
-    """A row each arm, setting and budget; empty where all arms can be run today."""
+    """One row for each arm, setting and budget; empty where all arms can be run today."""
     rows = []
     for section in sections(records):
         for cell in section.cells:

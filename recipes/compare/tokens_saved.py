@@ -1,8 +1,8 @@
 """Tokens saved: an arm's tokens against those that plain training needs for the same BLEU.
 
-Plain training is known at two lengths, each with a schedule of its own: over the full budget, and
-at the arm's, where a random choice stands for it. Between the two, BLEU is taken to rise with the
-logarithm of the tokens.
+Plain training is known at two lengths, each with its own schedule: at the full budget, and at the
+arm's budget, where `random` stands for it. Between the two, BLEU is assumed to rise linearly with
+the logarithm of the tokens.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from recipes.compare.sections import Cell, Section
 from recipes.compare.tables import table
 
 LEAST = 0.5  # BLEU by which plain training over the full budget must be above random
-KEYS = ("BLEU", "valid_BLEU")  # their mean is the score: twice the sentences of either
+KEYS = ("BLEU", "valid_BLEU")  # their mean is the score, over both sets
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def share_saved(cell: Cell, section: Section) -> float | None:
 
 
 def section_table(section: Section) -> str:
-    """Each arm of one section that has `random` and plain training beside it; may be empty."""
+    """Table of each arm with `random` and plain training in its section; may be empty."""
     rows = []
     for cell in section.cells:
         if section.control(cell) and section.baseline and cell is not section.baseline:

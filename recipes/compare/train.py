@@ -29,7 +29,7 @@ USER_DIR = ROOT / "fairseq_autoassist"
 
 
 def model_words(run: Run, langs: tuple[str, str] = LANGS) -> list[str]:
-    """fairseq-train's flags of a run that name no path: what the run is."""
+    """Flags of fairseq-train that define a run; none names a path."""
     training = run.training
     share = run.updates / training.updates
     warmup = max(1, round(training.warmup * share))
@@ -45,7 +45,7 @@ def model_words(run: Run, langs: tuple[str, str] = LANGS) -> list[str]:
 
 
 def other_words(run: Run, data_bin: Path, folder: Path, restore: Path | None) -> list[str]:
-    """The flags that say where things are; none changes what is trained."""
+    """Flags of paths and logging, which do not change what is trained."""
     full = run.training.updates
     words = [str(data_bin.resolve()), "--user-dir", str(USER_DIR), "--num-workers", "0"]
     words += ["--save-dir", str((folder / "marks").resolve()), "--disable-validation"]
@@ -56,7 +56,7 @@ def other_words(run: Run, data_bin: Path, folder: Path, restore: Path | None) ->
 
 
 def cpu_seconds() -> float:
-    """CPU time of this process and of all it has started, the Assistant still running included."""
+    """CPU seconds of this process and its children, including a running Assistant."""
     own = resource.getrusage(resource.RUSAGE_SELF)
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
     total = own.ru_utime + own.ru_stime + ended.ru_utime + ended.ru_stime
@@ -64,7 +64,7 @@ def cpu_seconds() -> float:
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = stat.read_text().rsplit(")", 1)[1].split()
-        except OSError:  # it has just ended
+        except OSError:  # the process has just ended
             continue
         if int(fields[1]) == os.getpid():
             total += sum(int(field) for field in fields[11:15]) / tick
@@ -72,12 +72,12 @@ def cpu_seconds() -> float:
 
 
 class Marks:
-    """Stands in for fairseq's save_checkpoint: saves at the marks of the run and nowhere else.
+    """Replaces fairseq's save_checkpoint: saves at the marks of the run only.
 
-    fairseq has no checkpoint of an update where an epoch happens to end, and copies its last one in
-    a way that a kill can cut short. A mark is MARKS/UPDATE.pt with UPDATE.json beside it, written
-    first: seconds of training up to there without those spent on saving, by the clock (since
-    fairseq's trainer was built) and of CPU (since fairseq-train began), and those spent on saving.
+    fairseq's own saves no update at which an epoch ends, and a kill can cut its copy of the last
+    checkpoint short. A mark is MARKS/UPDATE.pt and UPDATE.json, which is written first. The latter
+    holds wall seconds since fairseq's trainer was built and CPU seconds since fairseq-train began,
+    both without saving, and the seconds spent on saving.
     """
 
     def __init__(self, folder: Path, updates: list[int]) -> None:
@@ -85,7 +85,7 @@ class Marks:
         self.cpu_start, self.saving = cpu_seconds(), 0.0
 
     def latest(self) -> Path | None:
-        """The newest whole checkpoint; the clock then goes on from it."""
+        """Return the newest whole checkpoint, and resume the clocks from it."""
         found = saved_marks(self.folder)
         if not found:
             return None
@@ -96,12 +96,12 @@ class Marks:
         return found[update]
 
     def save(self, cfg: Any, trainer: Any, epoch_itr: Any, val_loss: Any) -> None:
-        """Called by fairseq after each update, in place of its own function."""
+        """Save if this update is a mark; fairseq calls it after each update."""
         update = trainer.get_num_updates()
         if update not in self.updates:
             return
         begun, cpu_begun = time.monotonic(), cpu_seconds()
-        # fairseq counts on from the checkpoint that it resumes from
+        # fairseq's count includes that of the checkpoint it resumed from
         wall = trainer.cumulative_training_time() - self.saving
         cpu = cpu_begun - self.cpu_start
         mark = {"update": update, "wall_s": wall, "cpu_s": cpu, "saving_s": self.saving}
@@ -110,25 +110,26 @@ class Marks:
         trainer.consolidate_optimizer()
         extra = {"train_iterator": epoch_itr.state_dict(), "val_loss": val_loss}
         trainer.save_checkpoint(str(self.folder / f"{update}.pt"), extra)
-        self.updates.discard(update)  # at the end of an epoch fairseq calls twice
+        self.updates.discard(update)  # fairseq calls twice at the end of an epoch
         self.saving += time.monotonic() - begun
         self.cpu_start += cpu_seconds() - cpu_begun
 
 
 def saved_marks(folder: Path) -> dict[int, Path]:
-    """Update -> checkpoint of the marks that are there."""
+    """Update -> checkpoint, for the saved marks."""
     return {int(path.stem): path for path in folder.glob("*.pt")}
 
 
 def read_mark(folder: Path, update: int) -> dict[str, float]:
-    """What was written down at a mark: update, wall_s, cpu_s, saving_s."""
+    """Read the JSON of a mark: update, wall_s, cpu_s, saving_s."""
     return dict(json.loads("\n".join(read_lines(folder / f"{update}.json"))))
 
 
 @contextmanager
 def log_to(path: Path) -> Iterator[None]:
-    """What --log-file does, once: fairseq opens the file anew in each epoch beside those before,
-    and writes each report as often as there were epochs."""
+    """Log to a file, as --log-file does, but each report once.
+
+    fairseq opens the file again in each epoch, and so repeats a report for every epoch so far."""
     reports = logging.getLogger("fairseq.logging.progress_bar")
     handler = logging.FileHandler(path, encoding="utf-8")
     reports.addHandler(handler)
@@ -142,8 +143,8 @@ def log_to(path: Path) -> Iterator[None]:
 def train(run: Run, data_bin: Path, folder: Path, cpu: bool) -> None:
     """Train a run to its end, from its last mark if it was interrupted.
 
-    What fairseq writes to the log after the last mark and before the kill is written again;
-    `recipes.common.fairseq_log` and the reader of the trace know that.
+    Reports between the last mark and a kill appear twice in the log. `recipes.common.fairseq_log`
+    and the reader of the trace drop the first ones.
     """
     from fairseq import checkpoint_utils
     from fairseq_cli import train as fairseq_train

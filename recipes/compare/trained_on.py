@@ -1,4 +1,4 @@
-"""What a run trained on, from its trace: tokens, padding, drift, counts of pairs, labels.
+"""Training data of a run, from its trace: tokens, padding, drift, counts of pairs, labels.
 
 Arrays over training pairs are indexed by pair id, which is the line number in text/train.*.
 """
@@ -46,7 +46,7 @@ class Kept:
     Args:
         trace: of `fairseq_autoassist.core.trace.read`: one row a pair trained on, in order
         pairs: of the corpus
-        rows: numbers of the corpus' pairs that the run was given, int64; None: all of them
+        rows: row numbers of the corpus that the run was given, int64; None: all
     """
 
     def __init__(
@@ -101,21 +101,20 @@ class Kept:
         }
 
     def counts(self) -> np.ndarray:
-        """How often each pair was trained on, (pairs,), uint8 or, beyond 255, uint16.
+        """Times that each pair was trained on, (pairs,), uint8, or uint16 beyond 255.
 
-        One byte a pair: small enough to be kept beside the record, so that anyone can make the
-        lists of pairs again.
+        One byte a pair is small enough to be packed with the record.
         """
         counts = np.bincount(self.ids, minlength=len(self.pairs.target))
         clipped = np.minimum(counts, np.iinfo(np.uint16).max)
         return clipped.astype(np.min_scalar_type(clipped.max(initial=0)))
 
     def labels(self, path: Path, passes: float) -> dict[str, dict[str, float]]:
-        """By label: its pairs, how often one was trained on, and how often one was considered.
+        """Counts by label: its pairs, times trained on, and times considered.
 
-        Every pair is considered once a pass, so the last is `passes` times the pairs; some of
-        those kept still waited in buckets when the run ended. A pair that the run was not given
-        counts as considered: it was passed over before training.
+        Every pair is considered once a pass, so the last is `passes` times the pairs. Some kept
+        pairs still wait in buckets when a run ends. A pair that was dropped before training counts
+        as considered.
         """
         labels = np.array(list(read_lines(path)))
         counts = self.counts()

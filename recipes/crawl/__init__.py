@@ -1,1 +1,1 @@
-"""Raw crawl: what the default does where most pairs are no translations."""
+"""Recipe for raw crawl: AutoAssist's defaults where most pairs are no translations."""

@@ -1,4 +1,4 @@
-"""Does the prior tell junk from translations? Areas under the ROC curve against known labels.
+"""Audit of the prior: areas under the ROC curve of junk and translations, by known labels.
 
     python -m recipes.crawl.audit [CORPUS ...] [--corpora runs/compare/corpora]
 
@@ -26,17 +26,17 @@ from recipes.compare.corpora import CORPORA, DOWNLOADS
 from recipes.crawl.mix import NOISE, OKAY
 
 CORPORA_BY_DEFAULT = ("mix77", "web")
-GOOD, BAD = ("V", "F"), "A"  # labels of people: valid and free translations; misaligned
+GOOD, BAD = ("V", "F"), "A"  # human labels: valid and free translations; misaligned
 
 
 def auc(good: np.ndarray, bad: np.ndarray) -> float:
-    """Chance that a good pair scores above a bad one; ties count half."""
+    """Probability that a good pair scores above a bad one; ties count half."""
     labels = np.r_[np.ones(len(good)), np.zeros(len(bad))]
     return float(roc_auc_score(labels, np.r_[good, bad]))
 
 
 def scores_of(corpus: Path, langs: tuple[str, str]) -> dict[str, np.ndarray]:
-    """The prior of each training pair, and the bin of each statistic, by name: (pairs,) each."""
+    """Return the prior of each training pair and the bin of each statistic, each (pairs,)."""
     folder = feature_folder(corpus / "data-bin", "train", *langs)
     path = folder / AGREEMENT_NAME
     if not path.is_file():
@@ -52,7 +52,7 @@ def scores_of(corpus: Path, langs: tuple[str, str]) -> dict[str, np.ndarray]:
 
 
 def by_type(corpus: Path) -> str:
-    """A row a score and a column a type of noise, and the pairs that the prior keeps of each."""
+    """Table of scores by types of noise, and the share of each that the prior keeps."""
     langs = CORPORA[corpus.name].langs
     scores = scores_of(corpus, langs)
     labels = np.array(list(read_lines(corpus / "labels.txt")))

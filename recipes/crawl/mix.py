@@ -1,11 +1,11 @@
-"""A corpus composed as raw web crawl is: clean pairs among six kinds of noise, each labelled.
+"""Corpora composed like raw web crawl: clean pairs and six types of noise, with labels.
 
 The shares are those of the audit of raw ParaCrawl by Khayrallah and Koehn (2018, Table 1): 23% of
 its pairs are okay and 74% have one of these six faults. The 3% that they call "others" are left
 out, so that 76% of the pairs of `mix77` are noise. The labels are for reports, never for training.
 
-Pure functions on lists of pairs. The clean pairs, the noise and what is measured on share no
-sentence of either language, but for lines of code, which nothing else holds.
+The functions are pure, on lists of pairs. Clean pairs, noise, valid and test share no sentence of
+either language. Lines of code may repeat within the noise.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ NOISE = {  # label -> its share of the pairs of raw crawl
     "code": 0.03,
 }
 LONGEST_FRAGMENT = 3  # words
-DOCS_WORDS = range(4, 26)  # of a sentence of documentation that fills up the noise
+DOCS_WORDS = range(4, 26)  # words of a sentence of documentation that is made noise of
 CODE = re.compile(r"[A-Za-z]_|_[A-Za-z]|::|[(){};=<>#\\]|[a-z][A-Z]|\w\.\w")
-# draws here, beside those of `recipes.compare.splits`
+# first stream of draws here, after those of `recipes.compare.splits`
 _CLEAN_DRAW, _POOL_DRAW, _CODE_DRAW, _CUT_DRAW, _TIE_DRAW, _ORDER_DRAW = range(10, 16)
 _DOCS_DRAW = 16
-_TYPE_DRAW = 20  # and one more for each type
+_TYPE_DRAW = 20  # and the following ones, for the types
 
 
 def amounts(share: float | None) -> dict[str, int]:
-    """Label -> pairs of noise beside `CLEAN` clean ones.
+    """Label -> number of pairs of noise for `CLEAN` clean ones.
 
     Args:
         share: of noise among all pairs; None: as the audit found it
@@ -52,9 +52,9 @@ def amounts(share: float | None) -> dict[str, int]:
 
 
 def compose(clean: Pairs, noise: dict[str, Pairs], share: float | None) -> Pairs:
-    """The clean pairs and so many of each type of noise, in a random order.
+    """Clean pairs and noise of each type for a share, in a random order.
 
-    A smaller share takes the first pairs of what a larger one takes.
+    The noise of a smaller share is the first part of that of a larger one.
     """
     mixed = [pair._replace(label=OKAY) for pair in clean]
     for label, count in amounts(share).items():
@@ -68,13 +68,13 @@ def compose(clean: Pairs, noise: dict[str, Pairs], share: float | None) -> Pairs
 
 
 def clean_and_rest(pairs: Pairs, measured: Pairs, clean: int = CLEAN) -> tuple[Pairs, Pairs]:
-    """The clean pairs of training, and the pairs to make noise of.
+    """Split pairs into clean ones to train on and a rest to make noise of.
 
-    All translations of an English sentence go to one of the two. The rest shares no sentence with
-    the clean pairs nor with those measured on.
+    All translations of an English sentence go to the same part. The rest shares no sentence with
+    the clean pairs, valid and test.
 
     Args:
-        pairs: that may be trained on
+        pairs: for training
         measured: valid and test
     """
     variants: dict[str, Pairs] = {}
@@ -110,12 +110,12 @@ def lines_of_code(copies: Sequence[str]) -> list[str]:
 def make_noise(rest: Pairs, docs: Pairs, code: Sequence[str]) -> dict[str, Pairs]:
     """As much noise of each type as the audit found.
 
-    A pair gives its sentences to one type, but the two languages of those in `english` and
-    `german` go one to each.
+    A pair gives its sentences to one type. Of pairs for `english` and `german`, each gets the
+    sentence in its language.
 
     Args:
         rest: pairs of sentences to make noise of
-        docs: further ones, which stand in where those do not suffice
+        docs: further pairs, for where the rest does not suffice
         code: lines of code
     """
     wanted = amounts(None)
@@ -147,7 +147,7 @@ def _in_random_order(pairs: Pairs, number: int) -> Pairs:
 
 
 def two_by_two(lines: Sequence[str]) -> Pairs:
-    """Each line of the first half beside one of the second that is not the same."""
+    """Pair each line of the first half with a different line of the second."""
     half = len(lines) // 2
     left, right = list(lines[:half]), list(lines[half : 2 * half])
     _until_none(left, right, lambda one, other: one.casefold() == other.casefold())
@@ -155,9 +155,9 @@ def two_by_two(lines: Sequence[str]) -> Pairs:
 
 
 def misaligned(pairs: Pairs, known: Iterable[Pair]) -> Pairs:
-    """Each source beside the target of another pair, of about the length of its own.
+    """Pair each source with the target of another pair, of about the length of its own.
 
-    No source is left with a target that `known` has as its translation.
+    No target is a translation of the source in `known`.
     """
     translations: dict[str, set[str]] = {}
     for pair in (*known, *pairs):
@@ -171,15 +171,15 @@ def misaligned(pairs: Pairs, known: Iterable[Pair]) -> Pairs:
 
 
 def _plain(sentence: str) -> str:
-    """The sentence without case and marks."""
+    """The sentence in lower case without marks."""
     return " ".join(re.findall(r"\w+", sentence.casefold()))
 
 
 def _until_none(left: list[str], right: list[str], bad: Callable[[str, str], bool]) -> None:
-    """Swap targets with those near by until no pair is bad.
+    """Swap targets with nearby ones until no pair is bad.
 
     Raises:
-        UserError: none near by fits
+        UserError: no nearby target fits
     """
     for place in range(len(left)):
         if not bad(left[place], right[place]):
@@ -197,7 +197,7 @@ def _until_none(left: list[str], right: list[str], bad: Callable[[str, str], boo
 
 
 def fragments(pairs: Pairs) -> Pairs:
-    """One to three words of each source, beside as few of the target of another pair."""
+    """One to three words of each source, with as few of the target of another pair."""
     random = np.random.Generator(np.random.Philox(key=[SEED, _CUT_DRAW]))
 
     def cut(sentence: str) -> str:

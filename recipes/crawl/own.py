@@ -1,4 +1,4 @@
-"""A user's own noisy corpus, from two files of text to splits."""
+"""Splits of a user's own noisy corpus, from two files of text."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LANGUAGE = re.compile(r"[A-Za-z_]+")
 
 @dataclass(frozen=True)
 class Own:
-    """Files of sentences, one a line, with those of another language beside them.
+    """Files of a user's corpus, one sentence a line, in two languages.
 
     Attributes:
         train, valid, test: source and target; None: drawn from `train` at random
@@ -32,14 +32,14 @@ class Own:
     langs: tuple[str, str]
 
     def settings(self) -> dict[str, object]:
-        """What makes it what it is: the contents of the files, and which is which."""
+        """Settings of the step: hashes of the files, by their role."""
         files = {"train": self.train, "valid": self.valid, "test": self.test}
         return {
             name: [*self.langs, *map(sha256_of, paths)] for name, paths in files.items() if paths
         }
 
     def split(self) -> Splits:
-        """The splits; what is drawn at random is as noisy as the rest."""
+        """Return the splits; valid and test drawn at random are as noisy as the rest."""
         valid, test = _read(self.valid), _read(self.test)
         counts = 0 if valid else VALID, 0 if test else TEST
         drawn = by_source(_read(self.train), *counts)
@@ -59,10 +59,10 @@ def _read(paths: tuple[Path, Path] | None) -> Pairs:
 
 
 def own_of(options: argparse.Namespace) -> Own | None:
-    """The corpus that the command line names; None where it names none.
+    """Return the corpus that the command line names, or None.
 
     Raises:
-        UserError: one of two files is missing, or a language is
+        UserError: one of two files or a language is missing
     """
     given = {name: _both(options, name) for name in ("", "valid_", "test_")}
     langs = options.source_lang, options.target_lang

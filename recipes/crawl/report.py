@@ -1,4 +1,4 @@
-"""What came of a corpus of raw crawl: a table of two trainings, and BLEU against tokens."""
+"""Report on a corpus of raw crawl: a table of two trainings, and BLEU against tokens."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ NAMES = {"uniform": "plain", "default": "AutoAssist"}
 
 
 def section_of(records: Sequence[Record]) -> Section:
-    """The one section that the records make.
+    """Return the section of the records.
 
     Raises:
-        UserError: they are of several corpora or lengths
+        UserError: the records are of several corpora or lengths
     """
     found = sections(records)
     if len(found) != 1:
@@ -39,7 +39,7 @@ def section_of(records: Sequence[Record]) -> Section:
 
 
 def rows(section: Section) -> list[list[str]]:
-    """The lines of the table: what it is, then a figure for each training."""
+    """Lines of the table: a name, then a figure for each training."""
     cells, base = section.cells, section.baseline
     assert base is not None
     ends = [cell.records[0].end for cell in cells]

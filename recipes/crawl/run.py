@@ -1,9 +1,9 @@
-"""Raw crawl, trained on plainly and with AutoAssist's defaults side by side: `make crawl`.
+"""Plain training and AutoAssist's defaults on raw crawl, side by side: `make crawl`.
 
     python -m recipes.crawl.run [--out runs/crawl]
     python -m recipes.crawl.run --source FILE --target FILE --source-lang en --target-lang de
 
-The second form takes your own noisy corpus, one sentence a line. What was done is not done again.
+The second form takes your own noisy corpus, one sentence a line. Finished steps are skipped.
 Corpus, training, measuring and records are those of `recipes.compare`.
 """
 
@@ -29,9 +29,9 @@ from recipes.crawl.own import Own, own_of
 MIX = "mix77"
 ARMS = ("uniform", "default")
 UPDATES = 3000  # of 1,024 tokens: two trainings side by side in 25 minutes on two cores
-VOCAB = 8000  # pieces, of an own corpus
+VOCAB = 8000  # pieces, for a user's own corpus
 SEED = 1
-# glibc keeps its memory: PyTorch asks for it and gives it back with every tensor
+# makes glibc keep freed memory, which PyTorch asks for again with every tensor
 MALLOC = {
     "MALLOC_MMAP_THRESHOLD_": "4000000000",
     "MALLOC_TRIM_THRESHOLD_": "8000000000",
@@ -52,7 +52,7 @@ def prepare_corpus(own: Own | None, vocab: int, corpora: Path) -> str:
         own.split,
         own.langs,
         coverage,
-        normalization="identity",  # of whatever script
+        normalization="identity",  # for any script
     )
     return OWN
 

@@ -1,4 +1,4 @@
-"""The data sets as problems: originals where there is a network, else stand-ins named as such."""
+"""Data sets as problems: originals where there is a network, else stand-ins named as such."""
 
 from __future__ import annotations
 
@@ -44,7 +44,10 @@ TITLES = {
     "w8a.svm.gz": "w8a (stand-in)",
     "ijcnn1.train.svm.gz": "ijcnn1 (stand-in)",
 }
-REPLACES = {"rcv1": ("reuters",), "news20": ("20news",)}  # an original's stand-ins begin so
+REPLACES = {
+    "rcv1": ("reuters",),
+    "news20": ("20news",),
+}  # prefix of the names of an original's stand-ins
 
 
 def read_svmlight(path: Path) -> tuple[Any, np.ndarray]:

@@ -1,7 +1,6 @@
-"""The solvers once more in plain NumPy, with dense weights that are not scaled: what the tests hold
-the kernels against.
+"""Oracles of the solvers in plain NumPy, with dense unscaled weights, for the tests of the kernels.
 
-Each takes the draws that the kernel takes and returns what it had after every step.
+Each takes the same draws as the kernel and returns its state after every draw.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from recipes.linear_svm.tree import UNIFORM
 
 @dataclass
 class Path:
-    """What a solver went through: a list entry for every draw."""
+    """States of a solver: a list entry for every draw."""
 
     weights: list[np.ndarray] = field(default_factory=list)  # each of shape (d,)
     thresholds: list[float | None] = field(default_factory=list)  # T_k after the draw
@@ -83,7 +82,7 @@ def sample_exactly(problem: Problem, draws: np.ndarray) -> Path:
 
 
 def sample_by_memory(problem: Problem, draws: np.ndarray) -> Path:
-    """Importance sampling with the norms as they were when each row was last drawn."""
+    """Importance sampling with each row's norm from when it was last drawn."""
     x, y = problem.x.toarray(), problem.y
     n, norms = len(y), np.linalg.norm(x, axis=1)
     known, w, path = norms.copy(), np.zeros(x.shape[1]), Path()

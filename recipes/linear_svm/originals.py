@@ -15,7 +15,7 @@ from sklearn.datasets import load_svmlight_file
 from preprocess.text import UserError, unfinished
 
 URL = "https://www.csie.ntu.edu.tw/~cjlin/libsvmtools/datasets/binary"
-TIMEOUT = 10  # seconds without a byte before the stand-ins are taken
+TIMEOUT = 10  # seconds without a byte after which the stand-ins are used
 
 
 class Original(NamedTuple):
@@ -32,7 +32,7 @@ ORIGINALS = {
 
 
 def fetch(name: str, folder: Path) -> Path | None:
-    """Return the path of a downloaded original, or None where the network does not give it."""
+    """Return the path of a downloaded original, or None where the download fails."""
     path = folder / f"{ORIGINALS[name].file}.bz2"
     if path.is_file():
         return path

@@ -1,4 +1,4 @@
-"""The linear SVM that all solvers minimise, and its optimum by liblinear.
+"""Linear SVM that all solvers minimise, and its optimum by liblinear.
 
 F(w) = lambda / 2 ||w||^2 + 1/n sum_i max(0, 1 - y_i w.x_i) has no intercept and is lambda-strongly
 convex. liblinear minimises 1/2 ||w||^2 + C sum_i max(0, ...): F / lambda at C = 1 / (lambda n).
@@ -26,7 +26,7 @@ class Problem:
     """A data set with its lambda.
 
     Args:
-        name: on figures; says so where it is a stand-in
+        name: on figures, marked where it is a stand-in
         x: CSR matrix, float64 values and int32 indices, shape (n, d)
         y: float64, shape (n,), each -1 or +1
         lam: lambda, above 0

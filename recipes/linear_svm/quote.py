@@ -26,7 +26,7 @@ BLOCK = re.compile(r"<!-- report: (.+?) -->\n.*?<!-- end -->", re.DOTALL)
 
 
 def blocks(folder: Path) -> dict[str, str]:
-    """What can be quoted: heading -> text, of the records in a folder."""
+    """Blocks to quote: heading -> text, of the records in a folder."""
     records = load(folder / "records.jsonl")
     parts = text_of(records).split("\n## ")[1:]
     found = dict(part.split("\n", 1) for part in parts)

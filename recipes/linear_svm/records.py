@@ -1,4 +1,4 @@
-"""What a call of `run.py` measured, read back, and what it took to reach a gap."""
+"""Read the records of `run.py`, and compute the cost of reaching a gap."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def load(path: Path) -> Records:
 def reach(curve: Curve, key: str, gap: float) -> float | None:
     """Return `key` ("updates", "seconds") at the first mark from which the gap stays at or below.
 
-    None where it ends above. A dip on the way to another optimum does not count.
+    None where it ends above. A dip below that does not last does not count.
     """
     above = np.flatnonzero(np.asarray(curve["gap"]) > gap)
     first = int(above[-1]) + 1 if len(above) else 0
@@ -65,7 +65,7 @@ def median_reach(curves: Sequence[Curve], key: str, gap: float) -> float | None:
 
 
 def ratio(records: Records, data: str, solver: str, key: str, gap: float) -> float | None:
-    """What a solver needs to a gap over what Pegasos needs; None where one does not get there."""
+    """Ratio of a solver's cost of reaching a gap to Pegasos's; None where one does not reach it."""
     ours = median_reach(records.of(data, solver), key, gap)
     base = median_reach(records.of(data, BASELINE), key, gap)
     return None if ours is None or base is None else ours / base

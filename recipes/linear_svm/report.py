@@ -1,4 +1,4 @@
-"""The report of `make svm`: what the data are, the table, the issue's claims, Theorem 1."""
+"""Report of `make svm`: the data, the table, the claims, Theorem 1."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def reach_table(records: Records, data: str) -> list[str]:
 
 
 def theorem_lines(records: Records) -> list[str]:
-    """What was measured of Theorem 1."""
+    """Lines of the measurements of Theorem 1."""
     lines = []
     for record in records.theorems:
         under = all(

@@ -2,8 +2,7 @@
 
     python -m recipes.linear_svm.run [--out runs/svm] [--seeds 5] [--jobs 2] [--offline]
 
-Writes records.jsonl, report.md, svm.png and theorem.png into the folder. What was run is not run
-again.
+Writes records.jsonl, report.md, svm.png and theorem.png into the folder. Finished runs are reused.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ SEEDS = 5
 
 @dataclass(frozen=True)
 class Facts:
-    """What a data set is, and what holds at its optimum w*."""
+    """Size of a data set, and figures at its optimum w*."""
 
     data: str
     rows: int

@@ -1,4 +1,4 @@
-"""All runs of all solvers, side by side; those that were done with the same settings are reused."""
+"""All runs of all solvers, side by side; runs with the same settings are reused."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Found = Sequence["tuple[Problem, float]"]  # problems, each with F(w*)
 
 
 class Task(NamedTuple):
-    """A run: of which problem, by which solver, from which seed."""
+    """A run: its problem, solver and seed."""
 
     data: str
     solver: str
@@ -30,7 +30,7 @@ class Task(NamedTuple):
     draws: int
 
     def settings(self, problem: Problem) -> dict[str, Any]:
-        """What a kept run must have been made with."""
+        """Settings that a kept run must have to be reused."""
         limits = [LIMIT, EXACT_LIMIT]
         return {"lam": problem.lam, "draws": self.draws, "marks": GROWTH, "T": DECAY, "s": limits}
 

@@ -1,4 +1,4 @@
-"""The solvers by name, and one run of one of them: the gap at marks along its way."""
+"""Solvers by name, and the run of a solver, with its gap at marks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Advance = Callable[[np.ndarray, np.ndarray, np.ndarray], None]  # v, state, draw
 
 @dataclass(frozen=True)
 class Solver:
-    """How a solver is named, drawn, and made for a problem."""
+    """A solver: its name, its look on figures, and its steps on a problem."""
 
     title: str
     colour: str

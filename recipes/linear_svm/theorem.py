@@ -28,7 +28,7 @@ DIMENSIONS = 10
 PAIRS = 500
 NEAR, FAR = 0.5, 1.5  # distances of a_i from w*
 RADIUS = 1.0  # of the ball that holds w; w* is in it
-SHARE = 0.25  # c: of the rows, at least so many are kept
+SHARE = 0.25  # c: c: least share of the rows that is kept
 TOO_HIGH = 2.0  # times T_k: more than any row's utility near w*
 STEPS = 100_000
 SEEDS = 200
@@ -43,7 +43,7 @@ class Centres(NamedTuple):
 
 
 class Decay(NamedTuple):
-    """What was measured: ||w_k - w*||^2 and the share kept, each of shape (seeds, marks)."""
+    """Measured ||w_k - w*||^2 and share kept, each of shape (seeds, marks)."""
 
     steps: np.ndarray  # k, shape (marks,)
     squares: np.ndarray

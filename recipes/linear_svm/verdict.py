@@ -1,4 +1,4 @@
-"""Whether the runs show what the issue asks: each claim with the data sets on which it holds."""
+"""Verdicts on the claims about the solvers, each with the data sets on which it holds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SLOWER = 5.0  # times Pegasos's time, at least, for exact importance sampling
 
 
 def shrinking_line(records: Records, solver: str) -> str:
-    """Say on which data a solver needs at most FEWER of Pegasos's updates to AIM."""
+    """Line on the data where a solver needs at most FEWER of Pegasos's updates to AIM."""
     held: list[str] = []
     failed: list[str] = []
     for fact in records.facts:
@@ -27,7 +27,7 @@ def shrinking_line(records: Records, solver: str) -> str:
 
 
 def importance_lines(records: Records) -> list[str]:
-    """Say, at the lowest gap that exact importance sampling reaches, its updates and time."""
+    """Lines on updates and time of exact importance sampling, at the lowest gap that it reaches."""
     lines = []
     for fact in records.facts:
         data = fact["data"]

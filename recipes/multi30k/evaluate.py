@@ -20,9 +20,9 @@ BEAM = 5
 def generate_command(data_bin: Path, checkpoint: Path) -> list[str]:
     """Return the fairseq-generate command.
 
-    --required-batch-size-multiple, because fairseq's default, 8, drops what is left in the end.
-    fairseq reads the checkpoint without the plugin too; --user-dir is there for torch >= 2.6, which
-    refuses fairseq's checkpoints until the plugin has named what is safe to load.
+    fairseq's default of --required-batch-size-multiple, 8, would drop the last sentences.
+    fairseq reads the checkpoint without the plugin too. --user-dir is for torch >= 2.6, which
+    refuses fairseq's checkpoints until the plugin has named the classes that are safe to load.
     """
     command = ["fairseq-generate", str(data_bin.resolve()), "--user-dir", "fairseq_autoassist"]
     command += ["--source-lang", "en", "--target-lang", "de", "--gen-subset", "test"]

@@ -20,14 +20,14 @@ from recipes.common.data import MULTI30K, ROOT, find
 from recipes.common.steps import Steps, stoppable
 
 LANGS = ("en", "de")
-VOCAB = 4000  # pieces: 29,000 captions fill no more, and the softmax is half the cost on a CPU
-NORMALIZATION = "nmt_nfkc"  # of the published results; it loses nothing of English and German
+VOCAB = 4000  # pieces: enough for 29,000 captions; on a CPU the softmax is half the cost
+NORMALIZATION = "nmt_nfkc"  # of the published results; lossless for English and German
 SPLITS = {"train": "train", "valid": "val", "test": "test_2016_flickr"}  # ours -> the corpus's
 STEPS = 4
 
 
 def text(out: Path) -> None:
-    """Clean the training pairs. What is measured on (valid, test) is unpacked as it is."""
+    """Clean the training pairs; unpack valid and test as they are."""
     files = find(MULTI30K, downloads=ROOT / "runs" / "data")
     folder = out / "text"
     report = clean_files(
@@ -63,7 +63,7 @@ def data_bin(out: Path) -> None:
 
 
 def prepare(out: Path, steps: Steps) -> None:
-    """Do the steps that were not done yet."""
+    """Do the steps that are not done yet."""
     training = [out / "text" / f"train.{lang}" for lang in LANGS]
     steps.run(
         "text",

@@ -2,8 +2,8 @@
 
     python -m recipes.multi30k.quickstart [--baseline] [--out runs/multi30k]
 
-Every step prints what it does, continues where it was interrupted, and is reused when it was done
-with the same settings. --baseline trains without AutoAssist, into a folder of its own.
+Every step prints what it does and resumes after an interruption. A step that was done with the
+same settings is skipped. --baseline trains without AutoAssist, into a folder of its own.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TRAIN = ROOT / "recipes" / "multi30k" / "train.sh"
 
 
 def train(out: Path, run: Path, baseline: bool) -> None:
-    """Run train.sh; from the root, where --user-dir finds the plugin of this checkout."""
+    """Run train.sh from the root, where --user-dir finds the plugin of this checkout."""
     flags = ["--baseline"] if baseline else []
     command = ["bash", str(TRAIN), str((out / "data-bin").resolve()), str(run.resolve()), *flags]
     run_command(command, cwd=ROOT)

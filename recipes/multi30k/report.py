@@ -51,7 +51,7 @@ def load_scores(path: Path) -> dict[str, tuple[float, str]]:
 
 
 def rows(log: Log, scores: dict[str, tuple[float, str]]) -> list[tuple[str, str]]:
-    """Return the lines of the table; a plain run has no AutoAssist figures, and says so."""
+    """Return the lines of the table, which says where a plain run has no AutoAssist figures."""
     table = []
     if log.last("aa_considered") is None:
         table.append(("AutoAssist", "off (the log holds no aa_ metrics)"))
@@ -104,7 +104,7 @@ def training_loss(log: Log) -> tuple[str, list[float], list[float]]:
 
 
 def draw(log: Log, path: Path) -> None:
-    """Write the picture: losses, and for an AutoAssist run what the Assistant did."""
+    """Write the picture: losses, and for an AutoAssist run the Assistant's metrics."""
     import matplotlib
 
     matplotlib.use("Agg")  # no display needed

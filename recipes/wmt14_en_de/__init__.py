@@ -1,1 +1,1 @@
-"""WMT14 English-German: the recipe at full size."""
+"""Recipe for WMT14 English-German, at full size."""

@@ -1,7 +1,7 @@
-"""From a budget in target tokens to fairseq's --max-update.
+"""Convert a budget in target tokens to fairseq's --max-update.
 
---max-tokens bounds a batch *with* its padding, of the longer side; how many target tokens are in it
-depends on the text. So the batches are made, by fairseq's own code, and counted.
+--max-tokens bounds a batch *with* its padding, of the longer side. Its number of target tokens
+depends on the text, so fairseq's own code makes the batches, and they are counted.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BATCH_MULTIPLE = 8  # fairseq's default
 
 @dataclass(frozen=True)
 class Budget:
-    """How a run of so many target tokens is cut into updates."""
+    """Updates of a run of a number of target tokens."""
 
     pass_tokens: int  # target tokens of a pass over the training pairs, EOS included
     batch_tokens: float  # mean target tokens of a rank's batch

@@ -1,7 +1,7 @@
-"""The corpus: which archives, which files in them, where they are looked for.
+"""The corpus: its archives, their files, and the folders where they are looked for.
 
-A stand-in has the same archive names and inner paths with other text in them (`standin.py`), and a
-list of its own digests and line counts in place of the published ones.
+A stand-in has the same archive names and inner paths with other text (`standin.py`). A list of its
+own digests and line counts replaces the published ones.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Part:
     archive: str
     source: str  # path in the archive
     target: str
-    lines: int  # as published; 0 in a stand-in's list means: not known
+    lines: int  # as published; 0 in a stand-in's list: unknown
 
     @property
     def files(self) -> tuple[str, str]:
@@ -158,7 +158,7 @@ def stand_in(folder: Path) -> Corpus:
 
 @dataclass(frozen=True)
 class Location:
-    """Where the corpus is: a folder of archives, one of extracted files, or nowhere yet."""
+    """Location of the corpus: a folder of archives, one of extracted files, or a download."""
 
     kind: str  # "archives", "files", "download"
     folder: Path
@@ -171,7 +171,7 @@ def locate(corpus: Corpus, downloads: Path, root: Path = ROOT) -> Location:
     """Look for the corpus: a stand-in in its own folder; WMT14 in AUTOASSIST_DATA where that is
     set, else in `shared/data`, else among the downloads.
 
-    A folder the user named must hold it: a download in its place would hide the mistake.
+    A folder that the user names must hold it: a download would hide the mistake.
     """
     if corpus.folder is not None:
         return Location("archives", corpus.folder)
@@ -193,7 +193,7 @@ def locate(corpus: Corpus, downloads: Path, root: Path = ROOT) -> Location:
 
 
 def check_outside(corpus: Corpus, location: Location, raw: Path) -> None:
-    """Refuse a corpus that lies in `raw`: the step that fills that folder empties it first.
+    """Refuse a corpus in `raw`, since the step that fills that folder empties it first.
 
     Raises:
         UserError: the folder, or a file that a link in it leads to, is `raw` or lies inside it
@@ -214,7 +214,7 @@ def check_outside(corpus: Corpus, location: Location, raw: Path) -> None:
 
 
 def to_download(corpus: Corpus, location: Location) -> int:
-    """Return the bytes of the archives that are not there yet, less what is there of them."""
+    """Return the bytes of the archives that are still to download."""
     if location.kind != "download":
         return 0
     missing = 0
@@ -233,7 +233,7 @@ def check_archive(corpus: Corpus, name: str, folder: Path) -> Path:
 
 
 def collect(corpus: Corpus, location: Location, out: Path) -> None:
-    """Put every file of `PARTS` under `out`, at its path in its archive; what is there stays."""
+    """Put every file of `PARTS` under `out`, at its path in its archive; existing files stay."""
     if location.kind == "files":
         for part in PARTS.values():
             for name in part.files:
@@ -257,7 +257,7 @@ def collect(corpus: Corpus, location: Location, out: Path) -> None:
 def segments(path: Path) -> Iterator[str]:
     """Yield the sentences of a WMT .sgm file, exactly as sacreBLEU reads them.
 
-    The format only looks like SGML: one `<seg>` a line, entities left as they stand.
+    The format is not parsed as SGML: it has one `<seg>` a line, and entities stay.
     """
     for line in read_lines(path):
         if line.startswith("<seg "):

@@ -43,7 +43,7 @@ def evaluate(
         checkpoint: lies in the folder of the run, where everything is written
 
     Raises:
-        UserError: anything of these is missing
+        UserError: one of these is missing
     """
     target = models(data, vocabulary)[1]
     prepare = ["python", "-m", "recipes.wmt14_en_de.prepare", "--vocab", data.name]
@@ -65,13 +65,13 @@ def evaluate(
     scores = score(translations, references)
     try:
         scores.update(old_score(translations, references, LANGS[1]))
-    except UserError as error:  # the score that counts is there
+    except UserError as error:  # sacreBLEU's score is there in any case
         print(f"no tokenised BLEU: {error}", flush=True)
     report(scores, translations, run)
 
 
 def tell_if_old(checkpoint: Path) -> None:
-    """Say so where the run went on after its checkpoints were averaged."""
+    """Warn where the run resumed after its checkpoints were averaged."""
     last = checkpoint.with_name("checkpoint_last.pt")
     if checkpoint.name != AVERAGED or not last.is_file():
         return
@@ -94,7 +94,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     evaluate(
         MODELS[options.model],
-        SCALES["full"].vocabularies[options.vocab],  # only whether it is joint
+        SCALES["full"].vocabularies[options.vocab],  # only whether the vocabulary is joint
         options.data / "text",
         options.data / options.vocab,
         options.run / options.checkpoint,

@@ -1,4 +1,4 @@
-"""Flags of fairseq-train as fairseq reads them: of one that is given twice, the last counts."""
+"""Read flags of fairseq-train as fairseq does: of a repeated flag, the last counts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Sequence
 from preprocess.text import UserError
 
 COUNTED = ("--max-tokens", "--update-freq", "--max-update")
-# What would make other updates, or another number of them, than the plan says
+# Flags that would change the updates, or their number, against the plan
 INSTEAD = {
     "--batch-size": "give --max-tokens, which batches are made and counted by",
     "--max-sentences": "give --max-tokens, which batches are made and counted by",
@@ -19,10 +19,10 @@ INSTEAD = {
 
 
 def own(flags: Sequence[str]) -> dict[str, int]:
-    """Return what the user's own flags say about the budget: those of `COUNTED` that are there.
+    """Return the user's own flags on the budget: those of `COUNTED` that are given.
 
     Raises:
-        UserError: one of them is no number, or one of `INSTEAD` is there
+        UserError: one of them is no number, or one of `INSTEAD` is given
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     for name in (*COUNTED, *INSTEAD):

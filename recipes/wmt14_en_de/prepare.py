@@ -3,8 +3,8 @@
     python -m recipes.wmt14_en_de.prepare --vocab paper [--dry-run]
 
 Leaves OUT/raw (files of the archives), OUT/text (clean text), and in OUT/paper or OUT/joint:
-SentencePiece models, pieces/ and data-bin/ with the features in it. An interrupted step goes on
-when the same command is given again.
+SentencePiece models, pieces/ and data-bin/ with the features in it. An interrupted step
+resumes when the same command is given again.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def check_lines(name: str, found: int, corpus: Corpus) -> None:
 
 
 def text(corpus: Corpus, raw: Path, folder: Path) -> None:
-    """Clean the training pairs. What is measured on (valid, test) stays as it is published."""
+    """Clean the training pairs; valid and test stay as published."""
     with whole_files(*[folder / f"train.{lang}" for lang in LANGS]) as (left, right):
         for name, part in TRAIN.items():
             report = Report()
@@ -114,7 +114,7 @@ def spread(path: Path, count: int) -> Iterator[str]:
 def sentencepiece(texts: Path, folder: Path, vocabulary: Vocabulary, lines: int) -> None:
     """Train one model for each language, or one for both.
 
-    SentencePiece is silent for minutes, so it runs beside a clock.
+    A clock runs beside it, since SentencePiece is silent for minutes.
     """
     samples = {}
     for lang in LANGS:
@@ -132,7 +132,7 @@ def sentencepiece(texts: Path, folder: Path, vocabulary: Vocabulary, lines: int)
         command += [str(samples[lang].resolve()) for lang in langs]
         try:
             run_with_clock(f"{model.name}: {size:,} pieces", command, ROOT)
-        except UserError as error:  # its words name its own --vocab, which is not this script's
+        except UserError as error:  # its message names its own --vocab, not this script's
             raise UserError(
                 f"SentencePiece made no {model.name} of {size:,} pieces, for the reason above; "
                 f"where the text is too small for them, give --scale tiny"
@@ -181,7 +181,7 @@ def prepare(
     workers: int,
     steps: Steps,
 ) -> None:
-    """Do the steps that were not done yet (or tell them, with `DryRun`).
+    """Do the steps that are not done yet (with `DryRun`, print them).
 
     Raises:
         UserError: the corpus lies in the folder that the first step empties, or a step fails
@@ -220,7 +220,7 @@ def prepare(
 
 
 def found_files(location: Location) -> dict[str, list[int]]:
-    """What tells extracted files the user brought from others: their sizes and times."""
+    """Sizes and times of extracted files of the user, which identify them."""
     if location.kind != "files":
         return {}
     stats = {name: (location.folder / name).stat() for p in PARTS.values() for name in p.files}
@@ -231,8 +231,8 @@ def plan(corpus: Corpus, location: Location, out: Path, vocab: str, scale: Scale
     """Print every step with its state, disk and time, and check that the disk has room.
 
     Raises:
-        UserError: it has not, the corpus lies in the folder that the first step empties, or an
-            archive of a stand-in is not as it was written
+        UserError: the disk is too small, the corpus lies in the folder that the first step
+            empties, or an archive of a stand-in was changed
     """
     costs = {}
     for step, (size, seconds) in COSTS.items():
@@ -242,7 +242,7 @@ def plan(corpus: Corpus, location: Location, out: Path, vocab: str, scale: Scale
     steps = DryRun(out / "steps", STEPS, costs)
     prepare(corpus, location, out, vocab, scale, 1, steps)
     if "raw" in steps.to_do and location.folder == corpus.folder:
-        for name in corpus.archives:  # small; WMT14's own would take minutes
+        for name in corpus.archives:  # small archives; WMT14's own would take minutes
             check_archive(corpus, name, location.folder)
     missing = to_download(corpus, location) if "raw" in steps.to_do else 0
     if missing and same_disk(out, location.folder):

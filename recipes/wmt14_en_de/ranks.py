@@ -1,7 +1,7 @@
-"""How many ranks a script of recipes/launch/ starts: those that the budget is made for, or none.
+"""Check that a script of recipes/launch/ starts as many ranks as the budget is made for.
 
-The scripts are told by variables of the environment, Slurm's by flags of sbatch. In
-`env NAME=VALUE SCRIPT` the variables before the script are the ones it sees.
+The scripts read that number from variables of the environment, Slurm's from flags of sbatch. In
+`env NAME=VALUE SCRIPT` the variables before the script count.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from preprocess.text import UserError
 from recipes.common.data import ROOT
 from recipes.common.steps import environment
 
-# Script -> the variable that says how many ranks it starts on this machine
+# Script -> the variable with its number of ranks on this machine
 ONE_NODE = "one_node.sh"
 ONE_MACHINE = {ONE_NODE: "GPUS", "cpu_gloo.sh": "RANKS"}
-SEVERAL = ("NNODES", "GPUS")  # of torchrun.sh, and of what a user made of it: their product
+SEVERAL = ("NNODES", "GPUS")  # of torchrun.sh and scripts made from it: the ranks are their product
 
 
 def launcher(text: str) -> list[str]:
@@ -45,7 +45,7 @@ def told(launch: Sequence[str]) -> int | None:
     """Return how many ranks the environment names for the launcher; None where it names none.
 
     Raises:
-        UserError: what it names is no number
+        UserError: its value is no number
     """
     if _is_slurm(launch):
         return None
@@ -71,7 +71,7 @@ def variables(launch: Sequence[str], gpus: int) -> dict[str, str]:
         _agree(f"sbatch starts {nodes} nodes x {tasks} ranks, which", nodes * tasks, gpus)
     elif script in ONE_MACHINE:
         name = ONE_MACHINE[script]
-        if name in assigned:  # env sets it after us
+        if name in assigned:  # env sets it later
             _agree(f"{name}={assigned[name]}", _number(name, assigned[name]), gpus)
         found[name] = str(gpus)
     else:
@@ -84,12 +84,12 @@ def variables(launch: Sequence[str], gpus: int) -> dict[str, str]:
 def check_visible(launch: Sequence[str], gpus: int, divided: int) -> None:
     """Refuse more ranks on this machine than it has GPUs: fairseq would name one that is not there.
 
-    Other launchers may start theirs elsewhere.
+    Other launchers may start their ranks on other machines.
 
     Args:
         launch: words of --launch
         gpus: ranks
-        divided: what a smaller number of ranks has to divide
+        divided: number that a smaller number of ranks has to divide
 
     Raises:
         UserError: too few GPUs are visible
@@ -121,7 +121,7 @@ def _is_slurm(launch: Sequence[str]) -> bool:
 
 
 def _assigned(launch: Sequence[str]) -> Mapping[str, str]:
-    """What `env NAME=VALUE` gives to the script."""
+    """Variables that `env NAME=VALUE` sets for the script."""
     if Path(launch[0]).name != "env":
         return {}
     pairs = (word.partition("=") for word in launch[1:-1])

@@ -1,7 +1,7 @@
-"""What the recipe fixes: vocabularies, models, the training budget. One place, no arithmetic.
+"""Settings of the recipe: vocabularies, models, the training budget.
 
-The settings of a model are fairseq's own, from its examples; where there is none for a model it
-says "ours". A run with AutoAssist and one without share every line here.
+The settings of a model are fairseq's own, from its examples. Those without an example are marked
+"ours". Runs with AutoAssist and without share all settings.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class Scale:
-    """Everything that is smaller where the recipe is only tried."""
+    """Settings that are smaller in a trial of the recipe."""
 
     vocabularies: Mapping[str, Vocabulary]
     sentencepiece_lines: int  # of a language, evenly spread, that SentencePiece learns from
@@ -139,7 +139,7 @@ SCALES = {
         flags=("--fp16", "--log-interval", "100"),
         model_flags={"lstm": (), "fconv": (), "transformer": ()},
     ),
-    # To see every step work within a minute or two on a CPU; it learns nothing
+    # for a trial of every step in a minute or two on a CPU; it learns nothing
     "tiny": Scale(
         vocabularies={"paper": Vocabulary(600, 700), "joint": Vocabulary(800, None)},
         sentencepiece_lines=1_000,

@@ -1,4 +1,4 @@
-"""Write a stand-in for WMT14: the same archive names and inner paths, with text that is at hand.
+"""Write a stand-in for WMT14: the same archive names and inner paths, with other text.
 
     python -m recipes.wmt14_en_de.standin --out runs/stand-in --pairs 4000
 
@@ -36,7 +36,9 @@ def pack(pairs: dict[str, Pairs], folder: Path) -> None:
     """
     listed: dict[str, dict[str, object]] = {}
     with writing(folder / STAND_IN_LIST):
-        (folder / STAND_IN_LIST).unlink(missing_ok=True)  # it would not be true of what follows
+        (folder / STAND_IN_LIST).unlink(
+            missing_ok=True
+        )  # the old list would not fit the new archives
     for name in sorted({part.archive for part in PARTS.values()}):
         with whole_file(folder / name) as path:
             _pack_one(pairs, name, path)

@@ -2,9 +2,9 @@
 
     python -m recipes.wmt14_en_de.train --model base [--baseline] [--dry-run]
 
-What starts the ranks is one of recipes/launch/ (`--launch`); this works out its flags and becomes
-it. A run that was interrupted goes on from its last checkpoint when the same command is given
-again.
+This computes the flags of a script of recipes/launch/ (`--launch`), which starts the ranks, and
+becomes that script. An interrupted run resumes from its last checkpoint when the same command is
+given again.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def update_freq(gpus: int, scale: Scale) -> int:
 def budget_flags(plan: Budget, scale: Scale, batches: int, run: Path) -> list[str]:
     """Return how long to train and when to save: at the same updates with AutoAssist and without.
 
-    By updates, not by epochs: an epoch with AutoAssist is shorter.
+    Both are in updates, since an epoch with AutoAssist is shorter.
     """
     every = max(1, plan.updates // scale.checkpoints)
     flags = ["--max-update", str(plan.updates), "--update-freq", str(batches)]
@@ -73,9 +73,9 @@ def budget_flags(plan: Budget, scale: Scale, batches: int, run: Path) -> list[st
 
 
 def check_begun(run: Path, flags: list[str]) -> None:
-    """Refuse to go on with anything else than a run was begun with once something is learned.
+    """Refuse to resume a checkpoint with other flags than the run began with.
 
-    The number of ranks may change; what is learned from may not.
+    The number of ranks may change; data and model may not.
 
     Raises:
         UserError: the flags are others, or those of the beginning cannot be read
@@ -101,16 +101,16 @@ def check_begun(run: Path, flags: list[str]) -> None:
 
 
 def remember(run: Path, flags: list[str]) -> None:
-    """Note what a run is begun with; UserError where it was begun with something else."""
+    """Record the flags that a run begins with; UserError where it began with others."""
     check_begun(run, flags)
     with whole_files(run / SETTINGS) as (stream,):
         json.dump(flags, stream, indent=1)
 
 
 def finished(run: Path, wanted: int) -> bool:
-    """Return, and say, whether the last checkpoint has done all updates.
+    """Return, and print, whether the last checkpoint has done all updates.
 
-    fairseq looks only after an update: started again, it would train one more.
+    fairseq checks only after an update, so it would train one more.
 
     Raises:
         UserError: the last checkpoint is damaged
@@ -127,7 +127,7 @@ def finished(run: Path, wanted: int) -> bool:
 
 
 def check_room(run: Path, model: Model, vocab: str, scale: Scale) -> None:
-    """Refuse, with UserError, a run whose checkpoints will not fit; those there do already."""
+    """Refuse, with UserError, a run whose further checkpoints do not fit on the disk."""
     size = model.parameters[vocab] * BYTES_PER_PARAMETER
     kept = scale.average + 3  # the last, the best, the averaged
     there = sum(path.stat().st_size for path in run.glob("*.pt"))
@@ -141,7 +141,7 @@ def become(command: list[str], variables: dict[str, str]) -> None:
     Raises:
         UserError: it cannot be run
     """
-    os.chdir(ROOT)  # where the launchers find one another, and --user-dir the plugin
+    os.chdir(ROOT)  # root of the checkout, for paths of the launchers and of --user-dir
     try:
         os.execvpe(command[0], command, variables)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The benchmarks run, and write what they promise; how fast they are is for `make bench`."""
+"""Benchmarks run and write their results; `make bench` measures real speed."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_an_unknown_benchmark_is_refused(tmp_path):
 
 
 def test_every_benchmark_finds_what_it_imports():
-    """Those for a GPU are not run here. In a process of its own: some change sys.path."""
+    """A process imports those for a GPU, which are not run here and may change sys.path."""
     names = [f"benchmarks.{path.stem}" for path in sorted((ROOT / "benchmarks").glob("[a-z]*.py"))]
     program = "import importlib, sys; [importlib.import_module(name) for name in sys.argv[1:]]"
     command = [sys.executable, "-c", program, *names]

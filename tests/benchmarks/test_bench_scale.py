@@ -1,4 +1,4 @@
-"""The benchmark of large corpora runs, on a small one, and leaves nothing behind."""
+"""Benchmark of large corpora, on a small one: it runs and leaves no files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TIMEOUT = 280
 
 
 def bench(tmp_path, *words):
-    """Run it with a folder of its own for temporary files, which it has to leave empty."""
+    """Run it with its own folder for temporary files, which must be empty afterwards."""
     command = [sys.executable, "-m", "benchmarks.bench_scale", "--tiny", *map(str, words)]
     # not in tmp_path: names of sockets inside it would be too long
     with tempfile.TemporaryDirectory() as temporary:

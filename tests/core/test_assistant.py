@@ -36,7 +36,7 @@ def learn(assistant, rows, labels):
     assistant.learn(features, labels, assistant.predict_rows(features))
 
 
-# the scale is folded back once in a while: of 0.5 ** 300, eta over it would be infinite
+# the scale is folded back at times: eta over 0.5 ** 300 would be infinite
 @pytest.mark.parametrize("decay, steps", [(0.0, 60), (0.01, 60), (0.4, 60), (0.5, 300)])
 def test_equals_the_plain_oracle(decay, steps):
     assistant, phi = Assistant(DIMENSIONS, 0.7, decay), [0.0] * DIMENSIONS

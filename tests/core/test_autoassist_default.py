@@ -1,4 +1,4 @@
-"""The default rule: learned pairs and those far too hard are both skipped, down to the floor."""
+"""Default rule: learned pairs and far too hard ones are both skipped, down to the floor."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What AutoAssist can do beyond the paper, option by option."""
+"""Options of AutoAssist beyond the paper, one by one."""
 
 import dataclasses
 
@@ -87,7 +87,7 @@ def test_a_lower_limit_below_the_threshold_prefers_more_pairs():
 
 
 def misaligned(ids):
-    """Odd pairs are hard, as ever; of these, every other is hopeless."""
+    """Odd pairs are hard, and every other of these is hopeless."""
     return np.where(ids % 4 == 3, 50.0, losses_of(ids)).astype(np.float32)
 
 

@@ -32,7 +32,7 @@ def make_buckets(source, target, limits):
 
 
 class PlainBuckets:
-    """One pair at a time, as anyone would write it."""
+    """Oracle that handles one pair at a time."""
 
     def __init__(self, assignment, tokens, limits):
         self.assignment, self.tokens, self.limits = assignment, tokens, limits

@@ -1,4 +1,4 @@
-"""Which update is planned for: the trainer's count, whatever the stream's own."""
+"""Update that is planned for: the trainer's count, not the stream's own."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def test_competence_grows_as_the_paper_says_and_lets_in_that_share(update, expec
     assert strategy.metrics(point)["competence"] == pytest.approx(expected, abs=1e-12)
     choice = choose(strategy, point)
     allowed = choice.probability == 1.0
-    assert abs(allowed.sum() - expected * PAIRS) <= 1  # a pair is the finest there is
+    assert abs(allowed.sum() - expected * PAIRS) <= 1  # no finer than one pair
     difficulty = make_sizes(PAIRS)[0] if by == "length" else RareFeatures().difficulty
     assert allowed.all() or difficulty[allowed].max() <= difficulty[~allowed].min()
     assert allowed.any() and choice.uniform_share == float(allowed.all())
@@ -90,7 +90,7 @@ def test_ties_in_length_are_let_in_by_pair_id():
 @pytest.mark.parametrize("by", ["length", "rarity"])
 def test_competence_counts_only_what_may_be_trained_on(by):
     difficulty = make_sizes(PAIRS)[0] if by == "length" else RareFeatures().difficulty
-    short = difficulty <= np.quantile(difficulty, 0.8)  # and of these not every third
+    short = difficulty <= np.quantile(difficulty, 0.8)  # without every third of these
     eligible = np.flatnonzero(short & (IDS % 3 > 0))
     corpus = dataclasses.replace(corpus_of(), items=items_of(eligible=eligible))
     config = AutoAssistConfig(strategy="competence", competence_by=by, competence_updates=100)
@@ -181,7 +181,7 @@ def test_around_any_strategy_hard_pairs_wait_until_the_competence_is_1(name):
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_around_any_strategy_it_has_no_state_of_its_own(name):
-    """So that the curriculum can be switched on or off with a restart."""
+    """The curriculum can then be switched on or off at a restart."""
     settings = {"strategy": name, **OTHERS[name]}
     alone, both = built(**settings), built(**settings, competence=True)
     teach(both, 20)

@@ -1,4 +1,4 @@
-"""The exchange with a process and inline: the same batches; and what happens when it fails."""
+"""Exchange with a process and inline: the same batches, and every failure handled."""
 
 import dataclasses
 import gc
@@ -110,7 +110,7 @@ def test_goes_on_from_a_state(features, opened, kind, other):
 
 
 def test_what_was_learned_by_a_state_depends_on_the_reports_alone(features, opened):
-    """It may go on with another data-bin, where nothing makes up for a planner that was behind."""
+    """It may continue on another data-bin, where a planner that was behind could not catch up."""
     states, following = [], []
     for kind, ahead in ((Exchange, 0), (ProcessExchange, 0), (Exchange, 7)):
         exchange = opened(kind, spec_of(features))
@@ -171,7 +171,7 @@ def test_a_worker_ends_with_its_exchange(features):
 
 
 def test_a_worker_outlives_signals_that_the_run_outlives(features, opened):
-    """A scheduler may tell all processes of a job that its time is short, and training go on."""
+    """A scheduler may signal all processes of a job while training goes on."""
     exchange = opened(ProcessExchange, spec_of(features))
     train(exchange, 3)
     for number in (signal.SIGTERM, signal.SIGINT):

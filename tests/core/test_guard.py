@@ -1,4 +1,4 @@
-"""The guard: what it calls useless, when that is a failure, and when it forgives."""
+"""Guard: what it calls useless, when that is a failure, and when it trusts again."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from tests.support.strategies import observe, strategy_of, teach
 
 
 def judge(guard, accuracy, positive=0.5, pairs=100):
-    """One verdict on so many pairs; returns the message, if there is one."""
+    """One verdict on so many pairs; return its message, if any."""
     index = np.arange(pairs)
     found = guard.judge(Outcome(0, index < accuracy * pairs, index < positive * pairs))
     return found[0] if found else None

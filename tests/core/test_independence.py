@@ -1,4 +1,4 @@
-"""The core stands alone: no torch, no fairseq, no generator of the program's, and little memory."""
+"""Independence of the core: no torch, no fairseq, no global random generator, little memory."""
 
 import ast
 import random

@@ -1,4 +1,4 @@
-"""InfoBatch: what is dropped, what the rest weighs, and that the expected sum stays."""
+"""InfoBatch: which pairs are dropped, the weights of the rest, and an unbiased sum."""
 
 import numpy as np
 import pytest

@@ -108,7 +108,7 @@ def test_a_cost_of_their_own_is_counted():
 
 
 def test_items_travel_in_few_bytes_and_arrive_whole():
-    """As much as sizes and buckets take: the same array under two names is sent once."""
+    """The same array under two names is sent once."""
     source, target = make_sizes(100_000)
     eligible = np.arange(0, 100_000, 3)
     items = pair_items(source, target, BatchLimits(max_size=4000, multiple=8), eligible)

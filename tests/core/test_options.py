@@ -79,7 +79,7 @@ class EveryOptions(Options):
 
 
 class Every(Strategy):
-    """All that its author writes: this class, and the line in STRATEGIES."""
+    """A strategy of one's own: this class, and a line in STRATEGIES."""
 
     about = "keeps every n-th pair"
     option_class = EveryOptions

@@ -1,4 +1,4 @@
-"""Algorithm 1, the order of learning, and that nothing is lost, whatever happens."""
+"""Planner: Algorithm 1, the order of learning, and no pair lost at any interruption."""
 
 import dataclasses
 from collections import Counter
@@ -223,7 +223,7 @@ def test_catching_up_loses_and_doubles_nothing(snapshot, more, chunk):
     assert min(seen[i] for i in range(200)) >= whole - start - 1
     everything = Counter(i for ids in ids_of(before + delivered) for i in ids) + seen
     assert max(everything.values()) <= whole + 1
-    # and all that came up since then was trained on or is held, no more and no less
+    # and all pairs considered since then were trained on or are held, exactly once
     new = sum(seen.values()) + sum(len(batch.ids) for batch in delivered) - held_before
     assert new == round((successor.stream.passes - passes_before) * 200)
 

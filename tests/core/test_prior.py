@@ -1,4 +1,4 @@
-"""The prior in the planner: what is kept, what is marked, what weighs how much."""
+"""Prior in the planner: kept pairs, uniform marks and weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The prior itself: its file, its floor, and what is said of settings that it does not read."""
+"""Values of the prior: its file, its floor, and messages on settings that it does not read."""
 
 from __future__ import annotations
 

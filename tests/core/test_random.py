@@ -1,4 +1,4 @@
-"""The control: the share that it keeps."""
+"""Random choice, the control: the share that it keeps."""
 
 import numpy as np
 import pytest

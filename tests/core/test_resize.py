@@ -1,4 +1,4 @@
-"""Going on over another number of ranks: every pair once per pass, at any interruption."""
+"""Resume on another world size: every pair once per pass, at any interruption."""
 
 from collections import Counter
 

@@ -56,7 +56,7 @@ def test_the_last_loss_counts():
 
 
 def test_the_quantile_is_taken_anew_by_share_of_a_pass_too():
-    """A rank of many decides on few chunks in a pass."""
+    """One of many ranks decides on few chunks in a pass."""
     strategy = spl(spl_passes=1e9)
     know(strategy)
     before = kept(strategy, TrainingPoint(0.0, 1.0, 0.0))
@@ -84,5 +84,5 @@ def test_a_self_paced_run_trains_on_easy_pairs_first_and_then_on_all():
     batches = train(planner, 1500)
     by_pass = [[i for b in batches if int(b.passes) == p for i in b.ids.tolist()] for p in (2, 7)]
     hard = [np.mean(losses_of(np.array(ids)) > 1.5) for ids in by_pass]
-    # in the third pass half of the pairs not seen before are let in, whatever they are
+    # in the third pass half of the unseen pairs are let in, of any kind
     assert hard[0] < 0.35 and hard[1] == pytest.approx(0.5, abs=0.05)

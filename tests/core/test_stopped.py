@@ -1,4 +1,4 @@
-"""Ctrl-Z and fg: a run that was stopped for longer than its timeout keeps its Assistant."""
+"""Ctrl-Z and fg: a run stopped for longer than its timeout keeps its Assistant."""
 
 from __future__ import annotations
 

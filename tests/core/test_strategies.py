@@ -1,4 +1,4 @@
-"""What every strategy has to hold, under every setting: the contract of `Strategy`."""
+"""Contract of `Strategy`: every strategy keeps it under every setting."""
 
 import dataclasses
 from collections import Counter

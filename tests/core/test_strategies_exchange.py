@@ -1,4 +1,4 @@
-"""Every strategy in a worker process: the same batches as inline, and what is left if it dies."""
+"""Every strategy in a worker process: the same batches as inline, and no skipping if it dies."""
 
 import dataclasses
 import os

@@ -1,4 +1,4 @@
-"""The trace of what was trained on: whole, cut short, and of a run that went back."""
+"""Trace of pairs trained on: whole, cut short, and of a run that resumed."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Whole passes in fairseq's batches: what a strategy that keeps every pair trains on."""
+"""Whole passes in fairseq's batches, for a strategy that keeps every pair."""
 
 import dataclasses
 from collections import Counter

@@ -1,4 +1,4 @@
-"""The worker's process: how it is started, how it ends, and what is remembered of it."""
+"""Worker process: its start, its end, and its replay."""
 
 from __future__ import annotations
 

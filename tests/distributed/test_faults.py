@@ -1,4 +1,4 @@
-"""Ranks, Assistants, signals and disks that fail, for real: training goes on or all ranks end."""
+"""Real failures of ranks, Assistants and disks, and signals: training goes on or all ranks end."""
 
 import os
 import resource

@@ -1,4 +1,4 @@
-"""The launch recipes: run for real where CPU allows it, else against what fairseq infers."""
+"""Launch recipes: real runs where a CPU allows them, else checks of what fairseq infers."""
 
 import argparse
 import contextlib

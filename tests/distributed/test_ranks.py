@@ -1,4 +1,4 @@
-"""Two real ranks: one stream, dealt out; exact resume, resizing; order by rank, never sorted."""
+"""Two real ranks: disjoint slices of one stream, exact resume, another world size."""
 
 from collections import Counter
 

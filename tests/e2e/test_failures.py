@@ -1,4 +1,4 @@
-"""Each failure of a run, by really causing it."""
+"""Failures of a run, each caused for real."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""On a GPU: the same batches and losses, exact resume, fp16, AMP, and no synchronisation added."""
+"""Runs on a GPU: equal batches and losses, exact resume, fp16, AMP, no added synchronisation."""
 
 import contextlib
 import time

@@ -1,4 +1,4 @@
-"""Does a real run find what is easy, and does it say so when nothing can be found?"""
+"""A real run finds easy pairs, and reports where nothing is predictable."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A dense matrix as features: the Assistant does with it what it does with the same sparse rows."""
+"""A dense matrix as features: the Assistant makes the same choices as with sparse rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A user's own scores: what is read, and what is refused with its line."""
+"""A user's own scores: valid files are read, bad ones refused with the line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows come back as they were written, in the order asked for, or with an error that helps."""
+"""Store of rows: exact rows in the order of the ids, or a clear error."""
 
 from __future__ import annotations
 

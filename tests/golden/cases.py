@@ -56,7 +56,8 @@ def sizes() -> tuple[np.ndarray, np.ndarray]:
 def losses_of(ids: np.ndarray, number: int) -> np.ndarray:
     """Losses (nats/token) of a micro-batch, float32, shape of ``ids``: exact multiples of 1/1024.
 
-    All begin near 3; those of easy pairs fall to 0.25, of the others to 2; too hard ones have 6.
+    All begin near 3. Those of easy pairs fall to 0.25, those of others to 2; too hard ones stay
+    at 6.
     """
     level = np.where(EASY[ids], max(256, 3072 - 48 * number), max(2048, 3072 - 16 * number))
     level = np.where(TOO_HARD[ids], 6144, level)

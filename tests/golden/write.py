@@ -1,4 +1,4 @@
-"""Write `streams.json` anew, or the streams of some cases in it.
+"""Write `streams.json` again, or the streams of some cases in it.
 
     python -m tests.golden.write                        every case
     python -m tests.golden.write uniform "fairseq-train uniform"

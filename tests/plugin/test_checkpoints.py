@@ -1,4 +1,4 @@
-"""What stands in a checkpoint: its form, what torch may load, and whose run it is."""
+"""State in a checkpoint: its form, its safe loading by torch, and the run that it belongs to."""
 
 import dataclasses
 

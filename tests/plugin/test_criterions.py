@@ -1,4 +1,4 @@
-"""The criterions: fairseq's own loss and gradients, bit for bit, and the sentence losses."""
+"""Criterions: fairseq's own loss and gradients, bit for bit, and the sentence losses."""
 
 from types import SimpleNamespace
 

@@ -1,5 +1,4 @@
-"""Features named by flags: found where they are, and if not, the command in the error builds them
-there."""
+"""Features named by flags: found in their folder, or the command in the error builds them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From data-bin to data-bin and back (``a:b``): what goes along is the newest there is."""
+"""Several data-bins in turn (``a:b``): each continues with the newest state."""
 
 from __future__ import annotations
 

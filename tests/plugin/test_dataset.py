@@ -1,4 +1,4 @@
-"""A planned micro-batch as fairseq collates it: whose row is whose."""
+"""A planned micro-batch after fairseq's collater: marks and weights stay with their rows."""
 
 import numpy as np
 import torch

@@ -1,4 +1,4 @@
-"""The iterator between fairseq and the exchange: which one it opens, what it tells of a batch."""
+"""Iterator between fairseq and the exchange: its session, and the messages of a batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The mailbox between criterion and Assistant: every micro-batch once, in order."""
+"""Mailbox between criterion and Assistant: every micro-batch once, in order."""
 
 import numpy as np
 import pytest

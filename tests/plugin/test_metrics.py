@@ -1,4 +1,4 @@
-"""The numbers of a run: sums over micro-batches and ranks, and what is logged of them."""
+"""Metrics of a run: sums over micro-batches and ranks, and their logged values."""
 
 import math
 

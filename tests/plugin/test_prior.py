@@ -1,4 +1,4 @@
-"""Which prior a run has, and what is refused."""
+"""Prior of a run: its file, and refused settings."""
 
 from __future__ import annotations
 

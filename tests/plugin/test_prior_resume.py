@@ -1,4 +1,4 @@
-"""How long an epoch is under a prior, and what a checkpoint of another one goes on with."""
+"""Epoch length under a prior, and resume from a checkpoint under another prior."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a checkpoint goes on with: the same data-bins, and the trainer's count of updates."""
+"""Resume: the same data-bins, and the trainer's count of updates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SIGTERM ends a process whose main thread is lost in C, and leaves users' handlers alone."""
+"""SIGTERM ends a process whose main thread is stuck in C, and keeps users' handlers."""
 
 import signal
 import subprocess

@@ -1,4 +1,4 @@
-"""A training step of the task: every planned micro-batch is reported once, whatever comes of it."""
+"""Training step of the task: every planned micro-batch is reported once, with any outcome."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text unknown to its dictionary: the cause by what is seen. Pieces that fairseq adds itself."""
+"""Text with unknown tokens: the likely cause is named. Pieces that fairseq adds itself."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ def test_rare_characters_are_not_blamed_on_the_model(tmp_path: Path, words: list
     told = refused(words)
     assert "valid.en are unknown to its dictionary; expected at most 5%: " in told
     assert "spm.model is the one that it was encoded with, but has no piece for 犬 6, 猫 3" in told
-    assert "--byte-fallback, or go on with --max-unknown " in told and "-model" not in told
+    assert "--byte-fallback, or continue with --max-unknown " in told and "-model" not in told
     assert "--max-line-bytes" not in told
-    go_on = told.split("or go on with ")[1].split()
+    go_on = told.split("or continue with ")[1].split()
     binarize.main([*words, *go_on])
     assert len(BinarizedSide(tmp_path / "bin" / "valid.en-de.de").sizes) == len(RARE)
 
@@ -80,7 +80,7 @@ def test_lines_left_out_of_training_are_named(tmp_path: Path, words: list[str]) 
     encoded(tmp_path, LONG)
     told = likely(tmp_path)
     assert "has no piece for z 2600, q 2600; most of them are in 1 lines of more than 4192" in told
-    assert "--max-line-bytes 5206" in told and told.endswith("or go on with --max-unknown 11")
+    assert "--max-line-bytes 5206" in told and told.endswith("or continue with --max-unknown 11")
 
 
 def test_text_of_another_model_is_told_by_cutting_it_again(

@@ -1,4 +1,4 @@
-"""What is no plain UTF-8 text: read where Python can, else named with the command that mends it."""
+"""Files that are no plain UTF-8 text: read, or refused with the command that mends them."""
 
 from __future__ import annotations
 

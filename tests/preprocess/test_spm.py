@@ -1,4 +1,4 @@
-"""SentencePiece on text of any script: nothing is lost, and what is left out is told."""
+"""SentencePiece on text of any script: no text is lost, and skipped lines are counted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A last checkpoint that a kill cut short: told before training, with what mends it."""
+"""A last checkpoint that a kill cut short: refused before training, with the remedy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Acceptance: what is said of an arm against plain training and against random choice."""
+"""Acceptance of an arm against plain training and against random."""
 
 from __future__ import annotations
 

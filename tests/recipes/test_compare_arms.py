@@ -1,4 +1,4 @@
-"""The arms of the comparison: what each trains does not move with the plugin's defaults."""
+"""Arms of the comparison: their flags do not depend on the plugin's defaults."""
 
 from __future__ import annotations
 

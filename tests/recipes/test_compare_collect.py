@@ -1,4 +1,4 @@
-"""Packed runs are what the report needs of them, and nothing more."""
+"""Packed runs: they hold the files that the report needs, and no others."""
 
 from __future__ import annotations
 

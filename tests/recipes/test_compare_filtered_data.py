@@ -1,4 +1,4 @@
-"""Training on some of the rows: the data-bin that is written, and the rows that are chosen."""
+"""Training on chosen rows: the rows, and the data-bin that is written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The figures of docs/results.md: what they show, and how a picture says what it was drawn from."""
+"""Figures of docs/results.md: their rows and curves, and the digest in a picture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs by name: what an id says, and what is refused."""
+"""Runs by name: ids, and names that are refused."""
 
 from __future__ import annotations
 

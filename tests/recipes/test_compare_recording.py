@@ -1,4 +1,4 @@
-"""What a record says of the environment it was made in."""
+"""Environment in a record of a run."""
 
 from __future__ import annotations
 

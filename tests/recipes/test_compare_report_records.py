@@ -1,4 +1,4 @@
-"""Records are read whole or refused in one line, and grouped into what may be compared."""
+"""Records: read whole or refused in one line, and grouped into comparable sections."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ def test_ctrl_c_leaves_no_process(tmp_path: Path, runner: subprocess.Popen) -> N
     os.kill(runner.pid, signal.SIGINT)
     output, _ = runner.communicate(timeout=SECONDS)
     assert runner.returncode == 130
-    assert "goes on from here" in output
+    assert "resumes from here" in output
     assert not any(alive(pid) for pid in runner.below)  # type: ignore[attr-defined]
 
 

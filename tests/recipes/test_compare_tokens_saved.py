@@ -1,4 +1,4 @@
-"""Tokens saved, where they are known in closed form."""
+"""Tokens saved, against values in closed form."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_where_plain_training_is_flat_nothing_is_said() -> None:
 
 
 def test_random_with_as_many_tokens_as_plain_training_says_nothing() -> None:
-    """There is no second length of plain training to draw a line to, however far apart they are."""
+    """Both are plain training of one length, which gives no line to read from."""
     runs = [made("random", 1.0, 28.0, 40.0), made("band", 1.0, 30.0, 41.0)]
     whole = [made("uniform", 1.0, 31.0, 41.0), *runs]
     both = setting(29.0, 41.0, corpus="msdocs") + setting(29.0, 41.0, corpus="tatoeba")

@@ -1,4 +1,4 @@
-"""What is read off the trace, against loops that anyone can follow."""
+"""Figures from a trace, against plain loops."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The arms of raw crawl through the runner: tiny models, a few hundred real pairs, half of them
-copies, and a prior that knows."""
+"""Arms of raw crawl through the runner, with tiny models on a few hundred real pairs. Half of the
+pairs are copies, which the prior tells."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The mix of raw crawl, of the real corpora: what is in it, and that the noise is noise."""
+"""Mix of raw crawl from the real corpora: its parts, and that its noise is no translation."""
 
 from __future__ import annotations
 

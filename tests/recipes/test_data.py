@@ -1,4 +1,4 @@
-"""Where a corpus is looked for, and that damaged files never pass."""
+"""Search for a corpus, and refusal of damaged files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What evaluate.py makes of fairseq-generate's output."""
+"""Scores and messages of evaluate.py for fairseq-generate's output."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def call(recipe: str, folder: Path) -> None:
 def test_what_is_not_there_names_the_command_that_makes_it(
     tmp_path: Path, recipe: str, missing: int
 ) -> None:
-    """Before anything is translated, which a missing model used to be found after."""
+    """A missing model is refused before the translation."""
     vocab, model, maker = RECIPES[recipe]
     names = [name.format(vocab) for name in (*PREPARED, f"{{0}}/{model}")]
     names += [name.replace("en.txt", "de.txt").replace("de.idx", "en.idx") for name in names[1:3]]

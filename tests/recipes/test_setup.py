@@ -1,4 +1,4 @@
-"""The set-up script refuses what cannot run, in one line, and touches nothing then."""
+"""Set-up script: it refuses an unusable Python or torch in one line, and changes nothing."""
 
 from __future__ import annotations
 

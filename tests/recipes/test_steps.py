@@ -1,4 +1,4 @@
-"""Steps are done once, redone after a change, and continued after an interruption."""
+"""Steps: done once, repeated after a change, resumed after an interruption."""
 
 from __future__ import annotations
 
@@ -112,4 +112,4 @@ def test_no_process_outlives_its_block(tmp_path: Path, capsys: pytest.CaptureFix
         raise KeyboardInterrupt
     assert told.exists()
     assert process.returncode is not None
-    assert "`make it` goes on from here" in capsys.readouterr().err
+    assert "`make it` resumes from here" in capsys.readouterr().err

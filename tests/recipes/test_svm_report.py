@@ -1,4 +1,4 @@
-"""What it takes to reach a gap, the claims, and that docs/svm.md quotes the kept records."""
+"""Cost of reaching a gap, the claims, and the quotes of docs/svm.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""WMT14's preparation: what is refused before anything is removed, what a dry run asks for."""
+"""WMT14's preparation: refusals before any file is removed, and disk checks of a dry run."""
 
 from __future__ import annotations
 

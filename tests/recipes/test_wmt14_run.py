@@ -213,7 +213,7 @@ def test_a_stopped_preparation_goes_on(archives: Path, tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 130
         assert not any(alive(pid) for pid in below)
-    assert "goes on from here" in recipe.output.read_text()
+    assert "resumes from here" in recipe.output.read_text()
     said = recipe.prepare()
     assert said.count(": reused") >= 3
     assert (recipe.data / "data-bin" / "autoassist").is_dir()

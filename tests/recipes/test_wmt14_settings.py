@@ -1,4 +1,4 @@
-"""WMT14's runs: what differs between them, how long they train, what is averaged and scored."""
+"""WMT14's runs: their differences, their length, and the checkpoints averaged and scored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""WMT14's train.py before the launcher takes its place: ranks, disk, what a run was begun with."""
+"""WMT14's train.py up to the launcher: ranks, disk, and the flags that a run began with."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def corpora() -> Path:
 
 
 def prepare(out: Path) -> None:
-    """The tiny corpus, or what is missing of it."""
+    """Make the tiny corpus, or its missing parts."""
     build(out, {}, 500, _splits)
 
 
@@ -51,7 +51,7 @@ def environment() -> dict[str, str]:
 
 
 def run(out: Path, *words: object) -> subprocess.CompletedProcess:
-    """The runner to its end."""
+    """Run the runner to its end."""
     with start(out, *words) as process:
         try:
             output, _ = process.communicate(timeout=TIMEOUT)
@@ -61,7 +61,7 @@ def run(out: Path, *words: object) -> subprocess.CompletedProcess:
 
 
 def start(out: Path, *words: object) -> subprocess.Popen:
-    """The runner, as it works: end it."""
+    """Start the runner; the caller has to end it."""
     return subprocess.Popen(
         command(out, *words),
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""Records of runs that were never made, in the format of recipes/compare, with known figures."""
+"""Made-up records in the format of recipes/compare, with known figures."""
 
 from __future__ import annotations
 

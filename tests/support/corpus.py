@@ -22,7 +22,7 @@ from tests.support.server import server
 Pairs = Sequence[Tuple[str, str]]
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE, TARGET = "en", "de"
-TIMEOUT = 180  # seconds for fairseq-preprocess, on a busy machine and with the server's start
+TIMEOUT = 180  # seconds for fairseq-preprocess on a busy machine, with the start of the server
 
 
 def data_folder() -> Path:
@@ -98,7 +98,7 @@ def multi30k_data_bin(train: int = 1000, valid: int = 100) -> Path:
 def write_data_bin(
     folder: Path, rows: int, mean_length: int = 28, seed: int = 0, vocabulary: int = 32_000
 ) -> Path:
-    """What fairseq-preprocess would write for de-en: Zipf tokens, Poisson lengths, EOS last."""
+    """Write the files of fairseq-preprocess for de-en: Zipf tokens, Poisson lengths, EOS last."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
     cumulative = np.cumsum(1.0 / np.arange(1, vocabulary + 1))
@@ -115,7 +115,7 @@ def write_data_bin(
 
 
 def change_text(data_bin: Path, lang: str = "de") -> None:
-    """Put other words in the place of some of a side's: as many, in sentences as long."""
+    """Replace some words of a side by others, in sentences of the same length."""
     (path,) = data_bin.glob(f"train.*.{lang}.bin")
     tokens = np.fromfile(path, dtype="<u2")
     tokens[tokens > 4] -= 1

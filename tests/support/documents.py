@@ -1,4 +1,4 @@
-"""Reads the documents: which there are, their tables, and the files that they name."""
+"""Read the documents: their list, tables, links, and the files that they name."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ PACKAGE = ROOT / "fairseq_autoassist"
 DOCS = ROOT / "docs"
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in DOCS.glob("*.md"))
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", *PAGES]
-# these tell of what was taken out: flags of then, modules of then
+# documents that name flags and modules that were taken out
 PAST = {"CHANGELOG.md", "docs/tried.md", "docs/results.md"}
 SUFFIXES = {".py", ".md", ".sh", ".svg", ".png", ".toml", ".txt", ".yaml", ".json", ".cff"}
-# outside this repository, or what commands leave behind
+# outside this repository, or output of commands
 NOT_OURS = (
     *("../", "runs/", "data-bin", "checkpoints", "FOLDER", ".venv", "build/"),
     *("manifest.json", "agreement.json", "agreement.png"),
@@ -47,7 +47,7 @@ def links(text: str) -> set[str]:
 
 
 def named_paths(text: str) -> set[str]:
-    """What stands in backticks and looks like a path of this repository."""
+    """Words in backticks that look like paths of this repository."""
     spans = re.findall(r"`([^`\s]+)`", text)
     path = re.compile(r"[\w.-]+(/[\w.-]+)*/?")
     looks = [s for s in spans if path.fullmatch(s) and ("/" in s or Path(s).suffix in SUFFIXES)]
@@ -55,6 +55,6 @@ def named_paths(text: str) -> set[str]:
 
 
 def anchors(text: str) -> set[str]:
-    """What links within a document may point to."""
+    """Anchors of a document that links may point to."""
     heads = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}

@@ -1,4 +1,4 @@
-"""Small planning problems: sizes, features and specs without a data-bin."""
+"""Small planning problems without a data-bin: sizes, features and specs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class MemoryFeatures:
 
 
 def make_sizes(pairs, seed=0, low=3, high=40):
-    """Source and target sizes that go together, as in real text."""
+    """Source and target sizes that correlate, as in real text."""
     rng = np.random.default_rng(seed)
     source = rng.integers(low, high, pairs)
     target = np.clip(source + rng.integers(-4, 5, pairs), 2, high + 4)
@@ -76,7 +76,7 @@ def tokens_of(spec):
 
 
 def with_pairs(spec, source=None, target=None, eligible=None):
-    """The spec with other pairs: sizes are those of before where none are given."""
+    """The spec with other pairs; without new sizes, the old ones stay."""
     sizes = sizes_of(spec) if source is None else (source, target)
     items = pair_items(*sizes, spec.limits, eligible, spec.world_size)
     return dataclasses.replace(spec, items=items)

@@ -1,4 +1,4 @@
-"""Finding and waiting for the processes of a test."""
+"""Find, and wait for, the processes of a test."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ def workers(pid: int) -> list[int]:
 
 
 def serves(pid: int) -> bool:
-    """Whether a process is kept by multiprocessing or joblib for all tests to come.
+    """Whether multiprocessing or joblib keeps a process for later tests.
 
-    A resource tracker ends with the last process that it serves, and that one does not count.
+    A resource tracker ends with the last process that it serves, and does not count.
     """
     tracks = "resource_tracker import main" in command_line(pid)
     return tracks or pid == forkserver._forkserver._forkserver_pid
 
 
 def command_line(pid: int) -> str:
-    """Its arguments, or '' when it is gone."""
+    """Arguments of a process, or '' once it has ended."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
     except OSError:

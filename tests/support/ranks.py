@@ -15,7 +15,7 @@ GLOO = ["--distributed-no-spawn", "--distributed-backend", "gloo", "--ddp-backen
 
 @contextlib.contextmanager
 def start_ranks(count: int, data: Path | str, save_dir: Path, *words: object) -> Iterator[list]:
-    """Start the processes of all ranks; they are ended, whatever happens, with the block."""
+    """Start the processes of all ranks, which end with the block in any case."""
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         port = probe.getsockname()[1]
@@ -47,6 +47,6 @@ def start_ranks(count: int, data: Path | str, save_dir: Path, *words: object) ->
 
 
 def train_ranks(count: int, data: Path | str, save_dir: Path, *words: object) -> list[Run]:
-    """A run over several ranks to its end; what each left behind, by rank."""
+    """Run several ranks to their end; return each rank's run."""
     with start_ranks(count, data, save_dir, *words) as processes:
         return [process.wait().ok() for process in processes]

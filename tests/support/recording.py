@@ -1,6 +1,6 @@
-"""Inside the process of a run: fairseq's own command-line entry, with its training steps recorded.
+"""Process of a run: fairseq's own command-line entry, with its training steps recorded.
 
-fairseq and torch are imported late: the process may have been forked with them, or not.
+fairseq and torch are imported late, since the process may be forked with them or without.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import os
 import sys
 from typing import Any
 
-OOM_EVERY = "AUTOASSIST_TEST_OOM_EVERY"  # every so many-th training step runs out of memory
+OOM_EVERY = "AUTOASSIST_TEST_OOM_EVERY"  # one in so many training steps runs out of memory
 
 
 def run_in_child(program: str, words: list[str], folder: str, record: bool, environ: dict) -> None:
@@ -25,10 +25,10 @@ def run_in_child(program: str, words: list[str], folder: str, record: bool, envi
         program: its module
         words: its arguments
         folder: gets `output` and, with ``record``, `batches.jsonl`
-        record: write every training step down, and make a GPU repeat itself bit for bit
+        record: record every training step, and make a GPU deterministic
         environ: of the test
     """
-    os.environ.clear()  # the server that it was forked from began under another test's environment
+    os.environ.clear()  # the server of the fork may have another test's environment
     os.environ.update(environ)
 
     if "fairseq" not in sys.modules:  # not forked: leave importing the plugin to --user-dir
@@ -92,7 +92,7 @@ def _ddp_on_cpu() -> None:
 
 
 def _record(path: str) -> None:
-    """Write down every training step: what the Boss was really trained on."""
+    """Record every training step, with the pairs that the model was trained on."""
     from fairseq.tasks.fairseq_task import FairseqTask
 
     original, steps = FairseqTask.train_step, itertools.count(1)

@@ -1,4 +1,4 @@
-"""Every strategy, under every setting that makes it act differently, on small made-up data."""
+"""Every strategy under every setting that changes its choices, on small made-up data."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.support.planning import MemoryFeatures, make_sizes, make_spec
 
 PAIRS = 400
 IDS = np.arange(PAIRS)
-UPDATES = 80  # of a run; what is measured against its length happens within them
+UPDATES = 80  # updates of a run, within which strategies that read the run's length change
 
 _DEFAULT = {"strategy": "autoassist", "gamma_decay": 0.5, "guard_pairs": 0}
 _AUTOASSIST = {**_DEFAULT, **PAPERS_RULE}
@@ -173,8 +173,7 @@ def train(planner: Planner, batches: int) -> list:
 
 
 def let_through(start, stream, prior):
-    """How often each pair comes up from a position to that of a stream with a coin below its
-    prior."""
+    """Count, for each pair, its appearances between two positions with a coin below its prior."""
     walk, found = Stream(stream.count, stream.seed), Counter()
     walk.seek(start)
     while walk.position < stream.position:

@@ -1,7 +1,7 @@
 """Real fairseq-train runs of tiny models, recorded.
 
-Each run is a process of its own, forked from a server that has imported fairseq already (importing
-it takes longer than most of these runs). What runs is fairseq's own command-line entry.
+Each run is a process of its own, which runs fairseq's own command-line entry. It is forked from a
+server that has imported fairseq, since the import takes longer than most of these runs.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ STOCK = [
 ]
 # autoassist.PAPERS_RULE, not imported: in a run that would load the plugin without --user-dir
 PAPER = "--autoassist-floor 0.0 --autoassist-lower 1.0 --autoassist-upper 0.0".split()
-# gamma moves fast, so that a short run shrinks, by the paper's rule
+# gamma moves fast, so that a short run shrinks by the paper's rule
 SHRINK = [*PAPER, "--autoassist-gamma-decay", "0.5", "--autoassist-guard-pairs", "0"]
 TINY = {
     "transformer": [
@@ -55,7 +55,7 @@ TINY = {
         *["--decoder-out-embed-dim", "16", "--dropout", "0.1"],
     ],
 }
-# fairseq saves checkpoint_last.pt at the end of every epoch too, otherwise
+# else fairseq saves checkpoint_last.pt at the end of every epoch too
 NO_EPOCHS = ["--no-epoch-checkpoints", "--save-interval", 1000]
 COMMON = [
     *["--optimizer", "adam", "--lr", "0.01", "--lr-scheduler", "fixed", "--max-tokens", "250"],
@@ -83,9 +83,9 @@ def copy_data_bin(folder: Path, **sizes: int) -> Path:
 
 @functools.lru_cache(maxsize=None)
 def gpu_context() -> multiprocessing.context.BaseContext:
-    """What to start runs on a GPU with: the server, unless its imports touched CUDA.
+    """Context that starts runs on a GPU: the server, unless its imports touched CUDA.
 
-    A process forked after that cannot use the GPU, and runs are started anew, which takes longer.
+    A process forked after that cannot use the GPU. Then runs start without a fork, more slowly.
     """
     probe = server().Process(target=_touch_gpu)
     probe.start()
@@ -103,7 +103,7 @@ def _touch_gpu() -> None:
 
 @dataclass
 class Run:
-    """What a finished run left behind."""
+    """Output of a finished run."""
 
     status: int
     output: str
@@ -119,18 +119,18 @@ class Run:
         return [batch["loss"] for batch in self.batches]
 
     def ok(self) -> Run:
-        """Itself, if the run succeeded."""
+        """Return itself; fail the test if the run failed."""
         assert self.status == 0, self.output[-4000:]
         return self
 
 
 class Process:
-    """A run that may still be going on.
+    """A run that may still be running.
 
     Args:
         program: module of one of fairseq's command-line entries
         arguments: its words; without ``--cpu`` it takes a GPU, where there is one
-        record: write its micro-batches down, and make a GPU repeat itself bit for bit; both slow it
+        record: record micro-batches, and make a GPU deterministic, which slows the run
     """
 
     def __init__(self, program: str, arguments: Sequence[object], record: bool = True) -> None:
@@ -182,7 +182,7 @@ class Process:
 def start_train(
     data: Path, save_dir: Path, *words: object, model: str = "transformer", gpu: bool = False
 ) -> Iterator:
-    """A run of fairseq-train that is ended, whatever happens, with the block."""
+    """Start a run of fairseq-train, which ends with the block in any case."""
     arguments = [data, *TINY[model], *COMMON, "--save-dir", save_dir, *words]
     arguments += [] if gpu else ["--cpu"]
     process = Process("fairseq_cli.train", arguments)
@@ -195,13 +195,13 @@ def start_train(
 def train(
     data: Path, save_dir: Path, *words: object, model: str = "transformer", gpu: bool = False
 ) -> Run:
-    """A run of fairseq-train to its end."""
+    """Run fairseq-train to its end."""
     with start_train(data, save_dir, *words, model=model, gpu=gpu) as process:
         return process.wait()
 
 
 def run(program: str, *words: object) -> Run:
-    """A run of another of fairseq's command-line entries, by module."""
+    """Run another of fairseq's command-line entries, by module."""
     process = Process(program, words)
     try:
         return process.wait()

@@ -1,4 +1,4 @@
-"""From a data-bin of real text to the prior: translations are kept, junk made of them is not."""
+"""Prior of a data-bin of real text: it keeps translations and drops junk made of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the command prints, exports and promises: the same bits whoever does the work."""
+"""Command autoassist-agreement: its output, its export, and equal bits for any workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers that differ and lengths that do not go together count against a pair, and only so."""
+"""Evidence of numbers and lengths: it counts against a pair where they differ, never for it."""
 
 from __future__ import annotations
 

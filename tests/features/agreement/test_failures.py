@@ -1,4 +1,4 @@
-"""Whatever is wrong is one clear line; whatever kills the command leaves no ruins and no lies."""
+"""Failures of the command: one clear line each, and no partial or false output after a kill."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sides in the wrong language are found in real text, and what has no language is left alone."""
+"""Sides in the wrong language are found in real text; lines without language are not judged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Model 1 is what a plain loop makes of it, and tells translations from strangers."""
+"""Model 1 equals a plain loop's, and tells translations from other pairs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pieces come out of the data-bin as they went in, in runs and over several data-bins."""
+"""Reading of pieces from data-bins: exact, in runs, and over several data-bins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The share of junk comes out of gains of which it is known; more gain is never a worse sign."""
+"""Two-group model: it recovers a known share of junk, and more gain never lowers the posterior."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever is wrong with the data is one clear line; whatever kills the builder leaves no ruins."""
+"""Failures of the builder: one clear line for bad data, and no partial output after a kill."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The features are scikit-learn's, of fairseq's own data, and appear whole or not at all."""
+"""TF-IDF features equal scikit-learn's on fairseq's own data, and appear whole or not at all."""
 
 from __future__ import annotations
 

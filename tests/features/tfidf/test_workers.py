@@ -1,4 +1,4 @@
-"""Several workers make what one process makes, to the bit, and leave nothing behind."""
+"""Several workers make the bits that one process makes, and leave no files."""
 
 from __future__ import annotations
 
