@@ -10,6 +10,7 @@ import numpy as np
 
 from fairseq_autoassist.config import AutoAssistConfig
 from fairseq_autoassist.core.batching import BatchLimits
+from fairseq_autoassist.core.items import Items
 from fairseq_autoassist.core.planner import Planner
 from fairseq_autoassist.core.protocol import PlanSpec
 from fairseq_autoassist.core.strategies import Corpus, Report, TrainingPoint
@@ -39,7 +40,7 @@ def decide_rate(rows: int = 1_000_000, looped: int = 20_000) -> list[Result]:
     The calls alternate with a loop that decides on the same data pair by pair.
     """
     with tempfile.TemporaryDirectory() as name:
-        strategy = AutoAssist(_OPTIONS, Corpus(*_sizes(rows), write_features(Path(name), rows)))
+        strategy = AutoAssist(_OPTIONS, Corpus(Items(rows), write_features(Path(name), rows)))
         _teach(strategy, rows)
         stream = Stream(rows, seed=1)
         arrays, weights = plain_arrays(Path(name)), strategy.assistant.weights

@@ -90,7 +90,7 @@ def _states(iterator: Any, epoch: Any, sample: Any, batches: int) -> dict[str, f
     planner = iterator.session.exchange.state_dict()["planner"]
     figures = {
         "growth": _saved_bytes(state) - _saved_bytes(without),
-        "open_pairs": len(planner["buckets"]["pairs"]),
+        "open_pairs": len(planner["buckets"]["kept"]),
         "weights": planner["strategy"]["assistant"]["direction"].nbytes,
     }
     iterator.park()

@@ -74,6 +74,7 @@ class VirtualFeatures:
     """
 
     dimensions = 2 * (VOCABULARY + SPECIAL)
+    difficulty = None
 
     def __init__(self, rows: int, nonzeros: int = 48, table_bits: int = 16) -> None:
         self.rows = rows

@@ -27,9 +27,9 @@ myst_heading_anchors = 3
 napoleon_use_ivar = True  # an attribute is described once, in the docstring of its class
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
-autodoc_default_options = {"ignore-module-all": True}  # what a package takes in is told once
+autodoc_default_options = {"ignore-module-all": True}  # imported names are documented once
 
-# These import fairseq or torch at once; the reference is of what imports without them.
+# These import fairseq or torch; the reference covers modules that import without them.
 ADAPTERS = ("plugin", "pytorch")
 apidoc_modules = [
     {
@@ -39,10 +39,6 @@ apidoc_modules = [
         "max_depth": 3,
     }
 ]
-# docs/results.md may be linked before it is there.
-suppress_warnings = (
-    [] if (HERE / "results.md").exists() else ["myst.xref_missing", "toc.not_readable"]
-)
 
 
 def name_outside(app, docname, source):
@@ -51,5 +47,5 @@ def name_outside(app, docname, source):
 
 
 def setup(app):
-    """Called by Sphinx."""
+    """Connect the hook; Sphinx calls this."""
     app.connect("source-read", name_outside)

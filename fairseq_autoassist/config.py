@@ -1,7 +1,7 @@
-"""The settings of a run: the options that every strategy shares, and those of each strategy.
+"""Settings of a run: the options that all strategies share, and those of each strategy.
 
-The command-line flags of the task are made from the fields (``eta`` becomes
-``--autoassist-eta``), so an option is written down once. A strategy's options stand in its file.
+The flags of the task are made from the fields: ``eta`` becomes ``--autoassist-eta``. A strategy's
+file declares its own options.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ class CommonOptions(Options):
     )
     prior: str = option(
         "agreement",
-        "what P(keep) is multiplied by: 'agreement', what autoassist-agreement wrote, where it is "
-        "there; 'none'; or a path of your own scores in [0, 1], a number a pair: a .npy file, or "
-        "text with one number a line (of several data-bins joined by ':' like them). 'uniform' "
-        "and 'random' go without",
+        "what P(keep) is multiplied by: 'agreement', what autoassist-agreement wrote, if it has "
+        "run; 'none'; or a file of your own scores in [0, 1], a number a pair: .npy, or text with "
+        "one number a line (for several data-bins one each, joined by ':'). 'uniform' and 'random' "
+        "have none",
         "ours; the paper has none",
     )
     prior_floor: float = option(
         0.001,
-        "no pair's prior is below this; more than 0, so that every pair comes up at some time",
+        "least prior of a pair; more than 0, so that every pair can be kept",
         "ours",
         low=0.0,
         high=1.0,
     )
     trace: str = option(
         "",
-        "folder in which each rank writes down which pairs it trained on, eight bytes each time; "
+        "folder in which each rank records the pairs that it trained on, eight bytes each time; "
         "empty: none",
         "ours",
     )
@@ -60,7 +60,7 @@ class CommonOptions(Options):
     )
     timeout: float = option(
         20.0,
-        "seconds without an answer after which the Assistant's process is given up as stuck",
+        "seconds without an answer after which the Assistant's process is given up",
         "ours",
         low=0.1,
     )
@@ -82,7 +82,7 @@ class CommonOptions(Options):
 
 
 if TYPE_CHECKING:
-    # A strategy reads its options through its own class of them, and no other code does.
+    # A strategy reads its options through its own class; no other code reads them.
     class AutoAssistConfig(CommonOptions):
         """Settings of one run: the common options and those of every registered strategy."""
 
@@ -96,7 +96,7 @@ class _Whole(Options):
 
 
 def compose() -> type[AutoAssistConfig]:
-    """The class of settings with the options of every strategy that is registered now.
+    """Make the class of settings, with the options of every registered strategy.
 
     Its instances are instances of each strategy's class of options.
 
@@ -108,7 +108,7 @@ def compose() -> type[AutoAssistConfig]:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise TypeError(f"options declared twice: {', '.join(twice)}")
-    # fields come in the order of the bases from the last to the first
+    # dataclasses take fields of the last base first
     bases: tuple[type, ...] = (_Whole, *parts[::-1])
     made: Any = dataclasses.make_dataclass("AutoAssistConfig", (), bases=bases, frozen=True)
     made.__module__ = __name__  # for pickle

@@ -1,10 +1,10 @@
-"""Errors a user can mend: each message says what was found, what was expected, and what to do."""
+"""Errors that a user can mend; a message tells what was found, what was expected and what to do."""
 
 from __future__ import annotations
 
 
 def told(error: BaseException) -> str:
-    """An error in one line; what the system says comes after the file that it is about."""
+    """One line for an error; for a system error the file comes first."""
     if isinstance(error, OSError) and error.strerror:
         named = [str(name) for name in (error.filename, error.filename2) if name is not None]
         return f"{' to '.join(named)}: {error.strerror}" if named else error.strerror
@@ -12,7 +12,7 @@ def told(error: BaseException) -> str:
 
 
 class AutoAssistError(Exception):
-    """Base of every error a user can mend."""
+    """Base of every error that a user can mend."""
 
 
 class FeatureError(AutoAssistError):
@@ -20,7 +20,7 @@ class FeatureError(AutoAssistError):
 
 
 class ConfigError(AutoAssistError, ValueError):
-    """An option has a value it cannot have."""
+    """An option has a wrong value, or has no effect."""
 
 
 class AssistantFailure(AutoAssistError):

@@ -1,4 +1,4 @@
-"""An option: its default, meaning, source and range, the flag that sets it, and the checks."""
+"""Options: default, meaning, source and range of each, its flag, and checks."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def option(
     high: Any = None,
     choices: tuple[str, ...] = (),
 ) -> Any:
-    """A dataclass field with its meaning and source, and the values it may take.
+    """Declare an option as a dataclass field, with its meaning, source and range.
 
     Args:
-        default: taken where the flag is not given
+        default: value where the flag is not given
         help: meaning and unit
         source: paper and section, or "ours"
         low, high: closed range; None: no limit on that side
@@ -32,16 +32,16 @@ def option(
 
 
 def flag(name: str) -> str:
-    """The command-line flag of an option: ``spl_start`` -> ``--autoassist-spl-start``."""
+    """Command-line flag of an option: ``spl_start`` -> ``--autoassist-spl-start``."""
     return "--autoassist-" + name.replace("_", "-")
 
 
 @dataclass(frozen=True)
 class Options:
-    """Base of a group of options; checks each value when it is built.
+    """Base of a group of options, which checks each value when it is built.
 
     Raises:
-        ConfigError: a value is out of its range; the message names the flag, the value found and
+        ConfigError: a value is out of its range; the message tells the flag, the value found and
             the values expected
     """
 
@@ -57,7 +57,7 @@ def _check(field: dataclasses.Field, value: Any) -> None:
         raise ConfigError(f"{flag(field.name)} is {value!r}, expected one of: {expected}")
     if low is None and high is None:
         return
-    # written so that NaN fails as well, and infinity where there is no limit above
+    # NaN fails as well, and so does infinity where there is no upper limit
     inside = (low is None or value >= low) and (value < math.inf if high is None else value <= high)
     if not inside:
         expected = f"at least {low}, finite" if high is None else f"between {low} and {high}"

@@ -1,4 +1,4 @@
-"""Refuse options that the chosen strategy does not read: they would have no effect."""
+"""Refusal of options that the chosen strategy does not read, since they have no effect."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def refuse_unread(config: AutoAssistConfig) -> None:
     """Refuse options that are not at their default and that the chosen strategy does not read.
 
     Raises:
-        ConfigError: names each of them, its value, and what would read it
+        ConfigError: the message names each of them, its value, and what reads it
     """
-    strategy_class(config.strategy)  # there is one
+    strategy_class(config.strategy)  # refuses a wrong name
     values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
     defaults = {field.name: field.default for field in dataclasses.fields(config)}
     changed = {name: value for name, value in values.items() if value != defaults[name]}
@@ -54,7 +54,7 @@ def _of_the_curriculum(config: AutoAssistConfig, changed: dict[str, Any]) -> dic
 
 
 def _of_the_prior(config: AutoAssistConfig, changed: dict[str, Any]) -> dict[str, str]:
-    """Where the prior is ignored, nobody need switch it off."""
+    """Options of the prior; switching it off is accepted where it is ignored."""
     using = [name for name, kind in STRATEGIES.items() if kind.needs(config).prior != "ignored"]
     own = [name for name in ("prior", "prior_floor") if changed.get(name, NONE) != NONE]
     if config.strategy not in using:

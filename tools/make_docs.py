@@ -20,7 +20,7 @@ from fairseq_autoassist.core.strategies.easy_first import METRIC, SWITCH, EasyFi
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 LINKS = {
     "docs/results.md": "[results](results.md)",
-    "README": "[method](method.md#the-defaults-and-why)",
+    "docs/method.md": "[method](method.md#the-defaults-and-why)",
 }
 _WRAPPED = " and ".join(
     [f"`{name}`" for name, kind in STRATEGIES.items() if kind.easy_first]

@@ -1,1 +1,1 @@
-"""The console commands; the packages that they run hold the work."""
+"""Console commands; the packages that they call do the work."""

@@ -2,8 +2,8 @@
 
     autoassist-agreement DATA_BIN [--examples N] [--export FILE] [--workers N]
 
-Are the two sides of each pair translations of each other? Told from the binarised corpus alone, and
-written beside the features of autoassist-tfidf: strategies multiply P(keep) by it.
+It judges whether the two sides of each pair are translations of each other, by the binarised corpus
+alone. The prior lies beside the features of autoassist-tfidf; the planner multiplies P(keep) by it.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ NAME = "autoassist-agreement"
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Write it; 0 on success, 2 on an error the user can mend (one line on stderr)."""
+    """Write the prior; returns 0, or 2 after an error that the user can mend (one line)."""
     options = _parser().parse_args(argv)
-    # late, so that --help and wrong options answer at once
+    # imported late, so that --help and wrong options answer at once
     from ..features.agreement.build import build_agreement
     from ..features.agreement.writing import check_export
 
@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
 
     parser = argparse.ArgumentParser(
         prog=NAME,
-        description="How likely each pair is a translation, told from the corpus alone: the prior.",
+        description="Judge by the corpus alone how likely each pair is a translation: the prior.",
     )
     beside = "with features of autoassist-tfidf"
     add_common(parser, beside, "that of autoassist-tfidf, if it had one")

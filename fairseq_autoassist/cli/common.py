@@ -1,4 +1,4 @@
-"""What the commands share: arguments of a data-bin and its workers, and an end by a signal."""
+"""Code that commands share: arguments of a data-bin and its workers, and handling of signals."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Iterator
 
 
 def add_common(parser: argparse.ArgumentParser, data_bin: str, dest: str) -> None:
-    """Add the arguments of every command that goes through a data-bin with workers.
+    """Add the arguments of every command that reads a data-bin with workers.
 
     Args:
-        data_bin, dest: what the help says of these two
+        data_bin, dest: help texts of these two
     """
     add = parser.add_argument
     add("data_bin", metavar="DATA_BIN", help=f"{data_bin}, or shards a:b")
@@ -41,6 +41,11 @@ def add_common(parser: argparse.ArgumentParser, data_bin: str, dest: str) -> Non
 
 
 def positive(text: str) -> int:
+    """Parse an integer of at least 1.
+
+    Raises:
+        ValueError, argparse.ArgumentTypeError: the text is no such integer
+    """
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"found {value}, expected at least 1")
@@ -49,13 +54,13 @@ def positive(text: str) -> int:
 
 @contextlib.contextmanager
 def terminated_cleanly(program: str) -> Iterator[None]:
-    """SIGTERM unwinds the stack as Ctrl-C does, so that half-written folders are removed.
+    """Let SIGTERM unwind the stack as Ctrl-C does, so that half-written folders are removed.
 
-    An extension module may turn the handler's exception into another, or swallow it: whatever
-    comes out of the block once a signal has come is told as that signal.
+    An extension module may replace or swallow the handler's exception. So any end of the block
+    after a signal is reported as that signal.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may set handlers
+        yield  # only the main thread can set handlers
         return
     received: list[int] = []
 
@@ -65,7 +70,7 @@ def terminated_cleanly(program: str) -> Iterator[None]:
 
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     for number, handler in before.items():
-        if handler is not signal.SIG_IGN:  # nohup and "&" may have asked for that
+        if handler is not signal.SIG_IGN:  # set by nohup or "&"
             signal.signal(number, leave)
     try:
         yield

@@ -11,9 +11,9 @@ from .common import add_common, positive, terminated_cleanly
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Build the features; 0 on success, 2 on an error the user can mend (one line on stderr)."""
+    """Build the features; returns 0, or 2 after an error that the user can mend (one line)."""
     options = _parser().parse_args(argv)
-    # Late, so that --help and wrong options answer at once: scikit-learn takes a second to load.
+    # imported late, so that --help and wrong options answer at once
     from ..features.tfidf.build import TfidfSettings, build_features
 
     settings = TfidfSettings(not options.no_smooth_idf, options.sublinear_tf)
@@ -47,8 +47,8 @@ def main(argv: list[str] | None = None) -> int:
         print(f"autoassist-tfidf: {facts}, {rate:,.0f} pairs/s in {where}")
     if report.agreement_command:
         print(
-            "autoassist-tfidf: the prior of autoassist-agreement is gone with the old features; "
-            f"make it again with: {report.agreement_command}"
+            "autoassist-tfidf: the prior of autoassist-agreement was removed with the old "
+            f"features; make it again with: {report.agreement_command}"
         )
     return 0
 
@@ -56,7 +56,7 @@ def main(argv: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="autoassist-tfidf",
-        description="TF-IDF features of binarised sentence pairs, for training with AutoAssist.",
+        description="Build TF-IDF features of sentence pairs, for training with AutoAssist.",
     )
     add_common(parser, "folder of fairseq-preprocess", "default: DATA_BIN/autoassist")
     add = parser.add_argument

@@ -1,1 +1,4 @@
-"""The method itself: numpy and scipy only, never torch or fairseq."""
+"""The method, on numbered items: it imports numpy and scipy, never torch or fairseq.
+
+For translation an item is a sentence pair.
+"""

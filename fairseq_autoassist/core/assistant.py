@@ -1,12 +1,12 @@
 """The Assistant: online L2-regularised logistic regression.
 
-Zhang et al. 2019, eq. (5), with psi_i the features of pair i, z_i its label and
+Zhang et al. 2019, eq. (5), with psi_i the features of item i, z_i its label and
 g(psi | phi) = 1 / (1 + exp(-phi . psi)):
 
     phi <- (1 - lambda) phi - eta * mean_i grad l_CE(z_i, g(psi_i | phi))
 
-phi is stored as ``scale * direction``, so that the decay is one multiplication and an update costs
-time in the non-zeros of the report, not in the dimensions, where rows are sparse.
+phi is stored as ``scale * direction``. The decay is then one multiplication. Where rows are sparse,
+an update costs time in the non-zeros of the report, not in the dimensions.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from scipy.special import expit
 
 from .source import FeatureSource, Rows
 
-# Folding the scale back into the direction costs time in the dimensions. Done this rarely it
-# vanishes in the average, and float32 is still far from its limits.
+# The scale is folded back into the direction below this, which costs time in the dimensions. It
+# happens rarely, and float32 is still far from its limits.
 _SMALLEST_SCALE = 1e-4
 _HUGE = 2**20  # float32 numbers in 4 MiB
 
 
 class Assistant:
-    """g(psi | phi), learned online.
+    """Logistic regression g(psi | phi), learned online.
 
     Args:
         dimensions: number of features
@@ -36,8 +36,8 @@ class Assistant:
     def __init__(self, dimensions: int, eta: float, weight_decay: float) -> None:
         self.eta = eta
         self.weight_decay = weight_decay
-        # numpy asks for huge pages from 4 MiB on: with a million features a report costs a fifth
-        # less with them. What is not touched takes no memory.
+        # numpy asks for huge pages from 4 MiB on. With them a report on a million features costs
+        # a fifth less. Untouched pages take no memory.
         self._direction = np.zeros(max(dimensions, _HUGE), dtype=np.float32)[:dimensions]
         self._scale = 1.0
 
@@ -47,7 +47,7 @@ class Assistant:
         return self._direction * np.float32(self._scale)
 
     def predict(self, features: FeatureSource, ids: np.ndarray) -> np.ndarray:
-        """g(psi_i | phi) for pairs by id: float32 in (0, 1), shape of ``ids``."""
+        """g(psi_i | phi) for items by id: float32 in (0, 1), shape of ``ids``."""
         return self._probability(features.scores(ids, self._direction))
 
     def predict_rows(self, rows: Rows) -> np.ndarray:
@@ -55,7 +55,7 @@ class Assistant:
         return self._probability(rows.dot(self._direction))
 
     def learn(self, rows: Rows, positive: np.ndarray, predicted: np.ndarray) -> None:
-        """One step of eq. (5).
+        """Make one step of eq. (5).
 
         Args:
             rows: features (n, dimensions), n >= 1
@@ -70,14 +70,14 @@ class Assistant:
             self._scale = 1.0
 
     def state_dict(self) -> dict[str, Any]:
-        """A copy of the direction (float32 array), and the scale."""
+        """Copy the direction (float32 array) and the scale."""
         return {"direction": self._direction.copy(), "scale": self._scale}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over a saved state.
 
         Raises:
-            ValueError: the saved Assistant has another number of dimensions
+            ValueError: the saved Assistant has another number of features
         """
         direction = np.asarray(state["direction"], dtype=np.float32)
         if direction.shape != self._direction.shape:
@@ -90,7 +90,7 @@ class Assistant:
 
     @staticmethod
     def merge(states: list[dict[str, Any]]) -> dict[str, Any]:
-        """The mean of several Assistants' states."""
+        """Mean of the phi of several Assistants, as a state."""
         phi = np.mean([s["direction"] * np.float32(s["scale"]) for s in states], axis=0)
         return {"direction": phi.astype(np.float32), "scale": 1.0}
 

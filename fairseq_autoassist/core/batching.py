@@ -1,7 +1,7 @@
-"""Kept pairs -> batches, under fairseq's limits.
+"""Kept items -> batches, under limits of their size.
 
-A kept pair goes into the open bucket of its length; when the next pair no longer fits, the bucket
-is a batch. What `--required-batch-size-multiple` cuts off stays in the bucket: no pair is lost.
+A kept item goes into its open bucket. When the next item no longer fits, the bucket is a batch.
+Items that the required multiple cuts off stay in the bucket.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-#: What is remembered of a kept pair until it is trained on. `uniform`: kept by the first coin.
+#: A kept item until it is trained on. `uniform`: the first coin kept it.
 KEPT = np.dtype([("id", np.int64), ("uniform", np.bool_), ("weight", np.float32)])
 
 _PART = 1 << 18
@@ -20,12 +20,12 @@ _PART = 1 << 18
 
 @dataclass(frozen=True)
 class BatchLimits:
-    """What a batch may hold.
+    """Limits of a batch.
 
     Attributes:
         max_size: number of items times the size of the largest, as padding has it; None: any
         max_items: number of items; None: any
-        multiple: of which the number of items is one, where there are so many
+        multiple: the number of items is a multiple of it, where there are at least so many
     """
 
     max_size: int | None = None
@@ -33,7 +33,7 @@ class BatchLimits:
     multiple: int = 1
 
     def fitting(self, sizes: np.ndarray) -> int:
-        """How many of the first items fit into one batch.
+        """Count how many of the first items fit into one batch.
 
         Args:
             sizes: of each item, in order, shape (n,)
@@ -48,7 +48,7 @@ class BatchLimits:
         return count
 
     def of_size(self, size: int) -> int:
-        """How many items of one size make a batch, at least 1."""
+        """Number of items of one size in a batch, at least 1."""
         count = self.max_items or sys.maxsize
         if self.max_size is not None:
             count = min(count, self.max_size // max(size, 1))
@@ -60,23 +60,23 @@ class BatchLimits:
 
 
 def parts(count: int) -> list[slice]:
-    """All pairs, some at a time: what takes 8 bytes a pair is then never there for all at once."""
+    """Slices that cover ``count`` items, so that work arrays of 8 bytes an item stay small."""
     return [slice(start, start + _PART) for start in range(0, count, _PART)]
 
 
 def compact(sizes: np.ndarray) -> np.ndarray:
-    """Integers from 0 in one or two bytes each where that is enough: there is one to an item."""
+    """Convert integers from 0 to one or two bytes each, where that is enough."""
     most = int(sizes.max(initial=0))
     kind = np.uint8 if most < 2**8 else np.uint16 if most < 2**16 else np.int32
     return sizes.astype(kind, copy=False)
 
 
 class Buckets:
-    """Open buckets: kept pairs in, batches out.
+    """Open buckets, which turn kept items into batches.
 
     Args:
-        assignment: bucket of each pair id, shape (pairs,)
-        sizes: of each pair id, shape (pairs,)
+        assignment: bucket of each item id, shape (items,)
+        sizes: of each item id, shape (items,)
         count: number of buckets
         limits: of a batch
         full: whether a bucket waits until it has a full batch, for however many passes
@@ -98,18 +98,18 @@ class Buckets:
         self._emitted = np.zeros(count, dtype=bool)  # a batch since the last end of a pass
 
     def __len__(self) -> int:
-        """Number of pairs in open buckets."""
+        """Number of items in open buckets."""
         return int(self._count.sum())
 
     def add(self, kept: np.ndarray) -> list[np.ndarray]:
-        """Put pairs into their buckets.
+        """Put items into their buckets.
 
         Args:
-            kept: array of `KEPT`, in the order in which the pairs were kept
+            kept: array of `KEPT`, in the order in which the items were kept
 
         Returns:
-            the batches that are complete, arrays of `KEPT`, in the order of their completion: the
-            same as if the pairs had come one by one
+            the complete batches, arrays of `KEPT`, in the order of their completion; they are
+            those that items added one by one would make
         """
         if len(kept) == 0:
             return []
@@ -135,36 +135,35 @@ class Buckets:
         return [batch for _, batch in complete]
 
     def again(self, kept: np.ndarray) -> list[np.ndarray]:
-        """Put pairs that were in batches before, an array of `KEPT`; returns as `add` does."""
+        """Put back items that were in batches before, an array of `KEPT`; returns as `add` does."""
         return self.add(kept)
 
     def end_of_pass(self) -> list[np.ndarray]:
-        """Batches from the buckets that gave none in the pass that ends.
+        """Cut batches from the buckets that gave none in the pass that ends.
 
-        Without this, pairs of rare lengths would wait for many passes and then meet themselves in
-        one batch.
+        Otherwise items of rare lengths would wait for many passes, and come twice in one batch.
         """
         if self._full:
             return []
         batches = []
         for index in np.flatnonzero(~self._emitted & (self._count > 0)).tolist():
-            pairs = self._take(index)
-            size = self._limits.rounded(len(pairs))
-            batches.append(pairs[:size])
-            self._put(index, pairs[size:])
+            items = self._take(index)
+            size = self._limits.rounded(len(items))
+            batches.append(items[:size])
+            self._put(index, items[size:])
         self._emitted[:] = False
         return batches
 
     def take_all(self) -> np.ndarray:
-        """Empty all buckets; returns what was in them, an array of `KEPT`."""
-        pairs = [self._take(index) for index in range(len(self._open))]
-        return np.concatenate(pairs) if pairs else np.empty(0, KEPT)
+        """Empty all buckets; returns their items, an array of `KEPT`."""
+        items = [self._take(index) for index in range(len(self._open))]
+        return np.concatenate(items) if items else np.empty(0, KEPT)
 
     def state_dict(self) -> dict[str, Any]:
-        """The open pairs, bucket after bucket, as numpy arrays."""
-        pairs = [np.concatenate(bucket) if bucket else np.empty(0, KEPT) for bucket in self._open]
+        """Numpy arrays of the open items, bucket after bucket."""
+        items = [np.concatenate(bucket) if bucket else np.empty(0, KEPT) for bucket in self._open]
         return {
-            "pairs": np.concatenate(pairs),
+            "kept": np.concatenate(items),
             "count": self._count.copy(),
             "emitted": self._emitted.copy(),
         }
@@ -173,13 +172,15 @@ class Buckets:
         """Take over saved buckets.
 
         Raises:
-            ValueError: they were saved under another number of buckets
+            ValueError: another number of buckets was saved
         """
         if len(state["count"]) != len(self._open):
-            raise ValueError(f"saved with {len(state['count'])} buckets, not {len(self._open)}")
-        parts = np.split(state["pairs"], np.cumsum(state["count"])[:-1])
-        for index, pairs in enumerate(parts):
-            self._put(index, pairs)
+            raise ValueError(
+                f"saved with {len(state['count'])} buckets, expected {len(self._open)}"
+            )
+        parts = np.split(state["kept"], np.cumsum(state["count"])[:-1])
+        for index, items in enumerate(parts):
+            self._put(index, items)
         self._emitted = np.array(state["emitted"], dtype=bool)
 
     def _overfull(self, count: np.ndarray, longest: np.ndarray) -> np.ndarray:
@@ -191,21 +192,21 @@ class Buckets:
         return full
 
     def _cut(self, index: int, arrival: np.ndarray) -> list[tuple[int, np.ndarray]]:
-        """Cut an overfull bucket into batches, each with the arrival of the pair that closed it."""
-        pairs = self._take(index)
-        sizes = self._sizes[pairs["id"]]
-        fresh = len(pairs) - len(arrival)  # index of the first pair that arrived just now
+        """Cut an overfull bucket into batches, each with the arrival of the item that closed it."""
+        items = self._take(index)
+        sizes = self._sizes[items["id"]]
+        fresh = len(items) - len(arrival)  # index of the first item that arrived just now
         batches = []
         while True:
             fits = self._limits.fitting(sizes)
-            if fits == len(pairs):
+            if fits == len(items):
                 break
             if fits == 0:
-                raise ValueError(f"item {pairs['id'][0]} of size {sizes[0]} exceeds {self._limits}")
+                raise ValueError(f"item {items['id'][0]} of size {sizes[0]} exceeds {self._limits}")
             size = self._limits.rounded(fits)
-            batches.append((int(arrival[fits - fresh]), pairs[:size]))
-            pairs, sizes, fresh = pairs[size:], sizes[size:], fresh - size
-        self._put(index, pairs)
+            batches.append((int(arrival[fits - fresh]), items[:size]))
+            items, sizes, fresh = items[size:], sizes[size:], fresh - size
+        self._put(index, items)
         self._emitted[index] = True
         return batches
 
@@ -215,17 +216,17 @@ class Buckets:
         self._count[index] = self._longest[index] = 0
         return np.concatenate(bucket) if bucket else np.empty(0, KEPT)
 
-    def _put(self, index: int, pairs: np.ndarray) -> None:
-        self._open[index] = [pairs] if len(pairs) else []
-        self._count[index] = len(pairs)
-        self._longest[index] = int(self._sizes[pairs["id"]].max()) if len(pairs) else 0
+    def _put(self, index: int, items: np.ndarray) -> None:
+        self._open[index] = [items] if len(items) else []
+        self._count[index] = len(items)
+        self._longest[index] = int(self._sizes[items["id"]].max()) if len(items) else 0
 
 
-def kept_pairs(ids: np.ndarray, uniform: Any = True) -> np.ndarray:
-    """Pairs by id (int64 (n,)) as an array of `KEPT`, of weight 1.
+def kept_items(ids: np.ndarray, uniform: Any = True) -> np.ndarray:
+    """Items by id (int64 (n,)) as an array of `KEPT`, each of weight 1.
 
     Args:
-        ids: of the pairs
+        ids: of the items
         uniform: whether they are a uniform sample, bool, or bool (n,)
     """
     kept = np.empty(len(ids), KEPT)
@@ -233,15 +234,15 @@ def kept_pairs(ids: np.ndarray, uniform: Any = True) -> np.ndarray:
     return kept
 
 
-def without(pairs: np.ndarray, taken: np.ndarray) -> np.ndarray:
-    """``pairs`` less one occurrence of a pair for each of its occurrences in ``taken``."""
-    ids, taken_ids = pairs["id"], np.sort(taken["id"])
+def without(items: np.ndarray, taken: np.ndarray) -> np.ndarray:
+    """Remove from ``items`` one occurrence of an item for each of its occurrences in ``taken``."""
+    ids, taken_ids = items["id"], np.sort(taken["id"])
     times = np.searchsorted(taken_ids, ids, "right") - np.searchsorted(taken_ids, ids, "left")
-    return pairs[occurrences(ids) >= times]
+    return items[occurrences(ids) >= times]
 
 
 def occurrences(ids: np.ndarray) -> np.ndarray:
-    """How often each of ``ids`` (integers (n,)) came before in them: int64 (n,)."""
+    """Count how often each of ``ids`` (integers (n,)) comes before in them: int64 (n,)."""
     order = np.argsort(ids, kind="stable")
     ascending = ids[order]
     found = np.empty(len(ids), dtype=np.int64)

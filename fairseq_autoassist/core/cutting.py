@@ -1,6 +1,6 @@
-"""Items in order of length, cut into batches: where each ends, and how many a pass has.
+"""Items in order of length, cut into batches: the ends of batches, and their number in a pass.
 
-The order and the cuts are those of fairseq's batch_by_size.
+The order and the cuts are those of batch_by_size in fairseq.data.data_utils.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ import numpy as np
 from .batching import BatchLimits, parts
 from .items import Items, longest
 
-# of a data set that is sorted, in a tenth of a second; larger ones are estimated
+# Largest data set that is sorted, in a tenth of a second; of larger ones batches are estimated.
 MOST_ITEMS = 100_000
 
 
 def cut(sizes: np.ndarray, limits: BatchLimits) -> np.ndarray:
-    """Where batches of items in this order end, as fairseq's batch_by_size cuts them.
+    """Cut items in this order into batches; gives where each ends.
 
     Args:
         sizes: of each item, integers, shape (n,)
         limits: of a batch
 
     Returns:
-        int64, ascending, the last one n; the items after the last but one may be fewer than
+        int64, ascending, the last one n; the last batch may have fewer items than
         ``limits.multiple``
 
     Raises:
@@ -42,7 +42,7 @@ def cut(sizes: np.ndarray, limits: BatchLimits) -> np.ndarray:
 
 
 def by_length(lengths: Sequence[np.ndarray], count: int) -> np.ndarray:
-    """The order in which ``count`` items are cut: by the first side, then by the second.
+    """Order in which ``count`` items are cut: by the first side, then by the second.
 
     Args:
         lengths: of each side, shape (count,) each; none: the items stay as they are
@@ -51,10 +51,10 @@ def by_length(lengths: Sequence[np.ndarray], count: int) -> np.ndarray:
 
 
 def batches_of_pass(items: Items, limits: BatchLimits) -> float:
-    """Batches of a pass in which every item is kept, over all ranks: as many as fairseq makes.
+    """Number of batches of a pass in which every item is kept, over all ranks.
 
-    Exact up to 100,000 items. Beyond, an estimate as if all items of a batch were of one size,
-    mostly a few per cent too low.
+    It is exact up to 100,000 items. Beyond, it is an estimate as if all items of a batch had one
+    size, mostly a few per cent too low.
     """
     if items.eligible_count <= MOST_ITEMS:
         return float(_counted(items, limits))
@@ -64,7 +64,7 @@ def batches_of_pass(items: Items, limits: BatchLimits) -> float:
 
 
 def _counted(items: Items, limits: BatchLimits) -> int:
-    """fairseq leaves out what is less than a multiple at the end."""
+    """Number of batches without a last one that is no multiple, which batch_by_size leaves out."""
     count, ids = items.eligible_count, _eligible(items)
     lengths = [side[ids] for side in items.lengths]
     sizes = longest(lengths, count)[by_length(lengths, count)]
@@ -73,7 +73,7 @@ def _counted(items: Items, limits: BatchLimits) -> int:
 
 
 def _by_size(items: Items) -> np.ndarray:
-    """How many items that may be trained on have size 0, 1, 2, ...: int64."""
+    """Number of eligible items of size 0, 1, 2, ...: int64."""
     if not items.lengths:
         return np.array([0, items.eligible_count])
     counts, ids = np.zeros(1, dtype=np.int64), _eligible(items)

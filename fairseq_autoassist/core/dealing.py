@@ -1,7 +1,7 @@
-"""A whole pass cut into batches as fairseq's own epoch is, and dealt out over the ranks.
+"""A whole pass, cut into batches in order of length, which are dealt out over the ranks.
 
-The batches are cut before they are dealt out, since a rank's share alone, being sparser, would make
-a few per cent more of them.
+The batches are cut before they are dealt out: cut from a rank's share, which is sparser, they would
+be a few per cent more.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from .batching import BatchLimits
 from .cutting import by_length, cut
 from .items import longest
 
-# A pass of fewer batches on each rank takes in the pairs left over at its end; of more, they are
-# one batch more.
+# Items left over at the end of a pass make one batch more where each rank has at least so many
+# batches. Otherwise the last batches take them in.
 _MANY = 100
 
 
@@ -31,16 +31,17 @@ class Dealer:
         self._lengths, self.limits = lengths, limits
 
     def under(self, limits: BatchLimits) -> Dealer:
-        """One of the same items, under other limits."""
+        """Dealer of the same items under other limits."""
         return Dealer(self._lengths, limits)
 
     def batches(self, ids: np.ndarray, ranks: int = 1) -> list[np.ndarray]:
-        """Batches of all these pairs, by ascending length: as many for each rank, where there are
-        pairs for it.
+        """Cut all these items into batches by ascending length, as many for each rank.
+
+        Ranks differ in their number only where there are too few items.
 
         Args:
-            ids: of the pairs, in the order that those of the same lengths keep, shape (n,)
-            ranks: among which the batches are dealt out
+            ids: of the items; those of the same lengths keep this order, shape (n,)
+            ranks: number of ranks that get batches
 
         Returns:
             indices into ``ids``, int64
@@ -58,19 +59,18 @@ class Dealer:
 
 
 def cut_whole(sizes: np.ndarray, limits: BatchLimits, many: int = _MANY) -> np.ndarray:
-    """Where batches of all pairs in this order end: as many as fairseq's, or one more.
+    """Cut all items in this order into batches, with none left out at the end.
 
-    fairseq leaves out what is less than ``limits.multiple`` at the end. Here it is a batch more
-    where there are many. Where there are few, the last batches take it in, as far as they have the
-    room, which rounding to the multiple had left.
+    `cut` ends with a batch of fewer than ``limits.multiple`` items. Where there are many batches it
+    stays. Otherwise the last batches take its items in, into the room that rounding had left.
 
     Args:
         sizes: of each item, integers, shape (n,)
         limits: of a batch
-        many: batches
+        many: number of batches from which on a small last one stays
 
     Returns:
-        int64, ascending, the last one n
+        where each batch ends: int64, ascending, the last one n
 
     Raises:
         ValueError: an item is larger than a batch may be
@@ -82,7 +82,7 @@ def cut_whole(sizes: np.ndarray, limits: BatchLimits, many: int = _MANY) -> np.n
         return ends
     exact = dataclasses.replace(limits, multiple=1)
     found, first, after = ends, 0, full
-    while first < after:  # the last of the batches from which on rounding less is enough
+    while first < after:  # search for the last batch from which on less rounding is enough
         middle = (first + after) // 2
         start = int(ends[middle - 1]) if middle else 0
         last = start + cut(sizes[start:], exact)
@@ -94,13 +94,13 @@ def cut_whole(sizes: np.ndarray, limits: BatchLimits, many: int = _MANY) -> np.n
 
 
 def _for_all(ends: np.ndarray, ranks: int, multiple: int) -> np.ndarray:
-    """Some of the largest batches cut in two, until their number is a multiple of the ranks."""
+    """Cut the largest batches in two until the number of batches is a multiple of the ranks."""
     ends = np.concatenate([[0], ends])
     while (len(ends) - 1) % ranks:
         sizes = np.diff(ends)
         largest = int(np.argmax(sizes))
         half = int(sizes[largest]) // 2
-        if half == 0:  # all are of one pair
+        if half == 0:  # each holds one item
             break
         half -= half % multiple if half >= multiple else 0
         ends = np.insert(ends, largest + 1, ends[largest] + half)

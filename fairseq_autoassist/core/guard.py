@@ -1,7 +1,6 @@
-"""Is the Assistant worth listening to? Judged on the uniform slice, where nothing is biased.
+"""Decides whether the Assistant may shrink, by its accuracy on the uniform slice.
 
-Over all kept pairs the answer would be wrong in both directions: pairs are kept *because* the
-Assistant believes in them.
+The accuracy over all kept items is biased: the Assistant's own predictions decide which are kept.
 """
 
 from __future__ import annotations
@@ -13,16 +12,16 @@ import numpy as np
 
 from .message import Message
 
-# A loss that was not finite keeps shrinking off until this many reports in a row were clean.
+# After a loss that is not finite, shrinking is off until so many reports in a row are clean.
 CLEAN_REPORTS = 100
-# Verdicts in a row after which "no better than the majority class" is a failure.
+# So many verdicts in a row that the Assistant is no better than the majority class are a failure.
 PATIENCE = 10
-# Verdicts in a row that it takes to doubt an Assistant that was found better before. The pairs of a
-# batch are of one length and their losses go together, so a verdict rests on fewer independent ones
-# than it counts: on documentation the majority class alone moved by 0.15 from one to the next.
+# So many verdicts in a row turn shrinking off under an Assistant that was better before. The items
+# of a batch are of one length and their losses correlate, so a verdict rests on fewer independent
+# items than it counts. On documentation the majority class moved by 0.15 between two verdicts.
 DOUBTS = 3
-# A verdict on labels of which more than this share are the same counts for none of these. At first
-# that is the rule: losses lie close together around T_k, or all below it while they fall faster.
+# A verdict with a larger share of equal labels does not count as a failure. Early in training most
+# are such: losses lie close around T_k, or all below it while they fall.
 ONE_SIDED = 0.9
 
 
@@ -30,12 +29,12 @@ _NONE = np.empty(0, dtype=bool)
 
 
 class Outcome(NamedTuple):
-    """What a report showed of the Assistant.
+    """Evidence of one report about the Assistant.
 
     Attributes:
-        bad: losses that were NaN or infinite
-        correct: bool, shape (n,): it was right (before learning from the pair), for each uniformly
-            kept pair of a finite loss
+        bad: number of losses that were NaN or infinite
+        correct: bool, shape (n,): whether it was right, before learning from the item, for each
+            uniformly kept item with a finite loss
         positive: their labels z, bool, shape (n,)
     """
 
@@ -45,20 +44,20 @@ class Outcome(NamedTuple):
 
 
 class Guard:
-    """Decides from its evidence whether shrinking is allowed.
+    """Collects evidence and decides whether shrinking is allowed.
 
     Args:
-        window: uniformly kept pairs to a verdict; 0 disables the comparison with the majority
+        window: uniformly kept items to a verdict; 0: it is never compared with the majority
     """
 
     def __init__(self, window: int) -> None:
         self.window = window
         self.useless = False
-        self.trusted = False  # found better since it was last called useless
+        self.trusted = False  # found better since the last verdict that it is useless
         self.doubts = 0  # verdicts against it in a row
         self.useless_verdicts = 0  # those of them that count as a failure
         self.clean_reports_due = 0
-        self._pairs = self._correct = self._positive = 0
+        self._judged = self._correct = self._positive = 0
 
     @property
     def allows(self) -> bool:
@@ -66,7 +65,7 @@ class Guard:
         return not self.useless and self.clean_reports_due == 0
 
     def judge(self, outcome: Outcome) -> list[Message]:
-        """Take the outcome of a report; returns what is worth saying: that something changed."""
+        """Take the outcome of a report; returns messages about what changed."""
         found = self._judge_losses(outcome.bad), self._judge_labels(outcome)
         return [message for message in found if message]
 
@@ -76,7 +75,7 @@ class Guard:
             self.clean_reports_due = CLEAN_REPORTS
             if first:
                 return Message(
-                    f"{bad} sentence losses of one batch are NaN or infinite: not learned "
+                    f"{bad} losses of one batch are NaN or infinite: not learned "
                     f"from, no shrinking until {CLEAN_REPORTS} batches in a row are clean",
                     bad=True,
                 )
@@ -87,17 +86,17 @@ class Guard:
     def _judge_labels(self, outcome: Outcome) -> Message | None:
         if not self.window:
             return None
-        self._pairs += len(outcome.correct)
+        self._judged += len(outcome.correct)
         self._correct += int(outcome.correct.sum())
         self._positive += int(outcome.positive.sum())
-        if self._pairs < self.window:
+        if self._judged < self.window:
             return None
-        accuracy = self._correct / self._pairs
-        majority = max(self._positive, self._pairs - self._positive) / self._pairs
-        # one standard error of an accuracy at chance: luck is no skill
-        doubtful = accuracy <= majority + math.sqrt(0.25 / self._pairs)
-        found = f"accuracy {accuracy:.3f}, majority class {majority:.3f} on {self._pairs} pairs"
-        self._pairs = self._correct = self._positive = 0
+        accuracy = self._correct / self._judged
+        majority = max(self._positive, self._judged - self._positive) / self._judged
+        # it must win by one standard error of an accuracy at chance
+        doubtful = accuracy <= majority + math.sqrt(0.25 / self._judged)
+        found = f"accuracy {accuracy:.3f}, majority class {majority:.3f} on {self._judged} items"
+        self._judged = self._correct = self._positive = 0
         self.doubts = self.doubts + 1 if doubtful else 0
         useless = self.doubts >= (DOUBTS if self.trusted else 1)
         changed, self.useless, self.trusted = useless != self.useless, useless, not useless
@@ -124,7 +123,7 @@ class Guard:
 
     @staticmethod
     def merge(states: list[dict[str, Any]]) -> dict[str, Any]:
-        """The verdict of most ranks, and a new count of evidence."""
+        """Verdict of most ranks, with an empty count of evidence."""
         merged = dict.fromkeys(states[0], 0)
         for verdict in ("useless", "trusted"):
             merged[verdict] = 2 * sum(s[verdict] for s in states) > len(states)

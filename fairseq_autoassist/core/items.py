@@ -1,4 +1,4 @@
-"""What is chosen from: numbered items, whatever they are."""
+"""Items: what is chosen from, described by numbers alone."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ from .batching import compact
 class Items:
     """The items of a data set, as an adapter describes them; ids are 0 .. count - 1.
 
-    Integers are held in one or two bytes each where that is enough. Images need no more than
-    ``Items(count)``.
+    Integers are held in one or two bytes each where that is enough. For images ``Items(count)`` is
+    enough.
 
     Attributes:
         count: number of items
         eligible: ids that may be trained on (integers, ascending); None: all
-        cost: of training on each, in any unit (target tokens, say): integers, shape (count,);
+        cost: of training on each, in any unit, such as target tokens: integers, shape (count,);
             None: 1 each
-        lengths: of each side that a batch pads (tokens of the source and of the target, say):
-            integers, shape (count,) each; none: nothing is padded, and an item's size is 1
-        bucket: numbers from 0, shape (count,): items of one bucket make batches; None: all do
-        difficulty: a number each, shape (count,), for a curriculum; None: not known
+        lengths: of each side that a batch pads, such as tokens of source and target: integers,
+            shape (count,) each; none: nothing is padded, and each size is 1
+        bucket: of each, integers from 0, shape (count,); only items of one bucket share a batch;
+            None: all are in one
+        difficulty: of each, shape (count,), for a curriculum; None: not known
 
     Raises:
-        ValueError: an array has another number of values than there are items, or negative ones
+        ValueError: an array has a negative value, or not one value an item
     """
 
     count: int
@@ -40,7 +41,7 @@ class Items:
     difficulty: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        held: dict[int, np.ndarray] = {}  # an array that is named twice is held once
+        held: dict[int, np.ndarray] = {}  # an array that is given twice is held once
 
         def small(name: str, values: np.ndarray | None) -> np.ndarray | None:
             if values is None:
@@ -67,18 +68,18 @@ class Items:
 
     @property
     def sizes(self) -> np.ndarray:
-        """What the limit of a batch counts: the longest side of each, integers, shape (count,)."""
+        """Longest side of each item, which limits of batches count: integers, shape (count,)."""
         return longest(self.lengths, self.count)
 
     @property
     def buckets(self) -> tuple[np.ndarray, int]:
-        """Bucket of each, integers, shape (count,), and the number of buckets."""
+        """Bucket of each item, integers, shape (count,), and the number of buckets."""
         if self.bucket is None:
             return np.broadcast_to(np.uint8(0), (self.count,)), 1
         return self.bucket, int(self.bucket.max(initial=0)) + 1
 
     def __getstate__(self) -> dict[str, Any]:
-        """Small, because sender and worker hold it several times over while it travels."""
+        """Pack the ids into bits: sender and worker hold several copies while the state travels."""
         state = dict(vars(self))
         if self.eligible is not None:
             mask = np.zeros(self.count, dtype=bool)
@@ -94,7 +95,7 @@ class Items:
 
 
 def longest(lengths: Sequence[np.ndarray], count: int) -> np.ndarray:
-    """The longest side of each of ``count`` items, integers (count,); 1 where there are no sides.
+    """Longest side of each of ``count`` items, integers (count,); 1 where there are no sides.
 
     Args:
         lengths: of each side, integers, shape (count,) each

@@ -1,10 +1,9 @@
 """From losses to labels: the running threshold T_k, and z_i = 1[lower T_k < loss_i <= upper T_k].
 
-A loss is the model's unsmoothed negative log-likelihood per target token (nats/token); a summed one
-would only pick long sentences. The paper's label is 1[loss_i > T_k]: the higher the loss, the more
-useful the pair. By default a loss far above T_k is no better than one far below: what the model
-cannot learn yet, or never, is worth as little as what it knows. Source: Zhang et al. 2019, section
-3.2; the limits are ours.
+For text a loss is the unsmoothed negative log-likelihood per target token (nats/token). A summed
+loss would only pick long sentences. The paper's label is 1[loss_i > T_k]: the higher the loss, the
+more useful the item. By default an item with a loss far above T_k is labelled 0 too: the model
+cannot learn it now, or never. Source: Zhang et al. 2019, section 3.2; the limits are ours.
 """
 
 from __future__ import annotations
@@ -16,12 +15,12 @@ import numpy as np
 
 
 def ema(old: float, new: float, decay: float) -> float:
-    """One step of an exponential moving average: ``decay * old + (1 - decay) * new``."""
+    """Make one step of an exponential moving average: ``decay * old + (1 - decay) * new``."""
     return decay * old + (1.0 - decay) * new
 
 
 def update_threshold(threshold: float | None, losses: np.ndarray, decay: float) -> float | None:
-    """T_k after the losses of one report.
+    """Give T_k after the losses of one report.
 
     Args:
         threshold: T_{k-1} in nats/token, or None before the first report
@@ -29,7 +28,7 @@ def update_threshold(threshold: float | None, losses: np.ndarray, decay: float) 
         decay: weight of the past, in [0, 1)
 
     Returns:
-        T_k in nats/token; the first report's mean starts the average
+        T_k in nats/token; the average starts with the mean of the first report
     """
     if losses.size == 0:
         return threshold
@@ -38,7 +37,7 @@ def update_threshold(threshold: float | None, losses: np.ndarray, decay: float) 
 
 
 class Band(NamedTuple):
-    """The losses that count as useful, as multiples of T_k; the paper's are (1, infinity)."""
+    """Losses that are labelled 1, as multiples of T_k; the paper's are (1, infinity)."""
 
     lower: float = 1.0
     upper: float = math.inf
@@ -48,14 +47,14 @@ PAPER = Band()
 
 
 def labels(losses: np.ndarray, threshold: float, band: Band = PAPER) -> np.ndarray:
-    """z_i = 1[lower T_k < loss_i <= upper T_k]; the paper's band makes it 1[loss_i > T_k].
+    """Labels z_i = 1[lower T_k < loss_i <= upper T_k]; under the paper's band 1[loss_i > T_k].
 
     Args:
         losses: nats/token, shape (n,)
         threshold: T_k, nats/token
-        band: of multiples of T_k
+        band: limits, as multiples of T_k
 
     Returns:
-        bool array, shape (n,): True for a pair worth training on
+        bool array, shape (n,): True for an item worth training on
     """
     return (losses > band.lower * threshold) & (losses <= band.upper * threshold)

@@ -1,7 +1,7 @@
-"""The last known loss of every pair, two bytes a pair.
+"""Last known loss of every item, two bytes an item.
 
-With p ranks each remembers what it was told itself; pairs change ranks from pass to pass, so a rank
-knows about a share 1/p of the newest losses. Nothing is sent between ranks for it.
+Each rank remembers the losses of its own reports. Items change ranks from pass to pass, so one of p
+ranks knows about a share 1/p of the newest losses.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ from typing import Any
 
 import numpy as np
 
-# Quantiles are read off at most so many known losses, evenly spaced by id.
+# Quantiles are taken of at most so many items, evenly spaced by id.
 _SAMPLE = 100_000
 
 
 class LossMemory:
-    """Last known loss by pair id.
+    """Last known loss by item id.
 
     Args:
-        pairs: number of pairs; ids are 0 .. pairs - 1
+        count: number of items; ids are 0 .. count - 1
     """
 
-    def __init__(self, pairs: int) -> None:
-        self._losses = np.full(pairs, np.nan, dtype=np.float16)
+    def __init__(self, count: int) -> None:
+        self._losses = np.full(count, np.nan, dtype=np.float16)
         self._sum, self.known = 0.0, 0
 
     @property
@@ -31,37 +31,37 @@ class LossMemory:
         return self._sum / self.known if self.known else float("nan")
 
     def of(self, ids: np.ndarray) -> np.ndarray:
-        """Last known losses, float32, shape of ``ids``; NaN for a pair not seen yet."""
+        """Last known losses, float32, shape of ``ids``; NaN for an item not seen yet."""
         return self._losses[ids].astype(np.float32)
 
     def record(self, ids: np.ndarray, losses: np.ndarray) -> None:
-        """Remember finite losses, shape (n,); where an id comes twice, one of its losses.
+        """Remember finite losses, shape (n,); of an id that comes twice, the first.
 
-        Costs time in the report, not in the number of pairs.
+        It costs time in the report, not in the number of items.
         """
         ids, first = np.unique(ids, return_index=True)
         before = self._losses[ids].astype(np.float64)
-        # beyond float16 a loss is as good as its largest number
+        # a loss beyond float16 is stored as its largest number
         now = np.minimum(losses[first], np.finfo(np.float16).max).astype(np.float16)
         self._losses[ids] = now
         self._sum += float(now.sum(dtype=np.float64) - np.nansum(before))
         self.known += int(np.isnan(before).sum())
 
     def quantile(self, share: float) -> float:
-        """The loss that a share in [0, 1] of the known losses does not exceed; NaN: none known."""
+        """Quantile of the known losses at a share in [0, 1]; NaN while there is none."""
         sample = self._losses[:: max(1, len(self._losses) // _SAMPLE)]
         sample = sample[~np.isnan(sample)]
         return float(np.quantile(sample.astype(np.float32), share)) if len(sample) else float("nan")
 
     def state_dict(self) -> dict[str, Any]:
-        """A copy of the losses (float16, shape (pairs,)), their sum and number."""
+        """Copy the losses (float16, shape (count,)), their sum and number."""
         return {"losses": self._losses.copy(), "sum": self._sum, "known": self.known}
 
     def load_state_dict(self, state: dict[str, Any] | None) -> None:
         """Take over a saved state; None: forget everything.
 
         Raises:
-            ValueError: it remembers another number of pairs
+            ValueError: the state has losses of another number of items
         """
         if state is None:
             self._losses[:] = np.nan
@@ -70,7 +70,7 @@ class LossMemory:
         losses = np.asarray(state["losses"], dtype=np.float16)
         if losses.shape != self._losses.shape:
             raise ValueError(
-                f"the saved state remembers losses of {losses.size} pairs, the data has "
+                f"the saved state remembers losses of {losses.size} items, the data has "
                 f"{self._losses.size}: it was saved with other data"
             )
         self._losses[:] = losses
@@ -78,7 +78,7 @@ class LossMemory:
 
     @staticmethod
     def merge(states: list[dict[str, Any]]) -> dict[str, Any]:
-        """What any of several ranks remembers: the mean where several do."""
+        """Mean of the losses that several ranks remember, item by item."""
         total = np.zeros(len(states[0]["losses"]), dtype=np.float32)
         times = np.zeros(len(total), dtype=np.int16)
         for state in states:

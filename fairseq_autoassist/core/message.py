@@ -1,4 +1,4 @@
-"""What planning has to tell the user."""
+"""Messages of planning for the user."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Message(NamedTuple):
-    """Something to tell the user; ``bad`` if the Assistant failed in it."""
+    """Text for the user; ``bad`` if it tells that the Assistant failed."""
 
     text: str
     bad: bool

@@ -1,8 +1,8 @@
-"""Stream -> coin -> buckets -> batches, in an order that timing cannot change.
+"""Stream -> coin -> buckets -> batches, whatever the timing.
 
 Micro-batch k (counted per rank over the run) is planned with exactly the loss reports of
-micro-batches 0 .. k - lag. Everything here is a plain function of the seed, the settings and the
-reports, so it does not matter in which process, or how early, it runs.
+micro-batches 0 .. k - lag. Batches are a function of the seed, the settings and the reports, so
+they are the same in any process.
 """
 
 from __future__ import annotations
@@ -12,25 +12,24 @@ from typing import Any
 
 import numpy as np
 
-from .batching import KEPT, kept_pairs, without
+from .batching import KEPT, kept_items, without
 from .clock import Clock
-from .items import Items
 from .message import Message
 from .protocol import PlannedBatch, PlanSpec, Totals, restore_batches
 from .source import FeatureSource, NoFeatures
 from .strategies import Choice, Corpus, Report, TrainingPoint, build_strategy, needs_of
 from .wholepass import WholePass, batcher_of, stream_of
 
-# A pass is considered in at least this many chunks, so that decisions in a small corpus do not run
-# far ahead of what the Assistant has learned; a large corpus gets the chunk where numpy is fast.
+# A pass is considered in at least so many chunks. In a small corpus decisions then do not run far
+# ahead of what the Assistant has learned. A large corpus gets the chunk where numpy is fast.
 _CHUNKS_PER_PASS = 64
 _SMALLEST_CHUNK, _LARGEST_CHUNK = 64, 8192
-# Passes without a kept pair after which some are kept all the same: whatever the prior lets
-# through, and one pass later those that it likes best.
+# After so many passes without a kept item, all that the prior lets through are kept. One pass later
+# those of the highest prior are kept.
 _PATIENCE = 2
 _STARVED = (
-    "no pair was kept in two passes over this rank's share of the data: keeping some all the same, "
-    "so that training goes on"
+    "no item was kept in two passes over this rank's share of the data: some are kept against the "
+    "strategy, so that training goes on"
 )
 
 
@@ -39,14 +38,14 @@ class Planner:
 
     Args:
         spec: what to plan from
-        features: takes the place of the features in ``spec.features``
+        features: used in place of ``spec.features``
     """
 
     def __init__(self, spec: PlanSpec, features: FeatureSource | None = None) -> None:
         self.lag = spec.lag
         if features is None and spec.features is not None:
             features = NoFeatures(spec.dimensions) if spec.abandoned else spec.features.open()
-        self.strategy = build_strategy(spec.config, _corpus(spec.items, features))
+        self.strategy = build_strategy(spec.config, Corpus(spec.items, features))
         needs = needs_of(spec.config)
         if needs.prior == "required" and spec.prior is None and not spec.abandoned:
             raise ValueError(f"the strategy {spec.config.strategy!r} needs a prior")
@@ -56,45 +55,46 @@ class Planner:
         self._max_update, self._max_passes = spec.max_update, spec.max_passes
         self._passes_before = spec.passes_before
         self.stream = stream_of(spec)
-        per_pass = self.stream.pairs_per_pass
+        per_pass = self.stream.items_per_pass
         whole_pass = per_pass * spec.world_size
         self._chunk = spec.chunk or int(
             np.clip(whole_pass // _CHUNKS_PER_PASS, _SMALLEST_CHUNK, _LARGEST_CHUNK)
         )
         self.buckets = batcher_of(spec, self.stream)
-        self._cost = spec.items.cost  # of the items no more is held, as they are many
+        self._cost = spec.items.cost  # not the spec: its other arrays are large
         self._ready: deque[np.ndarray] = deque()
         self._next_number = 0
-        self._learned = 0  # reports 0 .. learned - 1 are learned from
+        self._learned = 0  # the strategy has learned from reports 0 .. learned - 1
         self._in_flight: dict[int, PlannedBatch] = {}
         self._reports: dict[int, np.ndarray | None] = {}
-        self._updates: dict[int, float] = {}  # in which these were trained on, where it is known
+        self._updates: dict[int, float] = {}  # of reported micro-batches, where it is known
         self._totals = Totals()
         self._keep_rate = 1.0 if self._prior is None else spec.mean_prior
         self._learning = not spec.abandoned
-        self._said = False  # that no pair was kept
+        self._said = False  # whether the user was told that no item was kept
         if spec.abandoned:
             self.strategy.stop_shrinking()
 
     @property
     def kept_when_abandoned(self) -> str:
-        """What is kept when nothing is shrunk, in words."""
+        """Words for what is kept when nothing is shrunk."""
         if self._prior is None:
-            return "every pair"
-        return "every pair that its prior lets through"
+            return "every item"
+        return "every item that its prior lets through"
 
     @property
     def can_plan(self) -> bool:
-        """Whether all reports that the next micro-batch is planned with have come."""
+        """Whether all reports have come that the next micro-batch is planned with."""
         due = range(self._learned, self._next_number - self.lag + 1)
         return all(number in self._reports for number in due)
 
     def receive(self, number: int, losses: np.ndarray | None, update: float | None = None) -> None:
-        """Take the losses of a micro-batch; learned from when it is their turn.
+        """Take the losses of a micro-batch; the strategy learns from them in order.
 
         Args:
             number: of the micro-batch
-            losses: nats per target token, float32, in the order of its pairs; None: there are none
+            losses: float32, in the order of its items, for text in nats per target token; None:
+                there are none
             update: that it was trained in, counted from 0; None: not known
         """
         self._reports[number] = losses
@@ -102,32 +102,31 @@ class Planner:
             self._updates[number] = update
 
     def plan(self) -> PlannedBatch:
-        """The next micro-batch.
+        """Plan the next micro-batch.
 
         Raises:
             RuntimeError: called before `can_plan`
         """
         if not self.can_plan:
             raise RuntimeError(f"micro-batch {self._next_number} planned before its reports came")
-        # a function of what is saved, so that learning goes on the same after a resume
+        # computed from saved state alone, so that it is the same after a resume
         self.point = self._point_now()
         self._learn(self._next_number - self.lag)
         started, kept = self.stream.position[0], self._totals.kept
         messages: list[Message] = []
         while not self._ready:
-            # a small share of a few pairs, and a rare coin or a curriculum's start: training, and
-            # with it time, would stand still
+            # a small rank under a strict strategy may keep nothing: time would stand still
             whole = self.stream.position[0] - started - 1 if self._totals.kept == kept else 0
             if whole >= _PATIENCE and not self._said:
                 messages, self._said = [Message(_STARVED, bad=False)], True
             self._consider(starved=whole >= _PATIENCE, again=whole > _PATIENCE)
-        pairs = self._ready.popleft()
+        items = self._ready.popleft()
         self._totals = self._totals._replace(
-            batches=self._totals.batches + 1, batched=self._totals.batched + len(pairs)
+            batches=self._totals.batches + 1, batched=self._totals.batched + len(items)
         )
         batch = PlannedBatch(
             number=self._next_number,
-            pairs=pairs,
+            kept=items,
             totals=self._totals,
             position=self.stream.position,
             passes=self._passes(),
@@ -142,10 +141,9 @@ class Planner:
     def catch_up(self, delivered: list[PlannedBatch]) -> None:
         """Go on after batches that another planner made from this planner's state.
 
-        What that planner left in its buckets is lost with it, and so is what it skipped. All that
-        it considered and did not deliver is kept here as far as the prior lets it through, by the
-        coin that it had: no such pair is lost and none comes twice. A pair that was delivered
-        against its coin, as none was kept otherwise, counts as delivered.
+        The buckets of that planner are lost. Items that it considered and did not deliver are kept
+        here where their prior lets them through, by the coin that they had. No such item is lost
+        and none comes twice. An item delivered against its coin counts as delivered.
 
         Args:
             delivered: every batch made since this planner's state was saved, in order
@@ -158,10 +156,10 @@ class Planner:
         while self.stream.position < tuple(last.position):
             ids, coins = self._take_until(last.position)
             chosen = ids if self._prior is None else ids[coins < self._prior.of(ids)]
-            pool.append(kept_pairs(chosen))
+            pool.append(kept_items(chosen))
             self._count(ids, chosen)
-        pairs = without(np.concatenate(pool), np.concatenate([b.pairs for b in delivered]))
-        self._ready.extend(self.buckets.again(pairs))
+        items = without(np.concatenate(pool), np.concatenate([b.kept for b in delivered]))
+        self._ready.extend(self.buckets.again(items))
         self._totals = self._totals._replace(
             batches=last.totals.batches, batched=last.totals.batched
         )
@@ -170,15 +168,15 @@ class Planner:
             self._in_flight[batch.number] = batch
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that decides the future, as numpy arrays and plain Python."""
+        """Numpy arrays and plain Python that decide all later batches."""
         return {
             "stream": self.stream.state_dict(),
             "strategy": self.strategy.state_dict(),
             "buckets": self.buckets.state_dict(),
             "loose": np.empty(0, KEPT),
-            # one array, since of a whole pass there are thousands
+            # one array: the batches of a whole pass are thousands
             "ready": [np.concatenate(self._ready)] if self._ready else [],
-            "ready_sizes": np.array([len(pairs) for pairs in self._ready], dtype=np.int64),
+            "ready_sizes": np.array([len(items) for items in self._ready], dtype=np.int64),
             "in_flight": [vars(batch) for batch in self._in_flight.values()],
             "reports": dict(self._reports),
             "updates": dict(self._updates),
@@ -219,18 +217,18 @@ class Planner:
         for number in range(self._learned, last + 1):
             losses = self._reports.pop(number)
             self._clock.tick(number, self._updates.pop(number, None))
-            pairs = self._in_flight.pop(number).pairs
+            items = self._in_flight.pop(number).kept
             if self._learning and losses is not None:
-                report = Report(pairs["id"], losses, pairs["uniform"])
+                report = Report(items["id"], losses, items["uniform"])
                 self.strategy.observe(report, self.point)
         self._learned = max(self._learned, last + 1)
 
     def _consider(self, starved: bool = False, again: bool = False) -> None:
-        """Decide on the next chunk of pairs.
+        """Decide on the next chunk of items.
 
         Args:
             starved: keep all of it that the prior lets through
-            again: that was nothing in a whole pass: keep the pairs of the highest prior
+            again: keep the items of the highest prior too, since the prior let none through
         """
         self.point = self._point_now()
         started = self.stream.position[0]
@@ -238,13 +236,13 @@ class Planner:
         choice = self.strategy.choose(ids, self.point)
         if starved:
             choice = Choice(np.ones(len(ids), dtype=np.float32), choice.uniform_share)
-        # the one place where the prior counts: the strategy's weights are of its own probability
+        # the one place where the prior counts: weights go by the strategy's own probability
         prior = np.ones(len(ids), np.float32) if self._prior is None else self._prior.of(ids)
         keep = coins < choice.probability * prior
         if again:
             keep |= prior == prior.max()
         chosen = ids[keep]
-        kept = kept_pairs(chosen, coins[keep] < choice.uniform_share * prior[keep])
+        kept = kept_items(chosen, coins[keep] < choice.uniform_share * prior[keep])
         if choice.weight is not None:
             kept["weight"] = choice.weight[keep]
         self._count(ids, chosen)
@@ -262,7 +260,7 @@ class Planner:
         return TrainingPoint(update, passes, min(share, 1.0))
 
     def _passes(self) -> float:
-        """Passes planned: of a pass that is considered at once, the share that is in batches."""
+        """Passes planned; of a pass that is considered at once, the share that is in batches."""
         if isinstance(self.buckets, WholePass):
             return self._totals.batched / self.stream.mean_per_pass
         return self.stream.passes
@@ -270,7 +268,7 @@ class Planner:
     def _take_until(self, position: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
         here = self.stream.position
         same_pass = here[0] == position[0]
-        count = position[1] - here[1] if same_pass else self.stream.pairs_per_pass
+        count = position[1] - here[1] if same_pass else self.stream.items_per_pass
         return self.stream.take(count)
 
     def _count(self, considered: np.ndarray, kept: np.ndarray) -> None:
@@ -280,17 +278,9 @@ class Planner:
             considered_cost=self._totals.considered_cost + self._cost_of(considered),
             kept_cost=self._totals.kept_cost + self._cost_of(kept),
         )
-        # remembers about an eighth of a pass, in whatever chunks that is
-        share = min(1.0, 8.0 * len(considered) / self.stream.pairs_per_pass)
+        # averages over about an eighth of a pass, whatever the size of the chunks
+        share = min(1.0, 8.0 * len(considered) / self.stream.items_per_pass)
         self._keep_rate += share * (len(kept) / len(considered) - self._keep_rate)
 
     def _cost_of(self, ids: np.ndarray) -> int:
         return len(ids) if self._cost is None else int(self._cost[ids].sum(dtype=np.int64))
-
-
-def _corpus(items: Items, features: FeatureSource | None) -> Corpus:
-    """Items as a strategy sees them: it reads the difficulty where a corpus has source sizes."""
-    known = items.difficulty
-    if known is None:
-        known = np.broadcast_to(np.uint8(0), (items.count,))
-    return Corpus(known, known, features, items.eligible)

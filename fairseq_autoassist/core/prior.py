@@ -1,7 +1,7 @@
-"""The prior: how likely each pair is worth training on at all, known before training.
+"""The prior: how likely each item is worth training on, known before training.
 
-One number in (0, 1] a pair, by which the planner multiplies P(keep), whoever wrote it:
-``autoassist-agreement``, or the user. It is data, so no failure of the Assistant touches it.
+The planner multiplies P(keep) by it: one number in (0, 1] an item. It is data, so no failure of the
+Assistant changes it.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from typing import Any
 
 import numpy as np
 
-AGREEMENT, NONE = "agreement", "none"  # what --autoassist-prior is, beside a path
-_CHUNK = 1 << 20  # pairs looked at in one go
+AGREEMENT, NONE = "agreement", "none"  # values of the option `prior`, beside a path
+_CHUNK = 1 << 20  # items read at once
 
 
 class Prior:
-    """The prior of every pair of a data-bin.
+    """Prior of every item of a data set.
 
     Args:
-        values: float32 (pairs,), each in [0, 1]
-        floor: in (0, 1]: no pair's prior is below it
+        values: float32 (items,), each in [0, 1]
+        floor: in (0, 1]: no item's prior is below it
         sha256: of the bytes of ``values``, in hex; None: taken here
     """
 
@@ -29,24 +29,24 @@ class Prior:
         self.sha256 = sha256 or digest(values)
 
     def in_memory(self) -> Prior | None:
-        """The same prior, held in memory; None: the file it is mapped from has changed."""
+        """Give the same prior, held in memory; None: the file it is mapped from has changed."""
         return self
 
     @property
     def identity(self) -> str:
-        """What tells this prior from others, in a checkpoint and to the user."""
+        """Name of this prior, for checkpoints and messages."""
         return f"{self.sha256[:12]} with floor {self.floor:g}"
 
     def of(self, ids: np.ndarray) -> np.ndarray:
-        """Prior of pairs by id (integers (n,)): float32 (n,) in [floor, 1]."""
+        """Look up the prior of items by id (integers (n,)): float32 (n,) in [floor, 1]."""
         return np.maximum(self.values[ids], np.float32(self.floor))
 
     def mean(self, eligible: np.ndarray | None = None) -> float:
-        """Mean prior over the pairs ``eligible`` (ids), or over all, in [floor, 1]."""
+        """Mean prior over the items ``eligible`` (ids), or over all, in [floor, 1]."""
         return self._average(lambda found: found, eligible)
 
     def share_below(self, bound: float) -> float:
-        """Share of all pairs whose prior is below ``bound``, in [0, 1]."""
+        """Share of all items whose prior is below ``bound``, in [0, 1]."""
         return self._average(lambda found: found < bound, None)
 
     def _average(self, of: Any, eligible: np.ndarray | None) -> float:
@@ -60,7 +60,7 @@ class Prior:
 
 
 def digest(values: np.ndarray) -> str:
-    """The sha256 of the values' bytes, in hex; mapped values are read a part at a time."""
+    """Sha256 of the values' bytes, in hex; mapped values are read in parts."""
     found = hashlib.sha256()
     for start in range(0, len(values), _CHUNK):
         found.update(np.ascontiguousarray(values[start : start + _CHUNK]).tobytes())

@@ -1,4 +1,7 @@
-"""What a run is planned from, and what comes out: the data that crosses the process border."""
+"""Protocol of planning: what a run is planned from, and the batches that come out.
+
+Both cross the border to the worker process.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ class Totals(NamedTuple):
 
 @dataclass(frozen=True)
 class PlanSpec:
-    """All that planning depends on; travels to the worker process.
+    """Everything that planning depends on.
 
     Attributes:
         config: settings of the method
@@ -38,24 +41,24 @@ class PlanSpec:
         limits: of a batch
         seed: of the run
         lag: micro-batch k is planned with the loss reports of micro-batches 0 .. k - lag
-        features: where the features are, or None for a strategy that has no use for them
+        features: where the features are; None for a strategy that needs none
         prior: what P(keep) is multiplied by; None: nothing
         rank, world_size: of the data-parallel group
-        chunk: pairs decided on at once, or None to choose by the size of the pass
-        dimensions: number of features, for a successor that has to do without them
-        features_hash: of their values; a state learned on others cannot go on
+        chunk: items decided on at once, or None to choose by the size of the pass
+        dimensions: number of features, for a successor that goes on without them
+        features_hash: of their values; a state learned on other features is refused
         update_freq: micro-batches to an update when this stream begins
         update_freqs: the same in all epochs of the run
         updates_before: updates of the run before this stream began; infinity: the first report
-            will tell, and until then the run is taken to be at its end, where nothing is skipped
-        max_update, max_passes: where the run ends, in updates and in passes, over whatever
-            data-bin; 0: not by that
-        passes_before: of these, done before this stream began, or over other data-bins
+            tells, and until then nothing is skipped, as at the end of the run
+        max_update, max_passes: end of the run, in updates and in passes over any data set; 0: no
+            limit
+        passes_before: passes done before this stream began, or over other data sets
         abandoned: the Assistant failed before: neither shrink nor learn
-        text: what tells it from other text of the same sizes; empty: not known
-        repeat: how often the same data came before in the list of data-bins
-        full_batches: make none smaller than the limits allow; what is left when a pass ends begins
-            the next one
+        text: hash that tells it from other text of the same sizes; empty: not known
+        repeat: how often the same data set came before in the list of data sets
+        full_batches: make no batch smaller than the limits allow; items left at the end of a pass
+            begin the next one
     """
 
     config: AutoAssistConfig
@@ -88,26 +91,27 @@ class PlanSpec:
 
     @functools.cached_property
     def mean_prior(self) -> float:
-        """Of the pairs that may be trained on, in (0, 1]; 1 without a prior."""
+        """Mean prior of the eligible items, in (0, 1]; 1 without a prior."""
         return 1.0 if self.prior is None else self.prior.mean(self.items.eligible)
 
 
 @dataclass(frozen=True)
 class PlannedBatch:
-    """One micro-batch.
+    """One planned micro-batch.
 
     Attributes:
-        number: of the micro-batch, over the run and this rank
-        pairs: array of `KEPT`
+        number: of the micro-batch, counted over the run and this rank
+        kept: items, array of `KEPT`
         totals: counts up to and including what was considered for this batch
-        position: of the stream then, and `passes`, the same as a fractional number of passes
-        keep_rate: moving average of the share of pairs kept
-        metrics: of the strategy
+        position: of the stream after it
+        passes: the same as a fractional number of passes
+        keep_rate: moving average of the share of items kept
+        metrics: of the strategy, by name
         messages: for the user
     """
 
     number: int
-    pairs: np.ndarray
+    kept: np.ndarray
     totals: Totals
     position: tuple[int, int]
     passes: float
@@ -117,12 +121,12 @@ class PlannedBatch:
 
     @property
     def ids(self) -> np.ndarray:
-        """Pair ids, int64, shape (n,)."""
-        return self.pairs["id"]
+        """Item ids, int64, shape (n,)."""
+        return self.kept["id"]
 
 
 def restore_batches(saved: list[dict[str, Any]]) -> list[PlannedBatch]:
-    """Batches from their saved form, which may have gone through a checkpoint."""
+    """Make batches from their saved form, also after a checkpoint."""
     return [
         PlannedBatch(
             **{

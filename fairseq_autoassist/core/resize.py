@@ -1,7 +1,7 @@
-"""Going on over another number of ranks, or in batches of another size.
+"""Resume over another world size, or in batches of another size.
 
-The passes begun are finished with no pair repeated or left out, kept pairs that were not trained
-on are dealt out anew, and every Assistant carries on from the mean of the saved ones.
+Passes that were begun are finished with no item repeated or left out. Kept items that were not
+trained on are dealt out again. Every Assistant goes on from the mean of the saved ones.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from .stream import over_other_ranks
 def redistribute(
     saved: list[dict[str, Any]], strategy: str, rank: int, world_size: int
 ) -> dict[str, Any]:
-    """State of one rank's exchange that goes on from those of another number of ranks.
+    """Make the state of one rank's exchange from the states of another number of ranks.
 
-    Reports that were not learned from yet (see `reports_waiting`) are dropped.
+    Reports that no Assistant learned from yet (see `reports_waiting`) are dropped.
 
     Args:
         saved: `Exchange.state_dict` of every rank, by rank
@@ -52,21 +52,20 @@ def redistribute(
 
 
 def rebatched(saved: dict[str, Any], ratio: float) -> dict[str, Any]:
-    """State of an exchange that goes on under other batch limits.
+    """Make the state of an exchange that goes on under other batch limits.
 
-    What was planned and not trained on is planned again. Nothing else is lost: the reports that
-    were waiting are learned from when it is their turn.
+    Items that were planned and not trained on are planned again. Waiting reports stay.
 
     Args:
         saved: `Exchange.state_dict`
-        ratio: batches of a pass under the new limits, to those under the old ones
+        ratio: batches of a pass under the new limits, divided by those under the old ones
     """
     planner, trained = saved["planner"], saved["trained"]
     ahead = [batch for batch in planner["in_flight"] if batch["number"] >= trained]
     totals = Totals(*planner["totals"])
     totals = totals._replace(
-        batches=round((totals.batches - len(ahead)) * ratio),  # as if they had been of that size
-        batched=totals.batched - sum(len(batch["pairs"]) for batch in ahead),
+        batches=round((totals.batches - len(ahead)) * ratio),  # as if all had had that size
+        batched=totals.batched - sum(len(batch["kept"]) for batch in ahead),
     )
     again = {
         "buckets": None,
@@ -81,23 +80,23 @@ def rebatched(saved: dict[str, Any], ratio: float) -> dict[str, Any]:
 
 
 def reports_waiting(state: dict[str, Any]) -> int:
-    """Reports in a rank's state that were not learned from: none, unless its Assistant failed."""
+    """Count reports of a rank that were not learned from: 0, unless its Assistant failed."""
     return len(state["planner"]["reports"])
 
 
 def _untrained(state: dict[str, Any]) -> np.ndarray:
-    """Kept pairs of a rank that it has not trained on."""
+    """Kept items that a rank has not trained on."""
     planner = state["planner"]
     planned = restore_batches(planner["in_flight"])
-    parts = [batch.pairs for batch in planned if batch.number >= state["trained"]]
+    parts = [batch.kept for batch in planned if batch.number >= state["trained"]]
     parts += [*planner["ready"], planner["loose"]]
     if planner["buckets"] is not None:
-        parts.append(planner["buckets"]["pairs"])
+        parts.append(planner["buckets"]["kept"])
     return np.concatenate([np.empty(0, KEPT), *parts])
 
 
 def share_totals(totals: list[list[int]], rank: int, world_size: int) -> list[int]:
-    """A rank's share of `Totals` summed over other ranks: the shares add up to what they were."""
+    """One rank's share of the `Totals` of other ranks; all shares add up to their sum."""
     sums = [sum(column) for column in zip(*totals)]
     counts = [n // world_size + (rank < n % world_size) for n in sums]
     return list(Totals(*counts))

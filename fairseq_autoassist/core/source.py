@@ -1,4 +1,4 @@
-"""What the Assistant needs of features, whatever stores them."""
+"""Interface between the Assistant and any store of features."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..errors import FeatureError
 
 
 class Rows(Protocol):
-    """The features of some items, a row each: (n, dimensions)."""
+    """Features of some items, a row each: (n, dimensions)."""
 
     def dot(self, weights: np.ndarray) -> np.ndarray:
         """``rows @ weights`` (float32 (dimensions,)): float32 (n,)."""
@@ -36,15 +36,19 @@ class FeatureSource(Protocol):
     def dimensions(self) -> int:
         """Number of features of an item."""
 
+    @property
+    def difficulty(self) -> np.ndarray | None:
+        """Difficulty of each item, float32 (rows,), for a curriculum; None: not known."""
+
     def gather(self, ids: np.ndarray) -> Rows:
-        """Rows of items by id (integers (n,)), in that order."""
+        """Get rows of items by id (integers (n,)), in that order."""
 
     def scores(self, ids: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """``gather(ids).dot(weights)`` (float32 (dimensions,)): float32 (n,)."""
 
 
 class FeatureOpener(Protocol):
-    """Names features; travels to the worker process in their place, so it can be pickled."""
+    """Names features. It is pickled and sent to the worker process in their place."""
 
     def open(self) -> FeatureSource:
         """Open the features.
@@ -55,7 +59,9 @@ class FeatureOpener(Protocol):
 
 
 class NoFeatures:
-    """Takes the place of features that may have failed, in a planner that goes on without them."""
+    """Replaces features that may have failed, in a planner that goes on without them."""
+
+    difficulty = None
 
     def __init__(self, dimensions: int) -> None:
         self.rows, self.dimensions = 0, dimensions

@@ -1,7 +1,7 @@
-"""The endless stream of considered pairs, and the coin that decides about each.
+"""The endless stream of considered items, with the coin of each.
 
-Randomness comes from coordinates (coordinates.py), never from history: nothing has to be stored to
-get the same stream again.
+Random numbers come from coordinates (`coordinates.py`), so a position alone gives the same stream
+again.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from .dealing import Dealer
 
 Position = Tuple[int, int]
 
-_PART = 1 << 18  # pairs looked at together
-_REPEAT = 1 << 40  # passes by which the random numbers of the same data, listed again, are apart
+_PART = 1 << 18  # items converted at once
+_REPEAT = 1 << 40  # passes added to the coordinates for each repetition of the same data
 
 
 class Generation(NamedTuple):
-    """Where a stream stood when it went on over another number of ranks.
+    """Positions of a stream when it went on over another number of ranks.
 
     Attributes:
-        world_size: number of ranks until then
-        positions: (pass, index of the next pair) of each of these ranks
+        world_size: number of ranks before that
+        positions: (pass, index of the next item) of each of these ranks
     """
 
     world_size: int
@@ -34,29 +34,29 @@ class Generation(NamedTuple):
 
     @property
     def last_pass(self) -> int:
-        """The last pass that any of its ranks had begun."""
+        """Last pass that any of its ranks had begun."""
         return max(number for number, _ in self.positions)
 
 
 class Stream:
-    """Pass after pass over one rank's share of the pairs.
+    """Pass after pass over one rank's share of the items.
 
     Args:
-        pairs: number of pairs in the data set; ids are 0 .. pairs - 1
+        count: number of items in the data set; ids are 0 .. count - 1
         seed: of the run
-        eligible: ids to consider (integers, ascending), or None for all; others never come up
-        rank, world_size: this rank takes every world_size-th pair of each pass
-        repeat: how often the same data came before in the list of data-bins
-        dealer: cuts the pairs of a pass into batches, where that is cheap enough
-        whole: whether ranks take the batches that it makes in place of single pairs
+        eligible: ids to consider (integers, ascending); None: all
+        rank, world_size: this rank takes every world_size-th item of each pass
+        repeat: how often the same data came before in the list of data sets
+        dealer: cuts the items of a pass into batches; None: the corpus is too large for that
+        whole: whether ranks take these batches in place of single items
 
     Raises:
-        ValueError: this rank would have no pair to consider
+        ValueError: this rank would have no item to consider
     """
 
     def __init__(
         self,
-        pairs: int,
+        count: int,
         seed: int,
         eligible: np.ndarray | None = None,
         rank: int = 0,
@@ -65,56 +65,56 @@ class Stream:
         dealer: Dealer | None = None,
         whole: bool = False,
     ) -> None:
-        self.pairs = pairs
+        self.count = count
         self.seed = seed
         self._repeat = repeat
         self.rank, self.world_size = rank, world_size
-        self._count = pairs if eligible is None else len(eligible)
-        # a bit a pair: ids would take as much memory as the order of the pass itself
+        self._eligible = count if eligible is None else len(eligible)
+        # a bit an item: ids would take as much memory as the order of a pass
         self._mask: np.ndarray | None = None
         if eligible is not None:
-            mask = np.zeros(pairs, dtype=bool)
+            mask = np.zeros(count, dtype=bool)
             mask[eligible] = True
             self._mask = np.packbits(mask)
-        if self._count < world_size:
-            raise ValueError(f"{self._count} pairs for {world_size} ranks: some would have none")
+        if self._eligible < world_size:
+            raise ValueError(f"{self._eligible} items for {world_size} ranks: some would have none")
         self._lineage: tuple[Generation, ...] = ()
         self._pass, self._next = 0, 0
         self._cached_pass = -1
         self._order = self._coins = self._ends = np.empty(0, dtype=np.int64)
         self._dealer, self._whole = dealer, whole and dealer is not None
-        # a rank that has most of the pairs keeps the coins as they are made, else those of its own
-        self._coins_by_id = 2 * self.pairs_per_pass > pairs
+        # a rank with most of the items keeps all coins, another one only its own
+        self._coins_by_id = 2 * self.items_per_pass > count
 
     @property
-    def pairs_per_pass(self) -> int:
-        """Pairs this rank considers in a pass (in some passes of several ranks: one fewer)."""
-        return -(-self._count // self.world_size)
+    def items_per_pass(self) -> int:
+        """Items that this rank considers in a pass; with several ranks sometimes one fewer."""
+        return -(-self._eligible // self.world_size)
 
     @property
     def mean_per_pass(self) -> float:
-        """The same in the mean over passes."""
-        return self._count / self.world_size
+        """Mean number of items that this rank considers in a pass."""
+        return self._eligible / self.world_size
 
     @property
     def position(self) -> Position:
-        """(pass, index in the pass of the next pair to consider)."""
+        """Position: the pass, and the index in it of the next item to consider."""
         return self._pass, self._next
 
     @property
     def passes(self) -> float:
-        """The position as a fractional number of passes."""
+        """Position as a fractional number of passes."""
         if self._next == 0:
             return float(self._pass)
         self._prepare()
         return (
             self._pass
             + 1
-            - (len(self._order) - self._next) / max(self.pairs_per_pass, len(self._order))
+            - (len(self._order) - self._next) / max(self.items_per_pass, len(self._order))
         )
 
     def take(self, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """The next pairs, at most ``count``, never beyond the end of the pass.
+        """Take the next items, at most ``count``, never beyond the end of the pass.
 
         Returns:
             ids (int64, shape (n,)) and their coins (float32 in [0, 1), shape (n,)), n >= 1
@@ -129,28 +129,28 @@ class Stream:
         return ids, coins
 
     def batch_order(self, count: int) -> np.ndarray:
-        """A random order of batches, where the stream stands: a permutation of ``range(count)``."""
+        """Random order of batches of the current pass: a permutation of ``range(count)``."""
         return self._batch_order(self._pass, count)
 
     def last_dealt(self, limits: BatchLimits) -> tuple[np.ndarray, np.ndarray]:
-        """This rank's pairs of the pass considered last, and where its batches under these limits
-        end in them; no end where it was not dealt out in such batches."""
+        """This rank's items of the last pass, and where its batches under these limits end.
+
+        There are no ends where the pass was not dealt out in such batches.
+        """
         known = self._whole and self._dealer is not None and self._dealer.limits == limits
         return self._order, self._ends if known else self._ends[:0]
 
     def seek(self, position: Position) -> None:
-        """Go to a position; from there the stream is as it would have been."""
+        """Set the position; the stream goes on from there as it would have."""
         self._pass, self._next = int(position[0]), int(position[1])
 
     def state_dict(self) -> dict[str, Any]:
-        """Position and what it counts in: plain Python."""
+        """Position, and the settings that give it its meaning, as plain Python."""
         return {
             "position": list(self.position),
-            "lineage": [
-                [g.world_size, [list(position) for position in g.positions]] for g in self._lineage
-            ],
-            "pairs": self.pairs,
-            "eligible": self._count,
+            "lineage": _saved_lineage(self._lineage),
+            "items": self.count,
+            "eligible": self._eligible,
             "seed": self.seed,
             "rank": self.rank,
             "world_size": self.world_size,
@@ -161,13 +161,13 @@ class Stream:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go to a saved position.
+        """Set a saved position.
 
         Raises:
-            ValueError: the position was counted in another stream (data, seed or ranks differ)
+            ValueError: data, seed or ranks are others than those it was saved with
         """
         mine = self.state_dict()
-        for key in ("pairs", "eligible", "seed", "rank", "world_size"):
+        for key in ("items", "eligible", "seed", "rank", "world_size"):
             if state[key] != mine[key]:
                 raise ValueError(f"saved with {key} {state[key]}, this run has {key} {mine[key]}")
         self._repeat = state["repeat"]
@@ -180,31 +180,31 @@ class Stream:
         self.seek(state["position"])
 
     def _prepare(self) -> None:
-        """Have order and coins of the current pass; goes over passes this rank has no part in."""
+        """Make order and coins of the current pass, the next one with items of this rank."""
         while self._cached_pass != self._pass:
-            # free the old pass before the new one is made: the peak is what memory is planned by
+            # free the old pass first, which lowers the peak of memory
             self._order = self._coins = self._ends = np.empty(0, dtype=np.int64)
-            pairs = self._dealt_out(self._pass, len(self._lineage))
-            order, ends = self._share(pairs, self._pass, self.rank, self.world_size)
-            del pairs
+            items = self._dealt_out(self._pass, len(self._lineage))
+            order, ends = self._share(items, self._pass, self.rank, self.world_size)
+            del items
             if self._next >= len(order):
                 self._pass, self._next = self._pass + 1, 0
                 continue
-            coins = pass_coins(self.seed, self._pass + _REPEAT * self._repeat, self.pairs)
+            coins = pass_coins(self.seed, self._pass + _REPEAT * self._repeat, self.count)
             self._order, self._ends = order, ends
             self._coins = coins if self._coins_by_id else coins[order]
             self._cached_pass = self._pass
 
     def _dealt_out(self, number: int, generation: int) -> np.ndarray:
-        """The pairs of a pass that a generation of ranks deals out among them.
+        """Items of a pass that a generation of ranks deals out among them.
 
-        The first one to deal a pass deals all of it; a later one, what is left of it.
+        The first generation deals the whole pass, a later one what is left of it.
         """
         if not any(number <= g.last_pass for g in self._lineage[:generation]):
-            pairs = pass_order(self.seed, number + _REPEAT * self._repeat, self._count)
+            items = pass_order(self.seed, number + _REPEAT * self._repeat, self._eligible)
             if self._mask is None:
-                return pairs
-            return _nth_of(self._mask, self._count, pairs)
+                return items
+            return _nth_of(self._mask, self._eligible, items)
         world_size, positions = self._lineage[generation - 1]
         before = self._dealt_out(number, generation - 1)
         return np.concatenate(
@@ -215,31 +215,31 @@ class Stream:
         )
 
     def _share(
-        self, pairs: np.ndarray, number: int, rank: int, world_size: int
+        self, items: np.ndarray, number: int, rank: int, world_size: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """A rank's share of a pass, and where its batches end in it, if it is dealt in batches.
+        """A rank's share of a pass, and where its batches end, if it is dealt in batches.
 
-        Shares move on with the pass, so that no rank is always the one with a pair more.
+        Shares rotate from pass to pass, so that no rank always has an item more.
         """
         first = (rank + number) % world_size
         if not self._whole or self._dealer is None:
             # copied, so that it does not hold on to the whole
-            share = pairs if world_size == 1 else pairs[first::world_size].copy()
+            share = items if world_size == 1 else items[first::world_size].copy()
             return share, np.empty(0, dtype=np.int64)
-        batches = self._dealer.batches(pairs, world_size)
+        batches = self._dealer.batches(items, world_size)
         chosen = self._batch_order(number, len(batches))[first::world_size].tolist()
         mine = [batches[index] for index in chosen]
         order = np.concatenate([np.empty(0, dtype=np.int64), *mine])
-        return pairs[order], np.cumsum([len(batch) for batch in mine], dtype=np.int64)
+        return items[order], np.cumsum([len(batch) for batch in mine], dtype=np.int64)
 
     def _batch_order(self, number: int, count: int) -> np.ndarray:
         return batch_order(self.seed, number + _REPEAT * self._repeat, count)
 
 
 def _nth_of(mask: np.ndarray, count: int, order: np.ndarray) -> np.ndarray:
-    """Ids by their rank among those whose bit is set; takes the place of ``order``.
+    """Replace ranks among the ids whose bit is set by these ids, in ``order`` itself.
 
-    In parts, because numpy makes an index of 8 bytes a pair of any other.
+    It works in parts, because numpy converts an index to 8 bytes an item.
     """
     ids = np.empty(count, dtype=order.dtype)
     done = 0
@@ -254,24 +254,28 @@ def _nth_of(mask: np.ndarray, count: int, order: np.ndarray) -> np.ndarray:
 
 
 def over_other_ranks(states: list[dict[str, Any]], rank: int, world_size: int) -> dict[str, Any]:
-    """State of a rank's stream that goes on from those of another number of ranks.
+    """Make the state of a rank's stream from the states of another number of ranks.
 
-    The passes begun are finished with no pair repeated or left out: what their ranks had not
-    considered yet is dealt out anew.
+    Items that those ranks had not considered yet are dealt out again. So passes that were begun are
+    finished with no item repeated or left out.
 
     Args:
         states: of the streams of all ranks, by rank
-        rank, world_size: of the stream to go on
+        rank, world_size: of the stream that goes on
     """
     positions = tuple((int(s["position"][0]), int(s["position"][1])) for s in states)
     first_pass = min(number for number, _ in positions)
     lineage = _lineage_of(states[0])
     if all(g.last_pass < first_pass for g in lineage):
-        lineage = ()  # what they had begun is finished
+        lineage = ()  # passes begun by earlier generations are finished
     lineage += (Generation(len(states), positions),)
-    saved = [[g.world_size, [list(position) for position in g.positions]] for g in lineage]
-    changed = {"lineage": saved, "rank": rank, "world_size": world_size}
+    changed = {"lineage": _saved_lineage(lineage), "rank": rank, "world_size": world_size}
     return {**states[0], **changed, "position": [first_pass, 0]}
+
+
+def _saved_lineage(lineage: tuple[Generation, ...]) -> list[Any]:
+    """Plain Python, from which `_lineage_of` makes the same generations."""
+    return [[g.world_size, [list(position) for position in g.positions]] for g in lineage]
 
 
 def _lineage_of(state: dict[str, Any]) -> tuple[Generation, ...]:
@@ -282,7 +286,7 @@ def _lineage_of(state: dict[str, Any]) -> tuple[Generation, ...]:
 
 
 def _left(order: np.ndarray, number: int, position: Position) -> np.ndarray:
-    """What a rank at ``position`` had not considered of its share of a pass."""
+    """Rest of a rank's share of a pass that it had not considered at ``position``."""
     if number < position[0]:
         return order[:0]
     return order[position[1] :] if number == position[0] else order

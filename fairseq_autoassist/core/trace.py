@@ -1,11 +1,13 @@
-"""Which pairs a run trained on, in order: a file for each rank, written as training goes.
+"""Trace of a run: the items that it trained on, in order, in a file for each rank.
 
-Each micro-batch is a block of little-endian int64: update, micro-batch, number of pairs n, and n
-pair ids. A run that is resumed from an older checkpoint appends what it trains on from there; with
-a block, `read` forgets what stands before it of later updates, and of its own update this
-micro-batch and later ones. Updates tell, because --reset-dataloader counts micro-batches anew (two
-attempts from one checkpoint, one of them with it, may leave parts of one update twice). Resumed on
-fewer ranks, the files of the others keep what they had begun. Ids count within a data-bin.
+Each micro-batch is a block of little-endian int64: update, micro-batch, number of items n, and n
+item ids. Ids count within a data set.
+
+A run resumed from an earlier checkpoint appends its blocks. At each block `read` drops the earlier
+blocks of later updates, and those of the same update from this micro-batch on. It compares updates,
+because a new pass may count micro-batches from 0 again. Two attempts from one checkpoint, of which
+one counts anew, may leave parts of one update twice. After a resume on fewer ranks, the files of
+the other ranks stay as they are.
 """
 
 from __future__ import annotations
@@ -17,20 +19,20 @@ import numpy as np
 from ..errors import AutoAssistError, ConfigError, told
 from ..options import flag
 
-#: One row for each pair trained on.
+#: One row for each item trained on.
 TRAINED = np.dtype([("update", np.int32), ("batch", np.int64), ("id", np.int64)])
 _HEAD = 3  # numbers before the ids of a block
 
 
 class TraceWriter:
-    """Appends to the trace of a rank.
+    """Appends blocks to the trace of a rank.
 
     Args:
-        folder: made if it does not exist
+        folder: of the trace; it is made if it does not exist
         rank: of this process
 
     Raises:
-        ConfigError: there is no such folder and none can be made, or it may not be written to
+        ConfigError: the folder cannot be made or written to
     """
 
     def __init__(self, folder: str, rank: int) -> None:
@@ -38,45 +40,45 @@ class TraceWriter:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             _cut_half_block(path)
-            # a block at a time, so that a kill leaves whole blocks but for the last
+            # unbuffered, so that a kill cuts the last block at most
             self._stream = open(path, "ab", buffering=0)
         except OSError as error:
             raise ConfigError(
-                f"{flag('trace')} {folder}: {told(error)}, expected a folder that is there or can "
-                f"be made, and may be written to; name another, or leave {flag('trace')} out"
+                f"{flag('trace')} {folder}: {told(error)}, expected a folder that can be made "
+                f"and written to; name another, or leave {flag('trace')} out"
             ) from error
 
     def write(self, update: int, batch: int, ids: np.ndarray) -> None:
-        """Write down a micro-batch that was trained on.
+        """Append a micro-batch that was trained on.
 
         Args:
             update: the update it is part of, counted from 1
             batch: its number, over the run and this rank
-            ids: its pairs, integers, shape (n,)
+            ids: its items, integers, shape (n,)
 
         Raises:
-            AutoAssistError: the disk is full, say; names the file
+            AutoAssistError: the file cannot be written; the message names it
         """
         block = np.concatenate([[update, batch, len(ids)], ids]).astype("<i8")
         left = memoryview(block.tobytes())
         try:
-            while left:  # a disk that is nearly full takes a part, and then says so
+            while left:  # a nearly full disk first takes a part
                 left = left[self._stream.write(left) :]
         except OSError as error:
             raise AutoAssistError(
                 f"the trace {self._path} cannot be written ({error.strerror}), expected room for "
-                "8 bytes a pair; make room and go on from the last checkpoint, or go on from it "
+                "8 bytes an item; make room and go on from the last checkpoint, or go on from it "
                 f"without {flag('trace')}"
             ) from error
 
 
 def trace_file(folder: Path, rank: int) -> Path:
-    """Where the trace of a rank lies."""
+    """Path of the trace of a rank."""
     return folder / f"rank{rank}.trace"
 
 
 def read(folder: Path, rank: int = 0) -> np.ndarray:
-    """What a rank trained on, in order of micro-batches; an unfinished last block is left out.
+    """Read what a rank trained on, in order of micro-batches, without an unfinished last block.
 
     Returns:
         array of `TRAINED`
@@ -89,7 +91,7 @@ def read(folder: Path, rank: int = 0) -> np.ndarray:
     for at in _starts(numbers):
         here = tuple(numbers[at : at + 2])  # update, micro-batch
         while standing and tuple(numbers[standing[-1] : standing[-1] + 2]) >= here:
-            standing.pop()  # undone by going back to an older checkpoint
+            standing.pop()  # undone by a resume from an earlier checkpoint
         standing.append(at)
     parts = [np.empty(0, TRAINED)]
     for at in standing:
@@ -101,7 +103,7 @@ def read(folder: Path, rank: int = 0) -> np.ndarray:
 
 
 def _starts(numbers: np.ndarray) -> list[int]:
-    """Where the whole blocks begin."""
+    """Indices at which complete blocks begin."""
     starts, at = [], 0
     while at + _HEAD <= len(numbers) and at + _HEAD + numbers[at + 2] <= len(numbers):
         starts.append(at)
@@ -110,7 +112,7 @@ def _starts(numbers: np.ndarray) -> list[int]:
 
 
 def _cut_half_block(path: Path) -> None:
-    """Forget what a killed run began to write."""
+    """Cut off a block that a killed run left incomplete."""
     if not path.exists():
         return
     numbers = np.fromfile(path, dtype="<i8")

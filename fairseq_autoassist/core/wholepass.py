@@ -1,7 +1,7 @@
-"""Whole passes -> batches, as many as fairseq's own epoch has: for what keeps every pair.
+"""Whole passes -> batches in order of length, where every item is kept.
 
-Buckets make batches of another mean size, so that an epoch would have another number of updates
-than fairseq's; and what waits in them is a large share of a small corpus.
+A pass then has as many batches as plain training in order of length. Buckets make batches of
+another mean size, and a large share of a small corpus waits in them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .stream import Stream
 
 
 def plans_whole_passes(spec: PlanSpec) -> bool:
-    """Whether every pair is kept, of a corpus that is sorted in a moment."""
+    """Tell whether every item is kept, of a corpus small enough to be sorted."""
     needs = needs_of(spec.config)
     if spec.prior is not None and needs.prior != "ignored":
         return False
@@ -29,7 +29,7 @@ def plans_whole_passes(spec: PlanSpec) -> bool:
 
 
 def stream_of(spec: PlanSpec) -> Stream:
-    """The stream of this rank; where whole passes are planned, it deals out fairseq's batches."""
+    """Make the stream of this rank; where whole passes are planned, it deals out batches."""
     dealer = None
     if spec.items.eligible_count <= MOST_ITEMS:
         dealer = Dealer(spec.items.lengths, spec.limits)
@@ -38,7 +38,7 @@ def stream_of(spec: PlanSpec) -> Stream:
 
 
 def batcher_of(spec: PlanSpec, stream: Stream) -> Buckets | WholePass:
-    """What makes batches of the pairs that are kept."""
+    """Make what turns kept items into batches."""
     if plans_whole_passes(spec):
         return WholePass(Dealer(spec.items.lengths, spec.limits), stream)
     bucket, count = spec.items.buckets
@@ -46,10 +46,10 @@ def batcher_of(spec: PlanSpec, stream: Stream) -> Buckets | WholePass:
 
 
 class WholePass:
-    """Batches of a pass, made when all its pairs have come; in the place of `Buckets`.
+    """Makes the batches of a pass when all its items have come; used in place of `Buckets`.
 
     Args:
-        dealer: of the pairs, under the limits of a batch
+        dealer: of the items, under the limits of a batch
         stream: whose passes these are
     """
 
@@ -58,31 +58,31 @@ class WholePass:
         self._pool: list[np.ndarray] = []
 
     def __len__(self) -> int:
-        """Number of pairs that wait for the end of their pass."""
+        """Number of items that wait for the end of their pass."""
         return sum(map(len, self._pool))
 
     def add(self, kept: np.ndarray) -> list[np.ndarray]:
-        """Take pairs of the pass, an array of `KEPT`; no batch is complete before its end."""
+        """Take items of the pass, an array of `KEPT`; returns no batch before its end."""
         if len(kept):
             self._pool.append(kept)
         return []
 
     def again(self, kept: np.ndarray) -> list[np.ndarray]:
-        """Batches of pairs that were in batches before, and of what waits: their pass is over.
+        """Make batches of items that were in batches before, and of those that wait.
 
-        They may be of several passes. A pair that waits for more of them than others comes first,
-        else it could stay behind for ever where they are dealt out again and again.
+        They may be of several passes. An item that is due in more passes than others comes first.
+        Otherwise it could stay behind for ever under repeated changes of world size.
         """
         self.add(kept)
         if len(kept) == 0:
             return []
-        pairs = self.take_all()
-        later = occurrences(pairs["id"][::-1])[::-1]
+        items = self.take_all()
+        later = occurrences(items["id"][::-1])[::-1]
         turns = range(int(later.max()), -1, -1)
-        return [batch for number in turns for batch in self._cut(pairs[later == number])]
+        return [batch for number in turns for batch in self._cut(items[later == number])]
 
     def end_of_pass(self) -> list[np.ndarray]:
-        """All pairs of the pass in batches, arrays of `KEPT`, in random order.
+        """Make batches of all items of the pass, arrays of `KEPT`, in random order.
 
         Raises:
             ValueError: an item is larger than a batch may be
@@ -94,21 +94,21 @@ class WholePass:
         return self._cut(self.take_all())
 
     def take_all(self) -> np.ndarray:
-        """Empty the pool; returns what was in it, an array of `KEPT`."""
+        """Empty the pool; returns its items, an array of `KEPT`."""
         pool, self._pool = self._pool, []
         return np.concatenate([np.empty(0, KEPT), *pool])
 
     def state_dict(self) -> dict[str, Any]:
-        """The pairs of the pass so far, in the order in which they came."""
-        return {"pairs": np.concatenate([np.empty(0, KEPT), *self._pool])}
+        """Items of the pass so far, in the order in which they came."""
+        return {"kept": np.concatenate([np.empty(0, KEPT), *self._pool])}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over saved pairs, also those of `Buckets`."""
+        """Take over saved items, also those of `Buckets`."""
         self._pool = []
-        self.add(state["pairs"])
+        self.add(state["kept"])
 
-    def _cut(self, pairs: np.ndarray) -> list[np.ndarray]:
-        """Batches of these pairs alone, in random order."""
-        batches = self._dealer.batches(pairs["id"])
+    def _cut(self, items: np.ndarray) -> list[np.ndarray]:
+        """Make batches of these items alone, in random order."""
+        batches = self._dealer.batches(items["id"])
         order = self._stream.batch_order(len(batches))
-        return [pairs[batches[index]] for index in order.tolist()]
+        return [items[batches[index]] for index in order.tolist()]

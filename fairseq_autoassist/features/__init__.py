@@ -1,1 +1,1 @@
-"""Numbers known of each item before training, stored by item id."""
+"""Features: numbers of each item, known before training and stored by item id."""

@@ -1,7 +1,7 @@
-"""Statistics of a pair as features: one column for each bin of each of them.
+"""Statistics of a pair as features: one column for each bin of each statistic.
 
-``autoassist-agreement`` measures how far the two sides of a pair agree. It writes the bin of every
-statistic, from which the Assistant can learn more than the prior says.
+``autoassist-agreement`` measures how far the two sides of a pair agree, and writes the bin of every
+statistic. The Assistant can learn more from the bins than the prior tells.
 """
 
 from __future__ import annotations
@@ -30,20 +30,24 @@ class CsrSource(Protocol):
     def dimensions(self) -> int:
         """Number of features of a pair."""
 
+    @property
+    def difficulty(self) -> np.ndarray | None:
+        """Difficulty of each pair, float32 (rows,); None: not known."""
+
     def gather(self, ids: np.ndarray) -> CsrRows:
-        """Rows of pairs by id (integers (n,)), in that order."""
+        """Get rows of pairs by id (integers (n,)), in that order."""
 
     def scores(self, ids: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """``gather(ids).dot(weights)`` (float32 (dimensions,)): float32 (n,)."""
 
 
 class Codes(NamedTuple):
-    """Where the bins lie: travels to the worker in place of them.
+    """Names a file of bins; it is sent to the worker in place of them.
 
     Attributes:
         path: of a file of uint8 (rows, statistics), each in [0, bins)
-        statistics: their names
-        bins: of each statistic
+        statistics: names of the statistics
+        bins: number of bins of each statistic
     """
 
     path: str
@@ -52,14 +56,14 @@ class Codes(NamedTuple):
 
     @property
     def columns(self) -> int:
-        """Number of features that they make."""
+        """Number of features that the bins make."""
         return len(self.statistics) * self.bins
 
     def open(self, rows: int, command: str = AGREEMENT_COMMAND) -> np.ndarray:
         """Map the bins of ``rows`` pairs: uint8 (rows, statistics).
 
         Raises:
-            FeatureError: the file is missing, too short or too long; names ``command``
+            FeatureError: the file is missing, too short or too long; the message names ``command``
         """
         count = rows * len(self.statistics)
         flat = map_file(Path(self.path), count, np.uint8, command, force=False)
@@ -67,17 +71,17 @@ class Codes(NamedTuple):
 
 
 class Binned:
-    """Features with a column after them for each bin of each statistic; a `FeatureSource`.
+    """Features extended by a column for each bin of each statistic; a `FeatureSource`.
 
     Statistic s with code c is column ``features.dimensions + s * bins + c``. Its value is
-    1 / sqrt(number of statistics), so that these columns make a third block of norm 1, beside those
-    of source and target.
+    1 / sqrt(number of statistics). So these columns are a third block of norm 1, beside those of
+    source and target.
 
     Args:
-        features: what is extended
+        features: that are extended
         codes: uint8 (rows, statistics), each in [0, bins)
-        bins: of each statistic
-        where: they are mapped from, by which this is pickled; None: they are sent
+        bins: number of bins of each statistic
+        where: file of the codes, which is pickled in their place; None: they are pickled
 
     Raises:
         ValueError: ``codes`` of another shape
@@ -96,7 +100,7 @@ class Binned:
 
     @classmethod
     def open(cls, features: CsrSource, codes: Codes) -> Binned:
-        """Features with the columns of bins that lie on disk; the file is mapped.
+        """Extend features by the bins of a file, which is mapped.
 
         Raises:
             FeatureError: the file is missing, too short or too long
@@ -115,16 +119,16 @@ class Binned:
 
     @property
     def dimensions(self) -> int:
-        """Those of what is extended, and the bins of all statistics."""
+        """Number of features, with the bins of all statistics."""
         return self.features.dimensions + self.codes.shape[1] * self.bins
 
     @property
-    def rarity(self) -> Any:
-        """That of what is extended, if it knows it: see `Features.rarity`."""
-        return getattr(self.features, "rarity", None)
+    def difficulty(self) -> np.ndarray | None:
+        """Difficulty that the extended features have: float32 (rows,), or None."""
+        return self.features.difficulty
 
     def gather(self, ids: np.ndarray) -> CsrRows:
-        """Rows of pairs by id (integers (n,)), in that order.
+        """Get rows of pairs by id (integers (n,)), in that order.
 
         Raises:
             FeatureError: a code is outside [0, bins)
@@ -138,7 +142,7 @@ class Binned:
         return CsrRows(sp.hstack([rows, mine], format="csr"))
 
     def scores(self, ids: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """``gather(ids).dot(weights)`` (float32 (dimensions,)): float32 (n,), with no matrix made.
+        """``gather(ids).dot(weights)`` (float32 (dimensions,)): float32 (n,), without a matrix.
 
         Raises:
             FeatureError: a code is outside [0, bins)
@@ -148,7 +152,7 @@ class Binned:
         return self.features.scores(ids, weights[:split]) + self._value * mine
 
     def _columns(self, ids: np.ndarray) -> np.ndarray:
-        """Of the bins of each pair, counted from the first of them: int64 (n, statistics)."""
+        """Columns of the bins of each pair, counted from the first bin: int64 (n, statistics)."""
         codes = self.codes[ids]
         if codes.size and int(codes.max()) >= self.bins:
             raise FeatureError(

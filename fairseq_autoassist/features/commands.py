@@ -1,4 +1,4 @@
-"""Where features lie, and the commands that build them: what error messages name."""
+"""Places of features, and the commands that build them, for error messages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 FEATURES_FOLDER = "autoassist"
-AGREEMENT_COMMAND = "autoassist-agreement DATA_BIN"  # where the data-bin is not known
+AGREEMENT_COMMAND = "autoassist-agreement DATA_BIN"  # for a data-bin that is not known
 
 
 def feature_folder(
@@ -24,13 +24,13 @@ def build_command(
     languages: tuple[str, str] | None = None,
     dest: str | Path | None = None,
 ) -> str:
-    """The ``autoassist-tfidf`` command that builds the features of a data-bin.
+    """Command ``autoassist-tfidf`` that builds the features of a data-bin.
 
     Args:
-        data_bin: or shards ``a:b``
+        data_bin: one, or several as ``a:b``
         subset: of the data-bin
-        languages: source and target; None: left to the file names
-        dest: None: inside the data-bin
+        languages: source and target; None: those of the file names
+        dest: folder; None: inside the data-bin
     """
     words = ["autoassist-tfidf", data_bin]
     words += ["--source-lang", languages[0], "--target-lang", languages[1]] if languages else []
@@ -40,7 +40,7 @@ def build_command(
 
 
 def mending_command(folder: str | Path) -> str:
-    """The ``autoassist-tfidf`` command that builds ``folder``, as far as its path tells."""
+    """Command ``autoassist-tfidf`` that builds ``folder``, as far as its path tells."""
     folder = Path(folder)
     data_bin, dest = _place(folder)
     named = re.fullmatch(r"(.+)\.([^.-]+)-([^.-]+)", folder.name)
@@ -51,12 +51,11 @@ def mending_command(folder: str | Path) -> str:
 
 
 def side_command(program: str, build: str) -> str:
-    """The command that writes something beside the features that ``build`` makes: a program, and
-    the same data-bins, languages, subset and place."""
+    """Command of another program with the arguments of ``build``: data-bins, languages, place."""
     return shlex.join([program, *shlex.split(build)[1:]])
 
 
 def _place(folder: Path) -> tuple[str, Path | None]:
-    """The data-bin of a folder of features and its ``--dest``, None where it lies inside."""
+    """Data-bin of a folder of features, and its ``--dest``; None where it lies inside."""
     by_default = folder.parent.name == FEATURES_FOLDER
     return ("DATA_BIN", folder.parent) if not by_default else (str(folder.parent.parent), None)

@@ -1,4 +1,4 @@
-"""joblib's Dask backend, mended: imported only where Dask is used."""
+"""Corrected Dask backend of joblib, imported only where Dask is used."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from joblib._dask import DaskDistributedBackend
 
 
 class DaskBackend(DaskDistributedBackend):
-    """joblib's own never hears of a task that Dask itself gives up (its worker died too often, or
-    cannot import this package), and waits for ever (joblib 1.6).
+    """Backend that raises the error of a task that Dask gives up.
+
+    joblib 1.6 waits for ever for such a task. Dask gives it up when its worker died too often, or
+    cannot import this package.
     """
 
     async def _collect(self) -> None:
@@ -26,7 +28,7 @@ class DaskBackend(DaskDistributedBackend):
             await asyncio.sleep(0.01)
 
     def retrieve_result_callback(self, out: Any) -> Any:
-        """The result of a task, or raise what ended it."""
+        """Return the result of a task, or raise the error that ended it."""
         if isinstance(out, BaseException):
             raise out
         return super().retrieve_result_callback(out)

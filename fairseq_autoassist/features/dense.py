@@ -1,4 +1,4 @@
-"""Item ids -> rows of a dense matrix, in memory or mapped from a ``.npy`` file."""
+"""Dense features: item ids -> rows of a matrix, in memory or mapped from a ``.npy`` file."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from .rows import DenseRows
 
 
 class DenseFeatures:
-    """Row i of a matrix belongs to item id i; a `core.source.FeatureSource`.
+    """Features in a matrix, whose row i belongs to item id i; a `core.source.FeatureSource`.
 
     Args:
         matrix: float32 (items, dimensions); may be mapped
 
     Raises:
-        FeatureError: another shape or type, or no rows or columns
+        FeatureError: it has another shape or type, or no rows or columns
     """
+
+    difficulty = None
 
     def __init__(self, matrix: np.ndarray) -> None:
         if matrix.ndim != 2 or matrix.dtype != np.float32 or not matrix.size:
@@ -42,7 +44,7 @@ class DenseFeatures:
         return self.matrix.shape[1]
 
     def gather(self, ids: np.ndarray) -> DenseRows:
-        """Rows of items by id (integers (n,)), in that order.
+        """Get rows of items by id (integers (n,)), in that order.
 
         Raises:
             TypeError: ids are not integers. IndexError: an id is outside [0, rows).
@@ -68,7 +70,7 @@ class DenseFile(NamedTuple):
     path: str
 
     def open(self) -> DenseFeatures:
-        """Map the file; pages are read as rows are asked for.
+        """Map the file; pages are read with their rows.
 
         Raises:
             FeatureError: the file is missing, or holds something else

@@ -1,4 +1,4 @@
-"""Files of features, mapped from disk after a check that they are whole."""
+"""Files of features, which are mapped from disk after a check of their sizes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .manifest import Manifest
 
 
 class BlockFiles(NamedTuple):
-    """The three files of a block."""
+    """Paths of the three files of a block."""
 
     indptr: Path
     indices: Path
@@ -21,13 +21,13 @@ class BlockFiles(NamedTuple):
 
 
 def block_files(folder: str | Path, block: int) -> BlockFiles:
-    """Where block number ``block`` of a folder of features lies."""
+    """Paths of block number ``block`` of a folder of features."""
     names = (f"block{block}.{part}" for part in BlockFiles._fields)
     return BlockFiles(*(Path(folder) / name for name in names))
 
 
 def map_block(folder: Path, manifest: Manifest, b: int, command: str) -> sp.csr_array:
-    """CSR view of the mapped files of block ``b``; nothing is copied."""
+    """Map block ``b`` as CSR, without a copy."""
     rows, nonzeros = manifest.blocks[b], manifest.block_nonzeros[b]
     counts, dtypes = (rows + 1, nonzeros, nonzeros), (np.int32, np.int32, np.float32)
     indptr, indices, data = (
@@ -43,14 +43,14 @@ def map_block(folder: Path, manifest: Manifest, b: int, command: str) -> sp.csr_
 
 
 def map_file(path: Path, count: int, dtype: type, command: str, force: bool = True) -> np.ndarray:
-    """Map a file of ``count`` little-endian values of a type; nothing is read.
+    """Map a file of ``count`` little-endian values of a type, without reading it.
 
     Args:
         path: of the file
         count: values it must hold
         dtype: of a value
-        command: that mends it; empty: not said
-        force: whether the command takes --force, to write over what is there
+        command: that mends it, for error messages
+        force: whether the command needs --force, to replace existing files
 
     Raises:
         FeatureError: the file is missing, too short or too long

@@ -1,4 +1,4 @@
-"""Item ids, checked before rows are read by them."""
+"""Check of item ids, before rows are read."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import numpy as np
 
 
 def checked(ids: np.ndarray, rows: int, where: str) -> np.ndarray:
-    """The ids as int64.
+    """Check ids and convert them to int64.
 
     Args:
         ids: integers (n,), each in [0, rows)
         rows: number of items
-        where: what holds their features, for error messages
+        where: name of the features, for error messages
 
     Raises:
         TypeError: ids are not integers (n,)
@@ -19,11 +19,11 @@ def checked(ids: np.ndarray, rows: int, where: str) -> np.ndarray:
     """
     ids = np.asarray(ids)
     if ids.ndim != 1 or (ids.size and ids.dtype.kind not in "iu"):
-        # Floats are refused, not rounded: float32 is exact only up to id 2**24.
+        # Floats are refused: float32 is exact only up to id 2**24.
         raise TypeError(f"ids must be integers (n,), found {ids.dtype} {ids.shape}")
     if ids.size and (ids.min() < 0 or ids.max() >= rows):
         raise IndexError(
-            f"pair ids from {ids.min()} to {ids.max()}, expected 0 to {rows - 1}: "
+            f"item ids from {ids.min()} to {ids.max()}, expected 0 to {rows - 1}: "
             f"{where} do not belong to the data set that is loaded"
         )
     return ids.astype(np.int64, copy=False)

@@ -1,4 +1,4 @@
-"""What a folder of features says about itself, and of which data it was made."""
+"""Manifest of a folder of features: what it holds, and the data it was made of."""
 
 from __future__ import annotations
 
@@ -12,20 +12,19 @@ from ..errors import FeatureError
 from ..text.fingerprint import Fingerprint
 from .commands import mending_command
 
-# 2: with `rarity`. 3: as 2, where scikit-learn before 1.4 had put values beside the wrong tokens.
+# 3: in 2, scikit-learn before 1.4 put values beside the wrong tokens.
 FORMAT_VERSION = 3
 MANIFEST_NAME = "manifest.json"
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """Everything needed to open and to judge a folder of features, kept as JSON beside the arrays.
+    """Everything needed to open and to check a folder of features; JSON beside the arrays.
 
     ``blocks`` and ``block_nonzeros`` give rows and non-zeros of each block, in row order.
-    ``settings`` are scikit-learn's TfidfTransformer arguments. ``provenance`` says how the
-    features came about (documents counted, hashes of the idf vector, of the source side's token
-    counts behind ``rarity``, and of the tokens): shards that share one Assistant have the same
-    ``provenance["idf"]``.
+    ``settings`` are scikit-learn's TfidfTransformer arguments. ``provenance`` has the number of
+    documents, and hashes of the idf vector, of the source side's token counts behind ``rarity``,
+    and of the tokens. Data-bins that share one Assistant have the same ``provenance["idf"]``.
     """
 
     rows: int
@@ -50,7 +49,7 @@ class Manifest:
 
     @property
     def tokens(self) -> list[str]:
-        """sha256 of the source and the target tokens they were made of; empty: not known."""
+        """sha256 of the source and the target tokens; empty: not known."""
         return list(self.provenance.get("tokens") or [])
 
     @classmethod
@@ -59,11 +58,11 @@ class Manifest:
 
         Args:
             folder: of the features
-            command: that mends it, for error messages; None: read off the path
+            command: that mends it, for error messages; None: derived from the path
 
         Raises:
-            FeatureError: no such folder or file, unreadable JSON, another format version, or
-                fields missing or inconsistent.
+            FeatureError: the file is missing or unreadable, has another format version, or fields
+                that are missing or inconsistent
         """
         path = Path(folder) / MANIFEST_NAME
         mend = f"build them with: {command or mending_command(folder)}"
@@ -101,6 +100,6 @@ class Manifest:
 
 
 def package_version() -> str:
-    """Version of this package, whatever name ``--user-dir`` gave it."""
+    """Version of this package, under any name that ``--user-dir`` gave it."""
     root = sys.modules.get(__name__.rsplit(".", 2)[0])
     return str(getattr(root, "__version__", "unknown"))

@@ -20,6 +20,8 @@ class SparseFeatures:
         matrix: CSR float32 (items, dimensions)
     """
 
+    difficulty = None
+
     def __init__(self, matrix: sp.csr_array) -> None:
         self.matrix = matrix
 

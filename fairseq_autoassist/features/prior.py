@@ -13,11 +13,11 @@ from .files import map_file
 
 
 class MappedPrior(Prior):
-    """The prior of every pair, from a file of float32 little-endian values; pickled by its path.
+    """Prior of every pair in a file of float32 little-endian values; pickled as its path.
 
     Args:
         path: of the file
-        rows: pairs it must hold
+        rows: number of pairs
         floor, sha256: as for `Prior`
         command: that mends the file, for error messages
 
@@ -35,9 +35,9 @@ class MappedPrior(Prior):
         return MappedPrior, (self.path, len(self.values), self.floor, self.sha256)
 
     def in_memory(self) -> Prior | None:
-        """The same prior, no longer mapped; None: its file has changed.
+        """Read the prior into memory; None: its file has changed.
 
-        Reading a mapped file that was cut short ends the process.
+        A read of a mapped file that was truncated ends the process.
         """
         try:
             values = np.fromfile(self.path, dtype="<f4")

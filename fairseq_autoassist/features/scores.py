@@ -1,4 +1,4 @@
-"""A user's own scores of pairs, read with every check that can be made of them."""
+"""Reader of a user's own scores of pairs, with all checks."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ import numpy as np
 from ..config import flag
 from ..errors import ConfigError
 
-_LINES = 1 << 16  # read at once
+_LINES = 1 << 16  # lines read at once
 
 
 def read_scores(path: Path, pairs: int, data_bin: str) -> np.ndarray:
-    """Scores from a ``.npy`` file of one dimension, or from text with one number a line.
+    """Read scores from a ``.npy`` file of one dimension, or from text with one number a line.
 
     Args:
         path: of the file
-        pairs: how many scores are expected
-        data_bin: that they are of, for error messages
+        pairs: number of scores that are expected
+        data_bin: of these pairs, for error messages
 
     Returns:
         float32 (pairs,), each in [0, 1]
 
     Raises:
-        ConfigError: the file cannot be read, holds another number of scores, or one that is no
-            number from 0 to 1; the message names the file and the first such line or index
+        ConfigError: the file cannot be read, has another number of scores, or a score outside
+            [0, 1]; the message names the file and the first such line or index
     """
     try:
         scores = _from_numpy(path) if path.suffix == ".npy" else _from_text(path, pairs, data_bin)
@@ -64,7 +64,7 @@ def _from_text(path: Path, pairs: int, data_bin: str) -> np.ndarray:
     parts = [np.empty(0, np.float32)]
     with open(path, encoding="utf-8", errors="replace") as lines:
         for start, part in _in_parts(lines):
-            if start >= pairs:  # what is in the others does not matter
+            if start >= pairs:  # too many: the values of the others do not matter
                 count = start + len(part) + sum(1 for _ in lines)
                 raise _other_number(path, f"{count} lines", pairs, data_bin)
             values = _numbers(part)
@@ -76,7 +76,7 @@ def _from_text(path: Path, pairs: int, data_bin: str) -> np.ndarray:
 
 
 def _in_parts(lines: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
-    """Lines some at a time, each time with the number of lines before them."""
+    """Give lines in parts, each with the number of lines before it."""
     start = 0
     while True:
         part = list(itertools.islice(lines, _LINES))
@@ -87,7 +87,7 @@ def _in_parts(lines: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
 
 
 def _numbers(lines: list[str]) -> np.ndarray:
-    """One number a line, float64; NaN for what is none."""
+    """Parse one number a line, float64; NaN for anything else."""
     try:
         return np.array(lines, dtype=np.float64)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Folders and files that appear whole or not at all, whatever kills the writer."""
+"""Staging of folders and files, which appear whole or not at all if the writer is killed."""
 
 from __future__ import annotations
 
@@ -14,21 +14,20 @@ from typing import Iterator, Sequence
 from ..errors import FeatureError, told
 
 _READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, None)  # None: numpy wrote less than it was given
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, None)  # None: numpy wrote only a part
 _SHARED = Path("/dev/shm")  # where workers have their locks
 _LITTLE = 1 << 20  # bytes left on a disk that is full
 
 
 @contextlib.contextmanager
 def staging_folder(target: Path) -> Iterator[Path]:
-    """An empty folder beside ``target``, for ``publish`` to rename; removed if left unpublished.
+    """Make an empty folder beside ``target`` for ``publish``; it is removed if not published.
 
-    So are the folders that were made for it. Its name carries host and process id, so that what a
-    SIGKILL left behind is recognised and removed by the next run on the same host, and a live
-    writer's folder is left alone.
+    Folders that were made for it are removed too. Its name has host and process id. The next run on
+    the same host removes what a SIGKILL left, but not the folder of a live writer.
 
     Raises:
-        FeatureError: the place is read-only; the message says how to have another
+        FeatureError: the place is read-only; the message tells how to name another
     """
     missing = [place for place in target.parents if not place.exists()]
     try:
@@ -38,7 +37,7 @@ def staging_folder(target: Path) -> Iterator[Path]:
             yield folder
     finally:
         for place in missing:
-            with contextlib.suppress(OSError):  # it holds what was built, or could not be made
+            with contextlib.suppress(OSError):  # not empty, or could not be made
                 place.rmdir()
 
 
@@ -59,9 +58,9 @@ def _beside(target: Path) -> Iterator[Path]:
 
 
 def publish(folder: Path, target: Path) -> None:
-    """Rename ``folder`` to ``target``, in place of what may be there.
+    """Rename ``folder`` to ``target`` and replace what is there.
 
-    A process that has the old files mapped keeps them.
+    A process that mapped the old files keeps them.
     """
     old = folder.with_name(folder.name + ".old")
     if target.exists():
@@ -72,15 +71,15 @@ def publish(folder: Path, target: Path) -> None:
 
 @contextlib.contextmanager
 def named_if_refused(places: Sequence[Path]) -> Iterator[None]:
-    """What the system refuses is said in one line that names the file or the disk.
+    """Turn an OSError into one line that names the file or the disk.
 
-    Inside of `staging_folder`, since a full disk is known by what is left on it.
+    Use it inside `staging_folder`, since a full disk is recognised by its free space.
 
     Args:
-        places: folders beside which is written
+        places: folders beside which files are written
 
     Raises:
-        FeatureError: says what was refused, and what to do
+        FeatureError: the message tells what was refused, and what to do
     """
     try:
         yield
@@ -109,7 +108,7 @@ def _refused(error: OSError, folders: list[Path]) -> str:
 
 @contextlib.contextmanager
 def _elsewhere_if_read_only(place: Path) -> Iterator[None]:
-    """A data-bin that others share, say: where else the features may go is not guessed."""
+    """Turn a refusal to write, as in a shared data-bin, into a FeatureError."""
     try:
         yield
     except OSError as error:
@@ -124,7 +123,7 @@ def _elsewhere_if_read_only(place: Path) -> Iterator[None]:
 def _remove(folder: Path) -> None:
     """Remove a folder in which a worker may still be writing.
 
-    Under another name it gets no new files: a worker finds that its folder is gone, and stops.
+    It is renamed first. A worker then finds no folder, and stops.
     """
     if not folder.exists():
         return

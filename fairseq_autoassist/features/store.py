@@ -1,12 +1,12 @@
-"""Pair ids -> rows of TF-IDF features, mapped from disk.
+"""TF-IDF features: pair ids -> rows that are mapped from disk.
 
 A folder of features holds CSR rows in blocks, three raw little-endian files each::
 
     manifest.json   block0.indptr (int32, rows + 1)   block0.indices (int32)   block0.data (float32)
 
 and beside them ``rarity`` (float32, rows), a number a pair for curricula: see ``Features.rarity``.
-Blocks hold fewer than 2**31 non-zeros, because scipy copies *all* indices to int64 as soon as one
-offset needs int64: a large corpus would leave the page cache and double in size.
+Blocks hold fewer than 2**31 non-zeros. As soon as one offset needs int64, scipy copies all indices
+to int64: a large corpus would double in size and leave the page cache.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ RARITY_NAME = "rarity"
 
 
 class Features:
-    """Memory-mapped TF-IDF rows of a data set: row i belongs to pair id i of fairseq's dataset.
+    """Mapped TF-IDF rows of a data-bin: row i belongs to pair id i of fairseq's dataset.
 
-    Opening reads the manifest only; pages come from disk as rows are asked for and are shared by
-    all processes of a machine. Pickling sends the folder's path, not the arrays.
+    Opening reads the manifest only. Pages are read with their rows, and all processes of a machine
+    share them. Pickling sends the path of the folder, not the arrays.
     """
 
     def __init__(
@@ -54,10 +54,10 @@ class Features:
 
         Args:
             folder: see ``feature_folder``.
-            command: that mends them, for error messages; None: read off the path.
+            command: that mends them, for error messages; None: derived from the path.
 
         Raises:
-            FeatureError: features missing, of another format version, unreadable or truncated.
+            FeatureError: features are missing, unreadable, truncated or of another version.
         """
         folder = Path(folder)
         command = command or mending_command(folder)
@@ -67,10 +67,10 @@ class Features:
 
     @classmethod
     def open_all(cls, folders: Sequence[Path], command: str) -> list[Features]:
-        """Open features of data-bins that go together; ``command`` builds them.
+        """Open the features of all data-bins of a run; ``command`` builds them.
 
         Raises:
-            FeatureError: as `open`, or they have different document frequencies.
+            FeatureError: as in `open`, or their document frequencies differ.
         """
         opened = [cls.open(folder, command) for folder in folders]
         if len({features.manifest.provenance.get("idf") for features in opened}) > 1:
@@ -91,17 +91,16 @@ class Features:
 
     @property
     def dimensions(self) -> int:
-        """len(source dictionary) + len(target dictionary)."""
+        """Number of features, len(source dictionary) + len(target dictionary)."""
         return self.manifest.dimensions
 
     @property
     def rarity(self) -> np.ndarray:
         """Rarity of each pair's source words: float32 (rows,), nats, mapped when first asked for.
 
-        d_rarity = - sum over k of ln p(w_k), where p(w) is the share of w among the source tokens
-        of the training data, of all shards that were built together (Platanios et al., NAACL 2019,
-        section 3). <s>, <pad> and </s> are no words: they are left out of the sum and of p, so a
-        source of </s> alone has rarity 0. <unk> counts as one word.
+        d_rarity = - sum over k of ln p(w_k) (Platanios et al., NAACL 2019, section 3). p(w) is the
+        share of w among the source tokens of all data-bins that were built together. <s>, <pad> and
+        </s> are left out of the sum and of p. <unk> counts as one word.
 
         Raises:
             FeatureError: the file is missing or truncated.
@@ -111,6 +110,11 @@ class Features:
             self._rarity = map_file(path, self.rows, np.float32, self._command)
         return self._rarity
 
+    @property
+    def difficulty(self) -> np.ndarray:
+        """Difficulty of each pair for a curriculum: its `rarity`."""
+        return self.rarity
+
     def check(self, expected: Fingerprint, tokens: Sequence[str] | None = None) -> None:
         """Refuse features of other data.
 
@@ -119,7 +123,7 @@ class Features:
             tokens: sha256 of their source and their target tokens; None: not compared
 
         Raises:
-            FeatureError: names what differs and the command that mends it
+            FeatureError: the message names the difference and the command that mends it
         """
         differences = self.manifest.fingerprint.differences(expected)
         if not differences and tokens is not None:
@@ -131,7 +135,7 @@ class Features:
             )
 
     def gather(self, ids: np.ndarray) -> CsrRows:
-        """Rows of pairs ``ids``, in that order.
+        """Get rows of pairs ``ids``, in that order.
 
         Args:
             ids: integers (n,), each in [0, rows).
@@ -154,7 +158,7 @@ class Features:
         return CsrRows(stacked[inverse])
 
     def scores(self, ids: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """``gather(ids).dot(weights)``, without the order being made twice.
+        """``gather(ids).dot(weights)``, without sorting by block twice.
 
         Args:
             ids: integers (n,), each in [0, rows); chunks of 4k to 16k are fastest.
@@ -182,7 +186,7 @@ class Features:
     def _by_block(
         self, ids: np.ndarray
     ) -> Iterator[tuple[sp.csr_array, np.ndarray, slice | np.ndarray]]:
-        """(block, row numbers inside it, their positions in ``ids``) of each block that is hit."""
+        """Give (block, row numbers in it, their positions in ``ids``) of each block with rows."""
         if len(self._blocks) == 1 or not ids.size:
             yield self._blocks[0], ids, slice(None)
             return

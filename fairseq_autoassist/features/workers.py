@@ -1,7 +1,7 @@
-"""Who does the work: this process, or the workers of a joblib backend, here or on a cluster.
+"""Workers of a build: this process, or a joblib backend on this machine or a cluster.
 
-A task is an importable function and a few paths and numbers. It reads and writes files, so all
-workers of a cluster must see the data-bin and the features' folder under the same paths.
+A task is an importable function with a few paths and numbers. It reads and writes files, so all
+workers of a cluster need the data-bin and the folder of features under the same paths.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from tqdm import tqdm
 from ..errors import AutoAssistError, FeatureError
 
 Task = Sequence[Any]  # positional arguments
+Done = Callable[[int], object]  # called with the number of pairs that are done
 Prepared = Tuple[str, Dict[str, Any]]  # name and options of joblib.parallel_config
 
 
@@ -28,11 +29,11 @@ class Crew:
     """Runs the tasks of a build.
 
     Attributes:
-        count: workers that share the work; None: none but this process.
+        count: number of workers; None: this process alone.
     """
 
     def __init__(self, count: int | None, backend: str, prepared: Prepared, progress: bool) -> None:
-        """``backend`` is what the user calls the backend that was prepared."""
+        """``backend`` is the user's name of the prepared backend."""
         self.count = count
         self._backend = backend
         self._name, self._options = prepared
@@ -46,16 +47,16 @@ class Crew:
         sizes: Sequence[int],
         unit: str = "pair",
     ) -> Iterator[tuple[int, Any]]:
-        """Do every task; (its number, its result), in the order in which they end.
+        """Do every task; gives (its number, its result) in the order in which they end.
 
         Args:
-            function: of module level. In this process alone it also gets ``done``, which it tells
-                how much of the task is through.
+            function: at module level. In this process alone it also gets ``done``, which it calls
+                with the size of each part that is done.
             sizes: of the tasks in ``unit``, for the progress bar.
 
         Raises:
-            FeatureError: a worker died or its task failed. What a task raises for the user
-                (AutoAssistError, OSError) comes out as it is.
+            FeatureError: a worker died or its task failed. An AutoAssistError or OSError of a task
+                is raised as it is.
         """
         bar = tqdm(
             total=sum(sizes), desc=label, unit=unit, unit_scale=True, disable=not self._progress
@@ -78,11 +79,11 @@ class Crew:
         calls = (delayed(_numbered)(n, function, task, parent) for n, task in enumerate(tasks))
         try:
             with parallel_config(self._name, **self._options):
-                # One task at a time: each is long. Arguments are small: none needs a shared file.
+                # Tasks are long and their arguments small, so neither is batched nor shared.
                 settings = {"n_jobs": self.count, "batch_size": 1, "max_nbytes": None}
                 try:
                     pool = Parallel(return_as="generator_unordered", **settings)
-                except ValueError:  # not every backend can
+                except ValueError:  # some backends cannot
                     pool = Parallel(**settings)
                 yield from pool(calls)
         except Exception as error:
@@ -95,18 +96,18 @@ class Crew:
 def _numbered(
     number: int, function: Callable[..., Any], task: Task, parent: int | None
 ) -> tuple[int, Any]:
-    if parent is not None and parent != os.getpid():  # joblib may run a task where it is
+    if parent is not None and parent != os.getpid():  # joblib may run a task in this process
         _live_with(parent)
     return number, function(*task)
 
 
 def _told(error: Exception, backend: str) -> Exception:
-    """The error meant for the user inside ``error``, or else one that says what to do."""
+    """Find the error for the user inside ``error``, or make one that tells what to do."""
     cause: Any = error
     while cause is not None:
         if isinstance(cause, (AutoAssistError, OSError)):
             return cause
-        # Ray wraps a task's error in one of its own, which has it as `cause`.
+        # Ray wraps the error of a task, as `cause`, in one of its own.
         cause = getattr(cause, "cause", None) or cause.__cause__
     said = next((line for line in str(error).splitlines() if line.strip()), "no message")
     return FeatureError(
@@ -118,17 +119,17 @@ def _told(error: Exception, backend: str) -> Exception:
 
 @contextmanager
 def crew_of(workers: int, backend: str | None, progress: bool) -> Iterator[Crew]:
-    """A crew, whose processes end with the block.
+    """Make a crew, whose processes end with the block.
 
     Args:
-        workers: how many; a Dask cluster has as many as it has.
+        workers: number of workers; a Dask cluster uses all of its own.
         backend: a name joblib knows. None: this process alone for one worker, else ``loky``
             (processes of this machine). ``dask``: the cluster of the current
             ``distributed.Client``, or else the one DASK_SCHEDULER_ADDRESS names. ``ray``: the
             cluster RAY_ADDRESS names, or else this machine.
 
     Raises:
-        FeatureError: the backend or its cluster is not to be had.
+        FeatureError: the backend or its cluster is not available.
     """
     if backend == "multiprocessing":
         raise FeatureError(
@@ -152,22 +153,22 @@ def crew_of(workers: int, backend: str | None, progress: bool) -> Iterator[Crew]
             raise
         except Exception as error:
             raise FeatureError(
-                f"backend {backend!r} is not to be had: {' '.join(str(error).split())}"
+                f"backend {backend!r} is not available: {' '.join(str(error).split())}"
             ) from error
         yield Crew(count, backend, (name, options), progress)
 
 
 def _check_locks() -> None:
-    """joblib would go on without processes, and come to grief at the end.
+    """Check that locks can be made; joblib would go on without processes, and fail at the end.
 
     Raises:
-        FeatureError: there is no room for a lock
+        FeatureError: /dev/shm has no room for a lock
     """
     try:
         multiprocessing.get_context("spawn").Lock()
     except OSError as error:
         if error.errno != errno.ENOSPC:
-            return  # none can be had here, ever: joblib does without
+            return  # this system has no locks, and joblib works without them
         raise FeatureError(
             f"/dev/shm: {error.strerror}, expected some room there for the locks of --workers; "
             "make room, or run it with --workers 1"
@@ -177,18 +178,18 @@ def _check_locks() -> None:
 def _loky(stack: ExitStack) -> Prepared:
     from joblib.externals.loky import get_reusable_executor
 
-    # joblib would keep the processes for five idle minutes.
+    # joblib keeps idle processes for five minutes.
     stack.callback(lambda: get_reusable_executor(reuse=True).shutdown(wait=True))
     return "loky", {}
 
 
-@functools.lru_cache(maxsize=None)  # once a process; joblib before 1.5 takes no initializer
+@functools.lru_cache(maxsize=None)  # once in a process; joblib before 1.5 has no initializer
 def _live_with(parent: int) -> None:
-    """Set up a worker process of this machine, so that it ends when the one that started it does.
+    """Set up a worker process of this machine, so that it ends with its parent.
 
-    Which one that was it is told, since it may come to its first task as an orphan. Ctrl-C reaches
-    every process of a terminal: that one answers it and ends the others. Where it is killed itself,
-    loky's processes would work on, then wait for minutes.
+    The parent's id is an argument, since the worker may be an orphan at its first task. Ctrl-C
+    reaches every process of a terminal; the parent handles it and ends the workers. Without this,
+    loky's processes would work on after the parent was killed, then wait for minutes.
     """
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)

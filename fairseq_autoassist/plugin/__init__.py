@@ -1,4 +1,4 @@
-"""fairseq adapters: task, epoch iterator, criterions. Importing this package registers them."""
+"""Adapter for fairseq: task, epoch iterator and criterions, which an import registers."""
 
 from . import checkpoints, criterions, task  # noqa: F401
 

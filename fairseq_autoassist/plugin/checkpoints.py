@@ -1,7 +1,7 @@
-"""What goes into fairseq's checkpoint, and getting it out again on any torch.
+"""State in fairseq's checkpoint: written and read on any torch, and checked against the run.
 
-Tensors and plain Python only: such a checkpoint loads under torch's `weights_only` rules, and
-without this plugin.
+It holds tensors and plain Python only. So the checkpoint loads under torch's `weights_only` rules,
+and without this plugin.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from omegaconf.nodes import AnyNode
 from ..core.protocol import PlanSpec
 from ..errors import AutoAssistError
 
-STATE_VERSION = 3  # of the saved state; goes up with every change of what stands in it
+STATE_VERSION = 4  # of the saved state; a change of its content increases it
 LIMITS = "batch limits"  # key of BatchLimits, as a list
 _COLUMNS = (
-    ", or, if autoassist-agreement has run since, which changes the features too, go on without it "
-    "by --autoassist-prior none"
+    ", or, if autoassist-agreement has run since then, which adds features, resume with "
+    "--autoassist-prior none"
 )
 _RESET = "start a new pass with --reset-dataloader"
 
@@ -34,22 +34,21 @@ _RESET = "start a new pass with --reset-dataloader"
 def allow_fairseq_checkpoints() -> None:
     """Let torch >= 2.6 load fairseq's own checkpoints, and ranks broadcast them to one another.
 
-    The narrow way: what fairseq's checkpoints hold besides tensors is a Namespace, omegaconf's
-    containers and, after --eval-bleu, small numpy arrays: plain data all of it. These classes are
-    allowed; the check stays on.
+    Besides tensors these checkpoints hold a Namespace, omegaconf's containers and, after
+    --eval-bleu, small numpy arrays: plain data. These classes are allowed. The check stays on.
     """
     if not hasattr(torch.serialization, "add_safe_globals"):
         return
     containers = [DictConfig, ListConfig, AnyNode, Metadata, ContainerMetadata]
     plain = [argparse.Namespace, collections.defaultdict, dict, list, int, typing.Any]
-    # how fairseq marks the place of a tensor when it broadcasts an object
+    # fairseq puts these in place of tensors when it broadcasts an object
     placeholder = getattr(distributed_utils, "_TensorPlaceholder", None)
     plain += [placeholder] if placeholder is not None else []
     torch.serialization.add_safe_globals(containers + plain + _numbers_of_numpy())
 
 
 def _numbers_of_numpy() -> list[Any]:
-    """What numpy's arrays and scalars of numbers are unpickled with, whichever numpy saved them."""
+    """Functions and types that unpickle numeric arrays and scalars of numpy 1 and 2."""
     rebuild, scalar = np.ndarray.__reduce__(np.empty(0))[0], np.float64(0).__reduce__()[0]
     dtypes = [type(np.dtype(kind)) for kind in ("?", "i4", "i8", "f4", "f8")]
     found: list[Any] = [np.ndarray, np.dtype, *dtypes]
@@ -59,7 +58,7 @@ def _numbers_of_numpy() -> list[Any]:
 
 
 def state_header(spec: PlanSpec) -> dict[str, Any]:
-    """What a saved state says about itself."""
+    """Header of a saved state: version, strategy, seed, features, limits and data."""
     return {
         "version": STATE_VERSION,
         "strategy": spec.config.strategy,
@@ -71,7 +70,7 @@ def state_header(spec: PlanSpec) -> dict[str, Any]:
 
 
 def data_header(spec: PlanSpec) -> dict[str, Any]:
-    """What a saved state says about its data-bin."""
+    """Part of the header that describes the data-bin."""
     return {
         "pairs": spec.items.count,
         "eligible pairs": spec.items.eligible_count,
@@ -81,12 +80,12 @@ def data_header(spec: PlanSpec) -> dict[str, Any]:
 
 
 def _unknown(key: str, found: Any, expected: Any) -> bool:
-    """Whether there is nothing to compare: the text is known of mmap data only."""
+    """Tell whether there is nothing to compare: only mmap data have a known text."""
     return key == "text" and not (found and expected)
 
 
 def check_version(saved: dict[str, Any]) -> None:
-    """Refuse a state that another version of this package saved in another form.
+    """Refuse a state of another state version.
 
     Args:
         saved: what `Shards.saved` gave
@@ -98,18 +97,18 @@ def check_version(saved: dict[str, Any]) -> None:
     if found != STATE_VERSION:
         raise AutoAssistError(
             f"the checkpoint's AutoAssist state has version {found}, expected {STATE_VERSION}: "
-            "another version of fairseq-autoassist saved it; go on with that version, or keep the "
+            "another version of fairseq-autoassist saved it; resume with that version, or keep the "
             f"model and {_RESET}"
         )
 
 
 def check_state(saved: dict[str, Any], spec: PlanSpec, same_data: bool = True) -> None:
-    """Refuse what cannot be restored; other batch limits can be.
+    """Refuse a state that this run cannot resume from. Other batch limits are no reason.
 
     Args:
-        saved: with the header of the run that saved it
+        saved: state with its header
         spec: of this run
-        same_data: whether the header is of the data-bin of ``spec``
+        same_data: whether the header describes the data-bin of ``spec``
 
     Raises:
         AutoAssistError: the state is of another strategy, seed or data set; the message says
@@ -123,15 +122,15 @@ def check_state(saved: dict[str, Any], spec: PlanSpec, same_data: bool = True) -
         if found != expected and (same_data or key not in of_data):
             why = f"{_RESET}{_COLUMNS}" if key == "features hash" else _RESET
             if key == "eligible pairs" and saved[LIMITS] != list(dataclasses.astuple(spec.limits)):
-                why = f"give a --max-tokens that leaves out no other pairs, or {why}"
+                why = f"give a --max-tokens that leaves out the same pairs, or {why}"
             raise AutoAssistError(
                 f"the checkpoint's AutoAssist state has {key} {found}, this run has {expected}: "
-                f"it cannot go on from there; {why}"
+                f"it cannot resume from there; {why}"
             )
 
 
 def check_data_bins(saved: dict[str, Any], count: int) -> None:
-    """Refuse what was saved with another number of data-bins: the list of them was changed.
+    """Refuse a state of another number of data-bins.
 
     Args:
         saved: what `Shards.saved` gave
@@ -144,12 +143,12 @@ def check_data_bins(saved: dict[str, Any], count: int) -> None:
     if found != count:
         raise AutoAssistError(
             f"the checkpoint's AutoAssist state is of {found} data-bins, this run has {count}: it "
-            f"cannot go on from there; name the same data-bins in the same order, or {_RESET}"
+            f"cannot resume from there; name the same data-bins in the same order, or {_RESET}"
         )
 
 
 def check_data(saved: dict[str, Any], spec: PlanSpec, data_bin: int) -> None:
-    """Refuse what was saved for another data-bin: the list of them was changed.
+    """Refuse the state of another data-bin.
 
     Args:
         saved: `data_header` of the run that saved it
@@ -163,6 +162,6 @@ def check_data(saved: dict[str, Any], spec: PlanSpec, data_bin: int) -> None:
         if not _unknown(key, saved[key], expected) and saved[key] != expected:
             raise AutoAssistError(
                 f"data-bin {data_bin + 1} has {key} {expected}, the checkpoint's AutoAssist state "
-                f"of data-bin {data_bin + 1} has {saved[key]}: it cannot go on from there; name "
+                f"of data-bin {data_bin + 1} has {saved[key]}: it cannot resume from there; name "
                 f"the same data-bins in the same order, or {_RESET}"
             )

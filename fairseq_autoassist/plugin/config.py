@@ -1,4 +1,4 @@
-"""The task's flags: those of `translation`, and one for every field of AutoAssistConfig."""
+"""Flags of the task: those of `translation`, and one for each option of AutoAssistConfig."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _flags() -> list[tuple[str, Any, Any]]:
     ]
 
 
-# What the iterator has to know of other groups and fairseq does not pass to a task.
+# Values of other groups that the iterator needs and fairseq does not pass to a task.
 _INTERPOLATED: list[tuple[str, Any, Any]] = [
     ("seed", int, dataclasses.field(default=II("common.seed"))),
     ("update_freq", typing.List[int], dataclasses.field(default=II("optimization.update_freq"))),
@@ -50,10 +50,10 @@ TranslationAutoAssistConfig.__module__ = __name__
 
 
 def autoassist_config(cfg: Any) -> AutoAssistConfig:
-    """The method's settings out of the task's config.
+    """Make the settings of the method from the task's config.
 
     Raises:
-        ConfigError: a value is out of range
+        ConfigError: a value is out of range, or the chosen strategy does not read it
     """
     names = [field.name for field in dataclasses.fields(AutoAssistConfig)]
     return AutoAssistConfig(**{name: getattr(cfg, _PREFIX + name) for name in names})

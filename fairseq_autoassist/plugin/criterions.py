@@ -1,4 +1,4 @@
-"""Criterions that tell the task the loss of each sentence. To add one: two lines at the end."""
+"""Criterions that hand the loss of each sentence to the task; a new one is two lines at the end."""
 
 from __future__ import annotations
 
@@ -17,17 +17,16 @@ from .losses import sentence_losses
 
 logger = logging.getLogger(__name__)
 
-#: key of a training sample under which the iterator says which micro-batch it is
+#: key of a training sample that holds its plan: number of the micro-batch, order, weights
 PLAN = "autoassist"
 
 
 class SentenceLosses:
     """Mixin over a token-level criterion with fairseq's `compute_loss(..., reduce=False)`.
 
-    In training, on samples of the plugin's iterator, it hands the unsmoothed negative
-    log-likelihood per target token of each sentence (nats/token, shape (B,)) to
-    ``task.session``. Loss, gradients and everything else stay fairseq's own. In validation,
-    and on dummy batches, it does nothing.
+    It hands the unsmoothed negative log-likelihood per target token of each sentence (nats/token,
+    shape (B,)) to ``task.session``, in training on samples of the plugin's iterator. Loss and
+    gradients stay fairseq's own. In validation and on dummy batches it does nothing.
     """
 
     task: Any
@@ -37,7 +36,7 @@ class SentenceLosses:
     _plain_said = False
 
     def forward(self, model: Any, sample: dict[str, Any], reduce: bool = True) -> tuple:
-        """As the criterion it extends; logs the loss over the uniform slice besides."""
+        """Do as the criterion it extends, and log the loss over the uniform slice."""
         self._slice = None
         loss, sample_size, log = super().forward(model, sample, reduce=reduce)  # type: ignore[misc]
         if self._slice is not None:
@@ -47,9 +46,9 @@ class SentenceLosses:
     def compute_loss(
         self, model: Any, net_output: Any, sample: dict[str, Any], reduce: bool = True
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """As the criterion it extends, bit for bit: (loss, negative log-likelihood).
+        """Do as the criterion it extends, bit for bit: (loss, negative log-likelihood).
 
-        Sentence losses are read off the log-probabilities that it computes anyway.
+        Sentence losses come from the log-probabilities that it computes anyway.
         """
         compute = super().compute_loss  # type: ignore[misc]
         if PLAN not in sample or not self.training:
@@ -69,7 +68,7 @@ class SentenceLosses:
         return loss, nll
 
     def _say_if_plain(self) -> None:
-        """Without --task of this plugin nothing is skipped, and nothing else would tell."""
+        """Warn that nothing is skipped without the plugin's task."""
         self._plain_said = True
         if not hasattr(self.task, "session"):
             logger.warning(
@@ -91,14 +90,14 @@ class SentenceLosses:
 
 
 class _Recorder:
-    """A model that remembers the log-probabilities it gave."""
+    """Wrapper of a model that remembers its log-probabilities."""
 
     def __init__(self, model: Any) -> None:
         self._model = model
         self.lprobs = torch.empty(0)
 
     def get_normalized_probs(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        """The model's, remembered."""
+        """Compute the model's log-probabilities and remember them."""
         self.lprobs = self._model.get_normalized_probs(*args, **kwargs)
         return self.lprobs
 
@@ -107,14 +106,14 @@ class _Recorder:
 
 
 def register_autoassist_criterion(name: str, dataclass: Any) -> Callable[[type], type]:
-    """Register a criterion so that its checkpoints and those of its base continue each other.
+    """Register a criterion that resumes from checkpoints of its base, and the other way round.
 
-    fairseq compares the *class name* of the criterion when it resumes, and refuses two registered
-    classes of one name; hence the class takes its base's name after it is registered.
+    fairseq compares the *class name* of the criterion when it resumes, and refuses to register two
+    classes of one name. So the class takes its base's name after it is registered.
 
     Args:
         name: for --criterion
-        dataclass: flags of the criterion it extends
+        dataclass: flags of the criterion that it extends
     """
 
     def register(cls: type) -> type:
@@ -128,11 +127,11 @@ def register_autoassist_criterion(name: str, dataclass: Any) -> Callable[[type],
 
 @register_autoassist_criterion("autoassist_cross_entropy", CrossEntropyCriterionConfig)
 class AutoAssistCrossEntropy(SentenceLosses, CrossEntropyCriterion):
-    """fairseq's cross_entropy, reporting sentence losses."""
+    """fairseq's cross_entropy, which reports sentence losses."""
 
 
 @register_autoassist_criterion(
     "autoassist_label_smoothed_cross_entropy", LabelSmoothedCrossEntropyCriterionConfig
 )
 class AutoAssistLabelSmoothedCrossEntropy(SentenceLosses, LabelSmoothedCrossEntropyCriterion):
-    """fairseq's label_smoothed_cross_entropy, reporting (unsmoothed) sentence losses."""
+    """fairseq's label_smoothed_cross_entropy, which reports (unsmoothed) sentence losses."""

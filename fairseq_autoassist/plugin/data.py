@@ -1,4 +1,4 @@
-"""From fairseq's data to what planning needs, with every check that can be made before training."""
+"""Data-bins and features of a run, with every check that is possible before training."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _BINARISE = "binarise the corpus again with: fairseq-preprocess --trainpref ... 
 
 
 def refuse_empty(cfg: Any) -> None:
-    """Refuse a training set without a token, which fairseq fails to map.
+    """Refuse a training set without a token, which fairseq cannot map.
 
     Raises:
-        ConfigError: names the empty file and the command that makes another
+        ConfigError: the message names the empty file and the command that mends it
     """
     one, other = cfg.source_lang or "*", cfg.target_lang or "*"
     for folder in utils.split_paths(cfg.data):
@@ -43,7 +43,7 @@ def refuse_unplannable(dataset: Any, cfg: Any, ranks: int) -> None:
     """Refuse data that cannot be planned.
 
     Raises:
-        ConfigError: fewer pairs than ranks, or fairseq's own buckets
+        ConfigError: there are fewer pairs than ranks, or --num-batch-buckets is given
     """
     if cfg.num_batch_buckets > 0:
         raise ConfigError(
@@ -58,32 +58,32 @@ def refuse_unplannable(dataset: Any, cfg: Any, ranks: int) -> None:
 
 
 def refuse_endless(cfg: Any, run_length: str) -> None:
-    """Refuse a run of unknown length where a setting is a share of it.
+    """Refuse a run of unknown length where an option is a share of it.
 
     Args:
-        run_length: the setting, as `Needs` has it; empty: there is none
+        run_length: the option, as `Needs` has it; empty: there is none
 
     Raises:
-        ConfigError: names the setting and what to give
+        ConfigError: the message names the option and what to give
     """
     if run_length and cfg.max_update <= 0 and cfg.max_epoch <= 0:
         raise ConfigError(
-            f"{run_length} is measured against the length of the run, which is not limited; give "
+            f"{run_length} is a share of the length of the run, which is not limited; give "
             "--max-update or --max-epoch"
         )
 
 
 def shard_of(cfg: Any, epoch: int) -> int:
-    """Which of the data-bins ``a:b`` fairseq loads for an epoch, counted from 0."""
+    """Number of the data-bin of ``a:b`` that fairseq loads for an epoch, counted from 0."""
     return (epoch - 1) % len(utils.split_paths(cfg.data))
 
 
 def counts_on(cfg: Any) -> bool:
-    """Whether the trainer's count of updates goes on, though nothing tells the stream from where.
+    """Tell whether the trainer's count of updates goes on while the stream begins again.
 
-    It does under --reset-dataloader, unless fairseq finds no checkpoint (by its own rule: the
-    default name is looked for in --save-dir, with a suffix where the state is sharded, and then
-    what --continue-once names) or is told to begin the optimizer, and with it the count, anew.
+    It does so under --reset-dataloader, unless --reset-optimizer resets the count or fairseq finds
+    no checkpoint. fairseq looks in --save-dir for the default name, with a suffix where the state
+    is sharded, then for what --continue-once names.
     """
     if not cfg.reset_dataloader or cfg.reset_optimizer:
         return False
@@ -93,8 +93,14 @@ def counts_on(cfg: Any) -> bool:
 
 
 class OpenedFeatures(NamedTuple):
-    """Features found fit: their folder, number of dimensions, a hash of what they hold, and the
-    bins that become features too."""
+    """Features that fit the data.
+
+    Attributes:
+        folder: of the features; None: there are none
+        dimensions: number of features, with the bins
+        hash: of their values
+        codes: bins that become features too; None: there are none
+    """
 
     folder: str | None
     dimensions: int
@@ -103,15 +109,15 @@ class OpenedFeatures(NamedTuple):
 
     @property
     def stored(self) -> StoredFeatures | None:
-        """What the worker opens; None: nothing."""
+        """Features that the worker opens; None: there are none."""
         return None if self.folder is None else StoredFeatures(self.folder, self.codes)
 
 
-NONE = OpenedFeatures(None, 0, "")  # for strategies that look at none
+NONE = OpenedFeatures(None, 0, "")  # for strategies that need none
 
 
 class Places(NamedTuple):
-    """Where the features of all data-bins lie.
+    """Folders of the features of all data-bins.
 
     Attributes:
         folders: of the features, one to a data-bin
@@ -125,10 +131,10 @@ class Places(NamedTuple):
 
 
 def places(cfg: Any) -> Places:
-    """Where the features of a task's data-bins are, or would be.
+    """Find the folders of features of a task's data-bins, which need not exist yet.
 
     Raises:
-        FeatureError: there is not one folder for each data-bin
+        FeatureError: the user named another number of folders than data-bins
     """
     data_bins = utils.split_paths(cfg.data)
     languages = cfg.source_lang, cfg.target_lang
@@ -150,10 +156,10 @@ def places(cfg: Any) -> Places:
 
 
 def one_for_each(named: list[str], data_bins: list[str]) -> list[str]:
-    """What belongs to each data-bin of a list, in which one may come up again.
+    """Assign names to the data-bins of a list, which may hold one several times.
 
     Args:
-        named: one for each, or one for each that differs from those before it
+        named: one for each data-bin, or one for each different data-bin
 
     Returns:
         one for each data-bin; empty: there are too many or too few
@@ -166,9 +172,9 @@ def one_for_each(named: list[str], data_bins: list[str]) -> list[str]:
 
 
 def repeat_of(cfg: Any, shard: int) -> int:
-    """How many data-bins before this one in the list are the same, or a copy of it.
+    """Count the data-bins before this one in the list that are the same, or a copy of it.
 
-    Each time it comes up its pairs are to come in another order.
+    Each repetition gets another order of its pairs.
     """
     data_bins = [Path(data_bin) for data_bin in utils.split_paths(cfg.data)]
     first = first_places(data_bins)
@@ -179,16 +185,16 @@ def repeat_of(cfg: Any, shard: int) -> int:
 
 
 def shard_files(cfg: Any, shard: int) -> Shard:
-    """The training pairs of a data-bin, as they lie on disk."""
+    """Open the files of a data-bin's training pairs."""
     data_bins = utils.split_paths(cfg.data)
     languages = cfg.source_lang, cfg.target_lang
     return open_shard(Path(data_bins[shard]), Path(data_bins[0]), cfg.train_subset, *languages)
 
 
 def text_of(cfg: Any, shard: int) -> str:
-    """What tells the text of a data-bin from other text of the same sizes; empty: not known.
+    """Hash of the text of a data-bin; empty: not known.
 
-    It is known of mmap data only. A strategy that looks at no features trains on others too.
+    Only mmap data have one. A strategy that needs no features trains on other data too.
     """
     try:
         hashes = shard_files(cfg, shard).token_hashes()
@@ -198,26 +204,26 @@ def text_of(cfg: Any, shard: int) -> str:
 
 
 def open_features(cfg: Any, epoch: int, codes: Codes | None = None) -> OpenedFeatures:
-    """The features of the training data, after a check that they fit it.
+    """Open the features of the training data, and check that they fit it.
 
     Args:
         cfg: of the task
-        epoch: decides about the data-bin, when there are several
-        codes: bins of statistics that become features too; found fit already
+        epoch: selects the data-bin, where there are several
+        codes: bins of statistics that become features too; they are checked already
 
     Raises:
-        FeatureError: missing, truncated, of another version or made from other data; the message
-            names what was found, what was expected and the command that mends it
+        FeatureError: they are missing, truncated, of another version or made from other data; the
+            message names what was found, what was expected and the command that mends it
     """
     where, shard = places(cfg), shard_of(cfg, epoch)
     try:
         opened = Features.open_all(where.folders, where.command)
-        for number, features in enumerate(opened):  # of all, before the first is trained on
+        for number, features in enumerate(opened):  # all of them, before training on the first
             files = shard_files(cfg, number)
             features.check(files.fingerprint(), files.token_hashes())
-            features.rarity  # noqa: B018 (now, not in the worker in the middle of the run)
+            features.rarity  # noqa: B018 (refuse it now, not in the middle of the run)
     except FeatureError as error:
-        if where.named > 1:  # the command builds several inside their data-bins
+        if where.named > 1:  # the command builds those of several inside their data-bins
             raise FeatureError(f"{error}, and leave {flag('features')} out") from error
         raise
     manifest = opened[shard].manifest
@@ -231,8 +237,10 @@ def open_features(cfg: Any, epoch: int, codes: Codes | None = None) -> OpenedFea
 
 
 def _named_folder(root: Path, name: str) -> Path:
-    """The folder of features in what was --dest of autoassist-tfidf or is a data-bin, or ``root``
-    itself."""
+    """Find the folder of features in ``root``.
+
+    ``root`` is a --dest of autoassist-tfidf, a data-bin, or that folder itself.
+    """
     inside = root / name
     itself = root.name == name or (root / MANIFEST_NAME).is_file()
     if not inside.is_dir() and any(root.glob("dict.*.txt")):

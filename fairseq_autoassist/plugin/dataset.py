@@ -1,4 +1,4 @@
-"""Planned micro-batches -> fairseq samples, in the loader's workers."""
+"""Planned micro-batches -> fairseq samples; this runs in the loader's workers."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from .criterions import PLAN
 
 
 class PlannedDataset(torch.utils.data.Dataset):
-    """fairseq's dataset, indexed by planned micro-batch.
+    """Wraps fairseq's dataset, which is then indexed by planned micro-batch.
 
-    The index carries the plan through the loader, and the sample carries it to the criterion:
-    which micro-batch it is is known everywhere, whatever is skipped, repeated or taken ahead.
+    The index carries the plan through the loader, and the sample carries it to the criterion. So
+    each sample is known by its number, even where some are skipped, repeated or prefetched.
 
     Args:
         dataset: a FairseqDataset
@@ -26,19 +26,22 @@ class PlannedDataset(torch.utils.data.Dataset):
         self.dataset = dataset
 
     def __getitem__(self, batch: PlannedBatch) -> dict[str, Any]:
-        """A collated sample, with under `PLAN`: the number of the micro-batch, the position of
-        each row in the planned batch (int64, (B,)), the uniform marks (float32, (B,)), and the
-        loss weights (float64, (B,)), if any differs from 1."""
+        """Collate a sample, and put its plan under `PLAN`.
+
+        The plan has the number of the micro-batch, and the position of each row in the planned
+        batch (int64, (B,)). It has the uniform marks (float32, (B,)), and the loss weights
+        (float64, (B,)) if any differs from 1.
+        """
         ids = batch.ids
         sample = self.dataset.collater([self.dataset[index] for index in ids.tolist()])
         order = rows_to_positions(sample["id"].numpy(), ids)
-        uniform = batch.pairs["uniform"][order]
+        uniform = batch.kept["uniform"][order]
         plan = {
             "number": batch.number,
             "order": order,  # stays a numpy array, hence on the host
             "uniform": torch.from_numpy(uniform.astype(np.float32)),
         }
-        weight = batch.pairs["weight"][order]
+        weight = batch.kept["weight"][order]
         if (weight != 1.0).any():
             # float64, because fairseq's --fp16 halves whatever is float32 in a sample
             plan["weight"] = torch.from_numpy(weight.astype(np.float64))
@@ -47,12 +50,12 @@ class PlannedDataset(torch.utils.data.Dataset):
 
     @staticmethod
     def collate(samples: list[dict[str, Any]]) -> dict[str, Any]:
-        """The one sample: a planned micro-batch is collated already."""
+        """Give the only sample, which is collated already."""
         return samples[0]
 
 
 def rows_to_positions(row_ids: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """Position in ``ids`` of each row of a collated batch (the collater sorts by length).
+    """Give the position in ``ids`` of each row of a collated batch, sorted by length.
 
     Args:
         row_ids, ids: the same ids in two orders, int64, shape (B,); an id may come twice
@@ -66,13 +69,13 @@ def rows_to_positions(row_ids: np.ndarray, ids: np.ndarray) -> np.ndarray:
 
 
 class EpochSampler:
-    """The batch sampler of the loader: so many micro-batches of an endless stream.
+    """Batch sampler of the loader: a number of micro-batches of an endless stream.
 
-    Its owner is not kept alive by it: fairseq's buffering thread holds the loader of a run that
-    stopped in the middle of an epoch for ever, and the Assistant's process would stay with it.
+    It does not keep its owner alive. fairseq's buffering thread holds the loader of a run that
+    stopped in the middle of an epoch for ever. The Assistant's process must not stay with it.
 
     Args:
-        next_batch: gives the next planned micro-batch; a method, which is over with its object
+        next_batch: method that gives the next planned micro-batch; its object is held weakly
     """
 
     def __init__(self, next_batch: Callable[[], PlannedBatch]) -> None:
@@ -90,6 +93,6 @@ class EpochSampler:
             yield [batch]
 
     def _take(self) -> PlannedBatch | None:
-        # a method of its own, since a generator keeps what it has named while it waits
+        # a method of its own, since a waiting generator keeps its local variables
         next_batch = self._next_batch()
         return None if next_batch is None else next_batch()

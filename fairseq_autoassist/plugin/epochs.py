@@ -1,6 +1,6 @@
-"""How many micro-batches an epoch has: about one pass at the present keep rate.
+"""Number of micro-batches of an epoch: about one pass at the current keep rate.
 
-fairseq freezes the number of batches when an epoch starts; the stream goes on over its end.
+fairseq fixes the number of batches when an epoch starts. The stream goes on over its end.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import numpy as np
 from ..core.protocol import PlannedBatch, PlanSpec, Totals
 from ..core.wholepass import plans_whole_passes
 
-# Batches after which their measured size is a better guess than the estimate.
+# After so many batches their measured size replaces the estimate.
 _MEASURED = 50
 
 
 class Progress(NamedTuple):
-    """Where training stands: after the last micro-batch trained on, while planning is ahead."""
+    """Progress of training at the last micro-batch trained on; planning is ahead of it."""
 
     passes: float
     keep_rate: float
@@ -26,12 +26,12 @@ class Progress(NamedTuple):
 
     @classmethod
     def of(cls, batch: PlannedBatch) -> Progress:
-        """After a micro-batch."""
+        """Progress after a micro-batch."""
         return cls(batch.passes, batch.keep_rate, batch.totals)
 
     @classmethod
     def restored(cls, saved: list[Any]) -> Progress:
-        """From the form it has in a checkpoint."""
+        """Progress from its form in a checkpoint."""
         return cls(saved[0], saved[1], Totals(*saved[2]))
 
 
@@ -42,25 +42,24 @@ def epoch_length(
     keep_rate: float = 1.0,
     mean: Callable[[float], float] = float,
 ) -> int:
-    """Micro-batches until about one pass more, in whole passes, has been trained on.
+    """Number of micro-batches until about one pass more, in whole passes, is trained on.
 
-    What waits in open buckets does not count: it is trained on in the next epoch. So the first one
-    is as long as fairseq's while nothing is skipped, and N of them train on N passes' worth. Where
-    whole passes are planned each of them is, within a batch.
+    Items in open buckets do not count, since they are trained on in the next epoch. So the first
+    epoch is as long as fairseq's while nothing is skipped, and N epochs train on N passes. Where
+    whole passes are planned, each epoch is as long as fairseq's, within a batch.
 
     Args:
         spec: what is planned from
         progress: None at the start of this stream
-        update_freq: the length is a multiple of it
-        keep_rate: share of pairs kept, as far as it is known without `progress`: with a prior its
-            mean, since that many are kept before anything is learned
-        mean: over the ranks, which agree on a length by it
+        update_freq: micro-batches; the length is a multiple of it
+        keep_rate: share of items kept where there is no `progress`, such as the mean prior
+        mean: gives the mean of a number over the ranks, so that they agree on a length
 
     Returns:
         at least ``update_freq``
     """
     if plans_whole_passes(spec):
-        # the mean of that, since pairs are dealt out in batches: ranks differ in how many they have
+        # ranks differ in their number of items, which are dealt out in batches
         done = mean(0.0 if progress is None else progress.totals.batched / _pairs(spec))
         share = round(done + 1) - done
         return _whole_updates(round(share * math.ceil(stock_batches(spec))), update_freq)
@@ -87,15 +86,15 @@ def _at_the_keep_rate(spec: PlanSpec, progress: Progress | None, keep_rate: floa
 
 
 def stock_batches(spec: PlanSpec) -> float:
-    """Batches of fairseq's own epoch on this rank."""
+    """Number of batches of fairseq's own epoch on this rank."""
     return max(1.0, spec.batches_per_pass / spec.world_size)
 
 
 def stock_iterations(spec: PlanSpec, offset: int, length: int) -> int:
-    """The position that fairseq's own iterator shall go on from: the same share of its epoch.
+    """Position for fairseq's own iterator, should its task resume: the same share of its epoch.
 
-    Its epoch has another number of batches, and it cannot resume behind its end. 0 only at the
-    start of an epoch, since fairseq resets its meters there.
+    That epoch has another number of batches, and fairseq cannot resume behind its end. The position
+    is 0 only at the start of an epoch, since fairseq resets its meters there.
     """
     if offset == 0:
         return 0

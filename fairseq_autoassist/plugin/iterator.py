@@ -23,15 +23,23 @@ logger = logging.getLogger(__name__)
 
 
 def prefetched_batches(num_workers: int, buffer_size: int) -> int:
-    """Batches that fairseq's loader takes ahead of training: two for each worker, and its buffer
-    with the one that its thread holds."""
+    """Number of batches that fairseq's loader takes ahead of training.
+
+    These are two for each worker, the buffer, and one that the buffer's thread holds.
+    """
     return 2 * num_workers + (buffer_size + 1 if buffer_size > 0 else 0)
 
 
 @dataclasses.dataclass(frozen=True)
 class Loader:
-    """Settings of fairseq's loader: --num-workers, --data-buffer-size, --update-freq by epoch, and
-    --skip-remainder-batch, under which an epoch's short last update is not made."""
+    """Settings of fairseq's loader.
+
+    Attributes:
+        num_workers: --num-workers
+        buffer_size: --data-buffer-size
+        update_freq: --update-freq by epoch
+        skip_remainder: --skip-remainder-batch, which leaves out a short last update of an epoch
+    """
 
     num_workers: int
     buffer_size: int
@@ -40,18 +48,18 @@ class Loader:
 
     @property
     def lag(self) -> int:
-        """The lag that planning for this loader needs (micro-batches)."""
-        # losses are reported when an update ends, and an overflow ends none: two updates' worth
+        """Lag that planning for this loader needs (micro-batches)."""
+        # losses are reported when an update ends, and an overflow ends none: two updates
         prefetched = prefetched_batches(self.num_workers, self.buffer_size)
         return lag_for(prefetched, 2 * max(self.update_freq))
 
     def update_freq_of(self, epoch: int) -> int:
-        """Micro-batches to an update; the last one given stays in force."""
+        """Micro-batches to an update in an epoch; the last one given stays in force."""
         return self.update_freq[min(epoch, len(self.update_freq)) - 1]
 
 
 class AutoAssistEpochIterator(EpochBatchIterating):
-    """Cuts the stream into epochs of a length known when they start, about one pass each.
+    """Cuts the stream into epochs of about one pass, whose length is fixed when they start.
 
     Args:
         dataset: a FairseqDataset
@@ -87,7 +95,7 @@ class AutoAssistEpochIterator(EpochBatchIterating):
 
     @property
     def first_batch(self) -> dict[str, Any]:
-        """A sample for fairseq's dummy batches; it carries no plan, so it is never reported."""
+        """Sample for fairseq's dummy batches; it has no plan, so it is never reported."""
         eligible = self.spec.items.eligible
         ids = range(min(8, len(self.dataset))) if eligible is None else eligible[:8].tolist()
         return self.dataset.collater([self.dataset[index] for index in ids])
@@ -105,12 +113,12 @@ class AutoAssistEpochIterator(EpochBatchIterating):
         fix_batches_to_gpus: bool = False,
         set_dataset_epoch: bool = True,
     ) -> CountingIterator:
-        """The micro-batches of the next epoch, or of what is left of a resumed one.
+        """Give the micro-batches of the next epoch, or of the rest of a resumed one.
 
-        All ranks agree on their number, so they come by here together.
+        This is a collective, since all ranks agree on their number.
 
         Raises:
-            AutoAssistError: a setting is wrong; the message says which
+            AutoAssistError: a setting is wrong; the message names it
         """
         self.epoch = self.next_epoch_idx
         self.shuffle = shuffle
@@ -127,7 +135,7 @@ class AutoAssistEpochIterator(EpochBatchIterating):
         return self._current
 
     def end_of_epoch(self) -> bool:
-        """Whether the current epoch is over."""
+        """Tell whether the current epoch is over."""
         return self._current is not None and not self._current.has_next()
 
     @property
@@ -137,19 +145,19 @@ class AutoAssistEpochIterator(EpochBatchIterating):
 
     @property
     def n(self) -> int:
-        """As `iterations_in_epoch`; some of fairseq asks by this name."""
+        """Same as `iterations_in_epoch`, under another name that fairseq uses."""
         return self.iterations_in_epoch
 
     def gather_states(self) -> None:
-        """Get the states of all ranks, for the `state_dict` that follows; a collective."""
+        """Gather the states of all ranks, for the `state_dict` that follows; a collective."""
         self._gathered = self.ranks.gather(self._own_state())
 
     def forget_states(self) -> None:
-        """Let go of the states of other ranks, once saving is over."""
+        """Drop the states of other ranks after saving."""
         self._gathered = None
 
     def state_dict(self) -> dict[str, Any]:
-        """fairseq's keys, such that its own task can go on from them, and ours beside them.
+        """Keys of fairseq, from which its own task can resume, and the plugin's state beside them.
 
         Raises:
             RuntimeError: there are several ranks and `gather_states` was not called on all
@@ -169,11 +177,11 @@ class AutoAssistEpochIterator(EpochBatchIterating):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a saved state; one without ours (saved by fairseq's task) starts a pass.
+        """Resume from a saved state; one of fairseq's own task starts a new pass.
 
         Raises:
-            AutoAssistError: the state is of another run, or a setting is wrong; the message says
-                which and in what
+            AutoAssistError: the state is of another run, or a setting is wrong; the message tells
+                the difference
         """
         self.epoch = state_dict["epoch"]
         mine = state_dict.get("autoassist")
@@ -190,13 +198,13 @@ class AutoAssistEpochIterator(EpochBatchIterating):
         self._open()
 
     def park(self) -> None:
-        """Remember where this stream stands, for when its data-bin comes up again, and end it."""
+        """Remember the state of this stream for the next epoch of its data-bin, and end it."""
         if self.session is not None:
             self._own_state()
             self.shards.failed |= self.session.exchange.failure is not None
             self.session.close()
             self.session = None
-        self._loader = self._current = None  # ends its workers as soon as fairseq lets go of it
+        self._loader = self._current = None  # its workers end when fairseq drops it too
 
     # -- inside -----------------------------------------------------------------------------------
 
@@ -220,8 +228,10 @@ class AutoAssistEpochIterator(EpochBatchIterating):
         return self.session
 
     def _unit(self) -> int:
-        """What the length of an epoch is a multiple of: as fairseq's, a whole pass may end in the
-        middle of an update, which fairseq then makes of fewer micro-batches."""
+        """Number of micro-batches of which the length of an epoch is a multiple.
+
+        A whole pass may end in the middle of an update, as in plain fairseq.
+        """
         settings = self.loader_settings
         if plans_whole_passes(self.spec) and not settings.skip_remainder:
             return 1

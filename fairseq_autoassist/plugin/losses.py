@@ -1,4 +1,4 @@
-"""Sentence losses, and their way from the device to the exchange without a synchronisation."""
+"""Sentence losses, and their copy to the host without a synchronisation."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from ..tensors import HostCopy
 def sentence_losses(
     lprobs: torch.Tensor, target: torch.Tensor, pad: int, skipped: int = 0
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The unsmoothed negative log-likelihood of each sentence in nats, and its tokens: both (B,).
+    """Unsmoothed negative log-likelihood of each sentence in nats, and its tokens: both (B,).
 
     Args:
         lprobs: log-probabilities, shape (B, T, V) or (B * T, V)
         target: token ids, shape (B, T)
         pad: id that does not count
-        skipped: tokens at the start of each target that do not count either
+        skipped: number of tokens at the start of each target that do not count
     """
     nll = -lprobs.view(*target.shape, -1).gather(-1, target.unsqueeze(-1)).squeeze(-1)
     counted = target.ne(pad)
@@ -32,8 +32,8 @@ def sentence_losses(
 class LossMailbox:
     """Copies losses to the host while the device computes, and posts them in order.
 
-    A copy into pinned memory that is queued in the forward pass is complete before the optimizer
-    steps, because fairseq itself waits for the gradient norm: `flush` costs nothing from there on.
+    Copies into pinned memory are queued in the forward pass. fairseq waits for the gradient norm
+    before the optimizer steps, so they are complete by then and `flush` does not wait.
 
     Args:
         ledger: tells whether a micro-batch has an outcome already
@@ -44,10 +44,10 @@ class LossMailbox:
     def __init__(self, ledger: Ledger, post: Callable[[int, np.ndarray | None, int], None]) -> None:
         self._ledger, self._post = ledger, post
         self._pending: deque[tuple[int, int, HostCopy, np.ndarray]] = deque()
-        self.update = 0  # that what is put in now is part of, counted from 0
+        self.update = 0  # of the losses that are put in now, counted from 0
 
     def put(self, number: int, losses: torch.Tensor, order: np.ndarray) -> None:
-        """Take the losses of a micro-batch; those of a batch that is run again are ignored.
+        """Take the losses of a micro-batch; those of a repeated batch are ignored.
 
         Args:
             number: of the micro-batch
@@ -60,13 +60,13 @@ class LossMailbox:
         self._pending.append((number, self.update, copy, order))
 
     def skip(self, number: int) -> None:
-        """A micro-batch that gave no losses (it ran out of memory, say)."""
+        """Post that a micro-batch gave no losses; it may have run out of memory."""
         if self._ledger.take_outcome(number):
             self.flush()
             self._post(number, None, self.update)
 
     def flush(self, wait: bool = True) -> None:
-        """Post what was put in: all of it, or without ``wait`` as much as has come."""
+        """Post all losses that were put in; without ``wait`` those that are on the host."""
         while self._pending:
             number, update, losses, order = self._pending[0]
             if not wait and not losses.arrived:

@@ -1,7 +1,7 @@
-"""The numbers of a run, through fairseq's metrics: to progress bar, log, TensorBoard and W&B.
+"""Metrics of a run, which go through fairseq's to progress bar, log, TensorBoard and W&B.
 
-A training step adds sums to its logging output, so that fairseq can add them up over micro-batches
-and ranks; `log` turns the sums into metrics. All losses here are in nats.
+A training step puts sums into its logging output, which fairseq adds up over micro-batches and
+ranks. `log` turns them into metrics. All losses here are in nats.
 """
 
 from __future__ import annotations
@@ -25,11 +25,10 @@ _SLICE = ("uniform_loss", "uniform_tokens")
 def step_sums(
     batch: PlannedBatch | None, waited: float, elsewhere: Totals, names: Sequence[str]
 ) -> dict[str, float]:
-    """What a micro-batch adds to the logging output.
+    """Sums that a micro-batch adds to the logging output.
 
     Args:
-        batch: the plan; None for a dummy batch, which adds nothing (but has the same keys, since
-            all ranks must agree on them)
+        batch: the plan; None for a dummy batch, whose sums are 0 under the same keys
         waited: seconds waited for the Assistant so far, on this rank
         elsewhere: counts of this rank in other data-bins
         names: the strategy's metrics
@@ -40,16 +39,16 @@ def step_sums(
         sums["pass"] = batch.passes
         for name, count in _TOTALS.items():
             sums[name] = float(getattr(batch.totals, count) + getattr(elsewhere, count))
-        # planned before a checkpoint, under other flags: it may lack a number
+        # a batch planned before a checkpoint, under other flags, may lack a metric
         sums.update({name: float(batch.metrics.get(name, 0.0)) for name in names})
     return {"aa_" + name: value for name, value in sums.items()}
 
 
 def log(logging_outputs: list[dict[str, Any]], world_size: int, names: Sequence[str]) -> None:
-    """Log the metrics of an update; nothing in validation, where there are none.
+    """Log the metrics of an update; in validation there are none.
 
     Args:
-        logging_outputs: of fairseq, of any number of micro-batches and ranks
+        logging_outputs: of any number of micro-batches and ranks
         world_size: data-parallel ranks
         names: the strategy's metrics
     """
@@ -64,7 +63,7 @@ def log(logging_outputs: list[dict[str, Any]], world_size: int, names: Sequence[
     for name in names:
         _log(name, mean[name], 3, 303)
     for name in _TOTALS:
-        # every rank logs its own count of the run; the mean times the ranks is the sum
+        # every rank logs its own count of the run: the mean times the ranks is the sum
         _log(name, mean[name] * world_size, 0, 310)
     _log("wait", mean["wait"], 2, 311)
     tokens = _sum(logging_outputs, "uniform_tokens")
@@ -74,7 +73,7 @@ def log(logging_outputs: list[dict[str, Any]], world_size: int, names: Sequence[
 
 
 def _log(name: str, value: float, digits: int, priority: int) -> None:
-    # weight 0: the last value stands, also for an epoch
+    # with weight 0 the last value stands, also for an epoch
     metrics.log_scalar("aa_" + name, value, weight=0, round=digits, priority=priority)
 
 

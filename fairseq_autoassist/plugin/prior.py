@@ -1,4 +1,4 @@
-"""The prior of the data that is loaded: of ``autoassist-agreement``, the user's own, or none."""
+"""Prior of the training data: of ``autoassist-agreement``, the user's own, or none."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from ..features.scores import read_scores
 from .data import Places, one_for_each, places, shard_files, shard_of
 
 _COMMAND = "autoassist-agreement"
-_JUNK = 0.01  # pairs below this are as good as left out
+_JUNK = 0.01  # pairs below this are hardly ever kept
 
 
 class OpenedPrior(NamedTuple):
-    """A prior found fit, the bins that go with it, and what to tell the user (empty: nothing)."""
+    """Prior that fits the data, with its bins, and a message for the user (empty: none)."""
 
     prior: Prior | None = None
     codes: Codes | None = None
@@ -30,17 +30,17 @@ class OpenedPrior(NamedTuple):
 
 
 def open_prior(cfg: Any, config: AutoAssistConfig, epoch: int, pairs: int) -> OpenedPrior:
-    """The prior of the training data, after a check that it fits them.
+    """Open the prior of the training data, and check that it fits.
 
     Args:
         cfg: of the task
         config: of the method
-        epoch: decides about the data-bin, when there are several
+        epoch: selects the data-bin, where there are several
         pairs: in that data-bin
 
     Raises:
         FeatureError, ConfigError: it is damaged, of other data, or missing where the strategy
-            cannot do without; the message names the command that mends it
+            needs it; the message names the command that mends it
     """
     needs = needs_of(config)
     if needs.prior == "ignored":
@@ -68,7 +68,7 @@ def _of_agreement(cfg: Any, config: AutoAssistConfig, epoch: int) -> OpenedPrior
                 f"{command}"
             )
         return OpenedPrior()
-    for number, found in enumerate(opened):  # of all, before the first is trained on
+    for number, found in enumerate(opened):  # all of them, before training on the first
         if found is not None:
             files = shard_files(cfg, number)
             found.check_sizes()
@@ -105,7 +105,7 @@ def _told(prior: Prior, source: str) -> str:
 
 
 def _command(where: Places) -> str:
-    """Of the agreement, for these data-bins; it writes several inside them."""
+    """Command that writes the agreement of these data-bins, of several inside them."""
     command = side_command(_COMMAND, where.command)
     return f"{command}, and leave {flag('features')} out" if where.named > 1 else command
 

@@ -1,4 +1,4 @@
-"""The data-parallel ranks, as far as the plugin needs them: fairseq's group, two collectives."""
+"""Data-parallel ranks: fairseq's group, and two collectives."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fairseq.distributed import utils as distributed_utils
 
 
 class Ranks:
-    """This process among the data-parallel ranks.
+    """Rank of this process, and its collectives.
 
     Args:
         rank, world_size: as fairseq passes them to `get_batch_iterator`
@@ -21,7 +21,7 @@ class Ranks:
         self.rank, self.world_size = rank, world_size
 
     def gather(self, value: Any) -> list[Any]:
-        """The value of every rank, by rank; a collective: all ranks have to come by."""
+        """Gather the value of every rank, by rank; a collective, which all ranks must call."""
         if self.world_size == 1:
             return [value]
         values: list[Any] = [None] * self.world_size
@@ -30,7 +30,7 @@ class Ranks:
         return values
 
     def mean(self, value: float) -> float:
-        """The mean over the ranks, the same number on each; a collective."""
+        """Mean over the ranks, the same number on each; a collective."""
         values = self.gather(value)
         return sum(values) / len(values)
 
@@ -38,9 +38,9 @@ class Ranks:
 def gather_before_saving() -> None:
     """Let the iterator gather the states of all ranks before fairseq saves a checkpoint.
 
-    The one name of fairseq that is patched. fairseq asks for the iterator's state on the master
-    only, where a collective would hang; `save_checkpoint` is the last place before that where all
-    ranks come by, whatever makes them save (intervals, epochs, time, patience).
+    `save_checkpoint` is the only function of fairseq that is patched. fairseq asks for the
+    iterator's state on the master only, where a collective would hang. `save_checkpoint` is the
+    last call before that which all ranks make.
     """
     original = checkpoint_utils.save_checkpoint
     if hasattr(original, "autoassist"):
@@ -54,7 +54,7 @@ def gather_before_saving() -> None:
         try:
             return original(cfg, trainer, epoch_itr, val_loss)
         finally:
-            epoch_itr.forget_states()  # a rank that writes nothing would hold all of them
+            epoch_itr.forget_states()  # otherwise ranks that write nothing would keep them
 
     save_checkpoint.autoassist = True  # type: ignore[attr-defined]
     checkpoint_utils.save_checkpoint = save_checkpoint

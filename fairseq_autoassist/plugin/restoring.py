@@ -1,7 +1,7 @@
-"""A checkpoint -> the states that this rank goes on from, on any number of ranks.
+"""A checkpoint -> the states that this rank resumes from, for any world size.
 
-One direction: the states of all needed ranks are read, put under the batch limits of this run, and
-dealt out over its ranks.
+The states of all needed ranks are read, put under the batch limits of this run, and dealt out over
+its ranks.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ RankStates = dict[int, dict[str, Any]]  # of one rank, by shard
 
 
 class Restored(NamedTuple):
-    """What a rank goes on from.
+    """States that a rank resumes from.
 
     Attributes:
         states: by shard
-        last: the shard whose strategy state is the newest
-        left: micro-batches that are left of the epoch
+        last: shard with the newest state of the strategy
+        left: micro-batches left of the epoch
     """
 
     states: RankStates
@@ -40,13 +40,13 @@ class Restored(NamedTuple):
 def restore(
     saved: dict[str, Any], spec: PlanSpec, ranks: Ranks, counts_anew: bool = False
 ) -> Restored:
-    """Take a checkpoint apart, which was found fit.
+    """Make this rank's states from a checkpoint that was checked.
 
     Args:
-        saved: what `Shards.saved` gave
+        saved: of `Shards.saved`
         spec: of the current shard
         ranks: of this run
-        counts_anew: the trainer counts updates from 0 again
+        counts_anew: whether the trainer counts updates from 0 again
     """
     as_before = len(saved["ranks"]) == ranks.world_size
     needed = [saved["ranks"][ranks.rank]] if as_before else saved["ranks"]
@@ -66,15 +66,15 @@ def restore(
 def whole_updates(
     offset: int, length: int, left: float, update_freq: int, unit: int | None = None
 ) -> dict[str, int]:
-    """The epoch with what is left of it in whole updates: --update-freq may be another now.
+    """Round the rest of an epoch to whole updates, since --update-freq may have changed.
 
-    fairseq groups micro-batches from the start of the epoch, so that is whole updates too.
+    fairseq groups micro-batches from the start of the epoch, so the offset is rounded too.
 
     Args:
         offset, length, left: micro-batches
-        update_freq: of them to an update
-        unit: what is left is a multiple of it; None: of ``update_freq``. 1: the last update may be
-            short, unless fairseq's groups began in the middle of one
+        update_freq: micro-batches to an update
+        unit: the rest is a multiple of it; None: of ``update_freq``. With 1 the last update may be
+            short, unless the offset is in the middle of an update
     """
     if not length:
         return {"offset": offset, "length": 0}
@@ -84,7 +84,7 @@ def whole_updates(
 
 
 def _each(states: list[RankStates], change: Callable) -> list[RankStates]:
-    """All states of all ranks, each changed."""
+    """Change each state of each rank."""
     return [{shard: change(state) for shard, state in rank.items()} for rank in states]
 
 
@@ -97,10 +97,10 @@ def _from_update_0(state: dict[str, Any]) -> dict[str, Any]:
 def _under_limits(
     limits: BatchLimits, states: list[RankStates], spec: PlanSpec
 ) -> tuple[list[RankStates], float]:
-    """States under the batch limits of ``spec``; says so if those they were saved under differ.
+    """Put states under the batch limits of ``spec``, with a warning if they change.
 
     Returns:
-        the states, and batches of a pass under the new limits, to those under ``limits``
+        the states, and batches of a pass under the new limits divided by those under ``limits``
     """
     if limits == spec.limits:
         return states, 1.0
@@ -114,7 +114,7 @@ def _under_limits(
 
 
 def _flags(limits: BatchLimits) -> str:
-    """As they are given to fairseq."""
+    """Flags of fairseq that give these limits."""
     return (
         f"--max-tokens {limits.max_size or 'none'}, --batch-size {limits.max_items or 'none'}"
         f", --required-batch-size-multiple {limits.multiple}"
@@ -132,10 +132,10 @@ def _rebatched(state: dict[str, Any], ratio: float) -> dict[str, Any]:
 
 
 def _over_ranks(states: list[RankStates], spec: PlanSpec, ranks: Ranks) -> RankStates:
-    """The states of a rank, from those of another number of ranks."""
+    """Make a rank's states from those of another number of ranks."""
     lost = sum(reports_waiting(s["exchange"]) for rank in states for s in rank.values())
     logger.info(
-        f"AutoAssist: going on over {ranks.world_size} ranks, saved by {len(states)}: the pass "
+        f"AutoAssist: resumed over {ranks.world_size} ranks, saved by {len(states)}: the pass "
         "is finished with no pair repeated or left out, each Assistant starts from their mean, "
         f"{lost} reports are not learned from"
     )

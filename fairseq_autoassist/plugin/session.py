@@ -1,4 +1,4 @@
-"""A stream in training: batches go out to the loader, losses come in from the criterion."""
+"""Session of a stream: batches go to the loader, losses come from the criterion."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from .losses import LossMailbox
 
 
 class Session:
-    """Owns the exchange, the losses on their way to it, and the ledger of what was handed out.
+    """Owns the exchange, the mailbox of losses, and the ledger of micro-batches.
 
-    The loader takes batches from it, the criterion hands it losses, and the task asks it what was
-    trained on.
+    The loader takes batches from it, and the criterion hands it losses. The task asks it for the
+    plan of a batch that was trained on.
 
     Args:
-        exchange: where batches come from, and losses go to
+        exchange: gives batches and takes losses
         progress: at the last micro-batch trained on; None: there is none
 
     Raises:
@@ -38,28 +38,28 @@ class Session:
     def open(
         cls, spec: PlanSpec, state: dict[str, Any] | None = None, progress: Progress | None = None
     ) -> Session:
-        """Start planning, in a process of its own unless the config or a failure forbids it.
+        """Start planning, in a worker process unless the config or a failure forbids it.
 
         Args:
             spec: what to plan from
-            state: of the exchange, to go on from; None: the stream begins
+            state: of the exchange, to resume from; None: the stream begins
             progress: at the last micro-batch trained on; None: there is none
         """
         kind = Exchange if spec.config.inline or spec.abandoned else ProcessExchange
         return cls(kind(spec, state), progress)
 
     def next_batch(self) -> PlannedBatch:
-        """The next micro-batch to hand to the loader, in whose thread this may run."""
+        """Give the next micro-batch to the loader, in whose thread this may run."""
         return self.exchange.next_batch()
 
     def begin_step(self, number: int | None, update: int) -> None:
-        """Get ready for a training step; reports what fairseq dropped before it.
+        """Prepare a training step, and report micro-batches that fairseq dropped before it.
 
-        Out of memory in a micro-batch ends its whole update.
+        A micro-batch that runs out of memory ends its whole update.
 
         Args:
             number: of its micro-batch; None: it is a dummy batch
-            update: that it is part of, counted from 0
+            update: of that micro-batch, counted from 0
         """
         self._mailbox.flush(wait=False)
         self._mailbox.update = update
@@ -83,7 +83,7 @@ class Session:
             self._mailbox.skip(number)
 
     def trained(self, number: int) -> PlannedBatch | None:
-        """The plan of a micro-batch trained on just now; without its messages, if again."""
+        """Plan of a micro-batch that was just trained on; a repeated one has no messages."""
         batch = self._ledger.train(number)
         if batch is not None:
             self.progress = Progress.of(batch)
@@ -94,10 +94,10 @@ class Session:
         self._mailbox.flush()
 
     def state_dict(self) -> dict[str, Any]:
-        """State of the exchange, after all losses were reported."""
+        """State of the exchange after all losses are reported."""
         self.flush()
         return self.exchange.state_dict()
 
     def close(self) -> None:
-        """End the Assistant's process. May be called again."""
+        """End the Assistant's process. It may be called again."""
         self.exchange.close()

@@ -1,7 +1,7 @@
-"""The streams of all data-bins (``a:b``): each keeps its position, one Assistant goes through all.
+"""States of all data-bins (``a:b``): each keeps its position, one Assistant goes through all.
 
-Also the form in which they stand in a checkpoint, for all ranks; restoring.py has the way back. A
-run with a single data-bin is a run with one shard.
+This file writes them into a checkpoint, for all ranks; `restoring.py` reads them. A run with a
+single data-bin has one shard.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ logger = logging.getLogger(__name__)
 
 
 class Shards:
-    """This rank's states by data-bin, between the iterators that fairseq makes for them."""
+    """Keeps this rank's states by data-bin, between the iterators that fairseq makes for them."""
 
     def __init__(self) -> None:
         self.current = 0
         self.data_bins = 1  # of the run
-        # by shard: state of the exchange, progress, and what tells the data-bin
+        # by shard: state of the exchange, progress, header of the data-bin, prior
         self._states: dict[int, dict[str, Any]] = {}
-        self._last = 0  # the shard whose strategy state is the newest
-        self.failed = False  # the Assistant, in any of them: it is not started again
-        self.epochs_before = 0  # of the run, trained without this plugin
-        self.began_elsewhere = False  # with a checkpoint from which no count of updates is taken
-        self.counts_anew = False  # the trainer, from 0, whatever the checkpoint says
+        self._last = 0  # shard with the newest state of the strategy
+        self.failed = False  # the Assistant failed in any of them, and is not started again
+        self.epochs_before = 0  # epochs of the run without this plugin
+        self.began_elsewhere = False  # the checkpoint does not tell the count of updates
+        self.counts_anew = False  # the trainer counts updates from 0, whatever the checkpoint says
 
     @property
     def elsewhere(self) -> Totals:
-        """Counts of the shards that are not being trained on now."""
+        """Counts of the shards other than the current one."""
         totals = [
             state["progress"][2]
             for shard, state in self._states.items()
@@ -56,19 +56,21 @@ class Shards:
 
     @property
     def passes_elsewhere(self) -> float:
-        """Passes of the run over the data-bins that are not being trained on now."""
+        """Passes of the run over the data-bins other than the current one."""
         others = (state["progress"] for s, state in self._states.items() if s != self.current)
         return sum(float(progress[0]) for progress in others if progress is not None)
 
     @property
     def trained_elsewhere(self) -> int:
-        """Micro-batches of the run, of each rank, in shards that are not being trained on now."""
+        """Micro-batches of each rank in shards other than the current one."""
         others = (s for shard, s in self._states.items() if shard != self.current)
         return sum(state["exchange"]["trained"] for state in others)
 
     def keep_rate(self, spec: PlanSpec) -> float:
-        """Share of pairs kept where the run stands, in whatever shard, under the prior of ``spec``;
-        at its start the mean of that."""
+        """Latest share of pairs kept, as it would be under the prior of ``spec``.
+
+        At the start of the run it is the mean of that prior.
+        """
         newest = self._states.get(self._last)
         if newest is None or newest["progress"] is None:
             return spec.mean_prior
@@ -78,20 +80,20 @@ class Shards:
     def updates_before(self) -> float:
         """Updates of the run so far, for a stream that has no count of its own.
 
-        Infinity where the first report will tell: nothing is skipped until then.
+        It is infinity where the first report tells; nothing is skipped until then.
         """
         if self._last not in self._states:
             return math.inf if self.began_elsewhere else 0.0
         return update_reached(self._states[self._last]["exchange"])
 
     def here(self, spec: PlanSpec) -> tuple[dict[str, Any] | None, Progress | None]:
-        """Where to go on in the current shard: state of the exchange, and progress.
+        """State of the exchange, and progress, to resume the current shard from.
 
-        None each: nothing was trained on yet. Where that is so of this shard alone, the stream
-        begins, with what the strategy has learned in others.
+        Both are None where nothing was trained on yet. In a new shard the stream begins, with what
+        the strategy has learned in others.
 
         Raises:
-            AutoAssistError: the state is of another data-bin; the message says what to do
+            AutoAssistError: the state is of another data-bin; the message tells what to do
         """
         newest, state = self._states.get(self._last), self._states.get(self.current)
         if newest is None:
@@ -104,7 +106,7 @@ class Shards:
         exchange = state["exchange"]
         planner = {**exchange["planner"], "strategy": strategy}
         planner["keep_rate"] = _under(spec, planner["keep_rate"], state)
-        if self._last != self.current:  # its own clock stood still meanwhile
+        if self._last != self.current:  # its clock stood still in other shards
             planner["clock"] = [exchange["trained"], update_reached(newest["exchange"])]
         progress = None if state["progress"] is None else Progress.restored(state["progress"])
         if progress is not None:
@@ -114,7 +116,7 @@ class Shards:
     def _strategy(
         self, spec: PlanSpec, newest: dict[str, Any], state: dict[str, Any] | None
     ) -> dict[str, Any]:
-        """What the strategy knows in the current shard, whose state is ``state``."""
+        """State of the strategy for the current shard, whose state is ``state``."""
         if self._last == self.current:
             return _strategy_state(newest)
         mine = None if state is None else _strategy_state(state)
@@ -124,7 +126,7 @@ class Shards:
     def own(
         self, exchange: dict[str, Any] | None, progress: Progress | None, spec: PlanSpec
     ) -> dict[str, Any]:
-        """Remember the current shard; returns the states of all shards in checkpoint form."""
+        """Remember the current shard; returns all shards in the form of a checkpoint."""
         if exchange is not None:
             saved = None if progress is None else list(progress)
             state = {"exchange": exchange, "progress": saved, "data": data_header(spec)}
@@ -135,7 +137,7 @@ class Shards:
     def saved(
         self, spec: PlanSpec, offset: int, length: int, ranks: list[dict[str, Any]]
     ) -> dict[str, Any]:
-        """What goes into the checkpoint.
+        """Make what goes into the checkpoint.
 
         Args:
             spec: of the current shard
@@ -158,16 +160,17 @@ class Shards:
         """Take over a checkpoint, of any number of ranks.
 
         Args:
-            saved: what `saved` gave
+            saved: of `saved`
             spec: of the current shard
             ranks: of this run
-            update_freq: of the epoch, and ``unit``, of which what is left of it is a multiple
+            update_freq: of the epoch
+            unit: see `whole_updates`
 
         Returns:
             offset and length of the epoch, in micro-batches of this number of ranks
 
         Raises:
-            AutoAssistError: it is of another run or version; the message says in what
+            AutoAssistError: it is of another run or version; the message tells the difference
         """
         check_version(saved)
         check_data_bins(saved, self.data_bins)
@@ -182,23 +185,17 @@ def _prior_of(spec: PlanSpec) -> str:
     return "none" if spec.prior is None else spec.prior.identity
 
 
-def _saved_prior(state: dict[str, Any]) -> tuple[str, float]:
-    """What tells the prior that a shard's state was saved under, and its mean."""
-    identity, mean = state["prior"]
-    return identity, mean
-
-
 def _under(spec: PlanSpec, keep_rate: float, state: dict[str, Any]) -> float:
-    """A share of pairs kept in a shard, as it would be under the prior of ``spec``."""
-    return min(1.0, keep_rate * spec.mean_prior / _saved_prior(state)[1])
+    """Share of pairs kept in a shard, as it would be under the prior of ``spec``."""
+    return min(1.0, keep_rate * spec.mean_prior / state["prior"][1])
 
 
 def _say_other_prior(state: dict[str, Any], spec: PlanSpec) -> None:
-    found, mine = _saved_prior(state)[0], _prior_of(spec)
+    found, mine = state["prior"][0], _prior_of(spec)
     if found != mine:
         logger.warning(
-            f"AutoAssist: the checkpoint was made under the prior {found}, this run has {mine}: "
-            "it goes on with that"
+            f"AutoAssist: the checkpoint was made under the prior {found}, this run has {mine} and "
+            "goes on with that"
         )
 
 

@@ -1,7 +1,7 @@
-"""SIGTERM, as schedulers send it, ends a run like Ctrl-C does: without leaving processes behind.
+"""Handler of SIGTERM, which schedulers send: the run ends as by Ctrl-C and leaves no process.
 
-By default SIGTERM ends Python on the spot, and torch's loader workers can then block for ever on a
-pipe that nobody reads.
+By default SIGTERM ends Python at once. torch's loader workers can then block for ever on a pipe
+that nobody reads.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ import threading
 import time
 from typing import Any
 
-# Python handles signals between bytecodes only. A main thread that waits in a collective for a
-# rank that is gone never comes back there: after so many seconds the process ends all the same.
+# Python handles signals between bytecodes only. A main thread that waits in a collective for a lost
+# rank never returns there, so the process is ended after so many seconds.
 GRACE_SECONDS = 10.0
 
-_wakeup: tuple[socket.socket, socket.socket] | None = None  # referenced, or it would be closed
+_wakeup: tuple[socket.socket, socket.socket] | None = (
+    None  # kept, since an unreferenced socket is closed
+)
 
 
 def end_cleanly_on_sigterm(grace: float = GRACE_SECONDS) -> None:
-    """Turn SIGTERM into SystemExit in this process, unless somebody handles it already.
+    """Turn SIGTERM into SystemExit in this process, unless a handler is set already.
 
     Args:
         grace: seconds until the process is ended without its main thread's help
@@ -34,7 +36,7 @@ def end_cleanly_on_sigterm(grace: float = GRACE_SECONDS) -> None:
     training = os.getpid()
 
     def end(number: int, frame: Any) -> None:
-        if os.getpid() != training:  # a forked loader worker: to it SIGTERM means what it did
+        if os.getpid() != training:  # a forked loader worker gets the default back
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             os.kill(os.getpid(), signal.SIGTERM)
             return
@@ -62,12 +64,12 @@ def _insist_after(grace: float) -> None:
     reader, writer = socket.socketpair()
     writer.setblocking(False)
     before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
-    if before != -1:  # an event loop's: leave it alone
+    if before != -1:  # an event loop uses it
         signal.set_wakeup_fd(before)
         return
     _wakeup = (reader, writer)
-    # A forked loader worker's signals are its own: none may come between the fork and the moment
-    # when it has let go of the wake-up.
+    # A forked loader worker handles its own signals. None may arrive between the fork and the reset
+    # of its wake-up.
     os.register_at_fork(before=_hold, after_in_parent=_release, after_in_child=_let_go)
 
     def insist() -> None:

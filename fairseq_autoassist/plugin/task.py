@@ -1,4 +1,4 @@
-"""The task translation_autoassist: fairseq's translation, trained on a chosen stream of pairs."""
+"""The task translation_autoassist: fairseq's translation, trained on a stream of chosen pairs."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ logger = logging.getLogger(__name__)
 
 @register_task("translation_autoassist", dataclass=TranslationAutoAssistConfig)
 class TranslationAutoAssistTask(TranslationTask):
-    """`translation`, but the training batches are made by AutoAssist (Zhang et al. 2019).
+    """Task `translation` with training batches of AutoAssist (Zhang et al. 2019).
 
-    Validation, generation and everything else is fairseq's own.
+    Validation, generation and everything else are fairseq's own.
 
     Raises:
         AutoAssistError: options out of range, features missing or of other data, a criterion that
@@ -67,7 +67,7 @@ class TranslationAutoAssistTask(TranslationTask):
     # -- set-up -----------------------------------------------------------------------------------
 
     def build_criterion(self, cfg: Any, *args: Any, **kwargs: Any) -> Any:
-        """fairseq's criterion; one that cannot serve the Assistant is refused at once."""
+        """Build fairseq's criterion; one without losses is refused where they are needed."""
         # fairseq 0.12.2 has no further argument, 0.12.3 has one
         criterion = super().build_criterion(cfg, *args, **kwargs)
         if self.needs.losses and not isinstance(criterion, SentenceLosses):
@@ -80,13 +80,13 @@ class TranslationAutoAssistTask(TranslationTask):
         return criterion
 
     def load_dataset(self, split: str, *args: Any, **kwargs: Any) -> None:
-        """fairseq's, with a clear word about an empty training set."""
+        """Load a dataset; an empty training set is refused early."""
         if split == self.cfg.train_subset:
             refuse_empty(self.cfg)
         super().load_dataset(split, *args, **kwargs)
 
     def get_batch_iterator(self, dataset: Any, *args: Any, **kwargs: Any) -> Any:
-        """Our iterator for training; fairseq's own for validation and generation."""
+        """Make the plugin's iterator for training, fairseq's own for validation and generation."""
         # only the training call of fairseq's trainer passes this
         if "update_epoch_batch_itr" not in kwargs:
             return super().get_batch_iterator(dataset, *args, **kwargs)
@@ -99,7 +99,7 @@ class TranslationAutoAssistTask(TranslationTask):
         return self._iterator
 
     def _say_once(self, prior: str) -> None:
-        """What is to be said of a prior; each data-bin comes by again and again."""
+        """Log a message about a prior once, though each data-bin is loaded many times."""
         if prior and prior not in self._prior_said:
             self._prior_said.add(prior)
             logger.info(f"AutoAssist: {prior}")
@@ -137,7 +137,7 @@ class TranslationAutoAssistTask(TranslationTask):
             config=self.autoassist,
             items=pair_items(*sizes, limits, eligible, num_shards),
             limits=limits,
-            seed=self.cfg.seed,  # not fairseq's argument, to which it may add the epoch
+            seed=self.cfg.seed,  # fairseq's argument may have the epoch added
             lag=loader.lag,
             features=features.stored,
             dimensions=features.dimensions,
@@ -148,7 +148,7 @@ class TranslationAutoAssistTask(TranslationTask):
             update_freq=loader.update_freq_of(epoch),
             update_freqs=loader.update_freq,
             max_update=max(self.cfg.max_update, 0),
-            max_passes=max(self.cfg.max_epoch, 0),  # about one to an epoch
+            max_passes=max(self.cfg.max_epoch, 0),  # an epoch has about one pass
             text=text_of(self.cfg, shard_of(self.cfg, epoch)),
             repeat=repeat_of(self.cfg, shard_of(self.cfg, epoch)),
         )
@@ -166,7 +166,7 @@ class TranslationAutoAssistTask(TranslationTask):
     def _eligible(
         self, dataset: Any, max_positions: Any, ignore_invalid_inputs: bool, ranks: int
     ) -> np.ndarray | None:
-        """Ids of the pairs that are short enough (None: all of them); fairseq counts the others."""
+        """Ids of the pairs that are short enough (None: all); fairseq warns about the others."""
         every = np.arange(len(dataset), dtype=np.int64)
         if max_positions is None:
             return None
@@ -185,7 +185,7 @@ class TranslationAutoAssistTask(TranslationTask):
 
     @property
     def session(self) -> Session | None:
-        """Where batches come from and the criterion's losses go to; None before the first epoch."""
+        """Session that gives batches and takes losses; None before the first epoch."""
         return None if self._iterator is None else self._iterator.session
 
     def train_step(
@@ -198,7 +198,7 @@ class TranslationAutoAssistTask(TranslationTask):
         ignore_grad: bool = False,
         **kwargs: Any,
     ) -> Any:
-        """fairseq's step; makes sure that every planned micro-batch is reported exactly once."""
+        """Make fairseq's step, and report every planned micro-batch exactly once."""
         number = sample[PLAN]["number"] if PLAN in sample else None
         session = self.session
         if session is not None:
@@ -216,17 +216,17 @@ class TranslationAutoAssistTask(TranslationTask):
             self._trace.write(update_num + 1, before + batch.number, batch.ids)
         waited = 0.0 if session is None else session.exchange.waited
         sums = metrics.step_sums(batch, waited, self._shards.elsewhere, self._metric_names)
-        # the criterion's own sums win over the zeros that stand for them
+        # the criterion's own sums replace zeros of the same names
         return loss, sample_size, {**sums, **log}
 
     def optimizer_step(self, optimizer: Any, model: Any, update_num: int) -> None:
-        """fairseq's; it has just waited for the gradient norm, so all losses are on the host."""
+        """Report losses, which are on the host after the gradient norm, and make fairseq's step."""
         if self.session is not None:
             self.session.flush()
         super().optimizer_step(optimizer, model, update_num)
 
     def reduce_metrics(self, logging_outputs: Any, criterion: Any) -> None:
-        """fairseq's metrics, and ours."""
+        """Log fairseq's metrics and those of the plugin."""
         super().reduce_metrics(logging_outputs, criterion)
         world_size = distributed_utils.get_data_parallel_world_size()
         metrics.log(logging_outputs, world_size, self._metric_names)
@@ -234,7 +234,7 @@ class TranslationAutoAssistTask(TranslationTask):
     # -- inside -----------------------------------------------------------------------------------
 
     def _finished(self, session: Session | None, number: int | None) -> PlannedBatch | None:
-        """The plan of a micro-batch just trained on; says what there is to say about it."""
+        """Plan of a micro-batch that was just trained on; logs failures and messages."""
         if session is None or number is None:
             return None
         batch = session.trained(number)
@@ -245,8 +245,8 @@ class TranslationAutoAssistTask(TranslationTask):
             self._failure_said = True
             kept = exchange.kept_since
             logger.error(
-                f"AutoAssist: {failure}. Training goes on without shrinking: {kept} is kept. None "
-                "of them is lost. Restart from the last checkpoint to try again"
+                f"AutoAssist: {failure}. Training goes on without shrinking: {kept} is kept, and "
+                "none is lost. Resume from the last checkpoint to have the Assistant back"
             )
         for message in batch.messages if batch is not None else ():
             if message.bad and self.autoassist.on_failure == "stop":
@@ -257,7 +257,7 @@ class TranslationAutoAssistTask(TranslationTask):
         return batch
 
     def _say_by_rank(self, batch: PlannedBatch | None) -> None:
-        """The numbers of this rank at debug level; fairseq's metrics are those of all ranks."""
+        """Log this rank's numbers at debug level; fairseq's metrics are those of all ranks."""
         if batch is not None and logger.isEnabledFor(logging.DEBUG):
             assert self._iterator is not None
             logger.debug(

@@ -70,9 +70,9 @@ class Handed:
                 "batch, before the next one is taken from the loader"
             )
         for batch in self._batches.values():
-            if len(ids) != len(batch.pairs) and np.isin(ids, batch.ids).all():
+            if len(ids) != len(batch.kept) and np.isin(ids, batch.ids).all():
                 return (
-                    f"found a report of {len(ids)} of the {len(batch.pairs)} items of batch "
+                    f"found a report of {len(ids)} of the {len(batch.kept)} items of batch "
                     f"{batch.number}, expected all of them in one report: NaN stands for a loss "
                     "that there is none of"
                 )
@@ -87,7 +87,7 @@ def _first(ids: np.ndarray, batches: Iterable[PlannedBatch]) -> PlannedBatch | N
     """The first of the batches that has these ids, in whatever order."""
     wanted = np.sort(ids)
     for batch in batches:
-        if len(batch.pairs) == len(ids) and np.array_equal(np.sort(batch.ids), wanted):
+        if len(batch.kept) == len(ids) and np.array_equal(np.sort(batch.ids), wanted):
             return batch
     return None
 

@@ -20,7 +20,7 @@ from ..errors import AutoAssistError
 from ..tensors import from_checkpoint, to_checkpoint
 from .epochs import Progress
 
-STATE_VERSION = 1
+STATE_VERSION = 2
 # Reports after which a new snapshot is taken: as many batches are planned again at most on resume.
 _TAIL = 256
 _BEGIN_ANEW = "give the same, or begin anew without this state"

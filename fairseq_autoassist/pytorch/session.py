@@ -129,7 +129,7 @@ class Session:
         self.flush()
         host = ids.cpu().numpy()
         batch = self._handed.find(host)
-        weights = batch.pairs["weight"][positions(host, batch.ids)]
+        weights = batch.kept["weight"][positions(host, batch.ids)]
         return torch.from_numpy(weights).to(ids.device)
 
     def state(self, header: dict[str, Any]) -> dict[str, Any]:

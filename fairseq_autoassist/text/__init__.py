@@ -1,1 +1,1 @@
-"""Text as fairseq-preprocess leaves it: data-bins, their fingerprints, lengths and rarity."""
+"""Text in data-bins of fairseq-preprocess: reader, fingerprints, lengths and rarity."""

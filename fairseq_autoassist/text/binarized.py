@@ -1,8 +1,8 @@
-"""Reads what fairseq-preprocess wrote, without fairseq (whose import costs seconds of torch).
+"""Reader of data-bins of fairseq-preprocess, without an import of fairseq, which takes seconds.
 
 The mmap format: ``.idx`` = magic, version, dtype code, number of sentences, sizes (int32), byte
-offsets (int64); ``.bin`` = all tokens in one run, EOS included. fairseq's own reader is not used:
-it unmaps its file when it dies, and a view that outlives it crashes the interpreter.
+offsets (int64); ``.bin`` = all tokens in one run, EOS included. fairseq's own reader is not
+used: it unmaps its file when it is deleted, and a view that outlives it crashes the interpreter.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ class BinarizedSide:
 
     Attributes:
         sizes: int32 (rows,), tokens of each sentence, EOS included; mapped from the ``.idx``.
-        dtype: of the tokens. tokens: their number.
+        dtype: of the tokens.
+        tokens: number of tokens.
     """
 
     def __init__(self, prefix: str | Path) -> None:
@@ -94,7 +95,7 @@ class BinarizedSide:
         return rows, np.dtype(_DTYPES[code])
 
     def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-        """Tokens (n,) of sentences [start, stop) in one run, and their offsets int64 (n_rows + 1,).
+        """Read tokens (n,) of sentences [start, stop) in one run, and offsets int64 (n_rows + 1,).
 
         Raises:
             FeatureError: the index's offsets do not follow from its sizes.
@@ -106,17 +107,17 @@ class BinarizedSide:
             self._offsets[start:stop], first + offsets[:-1] * self.dtype.itemsize
         ):
             raise FeatureError(f"{self.index_path} is damaged: offsets do not match sizes; {MEND}")
-        # Read, not mapped: the process then never holds more than the chunk.
+        # Read, not mapped, so that the process holds the chunk only.
         with open(self.data_path, "rb") as file:
             file.seek(first)
             return read_array(file, self.dtype, int(offsets[-1])), offsets
 
 
 def read_array(file: BinaryIO, dtype: Any, count: int) -> np.ndarray:
-    """``count`` values (count,) from where ``file`` stands.
+    """Read ``count`` values (count,) from the position of ``file``.
 
-    numpy's fromfile and tofile are avoided: a signal handler's exception inside them (Ctrl-C,
-    SIGTERM) comes out as a TypeError.
+    numpy's fromfile and tofile are avoided: they turn a signal handler's exception (Ctrl-C,
+    SIGTERM) into a TypeError.
 
     Raises:
         FeatureError: the file ends before.
@@ -129,9 +130,9 @@ def read_array(file: BinaryIO, dtype: Any, count: int) -> np.ndarray:
 
 
 def dictionary_size(path: str | Path) -> int:
-    """``len(fairseq.data.Dictionary.load(path))``: four special symbols and one per line.
+    """Give ``len(fairseq.data.Dictionary.load(path))``: four special symbols and one a line.
 
-    A repeated word needs fairseq's ``#fairseq:overwrite`` flag, and takes a new id as well.
+    A repeated word needs fairseq's ``#fairseq:overwrite`` flag, and has a new id as well.
 
     Raises:
         FeatureError: the file is missing, or fairseq would refuse it.

@@ -1,4 +1,4 @@
-"""Finds the two sides of a training subset inside a data-bin folder, as fairseq would."""
+"""Finds the two sides of a training subset in a data-bin, as fairseq does."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CHUNK_TOKENS = 1_000_000  # tokens of both sides held at once: about 30 MB of me
 
 
 class Shard(NamedTuple):
-    """One folder of binarised pairs; the dictionaries are those of the first folder of ``a:b``."""
+    """One data-bin of a list; the dictionaries are those of the first data-bin of ``a:b``."""
 
     data_bin: Path
     source: BinarizedSide
@@ -29,17 +29,20 @@ class Shard(NamedTuple):
         return len(self.source.sizes)
 
     def fingerprint(self) -> Fingerprint:
-        """What binds features to this data."""
+        """Fingerprint that binds features to these data."""
         return fingerprint(self.source_dict, self.target_dict, self.source.sizes, self.target.sizes)
 
     def token_hashes(self) -> list[str]:
-        """sha256 of the tokens of source and target: other text of the same sizes has others."""
+        """sha256 of the tokens of source and target."""
         return sha256_of_files([self.source.data_path, self.target.data_path])
 
 
 def split_shards(data_bin: str) -> list[Path]:
-    """``a:b`` -> [a, b] (``os.pathsep``, as fairseq.utils.split_paths); ``a:a``, as one may list
-    it to train on it twice as often, -> [a]."""
+    """Split ``a:b`` into [a, b], as fairseq.utils.split_paths; ``a:a`` gives [a].
+
+    Raises:
+        FeatureError: there is no folder, or one does not exist
+    """
     folders = [Path(part) for part in data_bin.split(os.pathsep) if part]
     for folder in folders:
         if not folder.is_dir():
@@ -50,7 +53,7 @@ def split_shards(data_bin: str) -> list[Path]:
 
 
 def first_places(folders: Sequence[Path]) -> list[int]:
-    """Where in the list each of its folders comes up for the first time, by whatever name."""
+    """Index of the first occurrence of each folder in the list, under any name."""
     real = [folder.resolve() for folder in folders]
     return [real.index(folder) for folder in real]
 
@@ -58,9 +61,9 @@ def first_places(folders: Sequence[Path]) -> list[int]:
 def infer_languages(
     folder: Path, subset: str, source: str | None = None, target: str | None = None
 ) -> tuple[str, str]:
-    """Languages from file names ``<subset>.<src>-<tgt>.<lang>.idx``; those given are kept.
+    """Infer languages from file names ``<subset>.<src>-<tgt>.<lang>.idx``; given ones are kept.
 
-    fairseq takes the first such file it meets; here the answer must be unique.
+    fairseq takes the first such file; here the answer must be unique.
 
     Raises:
         FeatureError: no such file, or several language pairs.
@@ -87,7 +90,7 @@ def infer_languages(
 
 
 def open_shard(folder: Path, first: Path, subset: str, source: str, target: str) -> Shard:
-    """The pairs of one folder; ``first`` is the folder whose dictionaries fairseq uses.
+    """Open the pairs of a data-bin; ``first`` is the data-bin whose dictionaries fairseq uses.
 
     Raises:
         FeatureError: files missing, damaged or not mmap; sides of different length; dictionaries
@@ -122,7 +125,7 @@ def open_shard(folder: Path, first: Path, subset: str, source: str, target: str)
 
 
 def _prefix(folder: Path, subset: str, source: str, target: str) -> Path | None:
-    """``folder/<subset>.<src>-<tgt>``, or with the pair the other way round, as fairseq looks."""
+    """Path ``folder/<subset>.<src>-<tgt>``, or with the languages swapped, as in fairseq."""
     for pair in (f"{source}-{target}", f"{target}-{source}"):
         prefix = folder / f"{subset}.{pair}"
         if any(Path(f"{prefix}.{source}{end}").exists() for end in (".idx", "")):

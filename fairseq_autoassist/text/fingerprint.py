@@ -1,4 +1,4 @@
-"""What tells one corpus from others: hashes of its dictionaries, sentence lengths and tokens."""
+"""Fingerprint of a corpus: hashes of its dictionaries, sentence lengths and tokens."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import numpy as np
 from ..errors import FeatureError
 from .binarized import MEND
 
-_HASH_ROWS = 1 << 20  # sizes converted at a time, so that hashing needs no copy of all of them
+_HASH_ROWS = 1 << 20  # sizes converted at once
 
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What binds features to their data: number of pairs, and sha256 of dictionaries and sizes."""
+    """Number of pairs, and sha256 of dictionaries and sizes, which bind features to their data."""
 
     rows: int
     source_dict: str
@@ -27,7 +27,7 @@ class Fingerprint:
     sizes: str
 
     def differences(self, expected: Fingerprint) -> str:
-        """One phrase per field that differs, '' where all agree."""
+        """Describe the fields that differ; '' where all agree."""
         names = {
             "rows": "rows (number of pairs)",
             "source_dict": "source dictionary",
@@ -44,7 +44,7 @@ class Fingerprint:
 
 
 def token_differences(found: Sequence[str], expected: Sequence[str]) -> str:
-    """One phrase per side whose tokens differ, '' where both agree.
+    """Describe the sides whose tokens differ; '' where both agree.
 
     Args:
         found, expected: sha256 of source and target tokens; empty: not known
@@ -103,7 +103,7 @@ def _sha256_of_dictionary(path: str | Path) -> str:
 
 
 def sha256_of_file(path: str | Path, done: Callable[[int], object] = lambda size: None) -> str:
-    """sha256 of a file's bytes, read in small pieces; ``done`` is told how many."""
+    """sha256 of a file's bytes, read in pieces; ``done`` is called with the size of each."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         for piece in iter(lambda: file.read(1 << 18), b""):
@@ -112,13 +112,13 @@ def sha256_of_file(path: str | Path, done: Callable[[int], object] = lambda size
     return digest.hexdigest()
 
 
-_hashed: dict[tuple[Any, ...], str] = {}  # by file and what changes with its content
+_hashed: dict[tuple[Any, ...], str] = {}  # by path, and by attributes that change with the content
 
 
 def sha256_of_files(paths: Sequence[Path]) -> list[str]:
-    """sha256 of the bytes of each file, read side by side, once in the life of this process.
+    """sha256 of the bytes of each file, read in parallel, once in a process.
 
-    A file that was written since, or that another has taken the place of, is read again.
+    A file that was changed or replaced since is read again.
 
     Raises:
         FeatureError: a file cannot be read
@@ -130,7 +130,7 @@ def sha256_of_files(paths: Sequence[Path]) -> list[str]:
             for path, s in zip(paths, stats)
         ]
         missing = [(key, path) for key, path in zip(keys, paths) if key not in _hashed]
-        with ThreadPoolExecutor(2) as pool:  # hashlib lets go of the interpreter
+        with ThreadPoolExecutor(2) as pool:  # hashlib releases the interpreter's lock
             for (key, _), digest in zip(
                 missing, pool.map(sha256_of_file, [path for _, path in missing])
             ):

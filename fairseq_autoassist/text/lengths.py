@@ -1,4 +1,4 @@
-"""Which pairs share a bucket: those alike in both lengths, in buckets that fill about as fast."""
+"""Length buckets: pairs alike in both lengths share one, and all fill about as fast."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 
 from ..core.batching import BatchLimits, parts
-from ..core.items import Items
+from ..core.items import Items, longest
 
-# Buckets per batch of a pass: more buckets pad less, but hold more pairs open. With these, padding
-# on Multi30k is within 1% of a global sort. The price on so small a corpus: 10 to 30% of a pass is
-# open at any time, the more the larger the batches.
+# Buckets per batch of a pass. More buckets pad less, but hold more pairs open. With these, padding
+# on Multi30k is within 1% of a global sort. 10 to 30% of so small a pass is open at any time.
 _BUCKETS_PER_BATCH = 1 / 2
 _MOST_BUCKETS = 512
-# Buckets by length: each is split so many times by the difference of the two lengths.
+# A bucket by length is split so many times by the difference of the two lengths.
 _DIFFERENCE_SPLITS = 3
 
 
@@ -25,14 +24,15 @@ def pair_items(
     eligible: np.ndarray | None = None,
     world_size: int = 1,
 ) -> Items:
-    """Pairs of sentences as items: a pair costs its target tokens, and is as difficult as its
-    source is long.
+    """Describe sentence pairs as items.
+
+    The cost of a pair is its target tokens, its difficulty the length of its source.
 
     Args:
         source_sizes, target_sizes: tokens per sentence with EOS, integers, shape (n,)
         limits: of a batch, in tokens and pairs
         eligible: ids that may be trained on (integers, ascending); None: all
-        world_size: data-parallel ranks, over which the pairs are dealt out
+        world_size: number of data-parallel ranks
     """
     count = len(source_sizes) if eligible is None else len(eligible)
     mine = -(-count // world_size)
@@ -46,11 +46,6 @@ def pair_items(
     )
 
 
-def pair_tokens(source_sizes: np.ndarray, target_sizes: np.ndarray) -> np.ndarray:
-    """Length of a pair as --max-tokens counts it: the longer side, in tokens with EOS."""
-    return np.maximum(source_sizes, target_sizes)
-
-
 def length_buckets(
     source_sizes: np.ndarray,
     target_sizes: np.ndarray,
@@ -61,27 +56,27 @@ def length_buckets(
     """Assign every pair to a bucket of pairs alike in both lengths.
 
     Boundaries are quantiles, weighted by tokens, of the longer side and, within each, of the
-    difference of the sides: every bucket fills about as fast as the others.
+    difference of the sides. So all buckets fill about as fast.
 
     Args:
         source_sizes, target_sizes: tokens per sentence, shape (n,)
         limits: of a batch
         pairs: pairs this rank considers in a pass
-        eligible: ids that may be trained on, or None for all; the others count for nothing
+        eligible: ids that may be trained on (None: all); others do not move boundaries
 
     Returns:
         bucket of each pair, uint16, shape (n,)
     """
-    longest = int(max(source_sizes.max(), target_sizes.max()))
+    most = int(max(source_sizes.max(), target_sizes.max()))
     count = len(source_sizes) if eligible is None else len(eligible)
 
     def some(part: slice) -> tuple[Any, np.ndarray, np.ndarray]:
-        """Some pairs, with their length and difference, that counted from the lowest possible."""
+        """Some pairs, with their length, and their difference counted from the lowest possible."""
         ids = part if eligible is None else eligible[part]
         source, target = source_sizes[ids].astype(np.int64), target_sizes[ids].astype(np.int64)
-        return ids, pair_tokens(source, target), target - source + longest
+        return ids, longest((source, target), len(source)), target - source + most
 
-    mass, seen = np.zeros(longest + 1), np.zeros(2 * longest + 1, dtype=bool)
+    mass, seen = np.zeros(most + 1), np.zeros(2 * most + 1, dtype=bool)
     for part in parts(count):
         _, tokens, difference = some(part)
         mass += np.bincount(tokens, weights=tokens, minlength=len(mass))
@@ -90,7 +85,7 @@ def length_buckets(
     buckets = int(np.clip(batches * pairs / count * _BUCKETS_PER_BATCH, 1, _MOST_BUCKETS))
     splits = min(_DIFFERENCE_SPLITS, buckets)
     group = _quantile_groups(mass, buckets // splits)
-    # only differences that occur: of long documents there could be too many
+    # only differences that occur: long documents have many possible ones
     column = np.cumsum(seen) - 1
     masses = np.zeros((int(group.max()) + 1, int(column[-1]) + 1))
     for part in parts(count):
@@ -123,7 +118,7 @@ def _quantile_groups(mass: np.ndarray, groups: int) -> np.ndarray:
         mass: of each value 0, 1, ...; a value without mass is in group 0
     """
     share = np.cumsum(mass) / mass.sum()
-    # the group of a value is where the middle of its mass lies
+    # the middle of its mass decides the group of a value
     group = np.minimum(((share - mass / mass.sum() / 2) * groups).astype(np.int64), groups - 1)
     _, dense = np.unique(group[mass > 0], return_inverse=True)
     lookup = np.zeros(len(mass), dtype=np.int64)
@@ -132,7 +127,7 @@ def _quantile_groups(mass: np.ndarray, groups: int) -> np.ndarray:
 
 
 def _batches(tokens: int, pairs: int, limits: BatchLimits) -> float:
-    """Batches of a pass that keeps everything, were there no padding."""
+    """Number of batches of a pass that keeps every pair, without padding."""
     by_tokens = tokens / limits.max_size if limits.max_size else 0.0
     by_count = pairs / limits.max_items if limits.max_items else 0.0
     return max(by_tokens, by_count, 1.0)

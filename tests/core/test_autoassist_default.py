@@ -8,8 +8,16 @@ from fairseq_autoassist.config import AutoAssistConfig
 from fairseq_autoassist.core.labels import Band, labels
 from fairseq_autoassist.core.strategies import Corpus, Report, build_strategy
 from fairseq_autoassist.core.strategies.autoassist import PAPERS_RULE
-from tests.support.planning import make_sizes
-from tests.support.strategies import PAIRS, START, RareFeatures, corpus_of, kept, observe, teach
+from tests.support.strategies import (
+    PAIRS,
+    START,
+    RareFeatures,
+    corpus_of,
+    items_of,
+    kept,
+    observe,
+    teach,
+)
 
 IDS = np.arange(PAIRS)
 FAST = {"gamma_decay": 0.95, "guard_pairs": 0}
@@ -33,7 +41,7 @@ class KindFeatures(RareFeatures):
 def taught_kinds(losses=three_kinds, **settings):
     strategy = build_strategy(
         AutoAssistConfig(**{**FAST, **settings}),
-        Corpus(*make_sizes(PAIRS), KindFeatures()),
+        Corpus(items_of(), KindFeatures()),
     )
     teach(strategy, 200, losses=losses)
     return strategy
@@ -81,4 +89,4 @@ def test_the_guard_judges_by_the_uniform_slice():
     uniform = IDS[:40] < 9
     for _ in range(2):
         strategy.observe(Report(IDS[:40], three_kinds(IDS[:40]), uniform), START)
-    assert strategy.guard.state_dict()["_pairs"] == 18
+    assert strategy.guard.state_dict()["_judged"] == 18

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairseq_autoassist.core.batching import KEPT, BatchLimits, Buckets
-from fairseq_autoassist.text.lengths import length_buckets, pair_tokens
+from fairseq_autoassist.text.lengths import length_buckets
 from tests.support.planning import make_sizes
 
 LIMITS = st.builds(
@@ -28,7 +28,7 @@ def make_kept(ids):
 def make_buckets(source, target, limits):
     assignment = length_buckets(source, target, limits, len(source))
     count = int(assignment.max()) + 1
-    return Buckets(assignment, pair_tokens(source, target), count, limits), assignment
+    return Buckets(assignment, np.maximum(source, target), count, limits), assignment
 
 
 class PlainBuckets:
@@ -63,7 +63,7 @@ class PlainBuckets:
 def test_equals_the_plain_oracle_whatever_the_chunk(limits, pairs, chunk, seed):
     source, target = make_sizes(pairs, seed)
     buckets, assignment = make_buckets(source, target, limits)
-    plain = PlainBuckets(assignment, pair_tokens(source, target), limits)
+    plain = PlainBuckets(assignment, np.maximum(source, target), limits)
     order = np.random.default_rng(seed).permutation(pairs)
     order = np.concatenate([order, order[::-1]])
     got, expected = [], []
@@ -79,7 +79,7 @@ def test_equals_the_plain_oracle_whatever_the_chunk(limits, pairs, chunk, seed):
 @given(LIMITS, st.integers(1, 300), st.integers(0, 10**6), st.booleans())
 def test_no_pair_is_lost_or_doubled_and_limits_hold(limits, pairs, seed, interrupt):
     source, target = make_sizes(pairs, seed)
-    tokens = pair_tokens(source, target)
+    tokens = np.maximum(source, target)
     buckets, _ = make_buckets(source, target, limits)
     rng = np.random.default_rng(seed)
     put, batches = Counter(), []

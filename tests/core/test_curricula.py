@@ -1,4 +1,4 @@
-"""Easy first: competence (by hand numbers) and self-paced learning."""
+"""Easy first by competence (Platanios et al. 2019), held against numbers by hand."""
 
 import dataclasses
 import math
@@ -22,8 +22,8 @@ from tests.support.strategies import (
     RareFeatures,
     choose,
     corpus_of,
+    items_of,
     kept,
-    losses_of,
     observe,
     teach,
     train,
@@ -41,8 +41,6 @@ def competence(**settings):
     return built(strategy="competence", **settings)
 
 
-# -- competence (Platanios et al. 2019) -----------------------------------------------------------
-
 # c(t) = min(1, sqrt(t (1 - c0^2) / T + c0^2)) with c0 = 0.1, T = 100
 BY_HAND = [(0, 0.1), (1, math.sqrt(0.0199)), (25, math.sqrt(0.2575)), (64, math.sqrt(0.6436))]
 BY_HAND += [(100, 1.0), (5000, 1.0)]
@@ -57,7 +55,7 @@ def test_competence_grows_as_the_paper_says_and_lets_in_that_share(update, expec
     choice = choose(strategy, point)
     allowed = choice.probability == 1.0
     assert abs(allowed.sum() - expected * PAIRS) <= 1  # no finer than one pair
-    difficulty = make_sizes(PAIRS)[0] if by == "length" else RareFeatures().rarity
+    difficulty = make_sizes(PAIRS)[0] if by == "length" else RareFeatures().difficulty
     assert allowed.all() or difficulty[allowed].max() <= difficulty[~allowed].min()
     assert allowed.any() and choice.uniform_share == float(allowed.all())
 
@@ -79,7 +77,8 @@ def test_a_pair_once_let_in_stays_in():
 
 
 def test_ties_in_length_are_let_in_by_pair_id():
-    corpus = dataclasses.replace(corpus_of(), source_sizes=(5 + IDS % 4).astype(np.int32))
+    items = dataclasses.replace(items_of(), difficulty=(5 + IDS % 4).astype(np.int32))
+    corpus = dataclasses.replace(corpus_of(), items=items)
     config = AutoAssistConfig(strategy="competence", competence_by="length", competence_updates=100)
     strategy = build_strategy(config, corpus)
     point = TrainingPoint(30, 0.0, 0.0)  # c(t) = 0.55: a part of the third length
@@ -90,10 +89,10 @@ def test_ties_in_length_are_let_in_by_pair_id():
 
 @pytest.mark.parametrize("by", ["length", "rarity"])
 def test_competence_counts_only_what_may_be_trained_on(by):
-    difficulty = make_sizes(PAIRS)[0] if by == "length" else RareFeatures().rarity
+    difficulty = make_sizes(PAIRS)[0] if by == "length" else RareFeatures().difficulty
     short = difficulty <= np.quantile(difficulty, 0.8)  # without every third of these
     eligible = np.flatnonzero(short & (IDS % 3 > 0))
-    corpus = dataclasses.replace(corpus_of(), eligible=eligible)
+    corpus = dataclasses.replace(corpus_of(), items=items_of(eligible=eligible))
     config = AutoAssistConfig(strategy="competence", competence_by=by, competence_updates=100)
     strategy = build_strategy(config, corpus)
     for update in (1, 25, 64):
@@ -165,7 +164,7 @@ def test_around_any_strategy_hard_pairs_wait_until_the_competence_is_1(name):
     early, late = TrainingPoint(25, 1.0, 0.1), TrainingPoint(100, 4.0, 0.4)
     teach(alone, 60, point=early)
     teach(both, 60, point=early)
-    rarity, competence = RareFeatures().rarity, math.sqrt(0.2575)
+    rarity, competence = RareFeatures().difficulty, math.sqrt(0.2575)
     waits = rarity > np.quantile(rarity, competence, method="lower")
     found = choose(both, early)
     assert (found.probability[waits] == 0.0).all() and found.uniform_share == 0.0
@@ -215,7 +214,7 @@ def test_where_something_failed_no_pair_waits():
         if fail == "worker":
             strategy.stop_shrinking()
         else:
-            know(strategy, IDS[:4], np.full(4, np.nan, np.float32))
+            observe(strategy, IDS[:4], np.full(4, np.nan, np.float32))
         choice = choose(strategy)
         assert (choice.probability == 1.0).all() and choice.uniform_share == 1.0
 
@@ -235,82 +234,3 @@ def test_a_curriculum_without_its_switch_is_refused():
         assert f"{words} (read with --autoassist-competence, or by" in str(error.value)
     for switch in ({"competence": True}, {"strategy": "competence"}):
         assert AutoAssistConfig(**switch, **settings).competence_updates == 9
-
-
-# -- self-paced learning --------------------------------------------------------------------------
-
-
-def spl(**settings):
-    return built(strategy="spl", **settings)
-
-
-def know(strategy, ids=IDS, losses=None):
-    losses = losses_of(ids) if losses is None else losses
-    observe(strategy, ids, losses)
-
-
-@pytest.mark.parametrize("passes, pace", [(0, 0.25), (4, 0.55), (9, 0.925), (10, 1.0), (30, 1.0)])
-def test_the_pace_grows_from_a_quarter_to_everything(passes, pace):
-    strategy = spl()
-    know(strategy)
-    point = TrainingPoint(50.0, float(passes), 0.9)
-    assert strategy.metrics(point)["pace"] == pytest.approx(pace)
-    choice = choose(strategy, point)
-    easy = choice.probability == 1.0
-    losses = losses_of(IDS)
-    assert easy.mean() == pytest.approx(pace, abs=0.01)
-    # remembered in two bytes each: about three digits
-    assert easy.all() or losses[easy].max() <= losses[~easy].min() + 2e-3
-    assert choice.uniform_share == float(pace == 1.0)
-
-
-def test_of_unknown_pairs_it_keeps_a_share():
-    strategy = spl(spl_start=0.4)
-    assert (kept(strategy) == np.float32(0.4)).all()
-    know(strategy, IDS[:100])
-    found = kept(strategy)
-    assert (found[100:] == np.float32(0.4)).all() and set(found[:100].tolist()) == {0.0, 1.0}
-    assert found[:100].mean() == pytest.approx(0.4, abs=0.01)
-
-
-def test_the_last_loss_counts():
-    strategy = spl()
-    know(strategy)
-    before = kept(strategy)
-    know(strategy, losses=losses_of(IDS)[::-1])
-    for _ in range(8):  # the quantile is taken anew now and then
-        after = kept(strategy)
-    np.testing.assert_array_equal(after, before[::-1])
-
-
-def test_the_quantile_is_taken_anew_by_share_of_a_pass_too():
-    """One of many ranks decides on few chunks in a pass."""
-    strategy = spl(spl_passes=1e9)
-    know(strategy)
-    before = kept(strategy, TrainingPoint(0.0, 1.0, 0.0))
-    know(strategy, losses=losses_of(IDS)[::-1] + 5.0)
-    assert not kept(
-        strategy, TrainingPoint(0.0, 1.1, 0.0)
-    ).any()  # all are above what was a quarter before
-    resumed = spl(spl_passes=1e9)
-    resumed.load_state_dict(strategy.state_dict())
-    for one in (strategy, resumed):
-        assert not kept(one, TrainingPoint(0.0, 1.124, 0.0)).any()
-        after = kept(one, TrainingPoint(0.0, 1.125, 0.0))
-        np.testing.assert_array_equal(after, before[::-1])
-
-
-def test_no_passes_and_a_start_with_everything_keep_everything():
-    for settings in ({"spl_passes": 0.0}, {"spl_start": 1.0}):
-        strategy = spl(**settings)
-        know(strategy)
-        assert (kept(strategy) == 1.0).all()
-
-
-def test_a_self_paced_run_trains_on_easy_pairs_first_and_then_on_all():
-    planner = Planner(make_spec(2000, strategy="spl", spl_passes=6.0, chunk=64))
-    batches = train(planner, 1500)
-    by_pass = [[i for b in batches if int(b.passes) == p for i in b.ids.tolist()] for p in (2, 7)]
-    hard = [np.mean(losses_of(np.array(ids)) > 1.5) for ids in by_pass]
-    # in the third pass half of the unseen pairs are let in, of any kind
-    assert hard[0] < 0.35 and hard[1] == pytest.approx(0.5, abs=0.05)

@@ -81,7 +81,7 @@ def test_process_equals_inline(features, opened, ahead):
     inline = train(opened(Exchange, spec_of(features)), 150, ahead)
     process = train(opened(ProcessExchange, spec_of(features)), 150, ahead)
     assert ids_of(process) == ids_of(inline)
-    assert [b.pairs.tolist() for b in process] == [b.pairs.tolist() for b in inline]
+    assert [b.kept.tolist() for b in process] == [b.kept.tolist() for b in inline]
     assert process[-1].keep_rate < 1.0  # something was decided
     assert [b.metrics for b in process] == [b.metrics for b in inline]
 
@@ -224,8 +224,8 @@ def test_a_failed_worker_takes_no_pair_along_and_none_comes_twice(features, open
     done += train_on(exchange, 200)
     assert exchange.failure
     planner = exchange.state_dict()["planner"]
-    waiting = [b["pairs"] for b in planner["in_flight"] if b["number"] >= exchange.ledger.reported]
-    held = [*planner["ready"], *waiting, planner["buckets"]["pairs"]]
+    waiting = [b["kept"] for b in planner["in_flight"] if b["number"] >= exchange.ledger.reported]
+    held = [*planner["ready"], *waiting, planner["buckets"]["kept"]]
     times = Counter(i for ids in ids_of(done) for i in ids)
     times.update(i for part in held for i in part["id"].tolist())
     whole = planner["stream"]["position"][0]

@@ -104,7 +104,7 @@ def judged(planner, first, last):
         if number // 40 % 2 == 0:
             losses = np.random.default_rng(number).random(len(batch.ids))
         planner.receive(number, np.asarray(losses, np.float32))
-        yield batch.pairs.tolist(), batch.messages
+        yield batch.kept.tolist(), batch.messages
 
 
 def test_evidence_outlasts_a_restart():

@@ -94,7 +94,7 @@ def test_planning_neither_reads_nor_moves_the_global_generators(case):
         random.seed(seed)
         np.random.seed(seed)
         before = random.getstate(), str(np.random.get_state())
-        planned.append([batch.pairs.tolist() for batch in train(planner_of(case), 30)])
+        planned.append([batch.kept.tolist() for batch in train(planner_of(case), 30)])
         assert (random.getstate(), str(np.random.get_state())) == before
     assert planned[0] == planned[1]
 

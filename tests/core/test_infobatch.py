@@ -108,7 +108,7 @@ def test_everything_is_kept_at_the_end(anneal, ends):
 def test_in_a_run_the_weights_travel_with_their_pairs():
     planner = planner_of("infobatch")  # of 80 updates
     batches = train(planner, 130)
-    pruned = np.concatenate([batch.pairs for batch in batches[40:60]])
+    pruned = np.concatenate([batch.kept for batch in batches[40:60]])
     assert set(pruned["weight"].tolist()) == {1.0, 2.0}
     assert not pruned["uniform"].all()
     # easy is what is even; a loss is remembered from the pass before

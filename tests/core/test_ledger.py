@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fairseq_autoassist.core.batching import kept_pairs
+from fairseq_autoassist.core.batching import kept_items
 from fairseq_autoassist.core.ledger import Ledger
 from fairseq_autoassist.core.message import Message
 from fairseq_autoassist.core.protocol import PlannedBatch, Totals
@@ -13,7 +13,7 @@ def handed_out(count, reported=0, repeated=1):
     """A ledger with so many micro-batches handed out, each with something to tell."""
     ledger = Ledger(reported, repeated)
     for number in range(reported, reported + count):
-        pairs = kept_pairs(np.array([number]))
+        pairs = kept_items(np.array([number]))
         messages = [Message("something", bad=False)]
         ledger.hand_out(PlannedBatch(number, pairs, Totals(), (0, 0), 0.0, 1.0, {}, messages))
     return ledger

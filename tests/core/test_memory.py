@@ -62,7 +62,7 @@ def test_quantiles_of_many_pairs_are_of_a_sample_spread_over_all(monkeypatch):
 
 
 def test_a_state_of_other_data_is_refused():
-    with pytest.raises(ValueError, match="losses of 5 pairs, the data has 6.*other data"):
+    with pytest.raises(ValueError, match="losses of 5 items, the data has 6.*other data"):
         LossMemory(6).load_state_dict(LossMemory(5).state_dict())
 
 

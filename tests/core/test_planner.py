@@ -87,7 +87,7 @@ def test_pairs_of_the_first_coin_are_a_uniform_sample():
     spec = make_spec(pairs, strategy="autoassist", gamma_decay=0.9995, chunk=4096, guard_pairs=0)
     planner = Planner(spec, planted(pairs))
     train(planner, 1500)
-    kept = np.concatenate([batch.pairs for batch in train(planner, 1500)])
+    kept = np.concatenate([batch.kept for batch in train(planner, 1500)])
     hard = kept["id"] % 2 == 1
     assert hard.mean() > 0.6  # kept pairs are mostly hard ones ...
     uniform = kept["uniform"]
@@ -166,7 +166,7 @@ def test_a_share_of_which_nothing_is_kept_does_not_end_the_run():
         planner = Planner(dataclasses.replace(spec, max_update=5000))
         batches = train(planner, 20)
         said = [message for batch in batches for message in batch.messages]
-        assert all("no pair was kept in two passes" in item.text for item in said)
+        assert all("no item was kept in two passes" in item.text for item in said)
         assert len(said) <= 1 and all(len(batch.ids) for batch in batches)
         starved += len(said)
     assert 0 < starved < 8
@@ -192,7 +192,7 @@ def test_not_finite_losses_are_neither_learned_nor_fatal():
     planner.receive(batch.number, losses)
     batches = train(planner, 30)
     said = [message.text for b in batches for message in b.messages if message.bad]
-    assert len([line for line in said if "2 sentence losses" in line]) == 1
+    assert len([line for line in said if "2 losses of one batch" in line]) == 1
     assert np.isfinite(planner.strategy.assistant.weights).all()
     assert batches[-1].metrics["gamma"] == 0.0
     assert train(planner, 120)[-1].metrics["gamma"] > 0.0  # after 100 clean reports
@@ -206,7 +206,7 @@ def test_catching_up_loses_and_doubles_nothing(snapshot, more, chunk):
     planner = Planner(spec, features)
     before = train(planner, snapshot)
     state, passes_before = planner.state_dict(), planner.stream.passes
-    held_before = sum(len(part) for part in [*state["ready"], state["buckets"]["pairs"]])
+    held_before = sum(len(part) for part in [*state["ready"], state["buckets"]["kept"]])
     delivered = train(planner, more)
     successor = Planner(dataclasses.replace(spec, abandoned=True), features)
     successor.load_state_dict(state)

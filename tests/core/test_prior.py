@@ -102,7 +102,7 @@ def test_a_prior_of_one_changes_nothing() -> None:
     for case in ("autoassist", "infobatch", "spl", "competence by length"):
         plain = train(Planner(spec_of(case), RareFeatures()), 60)
         found = train(weighed(case, ones), 60)
-        assert [b.pairs.tolist() for b in found] == [b.pairs.tolist() for b in plain]
+        assert [b.kept.tolist() for b in found] == [b.kept.tolist() for b in plain]
         assert [b.keep_rate for b in found] == [b.keep_rate for b in plain]
 
 
@@ -110,7 +110,7 @@ def test_the_guard_sees_the_slice_as_the_prior_weighs_it() -> None:
     """Junk is as rare among the pairs that T_k and the guard go by as among those kept."""
     planner = weighed("autoassist with a prior")
     batches = train(planner, 60)
-    uniform = np.concatenate([b.pairs[b.pairs["uniform"]]["id"] for b in batches])
+    uniform = np.concatenate([b.kept[b.kept["uniform"]]["id"] for b in batches])
     assert len(uniform) > 200 and (uniform % 3 == 0).mean() < 0.05
 
 
@@ -152,10 +152,10 @@ def test_where_nothing_comes_through_the_best_of_a_few_are_kept() -> None:
     values[::8] = 2e-6  # no coin of three passes is as low
     batches = train(starving(values), 3)
     said = [message for batch in batches for message in batch.messages]
-    assert ["no pair was kept in two passes" in item.text for item in said] == [True]
+    assert ["no item was kept in two passes" in item.text for item in said] == [True]
     trained = np.concatenate([batch.ids for batch in batches])
     assert len(trained) and (trained % 8 == 0).all()
-    assert not any(batch.pairs["uniform"].any() for batch in batches)
+    assert not any(batch.kept["uniform"].any() for batch in batches)
     assert batches[0].position[0] >= 4  # not before the prior was alone for a pass
 
 
@@ -172,7 +172,7 @@ def test_where_the_strategy_keeps_nothing_the_prior_still_decides() -> None:
     assert len(batch.messages) == 1 and batch.position == (4, 0)
     coins = pass_coins(1, 3, 100)
     kept = set(np.flatnonzero(coins < np.maximum(values, 1e-6)).tolist())
-    held = np.concatenate([batch.pairs, *planner._ready, planner.buckets.take_all()])
+    held = np.concatenate([batch.kept, *planner._ready, planner.buckets.take_all()])
     assert set(held["id"].tolist()) == kept and min(kept) >= 50
 
 
@@ -223,9 +223,9 @@ def test_a_lost_worker_leaves_the_prior_unless_that_is_what_cannot_be_read(tmp_p
         assert "signal 9" in exchange.failure
         late = np.concatenate([batch.ids for batch in batches[100:]])
         if damage:
-            assert exchange.kept_since == "every pair" and (late % 3 == 0).mean() > 0.25
+            assert exchange.kept_since == "every item" and (late % 3 == 0).mean() > 0.25
         else:
-            assert exchange.kept_since == "every pair that its prior lets through"
+            assert exchange.kept_since == "every item that its prior lets through"
             assert (late % 3 == 0).mean() < 0.05
     finally:
         exchange.close()
@@ -243,5 +243,5 @@ def test_the_worker_plans_the_same_from_a_mapped_file(tmp_path) -> None:
                 exchange.report(batches[-1].number, losses_of(batches[-1].ids))
         finally:
             exchange.close()
-        found.append([batch.pairs.tolist() for batch in batches])
+        found.append([batch.kept.tolist() for batch in batches])
     assert found[0] == found[1]

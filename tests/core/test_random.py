@@ -18,7 +18,7 @@ def test_keeps_the_share_of_any_pair(keep):
     totals = kept[-1].totals
     deviation = np.sqrt(keep * (1 - keep) / totals.considered)
     assert abs(totals.kept / totals.considered - keep) < 5 * deviation
-    parts = np.concatenate([batch.pairs for batch in kept])
+    parts = np.concatenate([batch.kept for batch in kept])
     assert parts["uniform"].all()  # so that aa_loss is over all that it keeps
     for half in (parts["id"] % 2, parts["id"] < pairs // 2):  # hard ones and early ones alike
         assert abs(half.mean() - 0.5) < 5 * 0.5 / np.sqrt(len(parts))

@@ -80,8 +80,8 @@ def test_no_kept_pair_is_lost_or_doubled(worlds, steps):
     held = Counter()
     for state in states:
         planner = state["planner"]
-        held.update(planner["buckets"]["pairs"]["id"].tolist())
-        waiting = [b["pairs"] for b in planner["in_flight"] if b["number"] >= state["trained"]]
+        held.update(planner["buckets"]["kept"]["id"].tolist())
+        waiting = [b["kept"] for b in planner["in_flight"] if b["number"] >= state["trained"]]
         held.update(i for part in [*planner["ready"], *waiting] for i in part["id"].tolist())
     # every pair considered was kept (uniform): it is trained on or held, once each time
     assert sum((trained + held).values()) == considered

@@ -39,6 +39,7 @@ class VirtualFeatures:
     """Features computed from the id: of two columns, the one that its last bit names."""
 
     rows, dimensions = PAIRS, 2
+    difficulty = None
 
     def __init__(self):
         self.asked = []
@@ -129,7 +130,7 @@ def test_batches_have_every_pair_once_per_pass_and_hold_the_limits():
     seen = Counter()
     while planner.stream.position[0] < 2:
         (batch,) = train(planner, 1)
-        assert batch.pairs.dtype == KEPT and batch.ids.dtype == np.int64
+        assert batch.kept.dtype == KEPT and batch.ids.dtype == np.int64
         longest = max(SOURCE[batch.ids % 37].max(), TARGET[batch.ids % 37].max())
         assert longest * len(batch.ids) <= LIMITS.max_size
         seen.update(batch.ids.tolist())
@@ -160,10 +161,10 @@ def test_reports_learning_and_a_resumed_run_are_exact(tmp_path):
     resumed = Planner(dataclasses.replace(spec), VirtualFeatures())
     resumed.load_state_dict(saved_and_loaded(state))
     again = resumed.state_dict()
-    np.testing.assert_array_equal(again["buckets"]["pairs"], state["buckets"]["pairs"])
+    np.testing.assert_array_equal(again["buckets"]["kept"], state["buckets"]["kept"])
     learned_again = _recorded(resumed)
     expected, got = train(planner, 20), train(resumed, 20)
-    assert [b.pairs.tolist() for b in got] == [b.pairs.tolist() for b in expected]
+    assert [b.kept.tolist() for b in got] == [b.kept.tolist() for b in expected]
     assert [r.ids.tolist() for r in learned_again] == [r.ids.tolist() for r in learned[-20:]]
 
     writer = trace.TraceWriter(str(tmp_path), 0)

@@ -21,7 +21,6 @@ from fairseq_autoassist.core.strategies import (
     needs_of,
 )
 from fairseq_autoassist.core.strategies.autoassist import PAPERS_RULE
-from tests.support.planning import make_sizes
 from tests.support.strategies import (
     CASES,
     PAIRS,
@@ -32,6 +31,7 @@ from tests.support.strategies import (
     choose,
     config_of,
     corpus_of,
+    items_of,
     kept,
     let_through,
     observe,
@@ -51,7 +51,7 @@ shrinking = pytest.mark.parametrize("case", [c for c in CASES if c not in ("unif
 
 
 def pairs_of(batches):
-    return [batch.pairs.tolist() for batch in batches]
+    return [batch.kept.tolist() for batch in batches]
 
 
 def test_every_strategy_has_a_case():
@@ -219,7 +219,7 @@ def test_what_it_says_about_features_is_true(case):
     config = config_of(case)
 
     def run():
-        choose(build_strategy(config, Corpus(*make_sizes(PAIRS))), at(0.1))
+        choose(build_strategy(config, Corpus(items_of())), at(0.1))
 
     if needs_of(config).features:
         with pytest.raises(ValueError, match="needs features"):
@@ -242,7 +242,7 @@ def test_a_lost_planner_loses_no_pair(case, snapshot, more):
     planner = planner_of(case)
     before = train(planner, snapshot)
     state, passes_before = planner.state_dict(), planner.stream.passes
-    kept_before = [*state["ready"], state["buckets"]["pairs"]]
+    kept_before = [*state["ready"], state["buckets"]["kept"]]
     delivered = train(planner, more)
     spec = dataclasses.replace(spec_of(case), abandoned=True)
     successor = Planner(spec, NoFeatures(RareFeatures().dimensions))

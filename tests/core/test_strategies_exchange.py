@@ -53,7 +53,7 @@ def train(exchange, batches, ahead=4):
 
 
 def contents(batches):
-    return [(batch.pairs.tolist(), batch.metrics, batch.totals) for batch in batches]
+    return [(batch.kept.tolist(), batch.metrics, batch.totals) for batch in batches]
 
 
 @every_case
@@ -73,4 +73,4 @@ def test_without_its_process_nothing_is_skipped(opened, case):
     late = train(exchange, 200, ahead=0)[80:]
     assert exchange.failure and late[-1].keep_rate > 0.99
     assert set(np.concatenate([batch.ids for batch in late])) == set(range(PAIRS))
-    assert len({weight for batch in late for weight in batch.pairs["weight"].tolist()}) == 1
+    assert len({weight for batch in late for weight in batch.kept["weight"].tolist()}) == 1

@@ -76,9 +76,9 @@ def test_resizing_up_and_down(tmp_path):
             stages.append([train(data_bin(), tmp_path, *stage).ok()])
         else:
             stages.append(train_ranks(count, data_bin(), tmp_path, *stage))
-    line = find(stages[1][0], "going on over 2 ranks, saved by 1")
+    line = find(stages[1][0], "resumed over 2 ranks, saved by 1")
     assert line and line.endswith(", 0 reports are not learned from")
-    assert find(stages[2][0], "going on over 1 ranks, saved by 2")
+    assert find(stages[2][0], "resumed over 1 ranks, saved by 2")
     trained = Counter(flat(flat(flat(ids(runs) for runs in stages))))
     state = checkpoint_state(tmp_path / "checkpoint_last.pt")["extra_state"]["train_iterator"]
     planner = state["autoassist"]["ranks"][0]["tree"]["shards"][0]["exchange"]["planner"]
@@ -131,7 +131,7 @@ def test_four_ranks_and_back_to_three(tmp_path):
     ]
     three = train_ranks(3, data_bin(), tmp_path, *words, "--max-update", 45)
     assert {len(run.batches) for run in three} == {15}
-    assert find(three[0], "going on over 3 ranks, saved by 4")
+    assert find(three[0], "resumed over 3 ranks, saved by 4")
 
 
 def test_fully_sharded(tmp_path):

@@ -136,7 +136,7 @@ def test_a_checkpoint_of_another_prior_goes_on_and_says_so(data, tmp_path) -> No
     result = train(data, tmp_path, *words, *more).ok()
     line = find(result, "the checkpoint was made under the prior")
     assert line and "| WARNING |" in line
-    assert line.endswith("this run has none: it goes on with that")
+    assert line.endswith("this run has none and goes on with that")
     assert len(result.batches) == 110 and junk(result, 60) > 0.5
     # an epoch is about a pass again, and not the third of one that it was
     passes = [float(u["aa_pass"]) for u in result.updates]
@@ -161,7 +161,7 @@ def test_a_killed_worker_leaves_the_prior(data, tmp_path) -> None:
         os.kill(workers(process.pid)[0], signal.SIGKILL)
         result = process.wait().ok()
     line = find(result, "died (signal 9)")
-    assert line and "without shrinking: every pair that its prior lets through is kept" in line
+    assert line and "without shrinking: every item that its prior lets through is kept" in line
     assert len(result.batches) == 400 and junk(result, -200) < 0.02
     late = np.bincount(np.concatenate(result.ids()[-200:]), minlength=PAIRS)
     assert (late[~JUNK] > 0).all()  # what the prior lets through comes up in every pass

@@ -65,7 +65,7 @@ def test_scores_are_the_product_and_make_no_matrix(monkeypatch) -> None:
 
 
 def test_the_rarity_of_what_is_extended_stays_within_reach() -> None:
-    np.testing.assert_array_equal(binned().rarity, RareFeatures().rarity)
+    np.testing.assert_array_equal(binned().difficulty, RareFeatures().difficulty)
 
 
 def test_a_bin_that_does_not_exist_is_refused() -> None:
@@ -98,7 +98,7 @@ def test_what_lies_on_disk_is_pickled_by_its_path(made: Path) -> None:
     back = pickle.loads(sent)
     assert (back.gather(IDS).matrix != features.gather(IDS).matrix).nnz == 0
     assert back.dimensions == Features.open(folder).dimensions + codes.columns
-    np.testing.assert_array_equal(back.rarity, Features.open(folder).rarity)
+    np.testing.assert_array_equal(back.difficulty, Features.open(folder).rarity)
 
 
 def opened(folder: Path) -> Agreement:
@@ -146,7 +146,7 @@ def test_the_assistant_learns_from_them_in_the_worker_and_inline(made: Path) -> 
             state = exchange.state_dict()["planner"]["strategy"]["assistant"]
         finally:
             exchange.close()
-        found.append([batch.pairs.tolist() for batch in batches])
+        found.append([batch.kept.tolist() for batch in batches])
         weights = state["scale"] * state["direction"][-codes.columns :]
     assert found[0] == found[1]
     low, high = weights[0], weights[BINS - 1]

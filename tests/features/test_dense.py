@@ -101,7 +101,7 @@ def test_a_run_on_a_dense_file_is_the_same_in_the_worker_and_inline(tmp_path: Pa
             assert exchange.failure is None
         finally:
             exchange.close()
-        found.append([batch.pairs.tolist() for batch in batches])
+        found.append([batch.kept.tolist() for batch in batches])
     assert found[0] == found[1]
     assert batches[-1].keep_rate < 0.9  # easy items are skipped
 

@@ -173,7 +173,7 @@ class Rank:
         planned = self._exchange.next_batch()
         totals, self.passes = planned.totals, int(planned.position[0])
         self.considered, self.kept = int(totals.considered), int(totals.kept)
-        pairs = planned.pairs
+        pairs = planned.kept
         return Batch(planned.number, pairs["id"], pairs["uniform"], pairs["weight"])
 
     def report(self, batch: Batch) -> None:

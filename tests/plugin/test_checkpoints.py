@@ -28,11 +28,11 @@ def test_checkpoint_form_is_tensors_and_plain_python_and_goes_back(tmp_path):
     state = planner.state_dict()
     torch.save(to_checkpoint(state), tmp_path / "state.pt")
     loaded = from_checkpoint(torch.load(tmp_path / "state.pt", weights_only=True))
-    assert loaded["buckets"]["pairs"].dtype == KEPT
+    assert loaded["buckets"]["kept"].dtype == KEPT
     resumed = Planner(make_spec(200))
     resumed.load_state_dict(loaded)
     for _ in range(5):
-        assert resumed.plan().pairs.tolist() == planner.plan().pairs.tolist()
+        assert resumed.plan().kept.tolist() == planner.plan().kept.tolist()
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_checkpoint_form_is_tensors_and_plain_python_and_goes_back(tmp_path):
         ({"eligible": np.arange(5)}, "eligible pairs 200, this run has 5: .* there; start a new"),
         (
             {"eligible": np.arange(5), "limits": BatchLimits(30, None, 8)},
-            "eligible pairs 200, this run has 5: .* --max-tokens that leaves out no other pairs",
+            "eligible pairs 200, this run has 5: .* --max-tokens that leaves out the same pairs",
         ),
     ],
 )
@@ -52,7 +52,7 @@ def test_a_state_of_another_run_is_refused(change, found):
     saved = state_header(make_spec(200))
     check_state(saved, make_spec(200))
     other = dataclasses.replace(make_spec(200), features_hash="b")
-    with pytest.raises(AutoAssistError, match="features hash , this run has b: it cannot go on"):
+    with pytest.raises(AutoAssistError, match="features hash , this run has b: it cannot resume"):
         check_state(saved, other)
     with pytest.raises(AutoAssistError, match=found):
         check_state(saved, make_spec(**{"pairs": 200, **change}))
@@ -66,7 +66,7 @@ def test_a_state_of_another_version_is_refused_before_it_is_read(found):
         Shards().load(saved, make_spec(200), Ranks(0, 1), 1)
     assert str(error.value) == (
         f"the checkpoint's AutoAssist state has version {found}, expected {STATE_VERSION}: another "
-        "version of fairseq-autoassist saved it; go on with that version, or keep the model and "
+        "version of fairseq-autoassist saved it; resume with that version, or keep the model and "
         "start a new pass with --reset-dataloader"
     )
 

@@ -44,7 +44,7 @@ def saved_under(prior: Prior | None) -> tuple[dict, list[list[int]], object]:
     batch = train(planner, 30)[-1]
     state = {"trained": 30, "planner": planner.state_dict()}
     saved = shards.saved(spec, 1, 9, [shards.own(state, Progress.of(batch), spec)])
-    return saved, [b.pairs.tolist() for b in train(planner, 20)], spec
+    return saved, [b.kept.tolist() for b in train(planner, 20)], spec
 
 
 OTHER = Prior(np.full(400, 0.2, np.float32), 0.001)
@@ -55,9 +55,9 @@ OTHER = Prior(np.full(400, 0.2, np.float32), 0.001)
     [
         (prior_of(), prior_of(), ""),
         (None, None, ""),
-        (None, prior_of(), f"under the prior none, this run has {prior_of().identity}: it goes on"),
-        (prior_of(), None, f"under the prior {prior_of().identity}, this run has none: it goes on"),
-        (prior_of(), OTHER, f"prior {prior_of().identity}, this run has {OTHER.identity}: it"),
+        (None, prior_of(), f"under the prior none, this run has {prior_of().identity} and goes on"),
+        (prior_of(), None, f"under the prior {prior_of().identity}, this run has none and goes on"),
+        (prior_of(), OTHER, f"prior {prior_of().identity}, this run has {OTHER.identity} and goes"),
     ],
 )
 @pytest.mark.parametrize("ranks", [1, 2])
@@ -73,7 +73,7 @@ def test_a_checkpoint_of_another_prior_goes_on_and_says_so(before, now, said, ra
     planner = Planner(spec)
     planner.load_state_dict(state["planner"])
     if not said and ranks == 1:
-        assert [b.pairs.tolist() for b in train(planner, 20)] == expected
+        assert [b.kept.tolist() for b in train(planner, 20)] == expected
         return
     train(planner, 20)
     # what is kept of the pairs that a prior lets through is what it was
@@ -84,5 +84,5 @@ def test_a_checkpoint_of_another_prior_goes_on_and_says_so(before, now, said, ra
 
 def test_where_columns_came_since_the_refusal_says_how_to_go_on_without() -> None:
     spec = make_spec(200)
-    with pytest.raises(AutoAssistError, match="go on without it by --autoassist-prior none"):
+    with pytest.raises(AutoAssistError, match="resume with --autoassist-prior none"):
         check_state(state_header(spec), dataclasses.replace(spec, features_hash="b"))

@@ -43,7 +43,7 @@ def through_a_checkpoint(state, path):
 
 
 def pairs_of(batches):
-    return [batch.pairs.tolist() for batch in batches]
+    return [batch.kept.tolist() for batch in batches]
 
 
 @every_case

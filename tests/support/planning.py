@@ -19,6 +19,8 @@ from fairseq_autoassist.text.lengths import pair_items
 class MemoryFeatures:
     """Features held in memory: rows of a CSR matrix."""
 
+    difficulty = None
+
     def __init__(self, matrix) -> None:
         self.matrix = sp.csr_array(matrix).astype(np.float32)
         self.rows, self.dimensions = self.matrix.shape

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from fairseq_autoassist.config import AutoAssistConfig
+from fairseq_autoassist.core.batching import BatchLimits
+from fairseq_autoassist.core.items import Items
 from fairseq_autoassist.core.planner import Planner
 from fairseq_autoassist.core.prior import Prior
 from fairseq_autoassist.core.protocol import PlanSpec
@@ -23,6 +25,7 @@ from fairseq_autoassist.core.strategies import (
 from fairseq_autoassist.core.strategies.autoassist import PAPERS_RULE
 from fairseq_autoassist.core.stream import Stream
 from fairseq_autoassist.features.prior import MappedPrior
+from fairseq_autoassist.text.lengths import pair_items
 from tests.support.planning import MemoryFeatures, make_sizes, make_spec
 
 PAIRS = 400
@@ -72,7 +75,7 @@ class RareFeatures(MemoryFeatures):
         dense[np.arange(pairs), 2 + rng.integers(0, dimensions - 2, pairs)] = 1.0
         dense[np.arange(pairs), np.arange(pairs) % 2] = 1.0
         super().__init__(dense)
-        self.rarity = rng.gamma(4.0, 5.0, pairs).astype(np.float32)
+        self.difficulty = rng.gamma(4.0, 5.0, pairs).astype(np.float32)
 
 
 def config_of(case: str) -> AutoAssistConfig:
@@ -80,9 +83,14 @@ def config_of(case: str) -> AutoAssistConfig:
     return AutoAssistConfig(**CASES[case])
 
 
+def items_of(pairs: int = PAIRS, eligible: np.ndarray | None = None) -> Items:
+    """Pairs of sentences as items."""
+    return pair_items(*make_sizes(pairs), BatchLimits(max_size=300), eligible)
+
+
 def corpus_of(pairs: int = PAIRS, features: bool = True) -> Corpus:
-    """Sizes, features and rarity."""
-    return Corpus(*make_sizes(pairs), RareFeatures(pairs) if features else None)
+    """Items of two lengths, features and difficulty."""
+    return Corpus(items_of(pairs), RareFeatures(pairs) if features else None)
 
 
 def prior_of(pairs: int = PAIRS) -> Prior:
@@ -166,7 +174,7 @@ def train(planner: Planner, batches: int) -> list:
 
 def let_through(start, stream, prior):
     """Count, for each pair, its appearances between two positions with a coin below its prior."""
-    walk, found = Stream(stream.pairs, stream.seed), Counter()
+    walk, found = Stream(stream.count, stream.seed), Counter()
     walk.seek(start)
     while walk.position < stream.position:
         ids, coins = walk.take(1)

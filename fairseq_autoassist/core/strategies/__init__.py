@@ -1,4 +1,4 @@
-"""Ways to choose pairs. To add one: a file here, and a line in STRATEGIES."""
+"""Strategies: ways to choose items. A new one is a file here and a line in STRATEGIES."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ STRATEGIES: dict[str, type[Strategy]] = {
 
 
 def described() -> str:
-    """Every strategy with what it does, for --help."""
+    """Name and description of every strategy, for the help of an option."""
     return "; ".join(f"{name!r} {kind.about}" for name, kind in STRATEGIES.items())
 
 
 def option_classes() -> list[type[Options]]:
-    """The classes of options of all strategies, and of the wrapper around any."""
+    """Option classes of all strategies, and of the wrapper around any."""
     found = [*(kind.option_class for kind in STRATEGIES.values()), EasyFirstOptions]
     return [kind for kind in dict.fromkeys(found) if kind is not Options]
 
 
 def strategy_class(name: str) -> type[Strategy]:
-    """The class of a strategy by name.
+    """Look up the class of a strategy by name.
 
     Raises:
         ConfigError: there is no such strategy
@@ -55,30 +55,30 @@ def strategy_class(name: str) -> type[Strategy]:
 
 
 def begins_easily(config: Any) -> bool:
-    """Whether hard pairs wait at the start of a run."""
+    """Tell whether hard items wait at the start of a run."""
     return getattr(config, SWITCH) or strategy_class(config.strategy).easy_first
 
 
 def needs_of(config: CommonOptions) -> Needs:
-    """What the strategy that ``config`` names needs of the run."""
+    """Needs of the strategy that ``config`` names."""
     needs = strategy_class(config.strategy).needs(config)
     return EasyFirst.needs_around(needs, config) if begins_easily(config) else needs
 
 
 def metric_names(config: CommonOptions) -> tuple[str, ...]:
-    """What its `Strategy.metrics` gives; logged as ``aa_<name>``."""
+    """Names of the metrics of the strategy that ``config`` names; logged as ``aa_<name>``."""
     names = strategy_class(config.strategy).metric_names
     return (*names, METRIC) if begins_easily(config) else names
 
 
 def build_strategy(config: Any, corpus: Corpus) -> Strategy:
-    """The strategy that ``config`` names, for ``corpus``."""
+    """Build the strategy that ``config`` names, for ``corpus``."""
     strategy = strategy_class(config.strategy)(config, corpus)
     return EasyFirst(strategy, config, corpus) if begins_easily(config) else strategy
 
 
 def readers_of(name: str) -> tuple[str, ...]:
-    """The strategies that alone read an option; empty: it belongs to none."""
+    """Names of the strategies that declare an option; empty: it belongs to none."""
     return tuple(
         key
         for key, kind in STRATEGIES.items()

@@ -1,10 +1,10 @@
 """AutoAssist, Algorithm 1 of Zhang et al. 2019.
 
-A pair is kept with probability 1 - gamma_k without being looked at, else with probability
+An item is kept with probability 1 - gamma_k whatever the Assistant says, otherwise with probability
 g(psi | phi): P(keep) = (1 - gamma_k) + gamma_k * g(psi | phi).
 
-By default it departs from the paper in two things: g is taught which losses lie in a band around
-T_k, where the paper has all those above it, and P(keep) has a floor. `PAPERS_RULE` is the paper's.
+The default departs from the paper in two points. Label 1 means a loss in a band around T_k, in the
+paper a loss above T_k. P(keep) has a floor. `PAPERS_RULE` gives the paper's method.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from .base import Choice, Corpus, Needs, Report, Strategy, TrainingPoint
 
 _PAPER = "Zhang, Yu, Dhillon 2019"
 _AVERAGES = ("accuracy_sum", "positive_sum", "average_weight")
-# Options that make it the paper's: label 1 above T_k (section 3.2), and no floor
+# Options of the paper's method: label 1 above T_k (section 3.2), and no floor
 PAPERS_RULE = {"lower": 1.0, "upper": 0.0, "floor": 0.0}
 
 
 @dataclass(frozen=True)
 class AutoAssistOptions(Options):
-    """Options of `AutoAssist`: each is a symbol of the paper, or a deviation from it."""
+    """Options of `AutoAssist`: symbols of the paper, and deviations from it."""
 
     eta: float = option(
         2.0,
         "learning rate of the Assistant (per report, on unit-norm TF-IDF blocks)",
-        _PAPER + ", eq. (5); value: ours, see README",
+        _PAPER + ", eq. (5); value: ours, see docs/method.md",
         low=0.0,
     )
     weight_decay: float = option(
@@ -48,7 +48,7 @@ class AutoAssistOptions(Options):
     )
     threshold_decay: float = option(
         0.95,
-        "decay per report of the moving average T_k of sentence losses (nats/token)",
+        "decay per report of the moving average T_k of losses (nats/token)",
         _PAPER + ", section 3.2; value: ours",
         low=0.0,
         high=0.999999,
@@ -75,26 +75,26 @@ class AutoAssistOptions(Options):
     )
     upper: float = option(
         1.25,
-        "losses above this multiple of T_k are labelled 0: far too hard now (or misaligned, or of "
-        "another language); 0 or inf: no limit",
+        "losses above this multiple of T_k are labelled 0: far too hard now, or misaligned, or of "
+        "another language; 0 or inf: no limit",
         "value: ours, see docs/results.md; 0 is the paper's rule",
         low=0.0,
     )
     guard_pairs: int = option(
         2000,
-        "uniformly kept pairs after which the Assistant is held against the majority class; "
-        "while it is no better nothing is shrunk (one that was better is doubted after three such "
-        "verdicts in a row), and after ten in a row it has failed, not counting those with nine "
-        "tenths of the labels the same; 0: never",
+        "uniformly kept pairs to a verdict whether the Assistant beats the majority class; nothing "
+        "is skipped while it does not (after it did once: three verdicts in a row); ten such "
+        "verdicts in a row are a failure, without those where nine tenths of the labels are the "
+        "same; 0: no verdicts",
         "ours",
         low=0,
     )
 
     def __post_init__(self) -> None:
-        if self.upper == math.inf:  # the other way to say that there is no limit
+        if self.upper == math.inf:  # means no limit, as 0 does
             object.__setattr__(self, "upper", 0.0)
         super().__post_init__()
-        if 0.0 < self.upper <= self.lower:  # nothing would be left between them
+        if 0.0 < self.upper <= self.lower:  # no loss would lie between them
             raise ConfigError(
                 f"{flag('upper')} is {self.upper}, expected 0 or more than {flag('lower')}, which "
                 f"is {self.lower}"
@@ -102,15 +102,15 @@ class AutoAssistOptions(Options):
 
     @property
     def band(self) -> Band:
-        """The losses that are labelled 1, as multiples of T_k."""
+        """Losses that are labelled 1, as multiples of T_k."""
         return Band(self.lower, self.upper or math.inf)
 
 
 class AutoAssist(Strategy):
-    """Algorithm 1.
+    """Keeps items by Algorithm 1.
 
-    State, in the paper's symbols: phi (`assistant`), T_k (`threshold`, nats/token), gamma_k
-    (`accuracy_sum`), an average that starts at 0, so that training starts without shrinking.
+    State, in the paper's symbols: phi (`assistant`), T_k (`threshold`, nats/token) and gamma_k
+    (`accuracy_sum`). gamma_k starts at 0, so training starts without shrinking.
     """
 
     about = "asks the Assistant, Algorithm 1"
@@ -126,13 +126,13 @@ class AutoAssist(Strategy):
         self.assistant = Assistant(self.source.dimensions, options.eta, options.weight_decay)
         self.guard = Guard(options.guard_pairs)
         self.threshold: float | None = None
-        self.accuracy_sum = 0.0  # average of the accuracy, starting at 0
-        self.positive_sum = 0.0  # average of the label, starting at 0
-        self.average_weight = 0.0  # what both would be, had every report held 1
+        self.accuracy_sum = 0.0  # moving average of the accuracy from 0: gamma_k
+        self.positive_sum = 0.0  # moving average of the label from 0
+        self.average_weight = 0.0  # moving average of 1 from 0, which corrects both for metrics
 
     @classmethod
     def needs(cls, options: Any) -> Needs:
-        """Losses and features, the more columns the better."""
+        """Losses and features, with all columns there are."""
         return Needs(losses=True, features=True, columns=True)
 
     @property
@@ -141,12 +141,12 @@ class AutoAssist(Strategy):
         return self.stopped or self.guard.clean_reports_due > 0
 
     def gamma(self, point: TrainingPoint) -> float:
-        """gamma_k, in [0, 1]; 0 while shrinking is not allowed, or hard pairs wait."""
+        """Give gamma_k, in [0, 1]; 0 while shrinking is not allowed, or hard items wait."""
         allowed = self.guard.allows and not self.stopped and not point.waiting
         return self.accuracy_sum if allowed else 0.0
 
     def choose(self, ids: np.ndarray, point: TrainingPoint) -> Choice:
-        """(1 - gamma_k) + gamma_k * g(psi | phi), at least the floor.
+        """Keep with probability (1 - gamma_k) + gamma_k * g(psi | phi), at least the floor.
 
         The uniform share is 1 - gamma_k, the first coin, or the floor where that is higher.
         """
@@ -160,7 +160,7 @@ class AutoAssist(Strategy):
         return Choice(probability, max(1.0 - gamma, floor))
 
     def observe(self, report: Report, point: TrainingPoint) -> None:
-        """T_k, then labels, then the accuracy of the Assistant as it was, then eq. (5)."""
+        """Update T_k, make labels, update gamma_k before learning, then make a step of eq. (5)."""
         finite, options = report.finite(), self.options
         outcome = Outcome(bad=len(report.ids) - len(finite.ids))
         self.threshold = update_threshold(self.threshold, finite.losses, options.threshold_decay)
@@ -178,7 +178,7 @@ class AutoAssist(Strategy):
         self._messages += self.guard.judge(outcome)
 
     def metrics(self, point: TrainingPoint) -> dict[str, float]:
-        """T (nats/token), gamma, accuracy and majority-class rate (these in [0, 1])."""
+        """T (nats/token); gamma, accuracy and rate of the majority class, each in [0, 1]."""
         weight = self.average_weight or 1.0
         positive = self.positive_sum / weight
         return {
@@ -189,7 +189,7 @@ class AutoAssist(Strategy):
         }
 
     def state_dict(self) -> dict[str, Any]:
-        """phi, T_k, gamma_k, and the guard's evidence and counters."""
+        """State: phi, T_k, gamma_k and the guard."""
         state = {name: getattr(self, name) for name in ("threshold", *_AVERAGES)}
         own = {"assistant": self.assistant.state_dict(), "guard": self.guard.state_dict()}
         return {**state, **own}
@@ -207,7 +207,7 @@ class AutoAssist(Strategy):
 
     @classmethod
     def merge(cls, states: list[dict[str, Any]]) -> dict[str, Any]:
-        """The mean of the Assistants and of their averages; shrinking where most of them did."""
+        """Mean of the Assistants and of their averages, with the guard's verdict of most ranks."""
         thresholds = [s["threshold"] for s in states if s["threshold"] is not None]
         merged = {name: float(np.mean([s[name] for s in states])) for name in _AVERAGES}
         return {

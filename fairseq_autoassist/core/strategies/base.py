@@ -1,4 +1,4 @@
-"""What a way to choose pairs has to answer."""
+"""Interface of a strategy: what it is given, and what it answers."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 
 from ...options import Options
+from ..items import Items
 from ..message import Message
 from ..source import FeatureSource
 
 
 class TrainingPoint(NamedTuple):
-    """How far a run is when pairs are decided on.
+    """Position of a run when items are decided on.
 
     Attributes:
-        update: the update that is being planned, over the run (a fraction within --update-freq);
+        update: that is being planned, counted over the run (a fraction in the middle of one);
             infinite until the trainer's count is known
         passes: passes over the data so far (a fraction)
         share: of the run that is over, in [0, 1]; 0 where the run has no end
-        waiting: whether hard pairs wait (`EasyFirst`), so that what is kept is no sample of the
-            data
+        waiting: whether hard items wait (`EasyFirst`), so that kept items are no sample of all
     """
 
     update: float
@@ -32,17 +32,17 @@ class TrainingPoint(NamedTuple):
 
 @dataclass(frozen=True)
 class Needs:
-    """What a strategy needs of the run that it chooses for.
+    """Needs of a strategy.
 
     Attributes:
         losses: whether `Strategy.observe` needs the losses of every batch
-        features: whether it looks at the pairs' features
-        columns: whether more columns of features are of use to it, as `Binned` adds them
-        run_length: the setting, with its value, that is measured against the length of the run;
-            empty: there is none
+        features: whether it reads features of the items
+        columns: whether it uses further columns of features, as `Binned` adds them
+        run_length: the option, with its value, that is a share of the length of the run; empty:
+            there is none
         prior: whether the planner multiplies P(keep) by the prior; "required": a run without one
             is refused
-        keeps_all: whether every pair that the prior lets through is kept, from start to end
+        keeps_all: whether every item that the prior lets through is kept in the whole run
     """
 
     losses: bool = False
@@ -54,14 +54,13 @@ class Needs:
 
 
 class Choice(NamedTuple):
-    """What is decided about some pairs.
+    """Decision about some items.
 
     Attributes:
         probability: P(keep) of each before the prior, float32 in [0, 1], shape (n,)
-        uniform_share: share of pairs kept whatever they are, in [0, 1]; at most the lowest
-            probability
+        uniform_share: share of items kept uniformly, in [0, 1]; at most the lowest probability
         weight: factor on the loss of each where it is kept, float32, shape (n,); None: 1 for all.
-            It knows nothing of the prior, so that no weight takes back what the prior does.
+            It does not depend on the prior, so no weight undoes the prior.
     """
 
     probability: np.ndarray
@@ -70,19 +69,19 @@ class Choice(NamedTuple):
 
     @classmethod
     def all_of(cls, ids: np.ndarray) -> Choice:
-        """Keep every pair."""
+        """Choice that keeps every item."""
         return cls(np.ones(len(ids), dtype=np.float32), 1.0)
 
 
 @dataclass(frozen=True)
 class Report:
-    """Sentence losses of one micro-batch.
+    """Losses of one micro-batch, by item.
 
     Attributes:
-        ids: pair ids, int64, shape (n,)
-        losses: nats per target token, float32, shape (n,); may hold NaN or infinities
-        uniform: bool, shape (n,): kept by the first coin, hence a uniform sample of the data, as
-            the prior weighs them
+        ids: item ids, int64, shape (n,)
+        losses: float32, shape (n,), for text nats per target token; may hold NaN or infinities
+        uniform: bool, shape (n,): whether the first coin kept it; these are a uniform sample of
+            the data as the prior weighs them
     """
 
     ids: np.ndarray
@@ -90,7 +89,7 @@ class Report:
     uniform: np.ndarray
 
     def finite(self) -> Report:
-        """The part of it whose losses are numbers."""
+        """Part of the report whose losses are finite."""
         finite = np.isfinite(self.losses)
         if finite.all():
             return self
@@ -102,41 +101,33 @@ class Corpus:
     """What a strategy may know of the data before training.
 
     Attributes:
-        source_sizes, target_sizes: tokens per sentence with EOS, shape (pairs,)
-        features: of the pairs; None where the strategy asked for none
-        eligible: ids that may be trained on (integers, ascending); None: all
+        items: what is chosen from
+        features: of the items; None where the strategy asked for none
     """
 
-    source_sizes: np.ndarray
-    target_sizes: np.ndarray
+    items: Items
     features: FeatureSource | None = None
-    eligible: np.ndarray | None = None
-
-    @property
-    def pairs(self) -> int:
-        """Number of pairs; ids are 0 .. pairs - 1."""
-        return len(self.source_sizes)
 
 
 class Strategy:
-    """Base class: keeps every pair. A strategy overrides what it decides differently.
+    """Base class, which keeps every item. A strategy overrides what it decides differently.
 
-    The planner keeps pair i when its coin u_i < probability(i) * prior(i), and marks it as a
-    uniform sample when u_i < uniform_share * prior(i): one coin for both. So where there is a
-    prior, uniform is a uniform sample of the data as the prior weighs them.
+    One coin u_i decides about item i. The planner keeps it when u_i < probability(i) * prior(i),
+    and marks it as uniform when u_i < uniform_share * prior(i). Uniform items are a uniform sample
+    of the data as the prior weighs them.
 
     Args:
         options: settings of the run; an instance of `option_class`
-        corpus: the data; a strategy keeps of it what it needs, since all of it is four bytes a pair
+        corpus: the data; a strategy holds on to what it needs of it, since there are many items
     """
 
-    #: what it does, for --help
+    #: what it does, for the help of an option
     about: ClassVar[str] = ""
-    #: the options that it reads beside the common ones
+    #: its own options, which it reads beside the common ones
     option_class: ClassVar[type[Options]] = Options
-    #: what `metrics` gives; logged as ``aa_<name>``
+    #: names of `metrics`; logged as ``aa_<name>``
     metric_names: ClassVar[tuple[str, ...]] = ()
-    #: whether it begins with easy pairs without being told to
+    #: whether hard items wait in any case (`EasyFirst`)
     easy_first: ClassVar[bool] = False
 
     def __init__(self, options: Any, corpus: Corpus) -> None:
@@ -145,25 +136,25 @@ class Strategy:
 
     @classmethod
     def needs(cls, options: Any) -> Needs:
-        """What it needs under these options."""
+        """Needs under these options."""
         return Needs()
 
     @property
     def failed(self) -> bool:
-        """Whether every pair is kept because something went wrong."""
+        """Whether every item is kept because something went wrong."""
         return self.stopped
 
     def choose(self, ids: np.ndarray, point: TrainingPoint) -> Choice:
-        """Decide about pairs.
+        """Decide about items.
 
         Args:
-            ids: of the pairs, int64, shape (n,)
+            ids: of the items, int64, shape (n,)
             point: how far the run is
         """
         return Choice.all_of(ids)
 
     def observe(self, report: Report, point: TrainingPoint) -> None:
-        """Learn from the losses of one micro-batch. Called in order of micro-batches.
+        """Learn from the losses of one micro-batch; called in order of micro-batches.
 
         Args:
             report: the losses
@@ -171,27 +162,26 @@ class Strategy:
         """
 
     def stop_shrinking(self) -> None:
-        """Keep every pair that the prior lets through, for the rest of the run; learning may go
-        on."""
+        """Keep every item that the prior lets through, for the rest of the run."""
         self.stopped = True
 
     def metrics(self, point: TrainingPoint) -> dict[str, float]:
-        """Numbers worth plotting, by name: exactly those of `metric_names`.
+        """Metrics by name: exactly those of `metric_names`.
 
         Args:
-            point: of the last choice, or of the last report if that was later
+            point: of the last choice, or of the last report if that came later
         """
         return {}
 
     def messages(self) -> list[Message]:
-        """What there is to tell the user since the last call."""
+        """Messages for the user since the last call."""
         messages, self._messages = self._messages, []
         return messages
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that decides the future, as numpy arrays and plain Python.
+        """Numpy arrays and plain Python that decide all later choices.
 
-        That shrinking was stopped is left out: a run that is started again tries again.
+        `stopped` is left out: a resumed run tries again.
         """
         return {}
 
@@ -200,15 +190,15 @@ class Strategy:
 
     @classmethod
     def on_other_data(cls, newest: dict[str, Any], here: dict[str, Any] | None) -> dict[str, Any]:
-        """The state to go on with on another data-bin, whose pairs are others.
+        """Make the state to go on with on another data set.
 
         Args:
-            newest: saved last, on any data-bin
-            here: saved last on that one; None: it was not trained on yet
+            newest: state saved last, on any data set
+            here: state saved last on that one; None: it was not trained on yet
         """
         return newest
 
     @classmethod
     def merge(cls, states: list[dict[str, Any]]) -> dict[str, Any]:
-        """One state out of those of several ranks, for each rank of another number of ranks."""
+        """Make one state of those of several ranks, for each rank of another number of ranks."""
         return states[0]

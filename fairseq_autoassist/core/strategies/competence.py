@@ -1,6 +1,6 @@
-"""Competence-based curriculum learning (Platanios et al., NAACL 2019): easy pairs first, then all.
+"""Competence-based curriculum learning (Platanios et al., NAACL 2019): easy items first, then all.
 
-`EasyFirst` around a strategy that keeps every pair.
+It is `EasyFirst` around a strategy that keeps every item.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from .base import Strategy
 
 
 class Competence(Strategy):
-    """Every pair that is easy enough, and no other."""
+    """Keeps every item that is easy enough, and no other."""
 
     about = "begins with easy pairs and ends with all"
     easy_first = True

@@ -1,6 +1,6 @@
-"""Easy pairs first, around any strategy: while hard pairs wait, the strategy decides on the others.
+"""Easy items first, around any strategy, which decides on the others while hard items wait.
 
-The curriculum is that of Platanios et al., NAACL 2019: see `core/curriculum.py`.
+The curriculum (`core/curriculum.py`) is that of Platanios et al., NAACL 2019.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class EasyFirstOptions(Options):
 
     competence: bool = option(
         False,
-        "begin with easy pairs: those too hard for the 'competence' below wait, and until it is 1 "
-        "the Assistant only learns",
+        "begin with easy pairs: pairs harder than the competence c(t) allows wait; the Assistant "
+        "only learns until c(t) is 1",
         "Platanios et al. 2019; the paper has none",
     )
     competence_by: str = option(
@@ -47,23 +47,23 @@ class EasyFirstOptions(Options):
     )
     competence_updates: int = option(
         0,
-        "T: updates after which 'competence' keeps all pairs; 0: half of the run (of --max-update; "
-        "with --max-epoch alone, of its passes, the first of which are short: it grows faster)",
+        "T: updates after which 'competence' keeps all pairs; 0: half of the run (of --max-update, "
+        "or with --max-epoch alone of its passes, the first of which are short)",
         "Platanios et al. 2019, eq. (7); value: ours",
         low=0,
     )
 
 
 class EasyFirst(Strategy):
-    """Lets a strategy choose, and makes what must wait 0.
+    """Sets the probability of hard items to 0 in the choices of another strategy.
 
-    No pair waits once the competence is 1, or something has failed. It has no state of its own: a
-    run may be continued with it or without.
+    No item waits once the competence is 1, or something has failed. It has no state of its own, so
+    a run may be resumed with it or without.
 
     Args:
         inner: the strategy that it is put around
         options: of the curriculum
-        corpus: where the difficulty of the pairs comes from
+        corpus: with the difficulty of the items
     """
 
     option_class = EasyFirstOptions
@@ -75,13 +75,13 @@ class EasyFirst(Strategy):
             options.competence_start,
             options.competence_updates,
             _difficulty(options, corpus),
-            corpus.pairs,
-            corpus.eligible,
+            corpus.items.count,
+            corpus.items.eligible,
         )
 
     @staticmethod
     def needs_around(inner: Needs, options: Any) -> Needs:
-        """What it needs around a strategy that has needs of its own."""
+        """Needs of a strategy with `EasyFirst` around it."""
         by_share = options.competence_updates == 0
         return dataclasses.replace(
             inner,
@@ -96,13 +96,13 @@ class EasyFirst(Strategy):
         return self.inner.failed
 
     def competence(self, point: TrainingPoint) -> float:
-        """c(t), in (0, 1]; 1 if something has failed."""
+        """Competence c(t), in (0, 1]; 1 if something has failed."""
         return 1.0 if self.failed else self._curriculum.competence(point.update, point.share)
 
     def choose(self, ids: np.ndarray, point: TrainingPoint) -> Choice:
-        """What the strategy inside chooses among the pairs that do not wait.
+        """Let the strategy inside choose among the items that do not wait.
 
-        All or nothing is uniform: what is kept of an easy part is no sample of the data.
+        While items wait none is uniform, since an easy part is no sample of the data.
         """
         competence = self.competence(point)
         choice = self.inner.choose(ids, point._replace(waiting=competence < 1.0))
@@ -111,48 +111,51 @@ class EasyFirst(Strategy):
         return choice._replace(probability=choice.probability * allowed, uniform_share=share)
 
     def observe(self, report: Report, point: TrainingPoint) -> None:
-        """Goes to the strategy inside."""
+        """Pass the report to the strategy inside."""
         self.inner.observe(report, point)
 
     def stop_shrinking(self) -> None:
-        """Let no pair wait, and have the strategy inside keep every pair."""
+        """Let no item wait, and let the strategy inside keep every item."""
         self.inner.stop_shrinking()
 
     def metrics(self, point: TrainingPoint) -> dict[str, float]:
-        """Those of the strategy inside, and the competence c(t), in (0, 1]."""
+        """Metrics of the strategy inside, and the competence c(t), in (0, 1]."""
         competence = self.competence(point)
         inside = self.inner.metrics(point._replace(waiting=competence < 1.0))
         return {**inside, METRIC: competence}
 
     def messages(self) -> list[Message]:
-        """Those of the strategy inside."""
+        """Messages of the strategy inside."""
         return self.inner.messages()
 
     def state_dict(self) -> dict[str, Any]:
-        """That of the strategy inside."""
+        """State of the strategy inside."""
         return self.inner.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes to the strategy inside."""
+        """Load the state of the strategy inside."""
         self.inner.load_state_dict(state)
 
 
 def _difficulty(options: EasyFirstOptions, corpus: Corpus) -> Callable[[], np.ndarray]:
-    """What gives the difficulty of each pair when it is first needed.
+    """Give the difficulty of each item when it is first needed.
 
-    The source's tokens, or -sum_k log p(w_k) over them with the frequencies of the training data
-    (section 3 of the paper), which is stored beside the features.
+    By length it is `Items.difficulty`, for text the tokens of the source. By rarity it is
+    `FeatureSource.difficulty`, for text -sum_k log p(w_k) over these tokens (section 3).
     """
-    if options.competence_by == _LENGTH:
-        sizes = corpus.source_sizes
-        return lambda: sizes
-    features = corpus.features
+    items, features = corpus.items, corpus.features
+    by_length = options.competence_by == _LENGTH
+    stored = None if by_length else features
+    given = items.difficulty if by_length else None
 
-    def rarity() -> np.ndarray:
-        found = getattr(features, "rarity", None)
+    def difficulty() -> np.ndarray:
+        found = given if stored is None else stored.difficulty
         if found is None:
-            by = f"{flag('competence_by')} {_RARITY}"
-            raise ConfigError(f"{by} needs features, and there are none")
+            place = "items" if by_length else "features"
+            raise ConfigError(
+                f"{flag('competence_by')} {options.competence_by} needs {place} with a difficulty, "
+                "found none"
+            )
         return found
 
-    return rarity
+    return difficulty

@@ -1,10 +1,10 @@
 """InfoBatch (Qin et al., ICLR 2024): unbiased dynamic pruning by remembered losses.
 
-A pair whose last known loss is below the mean is dropped with probability r, and counts 1 / (1 - r)
-times where it is kept (eq. 4 and 6 of the paper), so that the expected gradient is that of the full
-data. The mean is that of all remembered losses when the pass began, as in the paper: a mean that
-moved with the falling losses of the pass itself would drop fewer and fewer. The last share
-1 - delta of the run is trained on everything.
+An item whose last known loss is below the mean is dropped with probability r. Where it is kept it
+counts 1 / (1 - r) times (eq. 4 and 6 of the paper), so the expected gradient is that of the full
+data. The mean is that of all remembered losses when the pass began, as in the paper. A mean that
+followed the falling losses of the pass itself would drop fewer and fewer. In the last share
+1 - delta of the run every item is kept.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class InfoBatchOptions(Options):
 
 
 class InfoBatch(LossBased):
-    """Drops a share of the pairs below the mean of the remembered losses, and rescales the rest."""
+    """Drops a share of the items below the mean of the remembered losses, and rescales the rest."""
 
     about = "drops a share of the pairs below the mean loss, and weighs the others of these higher"
     option_class = InfoBatchOptions
@@ -52,24 +52,26 @@ class InfoBatch(LossBased):
     def __init__(self, options: InfoBatchOptions, corpus: Corpus) -> None:
         super().__init__(options, corpus)
         self._ratio, self._anneal = options.infobatch_ratio, options.infobatch_anneal
-        self._below = 0.0  # share of the pairs of the last choice
-        self._mean, self._pass = math.nan, -1  # NaN: no loss was known when the pass began
+        self._below = 0.0  # share of the items of the last choice
+        self._mean, self._pass = math.nan, -1  # NaN: no loss was known then
 
     @classmethod
     def needs(cls, options: InfoBatchOptions) -> Needs:
-        """Losses, and the run's length where everything is kept towards its end."""
+        """Losses, and the length of the run unless 1 - delta is 0."""
         anneal = options.infobatch_anneal
         length = f"{flag('infobatch_anneal')} {anneal}" if anneal else ""
         return dataclasses.replace(super().needs(options), run_length=length)
 
     @property
     def mean(self) -> float:
-        """Mean of the losses known when the pass began (nats/token), or of those known since."""
+        """Mean of the losses known when the pass began, or of those known now if none was."""
         return self.memory.mean if math.isnan(self._mean) else self._mean
 
     def choose(self, ids: np.ndarray, point: TrainingPoint) -> Choice:
-        """1 - r below the mean of the known losses, 1 above it and where no loss is known; a pair
-        that might have been dropped weighs 1 / (1 - r)."""
+        """Keep with probability 1 - r and weight 1 / (1 - r) below the mean of the known losses.
+
+        An item at or above the mean, or with no known loss, is kept with weight 1.
+        """
         self._enter_pass(point)
         ending = self._anneal > 0 and point.share >= 1.0 - self._anneal
         if ending or self.failed or not self.memory.known:
@@ -82,16 +84,16 @@ class InfoBatch(LossBased):
         return Choice(probability, least, 1.0 / probability)
 
     def observe(self, report: Report, point: TrainingPoint) -> None:
-        """Remember finite losses; they count in the mean of the next pass."""
+        """Remember finite losses, which count in the mean of the next pass."""
         self._enter_pass(point)
         super().observe(report, point)
 
     def metrics(self, point: TrainingPoint) -> dict[str, float]:
-        """The mean (nats/token; 0: no loss is known), and share of pairs below it."""
+        """Mean (nats/token; 0: no loss is known), and share of items below it."""
         return {"mean_loss": self.mean if self.memory.known else 0.0, "below_mean": self._below}
 
     def state_dict(self) -> dict[str, Any]:
-        """The remembered losses, and their mean when the pass began."""
+        """Remembered losses, and their mean when the pass began."""
         mine = {"below": self._below, "mean": self._mean, "pass": self._pass}
         return {**super().state_dict(), **mine}
 
@@ -99,7 +101,7 @@ class InfoBatch(LossBased):
         """Take over a saved state.
 
         Raises:
-            ValueError: it remembers another number of pairs
+            ValueError: the state has losses of another number of items
         """
         super().load_state_dict(state)
         self._below, self._mean = float(state["below"]), float(state["mean"])
@@ -107,13 +109,15 @@ class InfoBatch(LossBased):
 
     @classmethod
     def on_other_data(cls, newest: dict[str, Any], here: dict[str, Any] | None) -> dict[str, Any]:
-        """As for its kind; the mean is taken anew where nothing is known."""
+        """Do as `LossBased`; where nothing is known the mean is taken again."""
         return {"below": 0.0, "mean": math.nan, "pass": -1, **super().on_other_data(newest, here)}
 
     @classmethod
     def merge(cls, states: list[dict[str, Any]]) -> dict[str, Any]:
-        """What any rank remembers; the earliest pass, with which all go on, keeps the mean of the
-        means of the ranks that are in it."""
+        """Merge what the ranks remember; they go on in their earliest pass.
+
+        The mean is that of the means of the ranks in that pass.
+        """
         earliest = min(state["pass"] for state in states)
         means = [s["mean"] for s in states if s["pass"] == earliest]
         known = [mean for mean in means if not math.isnan(mean)]

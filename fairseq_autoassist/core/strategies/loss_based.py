@@ -1,4 +1,4 @@
-"""What strategies have in common that decide by the last known loss of each pair."""
+"""Base of strategies that decide by the last known loss of each item."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from .base import Corpus, Needs, Report, Strategy, TrainingPoint
 
 
 class LossBased(Strategy):
-    """Remembers the last finite loss of every pair (`memory`), and keeps every pair.
+    """Remembers the last finite loss of every item (`memory`), and keeps every item.
 
-    After a loss that was not finite it does so until many reports in a row were clean (`guard`).
+    After a loss that is not finite, subclasses do so too until many reports in a row are clean
+    (`guard`).
     """
 
     def __init__(self, options: Any, corpus: Corpus) -> None:
         super().__init__(options, corpus)
-        self.memory = LossMemory(corpus.pairs)
+        self.memory = LossMemory(corpus.items.count)
         self.guard = Guard(0)
 
     @classmethod
@@ -37,27 +38,27 @@ class LossBased(Strategy):
         self.memory.record(finite.ids, finite.losses)
 
     def state_dict(self) -> dict[str, Any]:
-        """The remembered losses, and what is left of a time without choosing."""
+        """Remembered losses, and the guard's count of clean reports that are due."""
         return {"memory": self.memory.state_dict(), "guard": self.guard.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over a saved state.
 
         Raises:
-            ValueError: it remembers another number of pairs
+            ValueError: the state has losses of another number of items
         """
         self.memory.load_state_dict(state["memory"])
         self.guard.load_state_dict(state["guard"])
 
     @classmethod
     def on_other_data(cls, newest: dict[str, Any], here: dict[str, Any] | None) -> dict[str, Any]:
-        """What is known of single pairs is of those there; the time without choosing goes on."""
+        """Take the losses known of that data set; the guard's state goes on."""
         known = {"memory": None} if here is None else here
         return {**known, "guard": newest["guard"]}
 
     @classmethod
     def merge(cls, states: list[dict[str, Any]]) -> dict[str, Any]:
-        """What any rank remembers."""
+        """Merge the losses that the ranks remember, and their guards."""
         return {
             "memory": LossMemory.merge([state["memory"] for state in states]),
             "guard": Guard.merge([state["guard"] for state in states]),

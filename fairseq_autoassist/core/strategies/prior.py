@@ -1,4 +1,4 @@
-"""The prior alone: what tells how much of a gain is the Assistant's."""
+"""The prior alone: the control that shows how much of a gain is the Assistant's."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from .base import Needs, Strategy
 class PriorAlone(Strategy):
     """Keeps what the prior lets through: P(keep) is the prior, for the planner multiplies by it.
 
-    Losses and features are not looked at. Every pair kept is a uniform sample of the data as the
-    prior weighs them.
+    It reads neither losses nor features. Kept items are a uniform sample of the data as the prior
+    weighs them.
     """
 
     about = "keeps what the prior lets through, without an Assistant"

@@ -1,6 +1,6 @@
-"""The control: as many pairs as another strategy keeps, but any.
+"""The control: as many items as another strategy keeps, chosen at random.
 
-What a strategy gains over this one at equal tokens, it gains by choosing.
+A gain over this strategy at equal tokens is a gain by choosing.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ class RandomOptions(Options):
 
 
 class Random(Strategy):
-    """Keeps a share of the pairs at random.
+    """Keeps a share of the items at random.
 
-    Every pair that it keeps is a uniform sample of the data.
+    Kept items are a uniform sample of the data.
     """
 
-    about = "keeps a share of the pairs, any: the control"
+    about = "keeps a share of the pairs at random: the control"
     option_class = RandomOptions
 
     def __init__(self, options: RandomOptions, corpus: Corpus) -> None:
@@ -39,6 +39,6 @@ class Random(Strategy):
         return Needs(prior="ignored", keeps_all=options.keep >= 1.0)
 
     def choose(self, ids: np.ndarray, point: TrainingPoint) -> Choice:
-        """The same probability for all pairs: the share, or 1 once shrinking was stopped."""
+        """Keep all items with the same probability: the share, or 1 after shrinking was stopped."""
         share = 1.0 if self.stopped else self._keep
         return Choice(np.full(len(ids), share, dtype=np.float32), share)

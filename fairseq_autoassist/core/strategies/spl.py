@@ -1,7 +1,7 @@
 """Self-paced learning (Kumar et al., NIPS 2010), the paper's baseline.
 
-The pace is the share of the data that is trained on: it grows from a quarter to everything over the
-first passes, easiest first by last known loss.
+The pace is the share of the data that is trained on, easiest first by last known loss. It grows
+from a quarter to all over the first passes.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from ...options import Options, option
 from .base import Choice, Corpus, TrainingPoint
 from .loss_based import LossBased
 
-# The quantile is taken anew after so many chunks of considered pairs, or after such a share of a
-# pass: a rank of many sees few chunks of it.
+# The quantile is taken again after so many chunks of considered items, or after such a share of a
+# pass: one of many ranks has few chunks.
 _REFRESH_CHUNKS, _REFRESH_SHARE = 8, 1 / 8
 _TAKEN_ANEW = {"threshold": float("nan"), "age": 0, "taken": 0.0}
 
@@ -38,7 +38,7 @@ class SelfPacedOptions(Options):
 
 
 class SelfPaced(LossBased):
-    """Keeps the pairs whose last known loss is among the lowest; of unknown ones a share."""
+    """Keeps the items with the lowest last known losses, and a share of those with none."""
 
     about = "keeps the pairs of the lowest losses, more of them from pass to pass"
     option_class = SelfPacedOptions
@@ -57,9 +57,9 @@ class SelfPaced(LossBased):
         return min(1.0, start + (1.0 - start) * point.passes / passes) if passes else 1.0
 
     def choose(self, ids: np.ndarray, point: TrainingPoint) -> Choice:
-        """1 for easy pairs, 0 for hard ones; the pace for those of which nothing is known.
+        """Keep easy items, drop hard ones; the pace is the probability where no loss is known.
 
-        All or nothing is uniform: what is kept of an easy part is no sample of the data.
+        Until all are kept none is uniform, since an easy part is no sample of the data.
         """
         pace, passes = self.pace(point), point.passes
         if pace >= 1.0:
@@ -73,11 +73,11 @@ class SelfPaced(LossBased):
         return Choice(easy.astype(np.float32), 0.0)
 
     def metrics(self, point: TrainingPoint) -> dict[str, float]:
-        """The pace, in (0, 1]."""
+        """Pace, in (0, 1]."""
         return {"pace": self.pace(point)}
 
     def state_dict(self) -> dict[str, Any]:
-        """The remembered losses, the loss up to which pairs are kept, and when it was taken."""
+        """Remembered losses, the loss up to which items are kept, and when it was taken."""
         mine = {"threshold": self._threshold, "age": self._age, "taken": self._taken}
         return {**super().state_dict(), **mine}
 
@@ -85,7 +85,7 @@ class SelfPaced(LossBased):
         """Take over a saved state.
 
         Raises:
-            ValueError: it remembers another number of pairs
+            ValueError: the state has losses of another number of items
         """
         super().load_state_dict(state)
         self._threshold, self._age = float(state["threshold"]), int(state["age"])
@@ -93,10 +93,10 @@ class SelfPaced(LossBased):
 
     @classmethod
     def on_other_data(cls, newest: dict[str, Any], here: dict[str, Any] | None) -> dict[str, Any]:
-        """As for its kind; the threshold is taken anew where nothing is known."""
+        """Do as `LossBased`; where nothing is known the threshold is taken again."""
         return {**_TAKEN_ANEW, **super().on_other_data(newest, here)}
 
     @classmethod
     def merge(cls, states: list[dict[str, Any]]) -> dict[str, Any]:
-        """What any rank remembers; the threshold is taken anew."""
+        """Merge what the ranks remember; the threshold is taken again."""
         return {**super().merge(states), **_TAKEN_ANEW}

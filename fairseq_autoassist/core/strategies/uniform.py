@@ -1,4 +1,4 @@
-"""Plain training through the same stream: every pair is kept."""
+"""Plain training through the same stream: every item is kept."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from .base import Needs, Strategy
 
 
 class Uniform(Strategy):
-    """Keeps everything: the baseline, from the same stream as the others.
+    """Keeps every item: the baseline, from the same stream as the others.
 
-    Its batches are those of buckets too, but on a small corpus: see wholepass.py.
+    On a small corpus its batches are cut in order of length (`wholepass.py`), otherwise by buckets.
     """
 
     about = "keeps every pair: plain training through the same stream"

@@ -1,1 +1,1 @@
-"""The planner beside the training loop, or inside it: batches out, loss reports in."""
+"""The planner beside the training loop, in a process of its own or inline."""

@@ -1,6 +1,6 @@
-"""The worker process: plans as soon as the reports allow it, and ends with its parent.
+"""The worker process: it plans as soon as the reports allow it, and ends with its parent.
 
-Started by process.py, with the number of its end of a socket pair as the first argument.
+`process.py` starts it; the first argument is the number of its end of a socket pair.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from multiprocessing.connection import Connection
 
 from ..planner import Planner
 
-# Batches between two copies of the state: when the worker is lost, what was considered for as many
-# at most is gone over again.
+# Batches between two copies of the state; at most so many are planned again after a loss.
 SNAPSHOT_EVERY = 64
 _POLL_SECONDS = 1.0
 
@@ -26,10 +25,10 @@ def serve(connection: Connection) -> None:
     planner = Planner(spec)
     if state is not None:
         planner.load_state_dict(state)
-    del spec, state  # their arrays: 8 bytes a pair and more, which the planner has its own form of
+    del spec, state  # their arrays take 8 bytes an item and more; the planner has its own
     planned = 0
     while True:
-        # reports first: more of them are better than an early batch, and cost nothing
+        # reports first: they cost little, and the next batch may need them
         while connection.poll(0 if planner.can_plan else _POLL_SECONDS):
             _handle(connection.recv(), planner, connection)
         if os.getppid() != parent:
@@ -51,15 +50,15 @@ def _handle(message: tuple, planner: Planner, connection: Connection) -> None:
 
 
 def main() -> None:
-    """Serve on the inherited socket; what is raised goes to the parent."""
-    # the parent's to handle, which may go on: it ends us by SIGKILL, or by ending
+    """Serve on the inherited socket; exceptions are sent to the parent."""
+    # the parent handles these and may go on; it ends this process by SIGKILL, or by ending
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     connection = Connection(int(sys.argv[1]))
     try:
         serve(connection)
     except (EOFError, BrokenPipeError, ConnectionResetError):
-        pass  # the parent is done with us
+        pass  # the parent closed the connection
     except Exception:
         connection.send(("error", traceback.format_exc()))
         raise SystemExit(1) from None

@@ -1,7 +1,7 @@
-"""Batches out, loss reports in: the planner beside the training loop, or inside it.
+"""Exchange of the training loop with the planner: batches come out, loss reports go in.
 
-Both variants hand out the same batches, bit for bit. `Exchange` plans inline; `ProcessExchange`
-(process.py) plans in a worker process and falls back to inline planning when that fails.
+Both variants hand out the same batches, bit for bit. `Exchange` plans inline. `ProcessExchange`
+(`process.py`) plans in a worker process, and inline after that has failed.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from ..ledger import Ledger
 from ..planner import Planner
 from ..protocol import PlannedBatch, PlanSpec, restore_batches
 
-# The smallest lag. Generous, so that the usual loaders (up to 4 workers with a buffer of 10) get
-# the same batches; larger ones need, and get, more.
+# The smallest lag. The usual loaders (up to 4 workers with a buffer of 10) need no more, so they
+# all get the same batches.
 _SMALLEST_LAG = 32
-# Micro-batches the worker may take to plan one before anybody waits.
+# Micro-batches that may be trained on while the worker plans one, before anything waits.
 _SLACK = 8
 
 
 def lag_for(prefetched: int, update_freq: int) -> int:
-    """The lag (micro-batches) at which neither the loader deadlocks nor anybody waits.
+    """Lag (micro-batches) at which the loader does not deadlock and the worker keeps ahead.
 
     Args:
-        prefetched: batches the loader takes ahead of training
-        update_freq: micro-batches taken together for one update
+        prefetched: batches that the loader takes ahead of training
+        update_freq: micro-batches to an update
     """
     return max(_SMALLEST_LAG, prefetched + update_freq + _SLACK)
 
 
 def begin_with(strategy: dict[str, Any]) -> dict[str, Any]:
-    """State of an exchange whose stream begins, with what the strategy has learned elsewhere.
+    """Make the state of an exchange whose stream begins, with a strategy that has learned already.
 
     Args:
         strategy: `Strategy.state_dict`
@@ -44,7 +44,7 @@ def begin_with(strategy: dict[str, Any]) -> dict[str, Any]:
 
 
 class Exchange:
-    """Plans in the calling process, a micro-batch when it is asked for.
+    """Plans each micro-batch in the calling process, when it is asked for.
 
     Args:
         spec: what to plan from
@@ -54,8 +54,8 @@ class Exchange:
     def __init__(self, spec: PlanSpec, state: dict[str, Any] | None = None) -> None:
         self.spec = spec
         self.waited = 0.0  # seconds spent in `next_batch`
-        self.failure: str | None = None  # what happened to the planner, if something did
-        self.kept_since = ""  # what is kept after that
+        self.failure: str | None = None  # of the planner, in words
+        self.kept_since = ""  # the failure, in words
         self._again: deque[PlannedBatch] = deque()  # planned before a restart, not trained on yet
         reported = 0
         if state is not None:
@@ -68,17 +68,18 @@ class Exchange:
         self._start(None if state is None else state["planner"])
 
     def next_batch(self) -> PlannedBatch:
-        """The next micro-batch to hand to the loader."""
+        """Give the next micro-batch to hand to the loader."""
         batch = self._again.popleft() if self._again else self._timed_next()
         self.ledger.hand_out(batch)
         return batch
 
     def report(self, number: int, losses: np.ndarray | None, update: float | None = None) -> None:
-        """Losses of a micro-batch that was trained on, in order of micro-batches.
+        """Report the losses of a micro-batch that was trained on; in order of micro-batches.
 
         Args:
             number: of the micro-batch
-            losses: nats per target token, float32, in the order of its pairs; None: there are none
+            losses: float32, in the order of its items, for text in nats per target token; None:
+                there are none
             update: that it was trained in, counted from 0; None: not known
 
         Raises:
@@ -88,15 +89,15 @@ class Exchange:
         self._report(number, losses, update)
 
     def state_dict(self) -> dict[str, Any]:
-        """What to go on from, given that all micro-batches reported so far were trained on.
+        """State to resume from; all micro-batches reported so far were trained on.
 
-        As many more are planned first as the reports allow: what the strategy has learned by then
-        depends on the reports alone, not on how far the planner happened to be.
+        As many more are planned first as the reports allow. So the state depends on the reports
+        alone, not on the timing.
         """
         return {"trained": self.ledger.reported, "planner": self._planner_state()}
 
     def close(self) -> None:
-        """Free what is held. May be called again."""
+        """Free resources. It may be called again."""
 
     def _timed_next(self) -> PlannedBatch:
         started = time.perf_counter()

@@ -1,7 +1,7 @@
-"""The exchange with a worker process: planning runs beside the Boss.
+"""The exchange with a worker process, which plans while the model trains.
 
-A plain subprocess on a socket pair, not multiprocessing: nothing is forked from a process that
-holds a GPU and threads, and the worker imports numpy and scipy only.
+The worker is a plain subprocess on a socket pair. Nothing is forked from a process that holds a GPU
+and threads, and the worker imports numpy and scipy only.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from typing import Any
 import numpy as np
 
 from ...errors import AssistantFailure
+from ...options import flag
 from ..planner import Planner
 from ..protocol import PlannedBatch, PlanSpec
 from .client import Exchange
 from .replay import Replay
 
-# To start: imports, opening features, the first permutation of a large corpus.
+# For the first answer: imports, opening features, the first permutation of a large corpus.
 _START_SECONDS = 120.0
 _POLL_SECONDS = 0.2
-# This very package, whatever else is installed, under the name that pickles of its classes say.
-# Neither the working folder nor the package's own is searched for modules: a tokenize.py there
-# would stand in for Python's.
+# Imports this copy of the package, under the name that pickles of its classes have. Neither the
+# working folder nor the package's own is searched: a tokenize.py there would replace Python's.
 _PROGRAM = """
 import importlib, importlib.util, os, sys
 sys.path[:] = [folder for folder in sys.path if folder]
@@ -43,7 +43,7 @@ sys.modules[name] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(sys.modules[name])
 importlib.import_module(module).main()
 """
-_MODULE = f"{__package__}.child"  # in full, so that ps tells what the process is
+_MODULE = f"{__package__}.child"  # the full name, which ps shows
 
 
 class ProcessExchange(Exchange):
@@ -64,7 +64,7 @@ class ProcessExchange(Exchange):
 
     @property
     def pid(self) -> int | None:
-        """Process id of the worker, or None once its work was taken over."""
+        """Process id of the worker; None after it was given up."""
         return None if self._fallback is not None else self._worker.pid
 
     def close(self) -> None:
@@ -75,7 +75,7 @@ class ProcessExchange(Exchange):
         self._replay = Replay(planner_state)
         self._answered = False
         self._worker = _Worker(self._replay, self._lock)
-        weakref.finalize(self, self._worker.kill)  # nobody tells a task that its run is over
+        weakref.finalize(self, self._worker.kill)  # no call tells a task that its run is over
         self._worker.send(("start", self.spec, planner_state))
 
     def _next(self) -> PlannedBatch:
@@ -85,7 +85,7 @@ class ProcessExchange(Exchange):
             except _Lost as lost:
                 self._fail(str(lost))
         try:
-            return self._worker.batches.get_nowait()  # planned before the worker failed
+            return self._worker.batches.get_nowait()  # what the worker planned before it failed
         except queue.Empty:
             pass
         assert self._fallback is not None
@@ -114,13 +114,13 @@ class ProcessExchange(Exchange):
             return self._fallback.state_dict()
 
     def _receive(self, answers: queue.Queue) -> Any:
-        """The worker's next answer.
+        """Wait for the worker's next answer.
 
         Raises:
             _Lost: it died, or gave none in time
         """
         limit = self.spec.config.timeout if self._answered else _START_SECONDS
-        # counted in polls: by the clock a run that was stopped (Ctrl-Z) would be late at once
+        # counted in polls: by the clock, a run stopped by Ctrl-Z would be late at once
         for _ in range(math.ceil(limit / _POLL_SECONDS)):
             try:
                 answer = answers.get(timeout=_POLL_SECONDS)
@@ -132,7 +132,7 @@ class ProcessExchange(Exchange):
         raise _Lost(f"gave no answer for {limit:g} s")
 
     def _fail(self, reason: str) -> None:
-        """Give the worker up; the first of the threads to notice builds its successor."""
+        """Give the worker up; the first thread that notices builds its successor."""
         self._worker.close()
         with self._lock:
             if self._fallback is not None:
@@ -140,18 +140,18 @@ class ProcessExchange(Exchange):
             self.failure = f"the Assistant's process (pid {self._worker.pid}) {reason}"
             if self.spec.config.on_failure == "stop":
                 raise AssistantFailure(
-                    self.failure + "; stopping, as --autoassist-on-failure stop asks for"
+                    f"{self.failure}; stopping, as {flag('on_failure')} stop asks for"
                 )
             self._fallback = self._replay.successor(self.spec)
             self.kept_since = self._fallback.kept_when_abandoned
 
 
 class _Lost(Exception):
-    """The worker is no more, or does not answer."""
+    """The worker died or does not answer."""
 
 
 class _Worker:
-    """A worker process and two threads: neither a full pipe nor a stopped worker blocks anyone."""
+    """Worker process with two threads, so that neither a full pipe nor a stopped worker blocks."""
 
     def __init__(self, replay: Replay, lock: threading.Lock) -> None:
         self._replay, self._lock = replay, lock
@@ -161,8 +161,8 @@ class _Worker:
             [sys.executable, "-c", _PROGRAM, str(its.fileno()), _MODULE, package],
             pass_fds=[its.fileno()],
             stdin=subprocess.DEVNULL,
-            # One thread: it must not take the Boss's cores. And the temporaries of a new pass go
-            # back to the system at once: kept for reuse they are 10 bytes a pair and rank.
+            # One thread, which leaves the other cores to the model. Temporaries of a new pass go
+            # back to the system at once: kept for reuse they take 10 bytes an item and rank.
             env={
                 **os.environ,
                 "OMP_NUM_THREADS": "1",
@@ -187,12 +187,12 @@ class _Worker:
         self._outbox.put(message)
 
     def kill(self) -> None:
-        """End the process, wherever this is called from; its threads see that, and end too."""
-        if os.getpid() == self._parent:  # not from a copy of this in a forked data loader
+        """End the process from any thread; the two threads see that, and end too."""
+        if os.getpid() == self._parent:  # not in a forked data loader, which has a copy of this
             self._process.kill()
 
     def close(self) -> None:
-        """End the process; returns when all it had sent is in the replay."""
+        """End the process; returns when everything it sent is in the replay."""
         self._process.kill()
         self._process.wait()
         self._reader.join()
@@ -205,7 +205,7 @@ class _Worker:
                     return
                 self._connection.send(message)
         except OSError:
-            pass  # the reader sees the same and says it
+            pass  # the reader notices the same and sets `lost`
 
     def _read(self) -> None:
         try:

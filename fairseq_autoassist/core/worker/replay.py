@@ -1,4 +1,4 @@
-"""What a lost planner had done, kept so that another can go on from there."""
+"""Replay of a lost planner, from which another one goes on."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from ..protocol import PlannedBatch, PlanSpec
 
 
 class Replay:
-    """What was delivered and reported since a planner's state was last known.
+    """Batches and reports since a planner's state was last known; see `Planner.catch_up`.
 
-    Enough to go on without that planner: see `Planner.catch_up`. It holds contents, where the
-    ledger counts: what the worker has planned ahead was not handed out yet, so that is in none.
+    It also holds batches that the worker planned ahead. The ledger has none of these, since they
+    were not handed out yet.
     """
 
     def __init__(self, planner_state: dict[str, Any] | None) -> None:
@@ -32,16 +32,16 @@ class Replay:
         self._reports[number] = losses, update
 
     def known(self, planner_state: dict[str, Any]) -> None:
-        """A newer state: what it holds already need not be remembered."""
+        """Take a newer state, and forget what it holds already."""
         self._state = planner_state
         self._delivered = [b for b in self._delivered if b.number >= planner_state["next_number"]]
         held, learned = planner_state["reports"], planner_state["learned"]
         self._reports = {n: x for n, x in self._reports.items() if n >= learned and n not in held}
 
     def successor(self, spec: PlanSpec) -> Planner:
-        """A planner that goes on where the lost one was, without shrinking or learning.
+        """Make a planner that goes on where the lost one was, without shrinking or learning.
 
-        It has the prior still, unless what cannot be read any more is that.
+        It keeps the prior, unless the file of that can no longer be read.
         """
         prior = None if spec.prior is None else spec.prior.in_memory()
         planner = Planner(dataclasses.replace(spec, abandoned=True, prior=prior))

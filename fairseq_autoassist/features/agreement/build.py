@@ -10,12 +10,11 @@ from typing import Any, Sequence
 
 import numpy as np
 
-from ...errors import FeatureError
 from ...text.corpus import CHUNK_TOKENS, Shard
 from ..commands import build_command
-from ..manifest import Manifest, package_version
+from ..manifest import package_version
 from ..staging import named_if_refused, staging_folder
-from ..store import BLOCK_NONZEROS
+from ..store import BLOCK_NONZEROS, Features
 from ..tfidf.build import hash_tokens
 from ..tfidf.job import DEFAULT_SETTINGS, Job, plan_job
 from ..workers import Crew, crew_of
@@ -26,20 +25,20 @@ from .report import histogram, told_of
 from .statistics import BINS, NAMES, read_vocabulary
 from .writing import Written, publish
 
-LEAST_PAIRS = 1000  # fewer tell nothing: every prior is 1
+LEAST_PAIRS = 1000  # fewer are not enough to learn from: every prior is 1
 
 
 @dataclass(frozen=True)
 class AgreementReport:
-    """What was found, over all data-bins.
+    """Result of a build, over all data-bins.
 
     Attributes:
-        folders: of the features, where it lies
+        folders: of the features, which hold it
         prior: of each pair, float32 (pairs,), data-bin after data-bin
         low: lower information of both directions, nats per piece, float32 (pairs,)
-        told: what agreement.json says of all pairs
+        told: part of agreement.json about all pairs
         shards: the data-bins
-        seconds: it took
+        seconds: duration
     """
 
     folders: tuple[Path, ...]
@@ -64,14 +63,14 @@ def build_agreement(
     """Write the prior of every pair, and the bins of its statistics, beside the features.
 
     Args:
-        data_bin: folder of fairseq-preprocess, or ``a:b``: judged by what all of them teach
+        data_bin: folder of fairseq-preprocess, or ``a:b``, which are learned from together
         source_lang, target_lang: inferred from file names by default
         subset: the ``--train-subset`` of training
         dest: the ``--dest`` of autoassist-tfidf
         sample: pairs to learn from, at most
         progress: show progress bars on stderr
         workers: processes that share the work; the result is the same to the bit
-        backend: joblib's, that runs them: see ``features.workers.crew_of``
+        backend: of joblib, which runs the workers: see ``features.workers.crew_of``
 
     Raises:
         FeatureError: the data are missing, damaged, empty or the same on both sides; their
@@ -108,22 +107,15 @@ def build_agreement(
 
 
 def _checked_features(job: Job, command: str, crew: Crew) -> list[list[str]]:
-    """sha256 of both sides' tokens of each data-bin, whose features are there and of these tokens.
+    """Check the features of each data-bin; returns sha256 of the tokens of both sides.
 
     Raises:
-        FeatureError: they are not
+        FeatureError: features are missing, or of other tokens
     """
-    manifests = [Manifest.load(target, command) for target in job.targets]
+    opened = [Features.open(target, command) for target in job.targets]
     hashes = hash_tokens(job, crew)
-    for number, manifest in enumerate(manifests):
-        differences = manifest.fingerprint.differences(job.fingerprints[number])
-        if not differences and manifest.provenance.get("tokens") != hashes[number]:
-            differences = "tokens: found those of another text"
-        if differences:
-            raise FeatureError(
-                f"features in {job.targets[number]} were made of other data ({differences}), "
-                f"expected this data-bin's; build them again with: {command}"
-            )
+    for features, expected, tokens in zip(opened, job.fingerprints, hashes):
+        features.check(expected, tokens)
     return hashes
 
 
@@ -135,7 +127,7 @@ def _learned(job: Job, sample: int, scratch: Path, crew: Crew) -> Judge:
 
 
 def _judged(job: Job, judge: Judge, scratch: Path, crew: Crew) -> list[Verdict]:
-    """The verdict on all pairs of each data-bin."""
+    """Judge all pairs of each data-bin."""
     tasks = [
         (scratch, side_paths(shard), start, min(start + CHUNK, shard.rows), judge)
         for shard in job.shards
@@ -161,7 +153,7 @@ def _judged(job: Job, judge: Judge, scratch: Path, crew: Crew) -> list[Verdict]:
 def _written(
     job: Job, verdicts: Sequence[Verdict], hashes: list[list[str]], about: dict[str, Any]
 ) -> list[Written]:
-    """What goes into the folder of each data-bin."""
+    """Make what goes into the folder of each data-bin."""
     about = {
         **about,
         "statistics": list(NAMES),
@@ -178,7 +170,7 @@ def _written(
 
 
 def _certain(rows: int) -> Verdict:
-    """Nothing is known: every pair has a prior of 1."""
+    """Verdict for too few pairs: every prior is 1."""
     return Verdict(
         np.ones(rows, dtype=np.float32),
         np.zeros((rows, len(NAMES)), dtype=np.uint8),

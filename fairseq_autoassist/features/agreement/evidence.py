@@ -1,9 +1,9 @@
-"""What numbers and lengths say against a pair, beyond its information.
+"""Evidence of numbers and lengths against a pair, beside its information.
 
-A pair whose numbers differ, or whose lengths do not go together, is less likely a translation; one
-where they agree is not more likely one, since misaligned sentences of a page may agree in both. How
-much less is learned from the corpus: the log ratio of how often a value occurs among translations
-and among made pairs, at most 0, added to the log odds of the posterior (naive Bayes).
+A pair whose numbers or lengths do not match is less likely a translation. One where they match is
+not more likely one, since misaligned sentences of a page may match too. The corpus tells how much:
+the log ratio of the frequencies of a value among translations and among made pairs. It is at most 0
+and is added to the log odds of the posterior (naive Bayes).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Evidence(NamedTuple):
     lengths: np.ndarray
 
     def against(self, numbers: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        """What to add to the log odds of each pair, float64 (n,), at most 0.
+        """Give the term to add to the log odds of each pair, float64 (n,), at most 0.
 
         Args:
             numbers: share of common numbers, `statistics.NO_NUMBERS` where there are none (n,)
@@ -44,7 +44,7 @@ def learn(
     lengths: tuple[np.ndarray, np.ndarray],
     weights: np.ndarray,
 ) -> Evidence:
-    """The log ratios of observed and made pairs.
+    """Learn the log ratios from observed and made pairs.
 
     Args:
         numbers: share of common numbers of the observed and of the made pairs

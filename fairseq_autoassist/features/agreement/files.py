@@ -1,7 +1,7 @@
-"""What ``autoassist-agreement`` wrote beside the features, found fit for the data that is loaded.
+"""Reader of what ``autoassist-agreement`` wrote, with a check that it fits the loaded data.
 
-Three files in the folder of the features: ``prior`` (float32 little-endian, rows),
-``agreement.json``, which says what it was made of, and ``agreement.bins`` (uint8, rows x
+Three files are in the folder of the features: ``prior`` (float32 little-endian, rows),
+``agreement.json``, which names their data, and ``agreement.bins`` (uint8, rows x
 statistics).
 """
 
@@ -19,20 +19,20 @@ from ..prior import MappedPrior
 
 PRIOR_NAME, AGREEMENT_NAME, CODES_NAME = "prior", "agreement.json", "agreement.bins"
 NAMES = (PRIOR_NAME, AGREEMENT_NAME, CODES_NAME)
-MOST_BINS = 256  # that a byte tells apart
+MOST_BINS = 256  # one byte
 
 
 class Agreement(NamedTuple):
-    """What lies in a folder.
+    """Agreement of the pairs of a data-bin, in the folder of its features.
 
     Attributes:
         folder: of the features
-        fingerprint: of the data it was made of
+        fingerprint: of its data
         prior_sha256: of the bytes of ``prior``, in hex
         statistics: names, in the order of the columns of ``agreement.bins``
         bins: of each statistic
-        command: that writes all of it again
-        tokens: sha256 of the source and the target tokens that were judged; empty: not known
+        command: that writes all files again
+        tokens: sha256 of the source and the target tokens; empty: not known
     """
 
     folder: Path
@@ -45,10 +45,10 @@ class Agreement(NamedTuple):
 
     @classmethod
     def open(cls, folder: Path, command: str) -> Agreement | None:
-        """Read ``agreement.json``; None where none of the files is there.
+        """Read ``agreement.json``; None where none of the files exists.
 
         Raises:
-            FeatureError: some of them are missing, or it cannot be read
+            FeatureError: some of the files are missing, or it cannot be read
         """
         found = [name for name in NAMES if (folder / name).is_file()]
         if not found:
@@ -76,24 +76,24 @@ class Agreement(NamedTuple):
         return cls(folder, of_data, str(told["prior_sha256"]), names, bins, command, tokens)
 
     def check_sizes(self) -> None:
-        """Refuse files that are not as long as they should be.
+        """Refuse files of a wrong size.
 
         Raises:
-            FeatureError: names the file and the command that mends it
+            FeatureError: the message names the file and the command that mends it
         """
         self.prior(1.0)
         if self.codes is not None:
             self.codes.open(self.fingerprint.rows, self.command)
 
     def check(self, expected: Fingerprint, tokens: Sequence[str] | None = None) -> None:
-        """Refuse what was made of other data, or is not what was written.
+        """Refuse an agreement of other data, or a damaged prior.
 
         Args:
             expected: describes the data
             tokens: sha256 of their source and their target tokens; None: not compared
 
         Raises:
-            FeatureError: names what differs and the command that mends it
+            FeatureError: the message names the difference and the command that mends it
         """
         differences = self.fingerprint.differences(expected)
         if not differences and tokens is not None:
@@ -111,7 +111,7 @@ class Agreement(NamedTuple):
             )
 
     def prior(self, floor: float) -> Prior:
-        """The prior, mapped, with a floor in (0, 1].
+        """Map the prior, with a floor in (0, 1].
 
         Raises:
             FeatureError: the file is missing, too short or too long
@@ -121,7 +121,7 @@ class Agreement(NamedTuple):
 
     @property
     def codes(self) -> Codes | None:
-        """Where the bins of the statistics lie; None: there are none."""
+        """Names the file of bins of the statistics; None: there are none."""
         if not self.statistics:
             return None
         return Codes(str(self.folder / CODES_NAME), self.statistics, self.bins)

@@ -1,9 +1,9 @@
-"""Which sides are written in the wrong language, told from the two sides of the corpus itself.
+"""Sides in the wrong language, found by the two sides of the corpus itself.
 
-Two unigram models, of the source and of the target language, over the pieces that are frequent on
-either side: function words, mostly. A name, a number or a line of code has none, so it gives no
-evidence either way. EM moves sentences to the language that they are written in, then estimates the
-models again, so that English on the German side does not count as German for long.
+There are two unigram models, of the source and of the target language, over the pieces that are
+frequent on either side, mostly function words. A name, a number or a line of code has none of them,
+so it is no evidence. EM assigns sentences to languages and estimates the models again, so English
+on the German side soon stops counting as German.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from scipy.special import expit
 from .reading import Pairs, Sentences
 
 COVER = 0.6  # share of the tokens of a side that its frequent pieces make up
-LARGEST = 3.0  # nats of evidence that one piece can give
+LARGEST = 3.0  # nats, largest evidence of one piece
 COPY = 0.6  # share of common piece types from which a pair counts as a copy
 _ITERATIONS = 6
-_PRIOR_TOKENS = 10.0  # of the mean of both models, added to each
+_PRIOR_TOKENS = 10.0  # of the mean of both models, which smooth each model
 _FIRST_SHARE = 0.02
-_SHARES = (1e-4, 0.5)  # without evidence a side is never more likely wrong than right
+_SHARES = (1e-4, 0.5)  # at most 0.5: without evidence no side is more likely wrong than right
 
 
 class Languages(NamedTuple):
-    """What tells the languages apart.
+    """Models that tell the languages apart.
 
     Attributes:
         evidence: ln p(piece | source language) - ln p(piece | target language), float64 (joint
@@ -38,7 +38,7 @@ class Languages(NamedTuple):
     shares: np.ndarray
 
     def right(self, pairs: Pairs, copies: np.ndarray) -> np.ndarray:
-        """Probability that each side is in its own language, float32 (2, n).
+        """Give the probability that each side is in its own language, float32 (2, n).
 
         Args:
             pairs: with joint ids of pieces
@@ -48,7 +48,7 @@ class Languages(NamedTuple):
         return np.stack(found).astype(np.float32)
 
     def strength(self, side: Sentences, number: int) -> np.ndarray:
-        """Evidence that sentences are in the language of side ``number``: nats, float64 (n,)."""
+        """Sum the evidence for the language of side ``number``: nats, float64 (n,)."""
         summed = np.bincount(side.rows, self.evidence[side.pieces], len(side.offsets) - 1)
         return -summed if number else summed
 
@@ -62,8 +62,8 @@ def _right(languages: Languages, side: Sentences, number: int, copies: np.ndarra
 def learn(pairs: Pairs, copies: np.ndarray, vocabulary: int) -> Languages:
     """Fit both models and the shares by EM.
 
-    Copies have a share of their own: where most copied sentences are in the wrong language, so is a
-    copy that gives no evidence, half of the time; in a corpus of code it is not.
+    Copies have shares of their own. Where most copies are in the wrong language, a copy without
+    evidence counts as half wrong; in a corpus of code it does not.
 
     Args:
         pairs: with joint ids of pieces
@@ -92,18 +92,18 @@ def learn(pairs: Pairs, copies: np.ndarray, vocabulary: int) -> Languages:
 
 
 def _wrong(own: np.ndarray, group: np.ndarray) -> float:
-    """Share of the group that is in the wrong language; some pairs more keep it from 0 and 1."""
+    """Share of the group in the wrong language, smoothed by one pseudo-pair."""
     return float(((1.0 - own)[group].sum() + _FIRST_SHARE) / (group.sum() + 1.0))
 
 
 def _log_share(counts: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """ln p of each piece, smoothed by what both models have in common."""
+    """Give ln p of each piece, smoothed by the mean of both models."""
     both = (counts + others + 1.0) / (counts + others + 1.0).sum()
     return np.log((counts + _PRIOR_TOKENS * both) / (counts.sum() + _PRIOR_TOKENS))
 
 
 def _most_frequent(counts: np.ndarray) -> np.ndarray:
-    """The fewest pieces that make up COVER of all tokens: bool (vocabulary,)."""
+    """Mark the fewest pieces that make up COVER of all tokens: bool (vocabulary,)."""
     order = np.argsort(-counts, kind="stable")
     needed = int(np.searchsorted(np.cumsum(counts[order]), COVER * counts.sum())) + 1
     mask = np.zeros(len(counts), dtype=bool)

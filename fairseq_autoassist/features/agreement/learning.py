@@ -1,4 +1,4 @@
-"""From a sample of pairs to a judge: rounds of lexicon, nulls and two groups."""
+"""Learning of a judge from a sample of pairs, in rounds of lexicon, nulls and two groups."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from .reading import Pairs, drawn_runs, halves, read_runs
 from .statistics import Vocabulary, bin_edges, common_share, length_ratio
 from .twogroups import fit
 
-SAMPLE = 500_000  # pairs that everything is learned from, at most
-ROUNDS = 2  # of which the later ones learn from what the earlier ones took for translations
+SAMPLE = 500_000  # most pairs to learn from
+ROUNDS = 2  # the second weighs pairs by the posterior of the first
 SEED = 20190
 _ALL_COPIES = 0.95
 
 
 def draw(shards: Sequence[Shard], sample: int, vocabulary: Vocabulary) -> tuple[Pairs, np.ndarray]:
-    """The pairs to learn from, and the run that each stands in.
+    """Draw the pairs to learn from; returns them, and the number of the run of each.
 
     Raises:
         FeatureError: a side has no pieces, or both sides are the same corpus
@@ -53,14 +53,14 @@ def draw(shards: Sequence[Shard], sample: int, vocabulary: Vocabulary) -> tuple[
 def learn_judge(
     pairs: Pairs, runs: np.ndarray, vocabulary: Vocabulary, folder: Path, crew: Crew
 ) -> Judge:
-    """Learn from the sample; the lexicons stay in ``folder``.
+    """Learn from the sample; the lexicons are written to ``folder``.
 
     Args:
         pairs: the sample
         runs: number of each pair's run
         vocabulary: of both sides
-        folder: an empty one, for what workers read and write
-        crew: that does the work
+        folder: an empty one, for files of the workers
+        crew: workers
     """
     joined = vocabulary.joined(pairs)
     copies = common_share(joined, vocabulary.size) >= COPY
@@ -89,7 +89,7 @@ def learn_judge(
 def _evidence(
     pairs: Pairs, runs: np.ndarray, vocabulary: Vocabulary, usual: float, posterior: np.ndarray
 ) -> evidence.Evidence:
-    """What numbers and lengths say against a pair."""
+    """Learn the evidence of numbers and lengths."""
     made = Pairs(pairs.source, reordered(pairs.target, shifted(runs)))
     numbers, lengths = [], []
     for some in (pairs, made):
@@ -111,7 +111,7 @@ def _fit_lexicons(
 
 
 def _measure(count: int, folder: Path, crew: Crew, label: str) -> tuple[np.ndarray, np.ndarray]:
-    """Lower information of the observed and of the made pairs, float32 (n,) each."""
+    """Measure the lower information of the observed and of the made pairs, float32 (n,) each."""
     bounds = [(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
     found = np.empty((2, count), dtype=np.float32)
     sizes = [stop - start for start, stop in bounds]
@@ -124,7 +124,7 @@ def _measure(count: int, folder: Path, crew: Crew, label: str) -> tuple[np.ndarr
 def _edges(
     pairs: Pairs, vocabulary: Vocabulary, languages: Languages, usual: float, folder: Path
 ) -> np.ndarray:
-    """Of the bins of every statistic, by the quantiles of the first pairs of the sample."""
+    """Edges of the bins of every statistic: quantiles of the first pairs of the sample."""
     ids = np.arange(min(CHUNK, pairs.count))
     first = Pairs(reordered(pairs.source, ids), reordered(pairs.target, ids))
     return bin_edges(statistics(folder, first, vocabulary, languages, usual))

@@ -1,4 +1,4 @@
-"""Pairs that are no translations, made from the corpus: what junk looks like there."""
+"""Nulls: pairs that are no translations, made from the corpus as examples of its junk."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import numpy as np
 
 from .reading import Pairs, Sentences
 
-NEAREST, FARTHEST = 2, 12  # how far away a neighbour stands
+NEAREST, FARTHEST = 2, 12  # distances of a neighbour
 _STEP = 5
-_TRIES = 8  # neighbours that are compared in length
+_TRIES = 8  # neighbours whose lengths are compared
 
 
 def neighbours(pairs: Pairs, runs: np.ndarray, seed: int) -> np.ndarray:
-    """For each pair another one that stands nearby, whose target is about as long: int64 (n,).
+    """Choose for each pair one nearby, whose target has about the same length: int64 (n,).
 
-    Neighbours share names and topic, as misaligned pairs of a document do; in a shuffled corpus
-    they are strangers. A run too short to hold one is given a pair of another run.
+    Neighbours share names and topic, as misaligned pairs of a document do. In a shuffled corpus
+    they are unrelated. A run that is too short gets a pair of another run.
 
     Args:
         pairs: in the order of the corpus
@@ -41,9 +41,10 @@ def neighbours(pairs: Pairs, runs: np.ndarray, seed: int) -> np.ndarray:
 
 
 def shifted(runs: np.ndarray) -> np.ndarray:
-    """For each pair another one of its run, of whatever length: int64 (n,).
+    """Choose for each pair another one of its run, of any length: int64 (n,).
 
-    Beside `neighbours`, whose lengths go together, this tells how often they do by chance.
+    The targets of `neighbours` have about the right length. These show how often lengths match by
+    chance.
 
     Args:
         runs: number of the run of each pair
@@ -53,13 +54,13 @@ def shifted(runs: np.ndarray) -> np.ndarray:
 
 
 def _inside(others: np.ndarray, runs: np.ndarray) -> np.ndarray:
-    """Whether each pair's other one exists and is of the same run: bool (n,)."""
+    """Tell whether each pair's other one exists and is of the same run: bool (n,)."""
     near = np.clip(others, 0, len(runs) - 1)
     return (near == others) & (runs[near] == runs)
 
 
 def reordered(side: Sentences, ids: np.ndarray) -> Sentences:
-    """Sentences ``ids`` of a side, in that order."""
+    """Take sentences ``ids`` of a side, in that order."""
     lengths = side.lengths[ids]
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     place = np.arange(int(offsets[-1])) + np.repeat(side.offsets[ids] - offsets[:-1], lengths)

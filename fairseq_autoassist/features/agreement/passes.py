@@ -1,4 +1,4 @@
-"""What workers are sent: to fit a lexicon, to measure the sample, to judge a range of pairs."""
+"""Tasks of workers: fit a lexicon, measure the sample, judge a range of pairs."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Callable, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import expit, logit
 
+from ..workers import Done
 from .evidence import Evidence
 from .language import COPY, Languages
 from .lexicon import Lexicon, fit, information
@@ -19,24 +20,22 @@ from .reading import Pairs, halves, read_pairs
 from .statistics import Vocabulary, codes, common_share, length_ratio
 from .twogroups import TwoGroups
 
-CHUNK = 1 << 16  # pairs judged at a time, whoever does it: the result is the same to the bit
-POWER = 2  # the prior is the posterior to this power: doubtful pairs count less than half
+CHUNK = 1 << 16  # pairs judged at once, by any number of workers
+POWER = 2  # the prior is the posterior to this power, which lowers doubtful pairs
 LEAST = 1e-6  # of a prior, which is above 0
 _TINY = 1e-9
-_WEIGHTLESS = 0.1  # pairs that are weighed less teach the lexicon nothing
-
-Done = Callable[[int], object]  # told how many pairs are through
+_WEIGHTLESS = 0.1  # the lexicon does not learn from pairs of less weight
 
 
 class Judge(NamedTuple):
-    """All that tells junk from translations, once it is learned.
+    """Learned models that tell junk from translations.
 
     Attributes:
         vocabulary: of both sides
-        languages: which side is in the wrong language
+        languages: models of both languages
         groups: share of junk by length
         evidence: of numbers and lengths
-        usual_ratio: ln of target over source pieces, the median
+        usual_ratio: median of ln of target over source pieces
         edges: of the bins of the statistics, float32 (statistics, bins - 1)
     """
 
@@ -49,7 +48,7 @@ class Judge(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """About pairs [start, start + n) of a shard.
+    """Verdict on pairs [start, start + n) of a shard.
 
     Attributes:
         prior: float32 (n,), in (0, 1]
@@ -67,7 +66,7 @@ class Verdict(NamedTuple):
 
 
 def lexicon_folder(folder: Path, half: int, given: int) -> Path:
-    """Where the lexicon that half ``half`` teaches lies, for the direction from side ``given``."""
+    """Folder of the lexicon of half ``half``, for the direction from side ``given``."""
     return folder / f"lexicon{half}{given}"
 
 
@@ -81,8 +80,8 @@ def fit_lexicon(
 ) -> None:
     """Learn a lexicon from one half of the sample in ``folder``, and write it there.
 
-    A cluster may run a task twice: each run writes to a folder of its own, and the last to end
-    gives it the name.
+    A cluster may run a task twice. Each run writes to a folder of its own, and the last to end
+    renames it.
     """
     weights = np.load(folder / "weights.npy")
     halved = np.load(folder / "halves.npy", "r")
@@ -99,8 +98,11 @@ def fit_lexicon(
 def measure_sample(
     folder: Path, start: int, stop: int, done: Done = lambda pairs: None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Lower information of pairs [start, stop) of the sample, and of the pairs made of them: both
-    float32 (stop - start,), nats per piece."""
+    """Measure the lower information of pairs [start, stop) of the sample and of pairs made of them.
+
+    Returns:
+        both as float32 (stop - start,), nats per piece
+    """
     pairs = Pairs.load(folder)
     ids = np.arange(start, stop)
     others = np.load(folder / "neighbours.npy", "r")[start:stop]
@@ -115,9 +117,9 @@ def measure_sample(
 
 
 def _information(folder: Path, pairs: Pairs, halved: np.ndarray) -> np.ndarray:
-    """Gain about the target, about the source, and coverage of both: float32 (4, n).
+    """Measure gain about the target, about the source, and coverage of both: float32 (4, n).
 
-    Each pair is judged by what the other half of the corpus taught.
+    Each pair is measured with the lexicon of the other half of the corpus.
     """
     found = np.empty((4, pairs.count), dtype=np.float32)
     for half in (0, 1):
@@ -138,12 +140,12 @@ def judge_pairs(
     judge: Judge,
     done: Done = lambda pairs: None,
 ) -> Verdict:
-    """The verdict on pairs [start, stop) of a data-bin.
+    """Judge pairs [start, stop) of a data-bin.
 
     Args:
         folder: with the lexicons
         paths: both sides' paths without ``.idx``
-        judge: what was learned of the sample
+        judge: learned from the sample
     """
     joint = judge.vocabulary.joint
     pairs = read_pairs(paths, start, stop, (len(joint[0]), len(joint[1])))
@@ -163,7 +165,7 @@ def judge_pairs(
 def statistics(
     folder: Path, pairs: Pairs, vocabulary: Vocabulary, languages: Languages, usual_ratio: float
 ) -> np.ndarray:
-    """Every statistic of `statistics.NAMES`, in that order: float32 (n, statistics)."""
+    """Compute every statistic of `statistics.NAMES`, in that order: float32 (n, statistics)."""
     told = _information(folder, pairs, halves(pairs.source))
     joined = vocabulary.joined(pairs)
     columns = [

@@ -1,4 +1,4 @@
-"""Pieces of sentence pairs, from one or more data-bins, as flat arrays."""
+"""Reader of pieces of sentence pairs, from one or more data-bins, as flat arrays."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from ...errors import FeatureError
 from ...text.binarized import SPECIAL_SYMBOLS, BinarizedSide
 from ...text.corpus import Shard
 
-RUN = 1024  # neighbouring pairs that are drawn together: a null of neighbours needs them
-_READ = 1 << 16  # pairs read at a time
+RUN = 1024  # neighbouring pairs that are drawn together, for nulls
+_READ = 1 << 16  # pairs read at once
 
 
 class Sentences(NamedTuple):
@@ -34,7 +34,7 @@ class Sentences(NamedTuple):
 
     @property
     def rows(self) -> np.ndarray:
-        """The sentence that each piece stands in, int64, shape of ``pieces``."""
+        """Sentence of each piece, int64, shape of ``pieces``."""
         return np.repeat(np.arange(len(self.offsets) - 1), self.lengths)
 
 
@@ -51,7 +51,7 @@ class Pairs:
         return len(self.source.offsets) - 1
 
     def side(self, given: int) -> Sentences:
-        """The source (0) or the target (1)."""
+        """Give the source (0) or the target (1)."""
         return self.target if given else self.source
 
     def save(self, folder: Path) -> None:
@@ -62,16 +62,16 @@ class Pairs:
 
     @classmethod
     def load(cls, folder: Path) -> Pairs:
-        """Map what `save` wrote."""
+        """Map the files of `save`."""
         names = [(f"pieces{n}.npy", f"offsets{n}.npy") for n in (0, 1)]
         return cls(*(Sentences(*(np.load(folder / n, "r") for n in pair)) for pair in names))
 
 
 def read_side(path: Path, start: int, stop: int, vocabulary: int) -> Sentences:
-    """Sentences [start, stop) of one side; ``path`` is without ``.idx``.
+    """Read sentences [start, stop) of one side; ``path`` is without ``.idx``.
 
     Raises:
-        FeatureError: the files are damaged, or hold ids that the dictionary lacks
+        FeatureError: the files are damaged, or have ids outside the dictionary
     """
     side = BinarizedSide(path)
     tokens, offsets = side.read(start, stop)
@@ -89,7 +89,7 @@ def read_side(path: Path, start: int, stop: int, vocabulary: int) -> Sentences:
 def read_pairs(
     paths: tuple[Path, Path], start: int, stop: int, vocabularies: tuple[int, int]
 ) -> Pairs:
-    """Pairs [start, stop) of a data-bin, given both sides' paths without ``.idx``."""
+    """Read pairs [start, stop) of a data-bin, given both sides' paths without ``.idx``."""
     source, target = (read_side(path, start, stop, size) for path, size in zip(paths, vocabularies))
     return Pairs(source, target)
 
@@ -100,12 +100,13 @@ def side_paths(shard: Shard) -> tuple[Path, Path]:
 
 
 def drawn_runs(rows: Sequence[int], sample: int, seed: int) -> list[tuple[int, int, int]]:
-    """Runs of neighbouring pairs, at random, that hold about ``sample`` pairs: (shard, start, stop)
-    in order. All pairs where the corpus has no more.
+    """Draw runs of neighbouring pairs with about ``sample`` pairs: (shard, start, stop) in order.
+
+    A corpus with no more pairs than that is taken whole.
 
     Args:
         rows: pairs of each shard
-        sample: pairs wanted
+        sample: number of pairs
         seed: of the draw
     """
     runs = [
@@ -123,7 +124,7 @@ def drawn_runs(rows: Sequence[int], sample: int, seed: int) -> list[tuple[int, i
 def read_runs(
     shards: Sequence[Shard], runs: Sequence[tuple[int, int, int]], vocabularies: tuple[int, int]
 ) -> tuple[Pairs, np.ndarray]:
-    """The pairs of all runs, one after the other, and the number of each pair's run, int64 (n,)."""
+    """Read the pairs of all runs in order, and the number of each pair's run, int64 (n,)."""
     parts, numbers = [], []
     for first, shard, start, stop in _joined(runs):
         parts.append(read_pairs(side_paths(shards[shard]), start, stop, vocabularies))
@@ -133,7 +134,7 @@ def read_runs(
 
 
 def _joined(runs: Sequence[tuple[int, int, int]]) -> Iterator[tuple[int, int, int, int]]:
-    """Runs that follow one another read at once: (number of the first, shard, start, stop)."""
+    """Join adjacent runs, which are read at once: (number of the first, shard, start, stop)."""
     at = 0
     while at < len(runs):
         shard, start, stop = runs[at]
@@ -154,9 +155,9 @@ def _joined_sentences(parts: Sequence[Sentences]) -> Sentences:
 
 
 def halves(source: Sentences) -> np.ndarray:
-    """The half of the corpus that each pair belongs to, by its source's pieces: uint8 (n,), 0 or 1.
+    """Assign each pair to a half of the corpus, by its source's pieces: uint8 (n,), 0 or 1.
 
-    Pairs with the same source fall into one half, so that no pair is judged by its own copy.
+    Pairs with the same source are in one half, so no pair is judged by its own copy.
     """
     position = np.arange(len(source.pieces)) - np.repeat(source.offsets[:-1], source.lengths)
     mixed = (source.pieces.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)

@@ -1,4 +1,4 @@
-"""What a user is told of a corpus: numbers, a table, a picture, and pairs to look at."""
+"""Report on a corpus: numbers, a table, a picture, and example pairs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TENTHS = np.linspace(0, 1, 11)
 def told_of(
     verdicts: Sequence[Verdict], groups: TwoGroups | None, languages: tuple[str, str]
 ) -> dict[str, Any]:
-    """What agreement.json says of all pairs; ``groups`` is None where there were too few."""
+    """Make the part of agreement.json about all pairs; ``groups`` is None for too few pairs."""
     prior = np.concatenate([verdict.prior for verdict in verdicts])
     wrong = np.concatenate([verdict.wrong for verdict in verdicts], axis=1)
     copies = sum(int(verdict.copies.sum()) for verdict in verdicts)
@@ -36,7 +36,7 @@ def told_of(
 
 
 def table(prior: np.ndarray, low: np.ndarray) -> str:
-    """A line for every tenth of the pairs, from the worst to the best.
+    """Make a table with a line for every tenth of the pairs, from the worst to the best.
 
     Args:
         prior: float32 (n,)
@@ -79,7 +79,7 @@ def histogram(low: np.ndarray, groups: TwoGroups | None, folder: Path) -> Path:
 
 
 def _densities(groups: TwoGroups) -> tuple[np.ndarray, np.ndarray]:
-    """pi0 f0 and (1 - pi0) f1 at `GRID`, over all ranges of length."""
+    """Densities pi0 f0 and (1 - pi0) f1 at `GRID`, over all ranges of length."""
     junk, good = np.zeros(len(GRID)), np.zeros(len(GRID))
     total = max(sum(groups.weights), 1e-9)
     for fit, weight in zip(groups.fits, groups.weights):
@@ -95,12 +95,12 @@ def _densities(groups: TwoGroups) -> tuple[np.ndarray, np.ndarray]:
 
 
 def examples(prior: np.ndarray, low: np.ndarray, shards: Sequence[Shard], count: int) -> str:
-    """The best, the worst and the most doubtful pairs, as text.
+    """Print the best, the worst and the most doubtful pairs into a text.
 
     Args:
         prior, low: of all pairs, shard after shard
-        shards: that hold them
-        count: of each kind
+        shards: of these pairs
+        count: number of pairs of each kind
     """
     vocabulary = read_vocabulary(shards[0].source_dict, shards[0].target_dict)
     order = np.lexsort((low, prior))
@@ -126,7 +126,7 @@ def _text(number: int, shards: Sequence[Shard], vocabulary: Vocabulary) -> list[
 
 
 def _joined(pieces: list[str]) -> str:
-    """Text of SentencePiece's pieces; other pieces are words."""
+    """Join SentencePiece's pieces to text; other pieces are words."""
     if any(piece.startswith("\u2581") for piece in pieces):
         return "".join(pieces).replace("\u2581", " ").strip()
     return " ".join(pieces)

@@ -1,4 +1,4 @@
-"""Numbers of a pair beside its information, and the columns that the Assistant gets of them."""
+"""Statistics of a pair, and their bins, which are columns for the Assistant."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ NAMES = (
     "language_source",
     "language_target",
 )
-BINS = 8  # of a statistic: columns of the features
-NO_NUMBERS = -1.0  # where neither side has any
+BINS = 8  # of each statistic; a bin is a column of the features
+NO_NUMBERS = -1.0  # share where neither side has numbers
 
 
 class Vocabulary(NamedTuple):
@@ -43,8 +43,11 @@ class Vocabulary(NamedTuple):
     words: tuple[list[str], list[str]]
 
     def same(self, given: int) -> np.ndarray:
-        """For each dictionary id of side ``given`` the other side's of the same piece, or -1: int64
-        (dictionary size,)."""
+        """Map each dictionary id of side ``given`` to the other side's id of the same piece.
+
+        Returns:
+            int64 (dictionary size,); -1 where the other side lacks the piece
+        """
         other = np.full(self.size, -1, dtype=np.int64)
         ids = self.joint[1 - given]
         other[ids] = np.arange(len(ids))
@@ -53,14 +56,14 @@ class Vocabulary(NamedTuple):
         return found
 
     def joined(self, pairs: Pairs) -> Pairs:
-        """The pairs with joint ids."""
+        """Convert pairs to joint ids."""
         return Pairs(
             *(Sentences(self.joint[n][pairs.side(n).pieces], pairs.side(n).offsets) for n in (0, 1))
         )
 
 
 def read_vocabulary(source: Path, target: Path) -> Vocabulary:
-    """Both dictionaries: ``dict.<lang>.txt`` of the source and of the target, checked before.
+    """Read both dictionaries: ``dict.<lang>.txt`` of the source and of the target.
 
     Raises:
         FeatureError: a file cannot be read
@@ -83,13 +86,15 @@ def read_vocabulary(source: Path, target: Path) -> Vocabulary:
 
 
 def common_share(pairs: Pairs, vocabulary: int, counted: np.ndarray | None = None) -> np.ndarray:
-    """Share of piece types that both sides of a pair have, among those that either has: float32
-    (n,); NO_NUMBERS where neither side has any.
+    """Compute the share of piece types on both sides of a pair among those on either side.
 
     Args:
         pairs: with joint ids of pieces
         vocabulary: number of joint ids
-        counted: bool (vocabulary,), pieces to look at; None: all
+        counted: bool (vocabulary,), pieces to count; None: all
+
+    Returns:
+        float32 (n,); NO_NUMBERS where neither side has any
     """
     keys = []
     for side in (pairs.source, pairs.target):
@@ -103,16 +108,16 @@ def common_share(pairs: Pairs, vocabulary: int, counted: np.ndarray | None = Non
 
 
 def length_ratio(pairs: Pairs) -> np.ndarray:
-    """ln of target pieces over source pieces, one added to each: float32 (n,)."""
+    """Compute ln of target pieces over source pieces, with one added to each: float32 (n,)."""
     ratio = np.log((pairs.target.lengths + 1.0) / (pairs.source.lengths + 1.0))
     return ratio.astype(np.float32)
 
 
 def bin_edges(values: np.ndarray) -> np.ndarray:
-    """Inner edges of BINS bins of each statistic: float32 (statistics, BINS - 1).
+    """Compute inner edges of BINS bins of each statistic: float32 (statistics, BINS - 1).
 
-    They are quantiles. A smallest value that many pairs have (no numbers, no common pieces) gets a
-    bin of its own, and the others share the rest.
+    They are quantiles. A smallest value of many pairs (no numbers, no common pieces) has a bin of
+    its own, and the other values share the rest.
 
     Args:
         values: float32 (n, statistics)
@@ -128,6 +133,6 @@ def bin_edges(values: np.ndarray) -> np.ndarray:
 
 
 def codes(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """The bin of each value: uint8 (n, statistics)."""
+    """Find the bin of each value: uint8 (n, statistics)."""
     found = [np.searchsorted(edge, column, "right") for edge, column in zip(edges, values.T)]
     return np.stack(found, axis=1).astype(np.uint8)

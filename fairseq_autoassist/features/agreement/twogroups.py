@@ -1,16 +1,15 @@
-"""The share of junk in a corpus, and each pair's probability to be none.
+"""Two groups: the share of junk in a corpus, and the probability of each pair to be none.
 
 The two-groups model of Efron 2004, "Large-scale simultaneous hypothesis testing: the choice of a
-null hypothesis": the lower information of the pairs has the density pi0 f0 + (1 - pi0) f1, and the
-local false discovery rate pi0 f0 / f is what a pair has of being junk. f0 comes from pairs that the
-corpus itself makes (`nulls`), some of which are translations by accident: they have the density
+null hypothesis": the lower information of the pairs has the density f = pi0 f0 + (1 - pi0) f1. The
+local false discovery rate pi0 f0 / f is the probability of a pair to be junk. f0 is learned from
+pairs made of the corpus (`nulls`). Some of these are translations by accident, so their density is
 (1 - c) f0 + c f1. Both are fitted together by EM.
 
-f0 is a normal density with a spread of its own on either side. Among the observed pairs it may
-stand up to SHIFT spreads elsewhere than among the made ones (an empirical null). A whole spread
-would take free translations of short sentences for junk: 2.2% of clean Tatoeba. f1 is a mixture of
-normal densities, each at least GAP spreads above f0, so that a clean corpus has a share of junk of
-about 0.
+f0 is a normal density with a spread of its own on either side. Among the observed pairs it may be
+shifted by up to SHIFT spreads against the made ones (an empirical null). A whole spread would take
+free translations of short sentences for junk: 2.2% of clean Tatoeba. f1 is a mixture of normal
+densities, each at least GAP spreads above f0. So a clean corpus has a share of junk of about 0.
 """
 
 from __future__ import annotations
@@ -33,13 +32,13 @@ _TINY = 1e-9
 
 
 class Fit(NamedTuple):
-    """The model of pairs of similar length.
+    """Fitted model of pairs of similar length.
 
     Attributes:
         null_share: pi0, in [0, 1]
         null: (mode, left spread, right spread, shift of the observed ones) of f0, nats per piece
         groups: weight, mean and spread of each part of f1, float64 (3, GROUPS)
-        posterior: probability of no junk at `GRID`, never falling, float64 (cells,)
+        posterior: probability of no junk at `GRID`, non-decreasing, float64 (cells,)
     """
 
     null_share: float
@@ -53,12 +52,12 @@ GRID = (EDGES[1:] + EDGES[:-1]) / 2
 
 
 class TwoGroups(NamedTuple):
-    """A fit for each range of lengths.
+    """Fits of all ranges of lengths.
 
     Attributes:
         edges: shortest length of each range but the first, int64
-        fits: one a range
-        weights: pairs of each range, summed weights
+        fits: one for each range
+        weights: summed weights of the pairs of each range
     """
 
     edges: np.ndarray
@@ -67,12 +66,12 @@ class TwoGroups(NamedTuple):
 
     @property
     def null_share(self) -> float:
-        """pi0 of all pairs."""
+        """Share pi0 of all pairs."""
         total = max(sum(self.weights), _TINY)
         return sum(fit.null_share * w for fit, w in zip(self.fits, self.weights)) / total
 
     def posterior(self, gains: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        """Probability that each pair is no junk, float64 (n,).
+        """Compute the probability that each pair is no junk, float64 (n,).
 
         Args:
             gains: lower information of both directions, nats per piece (n,)
@@ -101,7 +100,7 @@ def fit(
     count = int(np.clip(len(gains[0]) // _PAIRS_PER_BIN, 1, _BINS))
     inner = np.quantile(lengths[0], np.linspace(0, 1, count + 1)[1:-1])
     edges = np.unique(inner.astype(np.int64))
-    # two equal sets of edges would leave a range without pairs
+    # an edge at the shortest length would leave a range without pairs
     edges = edges[edges > lengths[0].min()]
     ranges = [np.searchsorted(edges, values, side="right") for values in lengths]
     fits, totals = [], []
@@ -121,7 +120,7 @@ def _histogram(gains: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 class _Null:
-    """f0: a mode, and a spread on either side."""
+    """Density f0: a mode, and a spread on either side."""
 
     def __init__(self, made: np.ndarray) -> None:
         low, mode = np.interp([0.1, 0.35], np.cumsum(made), GRID)
@@ -130,13 +129,13 @@ class _Null:
         self.shift = 0.0
 
     def log_density(self, shift: float) -> np.ndarray:
-        """Up to a constant that the densities of f1 share."""
+        """Log density at `GRID`, up to a constant that the densities of f1 share."""
         away = GRID - self.mode - shift
         spread = np.where(away < 0, self.left, self.right)
         return -0.5 * (away / spread) ** 2 - np.log((self.left + self.right) / 2)
 
     def learn(self, made: np.ndarray, observed: np.ndarray) -> None:
-        """One step towards the maximum of the likelihood, given the mass at `GRID`."""
+        """Make one step towards the maximum of the likelihood, given the mass at `GRID`."""
         made = made / made.sum()
         away = GRID - self.mode
         below = float((made * np.where(away < 0, away**2, 0.0)).sum()) ** (1 / 3)
@@ -151,7 +150,7 @@ class _Null:
             self.shift = float(np.clip(moved, -SHIFT * self.left, SHIFT * self.right))
 
     def _centre(self, mass: np.ndarray, shift: float) -> float:
-        """Where the pull of both sides is equal."""
+        """Mode that balances the weighted mass on both sides."""
         pull = mass / np.where(GRID - shift < self.mode, self.left, self.right) ** 2
         return float((pull * GRID).sum() / pull.sum())
 
@@ -174,7 +173,7 @@ def _fit(observed: np.ndarray, made: np.ndarray) -> Fit:
         groups = _learned_groups(mass, lowest)
     junk = _responsibility(share, null.log_density(null.shift), logsumexp(_log_parts(groups), 0))
     at = int(np.searchsorted(GRID, null.mode + null.shift))
-    # below the null no pair is better than there: the tails of f1 are wider than those of f0
+    # f1 has wider tails than f0, so the posterior would rise again below the null
     posterior = np.maximum.accumulate(np.where(np.arange(_CELLS) < at, 0.0, 1.0 - junk))
     if at > 0:
         posterior[:at] = min(float(posterior[at]), float((1.0 - junk)[:at].min()))
@@ -182,13 +181,13 @@ def _fit(observed: np.ndarray, made: np.ndarray) -> Fit:
 
 
 def _log_parts(groups: np.ndarray) -> np.ndarray:
-    """ln of weight times density of each part of f1 at `GRID`, up to a constant."""
+    """Log of weight times density of each part of f1 at `GRID`, up to a constant."""
     weight, mean, spread = groups[:, :, None]
     return np.log(weight + 1e-12) - 0.5 * ((GRID - mean) / spread) ** 2 - np.log(spread)
 
 
 def _responsibility(share: float, one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """The posterior of the first of two groups."""
+    """Posterior of the first of two groups."""
     first = np.log(share + _TINY) + one
     return np.exp(first - np.logaddexp(first, np.log(1.0 - share + _TINY) + other))
 

@@ -1,4 +1,4 @@
-"""Write what was found of a data-bin, so that a reader sees all of it or that it is not whole."""
+"""Writer of the agreement of a data-bin; a reader notices if it is incomplete."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ PICTURE_NAME = "agreement.png"
 
 
 class Written(NamedTuple):
-    """What goes into a folder of features.
+    """Content for a folder of features.
 
     Attributes:
         folder: of the features
         prior: float32 (rows,), in (0, 1]
         codes: bins of the statistics, uint8 (rows, statistics)
-        told: what agreement.json says, but for the hash of the prior
+        told: content of agreement.json without the hash of the prior
     """
 
     folder: Path
@@ -34,15 +34,15 @@ class Written(NamedTuple):
 
 
 def publish(one: Written, picture: Path, place: Path) -> None:
-    """Write the files beside, then rename them, agreement.json last.
+    """Write the files to a staging folder, then rename them, agreement.json last.
 
-    Without agreement.json the others are refused, and it holds the hash of the prior: a kill in
+    Without agreement.json the others are refused. It has the hash of the prior, so a kill in
     between is noticed.
 
     Args:
-        one: what goes where
-        picture: a PNG, copied
-        place: a staging folder on the same file system, which the next run removes after a kill
+        one: content and its folder
+        picture: a PNG to copy
+        place: a staging folder on the same file system
     """
     prior = one.prior.astype("<f4").tobytes()
     told = {**one.told, "prior_sha256": hashlib.sha256(prior).hexdigest()}
@@ -62,10 +62,10 @@ def publish(one: Written, picture: Path, place: Path) -> None:
 
 
 def check_export(path: Path) -> None:
-    """Refuse a path that `export` could not write to, before the work is done.
+    """Refuse a path that `export` could not write to, before any work.
 
     Raises:
-        FeatureError: it is a folder, or its own folder is missing or may not be written to
+        FeatureError: it is a folder, or its own folder is missing or read-only
     """
     if path.is_dir():
         raise FeatureError(f"--export {path}: found a folder, expected the name of a file")
@@ -81,7 +81,7 @@ def check_export(path: Path) -> None:
 
 
 def export(prior: np.ndarray, path: Path) -> None:
-    """Write the prior as text, a number a line, for other toolkits: all of it or nothing."""
+    """Write the prior as text, a number a line, for other toolkits; the file appears whole."""
     part = path.with_name(f".{path.name}.tmp-{os.getpid()}")
     try:
         with open(part, "w", encoding="ascii") as file:

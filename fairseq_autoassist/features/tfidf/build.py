@@ -1,10 +1,10 @@
-"""Counts tokens, weighs them as scikit-learn does, writes the features of one or more shards.
+"""Build of TF-IDF features of one or more data-bins (shards), as scikit-learn weighs them.
 
-Two passes, each bounded by a chunk. The first counts the tokens of every pair and writes the
-finished CSR structure with raw counts as values (`counting`); the second turns counts into TF-IDF
-(`weighing`). So tokens are sorted once only, and the idf can be that of all shards together.
-Between the passes, numbers per token are added up here: integers, so that neither the order nor
-the cutting of shards into parts for several workers (`workers`) shows in the result.
+It makes two passes with the memory of a chunk. The first counts the tokens of every pair and writes
+the CSR structure with counts as values (`counting`). The second turns counts into TF-IDF
+(`weighing`). So tokens are sorted once, and the idf is that of all shards together. Between the
+passes counts per token are added up here. They are integers, so the result does not depend on the
+order, nor on how shards are cut into parts for workers.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ from .weighing import WEIGHTS_NAME, inverse_document_frequency, join_parts, weig
 from .writer import Blocks
 
 PARTS_PER_WORKER = 4
-PART_TOKENS = 50_000_000  # most tokens of a part: what is lost with a worker, and seen as progress
+PART_TOKENS = 50_000_000  # most tokens of a part, which a lost worker costs, and a step of progress
 
 
 @dataclass(frozen=True)
 class BuildReport:
-    """What was built, or found up to date (``reused``), over all shards.
+    """Result of a build over all shards; ``reused``: the features were up to date.
 
-    Where a prior of autoassist-agreement went with the old features, ``agreement_command`` is what
-    makes it again; else it is empty.
+    Where the build removed a prior of autoassist-agreement, ``agreement_command`` makes it again;
+    otherwise it is empty.
     """
 
     folders: tuple[Path, ...]
@@ -69,28 +69,28 @@ def build_features(
     workers: int = 1,
     backend: str | None = None,
 ) -> BuildReport:
-    """TF-IDF features of binarised pairs, equal to scikit-learn's ``TfidfVectorizer`` per side.
+    """Build TF-IDF features of pairs, equal to scikit-learn's ``TfidfVectorizer`` per side.
 
-    With smoothing, idf(t) = ln((1 + n) / (1 + df(t))) + 1 for n pairs of all shards, and each
-    side of a pair is divided by its own l2 norm (sklearn.feature_extraction.text). Column of a
-    token: its fairseq id, after all source columns for a target token. Special symbols (ids 0 to
-    3) are left out: their columns stay empty.
+    With smoothing, idf(t) = ln((1 + n) / (1 + df(t))) + 1 for n pairs of all shards. Each
+    side of a pair is divided by its own l2 norm (sklearn.feature_extraction.text). The column of a
+    token is its fairseq id; target columns come after all source columns. Columns of special
+    symbols (ids 0 to 3) are empty.
 
     Args:
         data_bin: folder of fairseq-preprocess, or shards ``a:b``, which then share one idf.
         source_lang, target_lang: inferred from file names by default.
         subset: the ``--train-subset`` of training.
-        dest: takes the place of ``DATA_BIN/autoassist`` (one shard only).
+        dest: replaces ``DATA_BIN/autoassist`` (for one shard only).
         chunk_tokens: tokens of both sides held in memory at once.
         block_nonzeros: most non-zeros of a block, see ``features.store``.
-        force: build even what is up to date.
+        force: build even if the features are up to date.
         progress: show progress bars on stderr.
         workers: processes that share the work; the result is the same to the bit.
-        backend: joblib's, that runs them: see ``workers.crew_of``.
+        backend: of joblib, which runs the workers: see ``workers.crew_of``.
 
     Raises:
-        FeatureError: the data are missing, damaged, empty or of a kind that is not supported; the
-            backend is not to be had, or one of its workers died.
+        FeatureError: the data are missing, damaged, empty or not supported; the backend is not
+            available, or one of its workers died.
     """
     began = time.perf_counter()
     job = plan_job(
@@ -117,7 +117,7 @@ def build_features(
 
 
 def _write(job: Job, crew: Crew) -> None:
-    """Both passes over all shards, then the renames."""
+    """Make both passes over all shards, then rename the folders."""
     documents = sum(shard.rows for shard in job.shards)
     with ExitStack() as stack:
         folders = [stack.enter_context(staging_folder(target)) for target in job.targets]
@@ -149,7 +149,7 @@ def _write(job: Job, crew: Crew) -> None:
 
 
 def _cut(job: Job, folders: Sequence[Path], workers: int | None) -> list[list[Part]]:
-    """The parts of each shard: some for each worker, so that none is long idle at the end."""
+    """Cut each shard into parts, several for each worker, so that all end at about one time."""
     part_tokens = None
     if workers is not None:
         tokens = sum(shard.source.tokens + shard.target.tokens for shard in job.shards)
@@ -163,7 +163,7 @@ def _cut(job: Job, folders: Sequence[Path], workers: int | None) -> list[list[Pa
 
 
 def hash_tokens(job: Job, crew: Crew) -> list[list[str]]:
-    """sha256 of source and target tokens of each shard."""
+    """Sha256 of source and target tokens of each shard."""
     sides = [side for shard in job.shards for side in (shard.source, shard.target)]
     paths = [side.data_path.absolute() for side in sides]
     sizes = [path.stat().st_size for path in paths]
@@ -174,8 +174,12 @@ def hash_tokens(job: Job, crew: Crew) -> list[list[str]]:
 def _count(
     job: Job, shards: Sequence[Sequence[Part]], crew: Crew
 ) -> tuple[list[Blocks], np.ndarray, np.ndarray]:
-    """The blocks of every part, document frequencies int64 (dimensions,), and occurrences of each
-    source token int64 (source dimensions,), both over all shards."""
+    """Count the tokens of every part.
+
+    Returns:
+        blocks of every part; document frequencies, int64 (dimensions,), and occurrences of each
+        source token, int64 (source dimensions,), over all shards
+    """
     parts = [part for some in shards for part in some]
     frequencies = np.zeros(sum(job.dimensions), dtype=np.int64)
     unigrams = np.zeros(job.dimensions[0], dtype=np.int64)
@@ -189,7 +193,7 @@ def _count(
 
 
 def _join(shards: Sequence[Sequence[Part]], blocks: Sequence[Blocks], crew: Crew) -> list[Blocks]:
-    """Blocks of each shard's features, made of its parts, of which ``blocks`` are given."""
+    """Join the parts of each shard, whose blocks are ``blocks``; returns those of the features."""
     rest = iter(blocks)
     tasks = [(parts, [next(rest) for _ in parts]) for parts in shards]
     rows = [sum(part.rows for part in parts) for parts in shards]

@@ -1,7 +1,7 @@
-"""First pass: a part of a shard -> its counts on disk, and how often each token was seen.
+"""First pass: a part of a shard -> its counts on disk, and counts of each token.
 
-`count_part` is what a worker runs, on this machine or another: it is sent paths and a range of
-rows, and sends back numbers per token.
+A worker runs `count_part`, on this machine or another. It gets paths and a range of rows, and
+returns numbers per token.
 """
 
 from __future__ import annotations
@@ -9,26 +9,25 @@ from __future__ import annotations
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Callable, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 
 from ...errors import FeatureError
 from ...text.binarized import SPECIAL_SYMBOLS, UNKNOWN, BinarizedSide
+from ..workers import Done
 from .parts import Part, chunk_bounds
 from .writer import SPLITS_NAME, Blocks, RowWriter
 
-Done = Callable[[int], object]  # told how many pairs are through
-
 
 class PartCounts(NamedTuple):
-    """What is known once a part has been counted.
+    """Counts of a part.
 
     Attributes:
-        frequencies: int64 (dimensions,), pairs that hold each token, source columns first.
-        unigrams: int64 (source dimensions,), how often each source token occurs.
-        blocks: those that were written.
+        frequencies: int64 (dimensions,), number of pairs with each token, source columns first.
+        unigrams: int64 (source dimensions,), occurrences of each source token.
+        blocks: that were written.
     """
 
     frequencies: np.ndarray
@@ -39,13 +38,13 @@ class PartCounts(NamedTuple):
 def count_part(part: Part, done: Done = lambda pairs: None) -> PartCounts:
     """Write the counts of a part's pairs to ``part.folder``: CSR blocks, and splits.
 
-    A cluster may run a task a second time when it lost sight of the first: each run writes to a
-    folder of its own, and the first to end gives it the name.
+    A cluster may run a task twice. Each run writes to a folder of its own, and the first to end
+    renames it.
 
     Raises:
         FeatureError: the data are damaged, or the build was given up meanwhile.
     """
-    part.folder.parent.stat()  # gone where the build has been given up
+    part.folder.parent.stat()  # fails if the build was given up
     folder = Path(tempfile.mkdtemp(prefix=part.folder.name + ".", dir=part.folder.parent))
     try:
         counter = PairCounter(part)
@@ -77,7 +76,7 @@ def count_part(part: Part, done: Done = lambda pairs: None) -> PartCounts:
 
 
 class PairCounter:
-    """Token counts of pairs; adds to ``frequencies`` and ``unigrams``."""
+    """Counts tokens of pairs, and adds to ``frequencies`` and ``unigrams``."""
 
     def __init__(self, part: Part) -> None:
         self.sides = (BinarizedSide(part.source), BinarizedSide(part.target))
@@ -86,8 +85,12 @@ class PairCounter:
         self.unigrams = np.zeros(part.dimensions[0], dtype=np.int64)
 
     def count(self, start: int, stop: int) -> tuple[sp.csr_array, np.ndarray]:
-        """Counts of pairs [start, stop): CSR float32 (stop - start, dimensions), and integers
-        (stop - start, 2): how many non-zeros of each row are the source's, and its <unk>."""
+        """Count the tokens of pairs [start, stop).
+
+        Returns:
+            counts, CSR float32 (stop - start, dimensions), and integers (stop - start, 2) with the
+            non-zeros of the source in each row, and its number of <unk>
+        """
         source, unknown = self._count_side(0, start, stop)
         target, _ = self._count_side(1, start, stop)
         self.unigrams += np.bincount(source.indices, source.data, self.dimensions[0]).astype("i8")
@@ -96,12 +99,12 @@ class PairCounter:
         return sp.hstack([source, target], format="csr"), split
 
     def _count_side(self, i: int, start: int, stop: int) -> tuple[sp.csr_array, np.ndarray]:
-        """CSR counts of one side, and the number of <unk> of each sentence (stop - start,)."""
+        """Count one side: CSR counts, and the number of <unk> of each sentence (stop - start,)."""
         tokens, offsets = self.sides[i].read(start, stop)
         self._check_tokens(tokens, self.sides[i], self.dimensions[i])
         kept = tokens >= SPECIAL_SYMBOLS
         columns = tokens[kept].astype(np.int32)
-        # Every sentence loses as many tokens as it has special symbols.
+        # Offsets move by the special symbols before them, which are left out.
         before = np.zeros(len(tokens) + 1, dtype=np.int32)
         np.cumsum(kept, out=before[1:])
         ones = np.ones(len(columns), dtype=np.float32)

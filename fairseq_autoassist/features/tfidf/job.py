@@ -1,4 +1,4 @@
-"""What is to be built, found out before anything is written, and whether it is there already."""
+"""Job of a build, planned before anything is written, and a check whether it is done already."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..store import Features
 
 @dataclass(frozen=True)
 class TfidfSettings:
-    """Arguments of scikit-learn's TfidfTransformer; idf and l2 norm are always on."""
+    """Settings of scikit-learn's TfidfTransformer; idf and l2 norm are always on."""
 
     smooth_idf: bool = True
     sublinear_tf: bool = False
@@ -32,7 +32,7 @@ DEFAULT_SETTINGS = TfidfSettings()
 
 @dataclass(frozen=True)
 class Job:
-    """Everything the passes need to know, found out before anything is written."""
+    """Everything that the passes need, checked before anything is written."""
 
     shards: tuple[Shard, ...]
     targets: tuple[Path, ...]
@@ -54,11 +54,11 @@ def plan_job(
     """Open and check the data.
 
     Args:
-        where: data_bin, source_lang, target_lang, subset and dest of ``build.build_features``,
-            which describes the other arguments as well.
+        where: data_bin, source_lang, target_lang, subset and dest of ``build.build_features``; the
+            other arguments are described there.
 
     Raises:
-        FeatureError: the data are missing, damaged, empty or of a kind that is not supported.
+        FeatureError: the data are missing, damaged, empty or not supported.
     """
     data_bin, source, target, subset, dest = where
     folders = split_shards(data_bin)
@@ -88,16 +88,16 @@ def plan_job(
 
 
 def up_to_date(job: Job) -> list[Manifest] | None:
-    """Manifests of the features in place, if they are what a build would write; else None.
+    """Manifests of the existing features if a build would write the same; otherwise None.
 
-    The tokens are hashed as well: a changed corpus can have the same sizes.
+    The tokens are hashed too, since another corpus can have the same sizes.
     """
     manifests = []
     for target, wanted in zip(job.targets, job.fingerprints):
         try:
             features = Features.open(target)
             features.check(wanted)
-            _ = features.rarity  # is mapped, and so judged, only when asked for
+            _ = features.rarity  # checked on its first use only
         except FeatureError:
             return None
         manifests.append(features.manifest)

@@ -1,4 +1,4 @@
-"""A shard cut into parts of pairs: what each worker is sent."""
+"""Parts of a shard, which workers are sent."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ...text.corpus import Shard
 
 
 class Part(NamedTuple):
-    """Pairs [start, stop) of a shard, and where what is made of them goes: what workers are sent.
+    """Pairs [start, stop) of a shard, and the folder for their features.
 
     ``source`` and ``target`` are the sides' paths without ``.idx``, ``dimensions`` the sizes of
     their dictionaries. All paths are absolute, since a worker may start anywhere.
@@ -40,8 +40,10 @@ def shard_parts(
     chunk_tokens: int,
     block_nonzeros: int,
 ) -> list[Part]:
-    """The shard cut into parts of about ``part_tokens`` tokens (None: one part), in row order, with
-    folders inside ``folder``."""
+    """Cut a shard into parts of about ``part_tokens`` tokens (None: one part), in row order.
+
+    Their folders are inside ``folder``.
+    """
     sides = (shard.source.sizes, shard.target.sizes)
     bounds = [(0, shard.rows)] if part_tokens is None else chunk_bounds(*sides, part_tokens)
     prefixes = (shard.source.prefix.absolute(), shard.target.prefix.absolute())
@@ -59,10 +61,12 @@ def chunk_bounds(
     start: int = 0,
     end: int | None = None,
 ) -> Iterator[tuple[int, int]]:
-    """Consecutive ranges of rows [start, end) of at most ``chunk_tokens`` tokens, both sides
-    counted (one row at least, however long)."""
-    window = max(1, chunk_tokens // 16)  # rows looked at per step: most pairs have more
-    # tokens than 16; where they have not, chunks are smaller
+    """Cut rows [start, end) into ranges of at most ``chunk_tokens`` tokens of both sides.
+
+    Each range has at least one row.
+    """
+    # rows read per step: most pairs have more than 16 tokens, otherwise chunks are smaller
+    window = max(1, chunk_tokens // 16)
     end = len(source_sizes) if end is None else end
     while start < end:
         stop = min(start + window, end)

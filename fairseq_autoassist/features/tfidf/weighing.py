@@ -16,7 +16,7 @@ from ...errors import FeatureError
 from ...text.binarized import UNKNOWN
 from ..files import block_files
 from ..store import RARITY_NAME
-from .counting import Done
+from ..workers import Done
 from .parts import Part
 from .writer import Blocks, RowWriter, block_rows, value_chunks, weights_file
 
@@ -24,13 +24,13 @@ WEIGHTS_NAME = "weights.npz"
 
 
 def inverse_document_frequency(frequencies: np.ndarray, documents: int, smooth: bool) -> np.ndarray:
-    """scikit-learn's idf: ln((n + s) / (df + s)) + 1, with s = 1 if ``smooth`` else 0.
+    """Give scikit-learn's idf: ln((n + s) / (df + s)) + 1, with s = 1 if ``smooth`` else 0.
 
     Args:
-        frequencies: int64 (dimensions,), documents that hold each token.
+        frequencies: int64 (dimensions,), number of documents with each token.
 
     Returns:
-        float64 (dimensions,). A token in no document gets df = 1 where its idf would be infinite.
+        float64 (dimensions,). A token in no document has df = 1 where its idf would be infinite.
     """
     df = frequencies + int(smooth)
     return np.log((documents + int(smooth)) / np.maximum(df, 1)) + 1.0
@@ -45,7 +45,7 @@ def weigh_part(
 ) -> None:
     """Turn the counts in ``part.folder`` into TF-IDF values and rarity, in files beside them.
 
-    The counts stay as they are, so that a cluster may run this twice.
+    The counts do not change, so a cluster may run this twice.
 
     Args:
         weights: npz file of ``idf`` (dimensions,) and ``surprise`` (source dimensions,).
@@ -67,14 +67,14 @@ def weigh_part(
         for chunk in value_chunks(part.folder, blocks, part.chunk_tokens):
             if not folder.exists():
                 raise FeatureError("the build was given up: its folder is gone")
-            # Source and target of a pair are two documents here: each gets its own norm.
+            # Source and target of a pair are two documents here, each with its own norm.
             arrays = (chunk.data, chunk.indices, chunk.half_offsets.astype(np.int32))
-            # a matrix: to scikit-learn before 1.4 the * of an array is not a product of matrices
+            # a matrix: scikit-learn before 1.4 multiplies arrays with * element by element
             halves = sp.csr_matrix(arrays, shape=(2 * chunk.rows, len(idf)))
             sums = (halves @ by_column)[::2] + chunk.unknown * surprise[UNKNOWN]
             rarity.write(sums.astype("<f4").data)
             weighed = transformer.transform(halves, copy=False)
-            # scikit-learn before 1.4 gives the entries of a row back in another order
+            # scikit-learn before 1.4 changes the order of entries in a row
             weighed.sort_indices()
             values[chunk.block].write(weighed.data.astype("<f4", copy=False).data)
             done(chunk.rows)
@@ -86,10 +86,10 @@ def weigh_part(
 def join_parts(
     parts: Sequence[Part], blocks: Sequence[Blocks], done: Done = lambda pairs: None
 ) -> Blocks:
-    """The weighed parts of one shard -> its features, in the folder around them.
+    """Join the weighed parts of one shard to its features, in the folder around them.
 
-    Each part is removed once it has been copied, so that the disk holds little twice. Where block
-    bounds lie follows from the rows alone, not from how they were cut into parts.
+    Each part is removed after its copy, which saves disk space. The bounds of blocks depend on the
+    rows alone, not on the parts.
 
     Args:
         blocks: of each part.

@@ -1,4 +1,4 @@
-"""Writes CSR rows to block files as they come, and reads them again a chunk at a time."""
+"""Writer of CSR rows to block files, and reader of these, a chunk at a time."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ SPLITS_NAME = "splits"  # int32 (rows, 2): non-zeros of the source, and its unkn
 
 
 class Blocks(NamedTuple):
-    """Rows and non-zeros of each block in a folder."""
+    """Numbers of rows and non-zeros of each block in a folder."""
 
     rows: tuple[int, ...]
     nonzeros: tuple[int, ...]
 
 
 class RowWriter:
-    """Appends rows to ``folder``, opening a new block when one is full."""
+    """Appends rows to block files in ``folder``; a full block is followed by a new one."""
 
     def __init__(self, folder: Path, block_nonzeros: int = BLOCK_NONZEROS) -> None:
         self.folder = folder
@@ -55,7 +55,7 @@ class RowWriter:
         """Append ``rows`` (n, dimensions) float32.
 
         Raises:
-            FeatureError: one row alone has more non-zeros than a block may hold.
+            FeatureError: one row has more non-zeros than a block may hold.
         """
         start = 0
         while start < rows.shape[0]:
@@ -72,7 +72,7 @@ class RowWriter:
             start = stop
 
     def written(self) -> Blocks:
-        """What lies in the folder now."""
+        """Blocks that are in the folder now."""
         return Blocks(tuple(self.blocks), tuple(self.block_nonzeros))
 
     def _append_to_block(self, rows: sp.csr_array, start: int, stop: int) -> None:
@@ -87,8 +87,14 @@ class RowWriter:
 
 
 class ValueChunk(NamedTuple):
-    """Non-zeros of consecutive rows of a block: columns and values (m,), half-row offsets
-    (2 n + 1,), source and target of each row by turns, and each source's unknown words (n,)."""
+    """Non-zeros of consecutive rows of a block.
+
+    Attributes:
+        block: number of the block
+        indices, data: columns and values (m,)
+        half_offsets: offsets of source and target of each row, in turn (2 n + 1,)
+        unknown: number of unknown words of each source (n,)
+    """
 
     block: int
     indices: np.ndarray
@@ -103,12 +109,12 @@ class ValueChunk(NamedTuple):
 
 
 def weights_file(folder: Path, block: int) -> Path:
-    """Where the finished values of a part's block lie; its data file holds the counts."""
+    """Path of the finished values of a part's block, whose data file holds the counts."""
     return folder / f"block{block}.weights"
 
 
 def value_chunks(folder: Path, blocks: Blocks, chunk_nonzeros: int) -> Iterator[ValueChunk]:
-    """All rows of a counted part, a chunk at a time."""
+    """Read all rows of a counted part, a chunk at a time."""
     with open(folder / SPLITS_NAME, "rb") as file:
         for block, rows in enumerate(blocks.rows):
             files = block_files(folder, block)
@@ -123,7 +129,7 @@ def value_chunks(folder: Path, blocks: Blocks, chunk_nonzeros: int) -> Iterator[
 def block_rows(
     folder: Path, blocks: Blocks, dimensions: int, chunk_nonzeros: int
 ) -> Iterator[sp.csr_array]:
-    """All rows of a weighed part, a chunk at a time."""
+    """Read all rows of a weighed part, a chunk at a time."""
     for block, rows in enumerate(blocks.rows):
         files = block_files(folder, block)
         values = (files.indices, weights_file(folder, block))
@@ -135,7 +141,7 @@ def block_rows(
 def _read_rows(
     indptr_path: Path, values: tuple[Path, Path], rows: int, chunk_nonzeros: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """(offsets int64 (n + 1,) from 0, columns (m,), values (m,)) of consecutive rows."""
+    """Read (offsets int64 (n + 1,) from 0, columns (m,), values (m,)) of consecutive rows."""
     indptr = np.memmap(indptr_path, "<i4", "r", shape=(rows + 1,))
     with open(values[0], "rb") as indices, open(values[1], "rb") as data:
         for start, stop in _row_ranges(indptr, chunk_nonzeros):
@@ -150,7 +156,7 @@ def _row_ranges(indptr: np.ndarray, chunk_nonzeros: int) -> Iterator[tuple[int, 
     start, rows = 0, len(indptr) - 1
     while start < rows:
         reach = min(int(indptr[start]) + chunk_nonzeros, int(indptr[-1]))
-        # of the array's own type, or numpy converts all of it for every chunk
+        # of the array's own type, otherwise numpy converts the whole array for every chunk
         stop = int(np.searchsorted(indptr, indptr.dtype.type(reach), side="right")) - 1
         stop = max(start + 1, min(stop, start + chunk_nonzeros, rows))
         yield start, stop

@@ -118,7 +118,7 @@ def test_new_features_say_that_the_prior_is_gone(data: Path, tmp_path: Path, cap
     assert len(written(data)) == 4
     assert tfidf([str(data), "--no-progress", "--force"]) == 0
     last = capsys.readouterr().out.splitlines()[-1]
-    assert "the prior of autoassist-agreement is gone with the old features" in last
+    assert "the prior of autoassist-agreement was removed with the old features" in last
     command = f"autoassist-agreement {data} --source-lang en --target-lang de"
     assert last.endswith(f"make it again with: {command}")
     assert Agreement.open(feature_folder(data, "train", "en", "de"), "again") is None

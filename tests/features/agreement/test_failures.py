@@ -101,7 +101,7 @@ def no_manifest(data: Path) -> None:
 FAILURES: dict[str, tuple[Callable[[Path], None], str]] = {
     "no features": (no_features, "autoassist-tfidf"),
     "features damaged": (no_manifest, "autoassist-tfidf"),
-    "other text of the same sizes": (other_text, "tokens: found those of another text"),
+    "other text of the same sizes": (other_text, "tokens of the target: found"),
     "other text": (other_sizes, "were made of other data"),
     "tokens truncated": (cut, "en.bin is damaged"),
     "index truncated": (cut_index, "de.idx is damaged"),

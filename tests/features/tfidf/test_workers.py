@@ -150,7 +150,7 @@ def test_errors_of_workers_are_the_users(bins: list[Path], backend: str, capfd: 
 @pytest.mark.parametrize(
     ("backend", "missing", "said"),
     [
-        ("nonesuch", "", "backend 'nonesuch' is not to be had"),
+        ("nonesuch", "", "backend 'nonesuch' is not available"),
         ("multiprocessing", "", "backend 'multiprocessing' forks .* expected loky"),
         ("ray", "ray", "'ray' needs ray .*pip install ray"),
         ("dask", "distributed", "'dask' needs dask and distributed .*pip install distributed"),
