@@ -29,13 +29,13 @@ def shards(tmp_path_factory):
 @pytest.mark.parametrize(
     "planning",
     [
-        [],
-        ["--autoassist-inline"],
+        SHRINK,
+        [*SHRINK, "--autoassist-inline"],
         ["--autoassist-strategy", "infobatch"],  # remembers losses of the pairs of each
     ],
 )
 def test_resumes_in_the_middle_of_the_second_shard(shards, tmp_path, planning):
-    words = [*PLUGIN, *SHRINK, *LANGUAGES, "--save-interval-updates", 1, *planning]
+    words = [*PLUGIN, *LANGUAGES, "--save-interval-updates", 1, *planning]
     whole = train(shards, tmp_path / "a", *words, "--max-epoch", 6).ok()
     epochs = [int(update["epoch"]) for update in whole.updates]
     assert max(epochs) == 6
