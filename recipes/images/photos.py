@@ -81,7 +81,9 @@ def _unpacked(archive: Path, folder: Path) -> Path:
                     photos.extractall(part)
             else:
                 with tarfile.open(archive) as members:
-                    members.extractall(part, filter="data")
+                    if hasattr(tarfile, "data_filter"):  # not before Python 3.11.4
+                        members.extraction_filter = tarfile.data_filter
+                    members.extractall(part)
             part.rename(folder)
         finally:
             shutil.rmtree(part, ignore_errors=True)

@@ -150,7 +150,7 @@ def test_a_checkpoint_from_before_the_columns_names_the_way_to_go_on(data, tmp_p
     train(data, tmp_path, *words, 10, "--autoassist-prior", "none").ok()
     result = train(data, tmp_path, *words, 20)
     assert result.status != 0
-    assert find(result, "features hash") and find(result, "by --autoassist-prior none")
+    assert find(result, "features hash") and find(result, "with --autoassist-prior none")
     assert len(train(data, tmp_path, *words, 20, "--autoassist-prior", "none").ok().batches) == 10
 
 
