@@ -13,32 +13,18 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import scipy.sparse as sp
 
+from ..core.source import FeatureSource
 from ..errors import FeatureError
 from .commands import AGREEMENT_COMMAND
 from .files import map_file
 from .rows import CsrRows
 
 
-class CsrSource(Protocol):
+class CsrSource(FeatureSource, Protocol):
     """A `core.source.FeatureSource` of sparse rows."""
-
-    @property
-    def rows(self) -> int:
-        """Number of pairs."""
-
-    @property
-    def dimensions(self) -> int:
-        """Number of features of a pair."""
-
-    @property
-    def difficulty(self) -> np.ndarray | None:
-        """Difficulty of each pair, float32 (rows,); None: not known."""
 
     def gather(self, ids: np.ndarray) -> CsrRows:
         """Get rows of pairs by id (integers (n,)), in that order."""
-
-    def scores(self, ids: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """``gather(ids).dot(weights)`` (float32 (dimensions,)): float32 (n,)."""
 
 
 class Codes(NamedTuple):

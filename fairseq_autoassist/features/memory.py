@@ -8,48 +8,16 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..core.source import FeatureSource
-from .dense import DenseFeatures
-from .ids import checked
+from .dense import DenseFeatures, MatrixFeatures
 from .rows import CsrRows
 
 
-class SparseFeatures:
-    """Row i of a sparse matrix belongs to item id i; a `core.source.FeatureSource`.
-
-    Args:
-        matrix: CSR float32 (items, dimensions)
-    """
-
-    difficulty = None
-
-    def __init__(self, matrix: sp.csr_array) -> None:
-        self.matrix = matrix
-
-    @property
-    def rows(self) -> int:
-        """Number of items."""
-        return self.matrix.shape[0]
-
-    @property
-    def dimensions(self) -> int:
-        """Number of features of an item."""
-        return self.matrix.shape[1]
+class SparseFeatures(MatrixFeatures):
+    """Features in a sparse matrix: CSR float32 (items, dimensions)."""
 
     def gather(self, ids: np.ndarray) -> CsrRows:
-        """Rows of items by id (integers (n,)), in that order.
-
-        Raises:
-            TypeError: ids are not integers. IndexError: an id is outside [0, rows).
-        """
-        return CsrRows(self.matrix[checked(ids, self.rows, "the features")])
-
-    def scores(self, ids: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """``gather(ids).dot(weights)`` (float32 (dimensions,)): float32 (n,).
-
-        Raises:
-            TypeError, IndexError: as `gather`
-        """
-        return self.gather(ids).dot(weights)
+        """As `MatrixFeatures.gather`."""
+        return CsrRows(self._rows_of(ids))
 
 
 class HeldFeatures(NamedTuple):

@@ -19,7 +19,7 @@ import scipy.sparse as sp
 
 from ..core.source import FeatureSource
 from ..errors import FeatureError
-from ..text.fingerprint import Fingerprint, token_differences
+from ..text.fingerprint import Fingerprint, data_differences
 from .binned import Binned, Codes
 from .commands import mending_command
 from .files import map_block, map_file
@@ -125,9 +125,9 @@ class Features:
         Raises:
             FeatureError: the message names the difference and the command that mends it
         """
-        differences = self.manifest.fingerprint.differences(expected)
-        if not differences and tokens is not None:
-            differences = token_differences(self.manifest.tokens, tokens)
+        differences = data_differences(
+            self.manifest.fingerprint, self.manifest.tokens, expected, tokens
+        )
         if differences:
             raise FeatureError(
                 f"features in {self.folder} were made of other data than is loaded ({differences});"

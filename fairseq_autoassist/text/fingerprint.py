@@ -59,6 +59,25 @@ def token_differences(found: Sequence[str], expected: Sequence[str]) -> str:
     return "; ".join(phrases)
 
 
+def data_differences(
+    found: Fingerprint,
+    found_tokens: Sequence[str],
+    expected: Fingerprint,
+    expected_tokens: Sequence[str] | None,
+) -> str:
+    """Describe how data differ: by their fingerprints, or else by their tokens; '' if they agree.
+
+    Args:
+        found, expected: describe the data
+        found_tokens, expected_tokens: sha256 of source and target tokens; empty: not known; None:
+            not compared
+    """
+    differences = found.differences(expected)
+    if differences or expected_tokens is None:
+        return differences
+    return token_differences(found_tokens, expected_tokens)
+
+
 def fingerprint(
     source_dict_path: str | Path,
     target_dict_path: str | Path,

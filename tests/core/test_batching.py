@@ -9,14 +9,9 @@ from hypothesis import strategies as st
 
 from fairseq_autoassist.core.batching import KEPT, BatchLimits, Buckets
 from fairseq_autoassist.text.lengths import length_buckets
-from tests.support.planning import make_sizes
+from tests.support.planning import batch_limits, make_sizes
 
-LIMITS = st.builds(
-    BatchLimits,
-    max_size=st.one_of(st.none(), st.integers(60, 400)),
-    max_items=st.one_of(st.none(), st.integers(1, 30)),
-    multiple=st.sampled_from([1, 2, 8]),
-).filter(lambda limits: limits.max_size or limits.max_items)
+LIMITS = batch_limits(400)
 
 
 def make_kept(ids):

@@ -17,14 +17,9 @@ from fairseq_autoassist.core.prior import Prior
 from fairseq_autoassist.core.resize import rebatched
 from fairseq_autoassist.core.wholepass import WholePass, plans_whole_passes
 from fairseq_autoassist.core.worker.client import Exchange
-from tests.support.planning import make_sizes, make_spec, tokens_of, with_pairs
+from tests.support.planning import batch_limits, make_sizes, make_spec, tokens_of, with_pairs
 
-LIMITS = st.builds(
-    BatchLimits,
-    max_size=st.one_of(st.none(), st.integers(60, 2000)),
-    max_items=st.one_of(st.none(), st.integers(1, 30)),
-    multiple=st.sampled_from([1, 2, 8]),
-).filter(lambda limits: limits.max_size or limits.max_items)
+LIMITS = batch_limits(2000)
 
 
 def fairseqs_sizes(spec):

@@ -6,32 +6,32 @@ import dataclasses
 
 import numpy as np
 import scipy.sparse as sp
+from hypothesis import strategies as st
 
 from fairseq_autoassist.config import AutoAssistConfig
 from fairseq_autoassist.core.batching import BatchLimits
 from fairseq_autoassist.core.protocol import PlanSpec
 from fairseq_autoassist.core.strategies.autoassist import PAPERS_RULE
-from fairseq_autoassist.features.rows import CsrRows
+from fairseq_autoassist.features.memory import SparseFeatures
 from fairseq_autoassist.features.store import StoredFeatures
 from fairseq_autoassist.text.lengths import pair_items
 
 
-class MemoryFeatures:
-    """Features held in memory: rows of a CSR matrix."""
+def batch_limits(most: int) -> st.SearchStrategy[BatchLimits]:
+    """Limits of a batch by size (up to ``most`` tokens), by number, or by both."""
+    return st.builds(
+        BatchLimits,
+        max_size=st.one_of(st.none(), st.integers(60, most)),
+        max_items=st.one_of(st.none(), st.integers(1, 30)),
+        multiple=st.sampled_from([1, 2, 8]),
+    ).filter(lambda limits: limits.max_size or limits.max_items)
 
-    difficulty = None
+
+class MemoryFeatures(SparseFeatures):
+    """The package's features in memory, of any matrix."""
 
     def __init__(self, matrix) -> None:
-        self.matrix = sp.csr_array(matrix).astype(np.float32)
-        self.rows, self.dimensions = self.matrix.shape
-
-    def gather(self, ids):
-        """Rows by id."""
-        return CsrRows(self.matrix[ids])
-
-    def scores(self, ids, weights):
-        """Product by id."""
-        return self.matrix[ids] @ weights
+        super().__init__(sp.csr_array(matrix).astype(np.float32))
 
 
 def make_sizes(pairs, seed=0, low=3, high=40):

@@ -13,7 +13,7 @@ from typing import Any, Mapping, NamedTuple, Sequence
 
 from ...core.prior import Prior, digest
 from ...errors import FeatureError
-from ...text.fingerprint import Fingerprint, token_differences
+from ...text.fingerprint import Fingerprint, data_differences
 from ..binned import Codes
 from ..prior import MappedPrior
 
@@ -95,9 +95,7 @@ class Agreement(NamedTuple):
         Raises:
             FeatureError: the message names the difference and the command that mends it
         """
-        differences = self.fingerprint.differences(expected)
-        if not differences and tokens is not None:
-            differences = token_differences(self.tokens, tokens)
+        differences = data_differences(self.fingerprint, self.tokens, expected, tokens)
         if differences:
             raise FeatureError(
                 f"the prior in {self.folder} was made of other data than is loaded "
