@@ -1,4 +1,4 @@
-"""The step that measures agreement, in every recipe."""
+"""Agreement step that every recipe shares."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from recipes.common.steps import Steps
 
 
 def run(folder: Path) -> int:
-    """Do the step; returns how often its command ran."""
+    """Run the step and count the calls of its command."""
     runs: list[int] = []
     beside = folder / "data-bin" / "autoassist" / "train.en-ja"
 
@@ -24,7 +24,7 @@ def run(folder: Path) -> int:
     return len(runs)
 
 
-def test_it_is_done_once_and_again_where_a_file_is_gone(tmp_path: Path) -> None:
+def test_the_step_runs_once_and_again_after_a_file_is_deleted(tmp_path: Path) -> None:
     assert [run(tmp_path), run(tmp_path)] == [1, 0]
     for name in NAMES:
         (tmp_path / "data-bin" / "autoassist" / "train.en-ja" / name).unlink()
