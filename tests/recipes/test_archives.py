@@ -1,4 +1,4 @@
-"""Published archives: fetched, checked, unpacked."""
+"""Download, check and extraction of published archives."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def archive(content: bytes = CONTENT, url: str = "http://localhost:9/a.tgz") -> 
 
 
 class Server(BaseHTTPRequestHandler):
-    """Serves CONTENT, or as much of it as `cut` allows; notes what it was asked for."""
+    """Server of CONTENT up to byte `cut`, or of `page`; notes the range of each request."""
 
     ranges: list[str | None] = []
     cut: int | None = None
@@ -59,7 +59,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("resumes", [True, False])
-def test_a_cut_download_goes_on(
+def test_an_interrupted_download_resumes(
     server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, resumes: bool
 ) -> None:
     path = tmp_path / "downloads" / "a.tgz"
@@ -74,7 +74,7 @@ def test_a_cut_download_goes_on(
     assert [file.name for file in path.parent.iterdir()] == ["a.tgz"]
 
 
-def test_wrong_bytes_are_refused_and_not_gone_on_from(server: str, tmp_path: Path) -> None:
+def test_wrong_bytes_are_refused_and_not_resumed_from(server: str, tmp_path: Path) -> None:
     other = replace(archive(url=server), digest="0" * 64)
     with pytest.raises(SystemExit, match="came as 512,000 bytes, sha256 .* expected"):
         download(other, tmp_path / "a.tgz")
@@ -87,8 +87,10 @@ def test_wrong_bytes_are_refused_and_not_gone_on_from(server: str, tmp_path: Pat
         check(other, tmp_path / "b.tgz")
 
 
-def test_what_is_published_shorter_than_listed_comes_to_an_end(server: str, tmp_path: Path) -> None:
-    """A server has nothing to send after its last byte; the digest says whether that was all."""
+def test_a_file_published_shorter_than_listed_is_judged_by_its_digest(
+    server: str, tmp_path: Path
+) -> None:
+    # A server sends nothing after its last byte, so only the digest shows a whole file.
     path, part = tmp_path / "a.tgz", tmp_path / "a.tgz.part"
     longer = replace(archive(url=server), size=len(CONTENT) + 1)
     part.write_bytes(CONTENT)
@@ -99,7 +101,7 @@ def test_what_is_published_shorter_than_listed_comes_to_an_end(server: str, tmp_
     assert Server.ranges == ["bytes=512000-"] * 2 and not list(tmp_path.iterdir())
 
 
-def test_a_page_in_place_of_the_archive_is_neither_kept_nor_written_over_what_is_there(
+def test_a_page_in_place_of_the_archive_is_not_kept_and_replaces_nothing(
     server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Server, "page", b"<html>Please log in</html>")
@@ -111,7 +113,7 @@ def test_a_page_in_place_of_the_archive_is_neither_kept_nor_written_over_what_is
     with pytest.raises(UserError, match="came as another file"):
         download(archive(url=server), path)
     assert part.read_bytes() == CONTENT[:1000]
-    part.write_bytes(b"<html>")  # as an older version kept it
+    part.write_bytes(b"<html>")  # left by an older version, which kept such pages
     monkeypatch.setattr(Server, "page", None)
     assert download(archive(url=server), path).read_bytes() == CONTENT
     assert Server.ranges == [None, "bytes=1000-", None]
@@ -127,7 +129,7 @@ def test_two_downloads_of_one_archive_do_not_write_one_file(server: str, tmp_pat
     assert download(archive(url=server), path).read_bytes() == CONTENT
 
 
-def test_a_download_that_another_process_ends_meanwhile_is_left_to_it(
+def test_a_download_that_another_process_completes_is_not_written_over(
     server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, part = tmp_path / "a.tgz", tmp_path / "a.tgz.part"
@@ -138,13 +140,16 @@ def test_a_download_that_another_process_ends_meanwhile_is_left_to_it(
     assert path.read_bytes() == CONTENT and Server.ranges == []
 
 
-def test_md5_where_nothing_else_is_published(tmp_path: Path) -> None:
+def test_an_archive_that_has_only_an_md5_is_checked_by_it(tmp_path: Path) -> None:
     path = tmp_path / "a.tgz"
     path.write_bytes(CONTENT)
-    check(Archive("x/a.tgz", 1, "md5", hashlib.md5(CONTENT).hexdigest()), path)
+    right = Archive("x/a.tgz", len(CONTENT), "md5", hashlib.md5(CONTENT).hexdigest())
+    assert check(right, path) == path
+    with pytest.raises(UserError, match="is damaged or another version"):
+        check(replace(right, digest="0" * 32), path)
 
 
-def test_no_network(tmp_path: Path) -> None:
+def test_a_download_without_network_names_autoassist_data(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="cannot download .*AUTOASSIST_DATA"):
         download(archive(), tmp_path / "a.tgz")
     assert not list(tmp_path.iterdir())
@@ -159,7 +164,7 @@ def tgz(path: Path, **files: bytes) -> Path:
     return path
 
 
-def test_extract_takes_what_is_asked_for_and_keeps_what_is_there(tmp_path: Path) -> None:
+def test_extract_writes_the_named_files_and_keeps_existing_ones(tmp_path: Path) -> None:
     path = tgz(tmp_path / "a.tgz", one=b"1", two=b"2", three=b"3")
     out = tmp_path / "out"
     out.mkdir()
