@@ -1,4 +1,4 @@
-"""A last checkpoint that a kill cut short: refused before training, with the remedy."""
+"""Refusal of a last checkpoint that is cut short, with the command that mends the run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ def save(path: Path, whole: bool) -> None:
     ("best", "mend"),
     [(True, "cp {0}/checkpoint_best.pt {1}"), (False, "rm {1}"), (None, "rm {1}")],
 )
-def test_what_is_told_mends_it(tmp_path: Path, best: bool | None, mend: str) -> None:
+def test_the_command_in_the_message_mends_the_run(
+    tmp_path: Path, best: bool | None, mend: str
+) -> None:
     run, last = tmp_path, tmp_path / "checkpoint_last.pt"
     check_last(run)
     save(last, whole=False)
@@ -39,7 +41,7 @@ def test_what_is_told_mends_it(tmp_path: Path, best: bool | None, mend: str) -> 
     check_last(run)
 
 
-def test_train_sh_looks_before_it_trains(tmp_path: Path) -> None:
+def test_train_sh_checks_the_last_checkpoint_before_training(tmp_path: Path) -> None:
     programs = tmp_path / "bin"
     programs.mkdir()
     (programs / "fairseq-train").write_text("#!/bin/sh\necho trains\n")
