@@ -1,4 +1,4 @@
-"""The cleaning rules, and that every pair is accounted for."""
+"""Cleaning rules, counts of kept and dropped pairs, and outputs that are written whole."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from preprocess.text import UserError, read_lines, staging, whole_file, whole_fi
 from recipes.common.data import ROOT
 
 
-def run_on(folder: Path, source: str, target: str) -> list[str]:
+def write_inputs(folder: Path, source: str, target: str) -> list[str]:
+    """Write both sides into files; returns the flags of a call on them."""
     paths = [folder / name for name in ("in.en", "in.de", "out.en", "out.de")]
     paths[0].write_bytes(source.encode())
     paths[1].write_bytes(target.encode())
@@ -41,7 +42,7 @@ def run_on(folder: Path, source: str, target: str) -> list[str]:
         ("b " * 10, "a " * 31, "length ratio"),
         ("a " * 8, "b b", "length ratio"),
         ("a " * 7, "b b", None),
-        ("a", "b b b b b", None),  # short ones are no evidence
+        ("a", "b b b b b", None),  # the ratio of short sides is not checked
         ("he lived a hard life , i think .", "彼はつらい人生を送ったと思う。", None),
         ("彼はつらい人生を送ったと思う。", "彼 は つらい 人生 を 送っ た と 思う 。", None),
         ("he lived a hard life , i think .", "苦", "length ratio"),
@@ -51,11 +52,11 @@ def run_on(folder: Path, source: str, target: str) -> list[str]:
         ("", "\u3000", "empty"),
     ],
 )
-def test_first_reason_that_applies(source: str, target: str, reason: str | None) -> None:
+def test_the_first_rule_that_applies_is_given(source: str, target: str, reason: str | None) -> None:
     assert reason_to_drop(source, target, Limits()) == reason
 
 
-HARD_LIFE = {  # "he lived a hard life, I think", in scripts that part no words
+HARD_LIFE = {  # "he lived a hard life, I think", in scripts without spaces between words
     "Chinese": "我认为他过着艰苦的生活。",
     "Japanese": "彼はつらい人生を送ったと思う。",
     "Thai": "ผมคิดว่าเขามีชีวิตที่ยากลำบาก",
@@ -67,36 +68,36 @@ HARD_LIFE = {  # "he lived a hard life, I think", in scripts that part no words
 
 
 @pytest.mark.parametrize("language", HARD_LIFE)
-def test_where_no_space_parts_words_letters_are_counted(language: str) -> None:
+def test_letters_are_counted_in_scripts_without_spaces(language: str) -> None:
     english, other = "he lived a hard life , i think .", HARD_LIFE[language]
-    assert 5 <= lengths.words(other) <= 12  # nine in English
+    assert 5 <= lengths.words(other) <= 12  # the English side has nine
     assert reason_to_drop(english, other, Limits(max_ratio=2)) is None
     assert reason_to_drop("he did", other * 2, Limits()) == "length ratio"
     assert reason_to_drop(other * 40, other * 40, Limits()) == "too long"
     together = f"{english} {other} 3.5"
     assert lengths.words(together) == lengths.words(english) + lengths.words(other) + 1
-    assert lengths.words(" ".join(other)) == lengths.words(other)  # cut by another tool
+    assert lengths.words(" ".join(other)) == lengths.words(other)  # segmented by another tool
     assert Report(kept=1).warning is None
 
 
-def test_text_that_is_cut_already_is_counted_by_its_spaces() -> None:
+def test_segmented_text_is_counted_by_its_spaces() -> None:
     pieces = "▁ 彼 は つ ら い"
     assert reason_to_drop(pieces, "▁a", Limits(ratio_from=1, spaced=True)) == "length ratio"
     assert reason_to_drop(pieces, "▁a b", Limits(ratio_from=1, spaced=True)) is None
     assert reason_to_drop("x" * 6000, "y", Limits(spaced=True)) is None
 
 
-def test_a_rule_that_takes_most_pairs_is_told(
+def test_a_rule_that_drops_most_pairs_gives_a_warning(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lopsided, good = ("a " * 40, "b"), ("a man", "ein Mann")
     for pairs, warned in (([lopsided, lopsided, good], True), ([lopsided, good], False)):
         sides = ["".join(f"{pair[side]}\n" for pair in pairs) for side in (0, 1)]
-        main(run_on(tmp_path, *sides))
-        told = capsys.readouterr()
-        assert f"1 kept, dropped: length ratio {len(pairs) - 1}" in told.out
+        main(write_inputs(tmp_path, *sides))
+        output = capsys.readouterr()
+        assert f"1 kept, dropped: length ratio {len(pairs) - 1}" in output.out
         line = "warning: 2 of 3 pairs were dropped as 'length ratio'; expected few: look whether"
-        assert (line in told.err) is warned is ("warning" in told.err)
+        assert (line in output.err) is warned is ("warning" in output.err)
 
 
 @pytest.mark.parametrize(
@@ -113,12 +114,12 @@ def test_a_rule_that_takes_most_pairs_is_told(
         "\u200b \u3000\u2060",
     ],
 )
-def test_what_nobody_sees_is_empty(tmp_path: Path, invisible: str) -> None:
-    seen = ["a\u200bb", "☺\ufe0f", ".", "\u0600", "¿"]  # what is between letters stays
+def test_a_side_of_invisible_characters_is_empty(tmp_path: Path, invisible: str) -> None:
+    seen = ["a\u200bb", "☺\ufe0f", ".", "\u0600", "¿"]  # between letters they stay
     sides = ["".join(f"{line}\n" for line in lines) for lines in ([*seen, invisible], ["x"] * 6)]
     for spaced in ([], ["--spaced"]):
         for source, target in (sides, sides[::-1]):
-            main([*run_on(tmp_path, source, target), *spaced])
+            main([*write_inputs(tmp_path, source, target), *spaced])
             kept = (tmp_path / ("out.en" if source == sides[0] else "out.de")).read_text()
             assert kept.splitlines() == seen
 
@@ -132,8 +133,10 @@ def test_every_pair_is_kept_or_counted(pairs: list[tuple[str, str]]) -> None:
     assert all(side == " ".join(side.split()) != "" for pair in kept for side in pair)
 
 
-def test_files_report_and_outputs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = run_on(tmp_path, " A  man.\n\nx\n", "Ein Mann. \nleer\ny\n")
+def test_the_counts_are_printed_and_the_clean_sides_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = write_inputs(tmp_path, " A  man.\n\nx\n", "Ein Mann. \nleer\ny\n")
     main(arguments)
     assert "3 pairs read, 2 kept, dropped: empty 1" in capsys.readouterr().out
     assert (tmp_path / "out.en").read_text() == "A man.\nx\n"
@@ -141,7 +144,7 @@ def test_files_report_and_outputs(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 
 def test_only_a_line_feed_ends_a_line(tmp_path: Path) -> None:
-    main(run_on(tmp_path, "a\u2028b\rc\nd\n", "1\n2\n"))
+    main(write_inputs(tmp_path, "a\u2028b\rc\nd\n", "1\n2\n"))
     assert (tmp_path / "out.en").read_text() == "a b c\nd\n"
 
 
@@ -152,11 +155,11 @@ def test_only_a_line_feed_ends_a_line(tmp_path: Path) -> None:
         ("\n", "a\n", "nothing left .* dropped: empty 1"),
     ],
 )
-def test_bad_input_is_one_line_and_leaves_nothing(
+def test_bad_input_is_refused_in_one_line_and_leaves_nothing(
     tmp_path: Path, source: str, target: str, message: str
 ) -> None:
     with pytest.raises(SystemExit, match=message) as error:
-        main(run_on(tmp_path, source, target))
+        main(write_inputs(tmp_path, source, target))
     assert "\n" not in str(error.value)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.de", "in.en"]
 
@@ -174,7 +177,7 @@ def test_not_utf8_and_not_gzip_are_refused(tmp_path: Path) -> None:
             list(read_lines(path))
 
 
-def test_of_what_is_not_utf8_its_first_bytes_say_what_it_is(tmp_path: Path) -> None:
+def test_other_encodings_are_named_and_a_bom_is_skipped(tmp_path: Path) -> None:
     for content, advice in (
         ("two words".encode("utf-16"), "iconv -f utf-16"),
         ("schön".encode("latin1"), "iconv -f latin1"),
@@ -182,13 +185,13 @@ def test_of_what_is_not_utf8_its_first_bytes_say_what_it_is(tmp_path: Path) -> N
         (tmp_path / "text").write_bytes(content)
         with pytest.raises(SystemExit, match=f"text is not UTF-8 .*{advice}"):
             list(read_lines(tmp_path / "text"))
-    (tmp_path / "text").write_text("one\ntwo\n", encoding="utf-8-sig")  # begins with a BOM
+    (tmp_path / "text").write_text("one\ntwo\n", encoding="utf-8-sig")  # starts with a BOM
     (tmp_path / "text.gz").write_bytes(gzip.compress((tmp_path / "text").read_bytes()))
     for name in ("text", "text.gz"):
         assert list(read_lines(tmp_path / name)) == ["one", "two"]
 
 
-def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_full_disk_gives_one_line_and_leaves_nothing(tmp_path: Path) -> None:
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     names = [tmp_path / "one", tmp_path / "two"]
     try:
@@ -202,7 +205,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("manager", [whole_files, whole_file])
-def test_folders_made_for_a_file_go_with_it(tmp_path, manager):
+def test_folders_made_for_an_unfinished_file_are_removed(tmp_path, manager):
     with pytest.raises(KeyError), manager(tmp_path / "a" / "b" / "file"):
         raise KeyError
     assert not (tmp_path / "a").exists()
@@ -214,7 +217,7 @@ def test_folders_made_for_a_file_go_with_it(tmp_path, manager):
 
 @pytest.mark.parametrize("manager", [whole_files, whole_file, staging])
 @pytest.mark.parametrize("inside", ["out", "folder/out"])
-def test_what_cannot_be_made_is_told_in_one_line(
+def test_an_output_below_a_file_is_refused_in_one_line(
     tmp_path: Path, manager: Callable[..., ContextManager], inside: str
 ) -> None:
     (tmp_path / "file").write_text("mine")
@@ -225,7 +228,7 @@ def test_what_cannot_be_made_is_told_in_one_line(
 
 
 @pytest.mark.parametrize("manager", [whole_files, staging])
-def test_what_fails_in_the_block_is_not_taken_for_the_outputs_fault(
+def test_an_error_of_the_block_is_not_reported_as_one_of_the_output(
     tmp_path: Path, manager: Callable[..., ContextManager]
 ) -> None:
     with pytest.raises(FileNotFoundError), manager(tmp_path / "out"):
@@ -233,7 +236,7 @@ def test_what_fails_in_the_block_is_not_taken_for_the_outputs_fault(
     assert not list(tmp_path.iterdir())
 
 
-def test_what_a_killed_call_left_goes_with_the_next(tmp_path: Path) -> None:
+def test_files_of_a_killed_call_are_removed_by_the_next(tmp_path: Path) -> None:
     path, others = tmp_path / "out.en", [".out.en.elsewhere-1.tmp", "out.de"]
     script = "import sys, time; from pathlib import Path; from preprocess.text import whole_files\n"
     script += "with whole_files(Path(sys.argv[1])): print(1, flush=True); time.sleep(60)"
@@ -245,7 +248,7 @@ def test_what_a_killed_call_left_goes_with_the_next(tmp_path: Path) -> None:
             assert writer.stdout and writer.stdout.readline()
             (part,) = tmp_path.glob(f".out.en.*-{writer.pid}.tmp")
             with whole_files(path):
-                assert part.exists(), "its writer lives"
+                assert part.exists(), "the file of a living process was removed"
         finally:
             writer.kill()
     assert part.exists()
@@ -254,7 +257,7 @@ def test_what_a_killed_call_left_goes_with_the_next(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path)) == sorted([*others, "out.en"])
 
 
-def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
+def test_a_folder_or_a_device_is_not_replaced(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "device")
     (tmp_path / "folder").mkdir()
     for name in ("device", "folder"):
@@ -264,8 +267,8 @@ def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["device", "folder"]
 
 
-def test_outputs_that_cannot_be_are_refused(tmp_path: Path) -> None:
-    words = run_on(tmp_path, "a\n", "b\n")
+def test_compressed_or_equal_outputs_are_refused(tmp_path: Path) -> None:
+    words = write_inputs(tmp_path, "a\n", "b\n")
     for name, message in (("out.de.gz", "without .gz"), ("out.en", "two names for two outputs")):
         with pytest.raises(SystemExit, match=message):
             main([*words, "--out-target", str(tmp_path / name)])
@@ -273,6 +276,6 @@ def test_outputs_that_cannot_be_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("flag", "value"), [("--max-words", "0"), ("--max-ratio", "nan")])
-def test_limits_out_of_range(tmp_path: Path, flag: str, value: str) -> None:
+def test_limits_out_of_range_are_refused(tmp_path: Path, flag: str, value: str) -> None:
     with pytest.raises(SystemExit, match=f"{flag} is {value}; expected"):
-        main([*run_on(tmp_path, "a\n", "b\n"), flag, value])
+        main([*write_inputs(tmp_path, "a\n", "b\n"), flag, value])
