@@ -13,7 +13,7 @@ from tests.support.compare_records import grouped, record
 
 
 def records_of(corpus: str, gain: float, seconds: float = 1.0) -> list[dict[str, Any]]:
-    """Uniform ends at 30, random at 29, paper at 30 plus `gain`; seeds differ by 0.05."""
+    """Records of three seeds: BLEU ends near 30 (uniform), 29 (random) and 30 + `gain` (paper)."""
     made = []
     for seed in (1, 2, 3):
         step = 0.05 * seed
@@ -24,15 +24,15 @@ def records_of(corpus: str, gain: float, seconds: float = 1.0) -> list[dict[str,
     return made
 
 
-def test_an_arm_is_accepted() -> None:
+def test_an_arm_is_judged_by_bleu_tokens_and_time() -> None:
     good = answers(grouped(*records_of("multi30k", -0.1))[0])[1]
     assert good.cell.name == "paper 0.70"
     assert (good.tokens, good.wall) == pytest.approx((0.7, 0.7))
     assert (good.non_inferior, good.saves, good.over_random) == (True, True, True)
-    # at most 0.70 of the tokens and 0.75 of the time, less what batches round
+    # The limits are 0.70 of the tokens and 0.75 of the time, plus 0.005 for rounding by batches.
     for tokens, wall, saves in ((0.704, 0.754, True), (0.706, 0.7, False), (0.7, 0.756, False)):
         assert replace(good, tokens=tokens, wall=wall).saves is saves
-    # mean difference -0.2, interval -0.2 -+ 0.12: reaches below -0.3
+    # The mean difference is -0.2; its interval, -0.2 +- 0.12, reaches below -0.3.
     bad = answers(grouped(*records_of("multi30k", -0.3))[0])[1]
     assert (bad.non_inferior, bad.saves, bad.over_random) == (False, False, True)
     slow = answers(grouped(*records_of("multi30k", 0.5, seconds=1.2))[0])[1]
@@ -44,7 +44,7 @@ def test_an_arm_is_accepted() -> None:
     assert worse.over_random is False
 
 
-def test_acceptance_does_not_guess() -> None:
+def test_one_seed_or_another_device_gives_no_verdict() -> None:
     one = [raw for raw in records_of("multi30k", 0.5) if raw["seed"] == 1]
     answer = answers(grouped(*one)[0])[1]
     assert (answer.non_inferior, answer.saves, answer.over_random) == (None, None, None)
@@ -62,7 +62,7 @@ def test_times_of_runs_that_shared_a_gpu_give_no_verdict() -> None:
     assert answers(grouped(*alone)[0])[1].saves is True
 
 
-def test_what_is_held_against_what() -> None:
+def test_arms_are_compared_with_plain_training_and_with_random() -> None:
     (section,) = grouped(*records_of("multi30k", 0.0))
     held = {base.name: [c.name for c in cells] for base, cells in comparisons(section)}
     assert held == {"uniform 1.00": ["random 0.70", "paper 0.70"], "random 0.70": ["paper 0.70"]}
