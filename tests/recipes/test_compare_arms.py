@@ -29,7 +29,7 @@ RULES = {
 
 
 def settings_of(name: str) -> dict[str, object]:
-    """The fields that the flags of an arm set; a flag said twice is an error."""
+    """Fields that the flags of an arm set; fails where a flag is given twice."""
     words = iter(ARMS[name].words)
     found: dict[str, object] = {}
     for word in words:
@@ -40,19 +40,20 @@ def settings_of(name: str) -> dict[str, object]:
     return found
 
 
-def test_every_arm_of_autoassist_has_its_rule_here() -> None:
+def test_the_rules_cover_every_arm_of_autoassist() -> None:
     assert set(RULES) == set(OURS)
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_an_arm_says_its_rule_itself(name: str) -> None:
+def test_an_arm_sets_every_option_of_its_rule(name: str) -> None:
     settings = settings_of(name)
     assert {key: settings[key] for key in PAPERS_RULE} == {**PAPERS_RULE, **RULES[name]}
 
 
 @pytest.mark.parametrize("name", ARMS)
-def test_an_arm_says_nothing_that_its_strategy_does_not_read(name: str) -> None:
-    settings = settings_of(name)  # or it is refused
+def test_an_arm_sets_only_options_that_its_strategy_reads(name: str) -> None:
+    settings = settings_of(name)
+    # The class refuses an option that the strategy does not read.
     found = vars(AutoAssistConfig(**settings))  # type: ignore[arg-type]
     assert {key: found[key] for key in settings} == settings
 
@@ -64,7 +65,7 @@ def test_the_default_is_the_band_with_a_prior() -> None:
     assert settings_of("band") == {**{k: best[k] for k in settings_of("band")}, "prior": "none"}
 
 
-def test_the_tests_runs_by_the_papers_rule_are_by_it():
+def test_the_flags_of_the_papers_rule_in_tests_are_the_packages():
     named = dict(zip(PAPER[::2], map(float, PAPER[1::2])))
     assert named == {flag(name): value for name, value in PAPERS_RULE.items()}
 
