@@ -1,4 +1,4 @@
-"""Packed runs: they hold the files that the report needs, and no others."""
+"""Packed runs: the files that the report needs, and no others."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FILES = {"records.jsonl.gz", "runs.tar.xz", "summary.csv"}
 
 
 def runs(root: Path, made: Sequence[dict[str, Any]]) -> Path:
-    """Finished runs as commit 09608b5 leaves them, and one that is not finished."""
+    """Write finished runs with files that the report does not need, and one unfinished run."""
     write_runs(root, made)
     for raw in made:
         folder = root / "runs" / raw["run"]
@@ -37,7 +37,7 @@ def content(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_the_records_are_the_same_and_only_what_is_needed_is_kept(tmp_path: Path, capsys) -> None:
+def test_packing_keeps_the_records_and_only_the_needed_files(tmp_path: Path, capsys) -> None:
     made = [record(session="boot"), record("paper", budget=0.7, session="boot")]
     out, dest = runs(tmp_path / "out", made), tmp_path / "results"
     main([str(out), str(dest)])
@@ -71,7 +71,7 @@ def test_collecting_again_changes_nothing(tmp_path: Path) -> None:
     assert content(dest) == before
 
 
-def test_a_run_that_was_made_anew_replaces_the_older_one_and_all_others_stay(
+def test_a_repeated_run_replaces_the_older_one_and_all_others_stay(
     tmp_path: Path,
 ) -> None:
     dest = tmp_path / "results"
@@ -103,7 +103,7 @@ def test_a_run_that_was_made_anew_replaces_the_older_one_and_all_others_stay(
         ("default", [], "default"),
     ],
 )
-def test_records_of_older_commits_come_under_the_names_of_today(
+def test_records_of_older_commits_get_the_present_names_of_arms(
     tmp_path: Path, old: str, flags: list[str], new: str
 ) -> None:
     out = runs(tmp_path / "out", [record(old, settings={"flags": flags}, hypotheses="t")])
@@ -114,7 +114,7 @@ def test_records_of_older_commits_come_under_the_names_of_today(
     assert json.loads(found.text)["settings"] == {"flags": flags}
 
 
-def test_nothing_finished_and_a_record_that_is_not_whole_are_refused(tmp_path: Path) -> None:
+def test_no_finished_run_and_an_incomplete_record_are_refused(tmp_path: Path) -> None:
     dest = tmp_path / "dest"
     with pytest.raises(SystemExit, match="has no finished run"):
         collect(tmp_path, dest)
