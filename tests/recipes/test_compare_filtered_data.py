@@ -1,4 +1,4 @@
-"""Training on chosen rows: the rows, and the data-bin that is written."""
+"""Choice of the rows to train on, and the data-bin written from them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ORACLE, FILTER = (run_of(f"multi30k.tiny.{arm}.b100.s1") for arm in ("oracle", "
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
-    """A copy of the tiny corpus whose every third pair is okay, and likely so by its prior."""
+    """Copy of the tiny corpus in which every third pair is labelled okay and has a higher prior."""
     folder = tmp_path / "multi30k"
     shutil.copytree(compare.corpora() / "multi30k", folder)
     pairs = len(load_pairs(folder / "data-bin").target)
@@ -66,7 +66,7 @@ def test_rows_are_chosen_by_label_or_posterior(corpus: Path, tmp_path: Path, run
     assert len(BinarizedSide(made / "train.en-de.de").sizes) == len(rows)
     trace = np.array([(1, 0, 0), (1, 0, 2)], TRAINED)
     kept = Kept(trace, load_pairs(corpus / "data-bin"), rows)
-    assert np.flatnonzero(kept.counts()).tolist() == [1, 7], "in numbers of the whole corpus"
+    assert np.flatnonzero(kept.counts()).tolist() == [1, 7], "expected ids of the whole corpus"
     labels = kept.labels(corpus / "labels.txt", 1.0)
     assert (labels["okay"]["trained"], labels["copy"]["trained"]) == (2, 0)
 
@@ -77,7 +77,7 @@ def test_other_arms_train_on_the_corpus_itself(corpus: Path, tmp_path: Path) -> 
     assert corpus_rows(tmp_path) is None
 
 
-def test_another_prior_or_label_is_another_run_of_those_that_read_it(corpus: Path) -> None:
+def test_a_changed_prior_or_label_changes_the_key_of_the_runs_that_read_it(corpus: Path) -> None:
     names = ("uniform", "band", "prior", "band-prior", "default", "hard-filter", "oracle")
     runs = {name: run_of(f"multi30k.tiny.{name}.b100.s1") for name in names}
     first = {name: settings_key(run, corpus) for name, run in runs.items()}
@@ -92,7 +92,7 @@ def test_another_prior_or_label_is_another_run_of_those_that_read_it(corpus: Pat
     assert {name for name in names if second[name] != third[name]} == {"oracle"}
 
 
-def test_what_is_missing_is_told_in_one_line(corpus: Path) -> None:
+def test_missing_labels_and_a_missing_prior_are_refused(corpus: Path) -> None:
     (corpus / "labels.txt").unlink()
     with pytest.raises(UserError, match="found no .*labels.txt; expected a label"):
         settings_key(ORACLE, corpus)
@@ -101,7 +101,7 @@ def test_what_is_missing_is_told_in_one_line(corpus: Path) -> None:
         settings_key(FILTER, corpus)
 
 
-def test_a_choice_that_leaves_nothing_is_refused(corpus: Path) -> None:
+def test_a_choice_without_any_pair_is_refused(corpus: Path) -> None:
     labels = corpus / "labels.txt"
     labels.write_text(labels.read_text().replace("okay", "copy"))
     with pytest.raises(UserError, match="found no pair of .* that is okay"):
