@@ -23,11 +23,11 @@ RUNS = [
 ]
 
 
-def test_the_forest_has_a_row_a_setting_and_the_mean_of_an_arm() -> None:
+def test_the_forest_has_a_row_for_each_setting_and_one_for_the_mean() -> None:
     first, second, mean = headline.leads(grouped(*RUNS))
     assert first.setting == "multi30k low-dropout 1,000 x 1.00" and first.arm == "band"
     assert first.mean == pytest.approx(1.5) and first.low is not None and first.low < 0
-    assert second[1:] == ("band", pytest.approx(0.5), None, None)  # one seed
+    assert second[1:] == ("band", pytest.approx(0.5), None, None)  # one seed has no interval
     assert mean.setting == headline.MEAN and mean.mean == pytest.approx(1.0)
     assert headline.leads(grouped(*(r for r in RUNS if r["arm"] != "random"))) == []
 
@@ -39,10 +39,10 @@ def test_the_plateau_has_the_mean_the_lowest_and_the_highest_seed() -> None:
     assert plain.tokens == pytest.approx([0.05, 0.1])
 
 
-def test_a_picture_says_what_it_was_drawn_from(tmp_path: Path) -> None:
+def test_a_picture_holds_the_digest_of_its_data(tmp_path: Path) -> None:
     found = grouped(*RUNS)
     headline.write(found, found[1:], tmp_path)
-    rows = [*headline.leads(found), *headline.leads(found[1:])]  # a panel each
+    rows = [*headline.leads(found), *headline.leads(found[1:])]  # one panel for each group
     curves = headline.plateau(found)
     assert headline.digest_in(tmp_path / "forest.png") == headline.digest(rows)
     assert headline.digest_in(tmp_path / "plateau.png") == headline.digest(curves)
