@@ -1,4 +1,4 @@
-"""Runs by name: ids, and names that are refused."""
+"""Search for runs by id, and refusal of unknown names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_every_run_of_a_matrix_is_found_by_its_id(name: str) -> None:
     assert runs and [run_of(run.id) for run in runs] == runs
 
 
-def test_another_length_shrinks_budget_warm_up_and_marks_alike() -> None:
+def test_half_the_length_halves_updates_warm_up_and_marks() -> None:
     usual = run_of("multi30k.transformer.band.b070.s2")
     half = run_of(f"multi30k.transformer.band.b070.s2.u{usual.training.updates // 2}")
     assert run_of(half.id) == half != usual
@@ -44,7 +44,7 @@ def test_an_unknown_matrix_is_refused() -> None:
         "multi30k.tiny.uniform.b100",
         "multi30k.tiny.uniform.b100.s1.u0",
         "multi30k.tiny.uniform.b100.s1.60",
-        "tatoeba.wide.uniform.b100.s1",  # of this size only Multi30k has settings
+        "tatoeba.wide.uniform.b100.s1",  # only Multi30k has settings of this size
     ],
 )
 def test_an_unknown_run_is_refused(name: str) -> None:
