@@ -1,4 +1,4 @@
-"""An arm over all settings: one figure a setting, paired by seed, against random."""
+"""Difference of an arm to random over all settings, paired by seed within each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RUNS = [
     made("random", 2, 31.0, 20.0),
     made("band", 1, 30.5, 19.0),
     made("band", 2, 32.5, 20.0),
-    made("band", 3, 99.0, 99.0),  # no random with this seed
+    made("band", 3, 99.0, 99.0),  # random has no such seed
     made("paper", 1, 29.0, 19.0),
     made("random", 1, 10.0, 5.0, corpus="tatoeba"),
     made("band", 1, 9.0, 6.0, corpus="tatoeba"),
@@ -33,7 +33,7 @@ def cells(row: str) -> list[str]:
     return [cell.strip() for cell in row.strip("|").split("|")]
 
 
-def test_one_figure_a_setting_over_the_seeds_that_both_have() -> None:
+def test_each_setting_gives_one_difference_over_the_seeds_of_both_arms() -> None:
     found = settings_of(grouped(*RUNS))
     assert list(found) == ["band"]  # paper has one setting
     assert sorted(s.test for s in found["band"]) == pytest.approx([-1.0, 1.0])
@@ -44,20 +44,20 @@ def test_one_figure_a_setting_over_the_seeds_that_both_have() -> None:
 def test_the_interval_is_over_settings() -> None:
     (row,) = overview(grouped(*RUNS)).splitlines()[2:]
     found = cells(row)
-    # a mean of 0 and 12.71 standard errors of 1 either way
+    # The mean is 0; the interval is 12.71 standard errors of 1 to each side.
     assert found[:5] == ["clean", "band", "2", "+0.00 [-12.71, +12.71]", "1 of 2"]
     assert found[5] == found[3]  # two corpora with one setting each
     assert found[6].startswith("+0.25 [") and found[7:] == ["1 of 2", "1.000", "-", "-"]
 
 
-def test_by_corpus_a_corpus_counts_once() -> None:
+def test_by_corpus_counts_each_corpus_once() -> None:
     values, corpora = [1.0, 1.2, 1.4, 0.0], ["multi30k", "multi30k", "multi30k", "tatoeba"]
     settings = [Setting(corpus, value, 0, 1, None) for corpus, value in zip(corpora, values)]
     assert by_corpus(settings) == estimate([1.2, 0.0])
-    assert by_corpus(settings[:3]) is None  # one corpus says nothing of others
+    assert by_corpus(settings[:3]) is None  # one corpus gives no interval
 
 
-def test_corpora_beside_the_clean_ones_are_counted_apart() -> None:
+def test_other_corpora_than_the_clean_ones_count_in_their_own_rows() -> None:
     spl = [made("spl", 1, 1.0, 1.0), made("spl", 1, 1.0, 1.0, corpus="tatoeba")]
     other = [made(arm, 1, bleu, 5.0, corpus="noisy") for arm, bleu in (("random", 1), ("band", 4))]
     lines = overview(grouped(*RUNS, *spl, *other)).splitlines()
@@ -70,7 +70,7 @@ def test_corpora_beside_the_clean_ones_are_counted_apart() -> None:
     assert found[2][3].startswith("+1.00 [") and found[2][4] == "2 of 3"
 
 
-def test_without_a_control_there_is_nothing_to_say() -> None:
+def test_without_runs_of_random_the_overview_is_empty() -> None:
     assert overview(grouped(*(r for r in RUNS if r["arm"] != "random"))) == ""
 
 
