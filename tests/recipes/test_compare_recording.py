@@ -1,4 +1,4 @@
-"""Environment in a record of a run."""
+"""Environment, sessions and time for features in the record of a run."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from recipes.compare.recording import features_seconds, note_session, resumed, t
 from tests.support import compare
 
 
-def test_tuning_names_what_changes_speed_and_no_path(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tuning_holds_variables_that_change_speed_and_no_path(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     for name in list(os.environ):
         if name in tuning():
             monkeypatch.delenv(name)
     assert tuning() == {}
-    # nothing is started here: the variables only have to be read
+    # No process starts here; the variables are only read.
     monkeypatch.setenv("LD_PRELOAD", "/home/someone/liba.so /usr/lib/libb.so:libc.so")
     monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "8000000000")
     monkeypatch.setenv("HOMES_OF_MALLOC_", "no")
@@ -29,23 +31,23 @@ def test_tuning_names_what_changes_speed_and_no_path(monkeypatch: pytest.MonkeyP
     }
 
 
-def test_a_run_that_went_on_elsewhere_says_so(
+def test_a_run_resumed_under_other_conditions_lists_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AUTOASSIST_COMMIT", "aaaaaaa")
     assert resumed(tmp_path) == ""
-    for begin in (True, False):  # interrupted, and went on under the same
+    for begin in (True, False):  # interrupted, then resumed under the same conditions
         note_session(tmp_path, cpu=True, begin=begin)
     assert resumed(tmp_path) == ""
     monkeypatch.setenv("AUTOASSIST_JOBS", "7")
     note_session(tmp_path, cpu=True, begin=False)
     first, second = resumed(tmp_path).split("; ")
     assert first.startswith("aaaaaaa, ") and "7 jobs" in second and "7 jobs" not in first
-    note_session(tmp_path, cpu=True, begin=True)  # from nothing again
+    note_session(tmp_path, cpu=True, begin=True)  # begun anew
     assert resumed(tmp_path) == ""
 
 
-def test_features_cost_what_preparing_them_took(tmp_path: Path) -> None:
+def test_seconds_of_features_are_those_of_the_features_that_an_arm_reads(tmp_path: Path) -> None:
     corpus = shutil.copytree(compare.corpora() / "multi30k", tmp_path / "multi30k")
     account = json.loads((corpus / "pairs.json").read_text())
     took = account["features_s"]
