@@ -1,4 +1,4 @@
-"""The report as a whole: tables, pictures, lists of pairs, and the summary of an arm."""
+"""Whole report: tables, pictures, lists of pairs, and arms that were taken out."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ENDS = {"uniform": 4, "random": 12, "paper": 6}  # every n-th line is translated
 
 
 def rows(text: str, title: str) -> dict[str, list[str]]:
-    """The table under a heading: "arm budget" -> its other columns."""
+    """Map each "arm budget" of the table under a heading to its other columns."""
     lines = text.split(f"### {title}\n", 1)[1].split("\n#", 1)[0].splitlines()
     cells = [[c.strip() for c in line.strip("|").split("|")] for line in lines if line[:1] == "|"]
     return {" ".join(row[:2]): row[2:] for row in cells[2:]}
@@ -38,7 +38,7 @@ def hypotheses(every: int, seed: int) -> list[str]:
 
 
 def run(arm: str, budget: float, seed: int, **changes: Any) -> tuple[dict[str, Any], list[str]]:
-    """A record that agrees with its hypotheses, and these."""
+    """Make a record and the hypotheses that give its scores."""
     lines = hypotheses(ENDS[arm], seed)
     score = sacrebleu.BLEU().corpus_score(lines, [REFERENCES]).score
     made = record(arm, (score / 3, score / 2, score - 1, score), budget, seed, **changes)
@@ -61,7 +61,7 @@ def run(arm: str, budget: float, seed: int, **changes: Any) -> tuple[dict[str, A
 
 
 def matrix(root: Path, seeds: Sequence[int] = (1, 2)) -> Path:
-    """A folder as recipes.compare.run leaves it: corpus, records, hypotheses, counts."""
+    """Write a folder as recipes.compare.run does: corpus, records, hypotheses, counts."""
     corpus = root / "corpora" / "multi30k"
     write_lines(corpus / "text" / "test.de", REFERENCES)
     write_lines(corpus / "text" / "train.en", [f"english {i}" for i in range(PAIRS)])
@@ -82,7 +82,9 @@ def grouped(*made: dict[str, Any]) -> Section:
     return found
 
 
-def test_report_of_a_matrix(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_report_has_all_tables_and_pictures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "results"
     report.main([str(matrix(tmp_path)), "--out", str(out)])
     text = (out / "report.md").read_text(encoding="utf-8")
@@ -106,7 +108,7 @@ def test_report_of_a_matrix(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     quality = rows(text, "Quality")
     assert quality["uniform 1.00"][2:5] == ["-", "-", "-"]
     assert quality["paper 0.70"][3] == "yes"
-    assert quality["paper 0.50"][4] == "-"  # no random of this budget
+    assert quality["paper 0.50"][4] == "-"  # random has no run at this budget
     assert "- no run of random at the same budget or tokens: paper 0.50" in text
     reach = rows(text, "To the baseline's final BLEU")
     assert reach["uniform 1.00"][2:] == ["1.00", "1.00", "2 of 2"]
@@ -124,7 +126,7 @@ def test_report_of_a_matrix(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert re.fullmatch(r"\+.* \[\+.*, \+.*\]", bootstrap["random 0.70 uniform 1.00"][3])
     each, *counted, spread = bootstrap["paper 0.70 random 0.70"]
     assert re.fullmatch(r"-.* \[-.*, .*\]", spread)
-    assert len(re.findall(r"-\S+ \[-\S+, \+\S+\]", each)) == 2  # both intervals hold 0
+    assert len(re.findall(r"-\S+ \[-\S+, \+\S+\]", each)) == 2  # both intervals contain 0
     assert counted == ["0 of 2", "0 of 2"]
     marks = rows(text, "BLEU by tokens")
     final = quality["uniform 1.00"][1].split()[0]
@@ -134,12 +136,12 @@ def test_report_of_a_matrix(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 def test_tables_of_drift_and_labels(tmp_path: Path) -> None:
     section = grouped(*(run("paper", 0.7, seed)[0] for seed in (1, 2)), record())
     drift = tables.drift(section).splitlines()
-    assert drift[2].replace(" ", "") == "|paper|0.70|1.500|1.250|"  # (12 + 3 * 16) / 4 of 10
-    assert len(drift) == 3  # plain training has none recorded
+    assert drift[2].replace(" ", "") == "|paper|0.70|1.500|1.250|"  # (12 + 3 * 16) / 4 / 10
+    assert len(drift) == 3  # plain training records no drift
     labels = [line.replace(" ", "") for line in tables.labels(section).splitlines()]
     assert labels[0] == "|label|pairs|paper0.70|"
     assert labels[2:] == ["|clean|80|0.600|", "|wrong|40|0.900|"]
-    # a third of what was kept was still in buckets: uniform comes to what it trained on
+    # A third of the kept pairs were still in buckets, so considered pairs are scaled by 2/3.
     whole, _ = run("paper", 0.7, 1)
     whole["train"].update(keep=1.0, considered=150.0, pairs=100)
     whole["labels"] = {"clean": {"pairs": 50, "trained": 100, "considered": 150}}
@@ -148,7 +150,7 @@ def test_tables_of_drift_and_labels(tmp_path: Path) -> None:
     assert tables.drift(plain) == tables.labels(plain) == ""
 
 
-def test_not_reached_and_not_comparable_are_said() -> None:
+def test_targets_not_reached_and_times_not_comparable_are_marked() -> None:
     section = grouped(
         record(),
         record("paper", (10, 20, 21, 22), 0.7),
@@ -173,8 +175,8 @@ def test_one_seed_has_no_interval() -> None:
 
 def test_records_alone_make_a_report(tmp_path: Path) -> None:
     write_runs(tmp_path, [record("paper")])
-    lonely = next(tmp_path.rglob("record.json"))
-    report.main([str(lonely), "--out", str(tmp_path / "out")])
+    path = next(tmp_path.rglob("record.json"))
+    report.main([str(path), "--out", str(tmp_path / "out")])
     text = (tmp_path / "out" / "report.md").read_text()
     assert "no run of uniform 1.00: no ratios, no differences to it, no acceptance" in text
     assert "no paired bootstrap: found no multi30k/text/test.de; name" in text
@@ -183,7 +185,7 @@ def test_records_alone_make_a_report(tmp_path: Path) -> None:
     assert "## Acceptance\n" not in text and "## Taken out\n" not in text
 
 
-def test_arms_that_are_no_more_stand_in_one_table(tmp_path: Path) -> None:
+def test_arms_that_were_taken_out_stand_in_one_table(tmp_path: Path) -> None:
     gone = [record("middle", (20, 29 + seed), 0.7, seed) for seed in (1, 2)]
     chance = [record("random", (20, 30), 0.7, seed) for seed in (1, 2)]
     write_runs(tmp_path, [record(), record(seed=2), *chance, *gone])
@@ -196,7 +198,7 @@ def test_arms_that_are_no_more_stand_in_one_table(tmp_path: Path) -> None:
     assert row in text.split("## Taken out\n")[1].split("\n## ")[0]
 
 
-def test_hypotheses_that_are_missing_or_of_another_test_set(tmp_path: Path) -> None:
+def test_missing_hypotheses_give_a_remark_and_wrong_ones_are_refused(tmp_path: Path) -> None:
     root = matrix(tmp_path)
     (section,) = sections(load([root]))
     path = root / "runs" / "multi30k.transformer.paper.b070.s2" / "test.hyp.txt"
@@ -213,7 +215,7 @@ def test_hypotheses_that_are_missing_or_of_another_test_set(tmp_path: Path) -> N
         bootstrap(section, None)
 
 
-def test_equal_translations_differ_by_nothing(tmp_path: Path) -> None:
+def test_equal_translations_have_a_difference_of_zero(tmp_path: Path) -> None:
     root = matrix(tmp_path, seeds=(1,))
     (section,) = sections(load([root]))
     tests, _ = bootstrap(section, None)
@@ -231,15 +233,16 @@ def test_equal_translations_differ_by_nothing(tmp_path: Path) -> None:
     assert tests["paper 0.50", "uniform 1.00"].spread == (0.0, 0.0)
 
 
-def test_most_kept_and_most_skipped(tmp_path: Path) -> None:
+def test_the_lists_hold_the_most_kept_and_the_most_skipped_pairs(tmp_path: Path) -> None:
     (section,) = sections(load([matrix(tmp_path)]))
     paths, remarks = extreme_pairs.write(section, None, tmp_path / "out")
-    assert (len(paths), remarks) == (2, [])  # random and paper, the latter at its larger budget
+    assert (len(paths), remarks) == (2, [])  # random, and paper at its larger budget
     path = tmp_path / "out" / "pairs_multi30k_transformer_1000_paper.txt"
     text = path.read_text(encoding="utf-8")
     kept, skipped = text.split("== most skipped")
-    assert "paper 0.70: times trained on, over 2 run(s), mean 29.00" in kept  # the larger budget
-    assert "(4 pairs were trained on 34 times, as the last here)" in kept  # 50 of 4 a count: 2 left
+    assert "paper 0.70: times trained on, over 2 run(s), mean 29.00" in kept
+    # Four pairs have each count, so the list ends among pairs of equal counts.
+    assert "(4 pairs were trained on 34 times, as the last here)" in kept
     numbers = [int(line.split(" x ")[0]) for line in kept.splitlines() if " x  pair" in line]
     assert numbers == sorted(numbers, reverse=True)
     assert (len(numbers), numbers[0], numbers[-1]) == (50, 58, 34)
@@ -249,7 +252,7 @@ def test_most_kept_and_most_skipped(tmp_path: Path) -> None:
     assert "    0 x  pair 0  clean\n      english 0\n" in skipped
 
 
-def test_equal_counts_are_a_sample_not_the_first_lines() -> None:
+def test_pairs_of_equal_counts_are_sampled_from_all_lines() -> None:
     most, least = extreme_pairs.extremes(np.ones(1000), 50)
     assert len(set(most) | set(least)) == 100
     assert max(most) > 500 and max(least) > 500
@@ -272,7 +275,7 @@ def test_counts_of_another_preparation_are_refused(tmp_path: Path) -> None:
         extreme_pairs.write(section, None, tmp_path)
 
 
-def test_what_the_figures_show() -> None:
+def test_the_figures_show_the_records_by_arm() -> None:
     other = record("paper", seed=2, seconds=9.0, device="gpu B")
     section = grouped(record(), record(seed=2), record("paper"), other, run("paper", 0.7, 1)[0])
     loss = {c.name: (x, y) for c, x, y in figures.curves(section, "slice_loss", "tokens", 1e6)}
@@ -282,7 +285,7 @@ def test_what_the_figures_show() -> None:
     time = {c.name: x for c, x, _ in figures.curves(section, "BLEU", "wall_s", 60.0)}
     assert time["paper 1.00"][-1] == pytest.approx(1000 / 60)  # the run on the GPU is left out
     assert figures.perplexity(np.array([0.0, 1e9]))[0] == 1
-    ((cell, curve),) = figures.accuracy(section)  # 1.00 logged none
+    ((cell, curve),) = figures.accuracy(section)  # paper 1.00 logged no accuracy
     assert cell.name == "paper 0.70"
     assert list(curve["acc"]) == pytest.approx([0.52, 0.54, 0.56])
     styles = [figures.style(section, cell) for cell in section.cells]
