@@ -1,4 +1,4 @@
-"""Records: read whole or refused in one line, and grouped into comparable sections."""
+"""Records: reading, refusal in one line, comparable sections, and remarks."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def grouped(*made: dict[str, Any]) -> list[Section]:
 
 
 def packed(folder: Path, *made: dict[str, Any]) -> Path:
-    """The records as `recipes.compare.collect` leaves them, with a translation each."""
+    """Write records as `recipes.compare.collect` does, each with a translation."""
     write(folder, made, {f"{key_of(raw)}/test.hyp.txt": raw["run"].encode() for raw in made})
     return folder
 
 
-def test_a_folder_of_runs_and_packed_ones_are_the_same_records(tmp_path: Path) -> None:
+def test_a_folder_of_runs_and_packed_runs_give_the_same_records(tmp_path: Path) -> None:
     made = [record(), record("paper", budget=0.7, curve=[{"update": 1, "acc": float("nan")}])]
     kept = packed(tmp_path / "kept", *made)
     root = write_runs(tmp_path / "out", made)
@@ -44,7 +44,7 @@ def test_a_folder_of_runs_and_packed_ones_are_the_same_records(tmp_path: Path) -
 
 
 def test_times_are_comparable_within_the_session_that_a_record_names(tmp_path: Path) -> None:
-    """Two machines of one kind are not equally fast: no ratio of times across sessions."""
+    # Two machines of one kind differ in speed, so no ratio of times crosses sessions.
     made = [record(session="first"), record("paper", session="second")]
     made += [record(seed=2, session="b"), record("paper", seed=2, session="b")]
     (section,) = sections(load([packed(tmp_path, *made)]))
@@ -103,13 +103,13 @@ def test_a_missing_key_and_an_empty_folder_are_refused(tmp_path: Path) -> None:
         load([tmp_path / "none.json"])
 
 
-def test_a_loss_that_diverged_is_a_number() -> None:
+def test_a_loss_that_diverged_is_read_as_nan() -> None:
     raw = record()
     raw["marks"][-1]["valid_loss"] = None
     assert str(parse(raw, Path(), "here").end["valid_loss"]) == "nan"
 
 
-def test_sections_and_cells() -> None:
+def test_runs_are_grouped_into_sections_and_cells() -> None:
     found = grouped(
         record("paper", budget=0.7, seed=2),
         record("paper", budget=0.7, seed=1),
@@ -117,8 +117,8 @@ def test_sections_and_cells() -> None:
         record(),
         record(architecture="lstm"),
         record(corpus="tatoeba"),
-        record(budget=0.123, updates=124),  # of 1000 updates, rounded upwards
-        record("paper", updates=5000),  # a full budget of another length
+        record(budget=0.123, updates=124),  # 12.3% of 1,000 updates, rounded up
+        record("paper", updates=5000),  # the full budget of a longer run
     )
     assert [s.title for s in found] == [
         "multi30k, lstm, 1,000 updates",
@@ -142,7 +142,7 @@ def test_sections_and_cells() -> None:
     [(1.0, 0.7), (1.005, 0.7), (0.957, 0.67), (0.965, 0.67), (1.043, 0.67), (1.065, 0.75)],
 )
 def test_random_with_as_many_tokens_is_the_control(share: float, budget: float) -> None:
-    """Random at 0.70 of the updates has 70,000 tokens; the arm, of 0.67, this share of that."""
+    """Random at budget 0.70 has 70,000 tokens; the arm at 0.67 has `share` times as many."""
 
     def run(arm: str, budget: float, tokens: float) -> dict[str, Any]:
         made = record(arm, budget=budget)
@@ -158,7 +158,7 @@ def test_random_with_as_many_tokens_is_the_control(share: float, budget: float) 
     assert (said.format(budget) in remarks(section)) == (budget != 0.67)
 
 
-def test_the_same_run_twice() -> None:
+def test_two_records_of_a_run_are_refused_within_one_device() -> None:
     with pytest.raises(SystemExit, match=r"two records of multi30k.*commit aaaaaaa.*commit bbb"):
         grouped(record(), record(commit="bbb"))
     found = grouped(record(), record(device="gpu B"), record("paper", device="gpu B"))
@@ -176,7 +176,7 @@ def test_scores_of_two_signatures_are_refused() -> None:
 )
 def test_other_data_and_other_decoding_are_refused(changes: dict[str, Any]) -> None:
     alike = {"flags": [], "sha256": {"train.en": "a"}, "beam": 5, "lenpen": 1.0, "max_len": [1, 2]}
-    older = record("spl")  # says none of it
+    older = record("spl")  # names no settings
     same = [record(arm, settings=alike) for arm in ("uniform", "random")]
     assert len(grouped(*same, older)[0].cells) == 3
     other = record("paper", settings={**alike, **changes})
@@ -184,7 +184,7 @@ def test_other_data_and_other_decoding_are_refused(changes: dict[str, Any]) -> N
         grouped(*same, older, other)
 
 
-def test_remarks_of_an_even_section_say_nothing() -> None:
+def test_a_complete_section_has_no_remarks() -> None:
     arms = ["uniform", "random", "paper"]
     assert remarks(grouped(*(record(arm, seed=s) for arm in arms for s in (1, 2)))[0]) == []
 
@@ -236,7 +236,7 @@ def test_remarks_say_where_settings_differ() -> None:
     assert slower["run"] in found
 
 
-def test_remarks_compare_flags_across_budgets_but_for_the_length() -> None:
+def test_remarks_compare_all_flags_but_the_length_across_budgets() -> None:
     def run(arm: str, budget: float, updates: int, dropout: str) -> dict[str, Any]:
         words = ["--max-update", str(updates), "--dropout", dropout]
         return record(arm, budget=budget, settings={"flags": words})
@@ -247,4 +247,4 @@ def test_remarks_compare_flags_across_budgets_but_for_the_length() -> None:
     whole, short = run("uniform", 1.0, 1000, "0.1"), run("paper", 0.7, 700, "0.1")
     assert said(whole, short, run("random", 0.7, 700, "0.1")) == []
     assert len(said(whole, run("paper", 0.7, 700, "0.3"))) == 1
-    assert len(said(whole, short, run("random", 0.7, 900, "0.1"))) == 1  # another schedule
+    assert len(said(whole, short, run("random", 0.7, 900, "0.1"))) == 1  # another length
