@@ -1,4 +1,4 @@
-"""Statistics of the report against figures known by hand, scipy's own, and sacreBLEU's command."""
+"""Statistics of the report against values by hand, scipy, and sacreBLEU's command."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from tests.support.compare_records import grouped, record, write_lines
 
 
 def ending(arm: str, finals: dict[int, float], **changes: Any) -> list[dict[str, Any]]:
-    """One record a seed that ends at the given BLEU."""
+    """Make one record for each seed, which ends at the given BLEU."""
     return [record(arm, (10, 20, 28, bleu), seed=s, **changes) for s, bleu in finals.items()]
 
 
-def test_interval_is_students() -> None:
+def test_the_interval_is_students_t() -> None:
     found = estimate([1.0, 2.0, 3.0])
     assert found is not None and found.low is not None
     assert found.mean == 2
@@ -41,7 +41,7 @@ def test_interval_is_students() -> None:
     assert estimate(values)[1:3] == pytest.approx((theirs.low, theirs.high))  # type: ignore[index]
 
 
-def test_few_or_equal_values() -> None:
+def test_one_value_has_no_interval_and_equal_ones_a_width_of_zero() -> None:
     assert estimate([]) is None
     one = estimate([5.0])
     assert one == (5.0, None, None, 1)
@@ -62,12 +62,12 @@ def test_difference_is_paired_by_seed() -> None:
     assert difference(only, uniform) is None
 
 
-def test_ratios_of_cost() -> None:
+def test_a_ratio_of_times_pairs_seeds_that_both_arms_have() -> None:
     made = [record(seed=1), record(seed=2, seconds=3.0)]
     made += [record("paper", budget=0.7, seconds=2.0, seed=s) for s in (2, 3)]
     uniform, cell = grouped(*made)[0].cells
     assert ratio(cell, uniform, "tokens") == pytest.approx(0.7)
-    # to seed 2 for its own, to the mean of 1 and 2 for seed 3
+    # Seed 2 is divided by the baseline's seed 2, seed 3 by the mean of seeds 1 and 2.
     expected = (700 * 2 / 3000 + 700 * 2 / 2000) / 2
     assert time_ratio(cell, uniform) == pytest.approx(expected)
     assert time_ratio(cell, uniform, "cpu_s") == pytest.approx(expected)
@@ -76,7 +76,7 @@ def test_ratios_of_cost() -> None:
 @pytest.mark.parametrize(
     "other", [{"device": "gpu B"}, {"jobs": 1}, {"threads": 4}, {"tuning": {"MALLOC_A": "1"}}]
 )
-def test_times_of_other_conditions_are_no_ratio(other: dict[str, Any]) -> None:
+def test_times_under_other_conditions_have_no_ratio(other: dict[str, Any]) -> None:
     uniform, cell = grouped(record(), record("paper", budget=0.7, **other))[0].cells
     assert time_ratio(cell, uniform) is None
     assert reach(cell, uniform).wall is None
@@ -86,7 +86,7 @@ def test_times_of_other_conditions_are_no_ratio(other: dict[str, Any]) -> None:
     assert time_ratio(cell, uniform) == pytest.approx(0.7)
 
 
-def test_each_condition_has_its_own_scale() -> None:
+def test_times_are_divided_within_each_condition() -> None:
     fast = {"device": "gpu B", "seconds": 0.1}
     made = [record(seed=1), record(seed=2, **fast), record("paper", budget=0.7, seed=2)]
     made.append(record("paper", budget=0.7, seed=1, device="gpu B", seconds=0.05))
@@ -94,7 +94,7 @@ def test_each_condition_has_its_own_scale() -> None:
     assert time_ratio(cell, uniform) == pytest.approx((0.7 + 0.35) / 2)
 
 
-def test_crossing_by_hand() -> None:
+def test_crossing_and_smoothing_give_the_values_by_hand() -> None:
     assert crossing([1, 2, 3], [10, 20, 30], 25) == pytest.approx(2.5)
     assert crossing([1, 2, 3], [10, 20, 20], 20) == 2
     assert crossing([1, 2, 3], [10, 20, 30], 5) == 1
@@ -104,27 +104,27 @@ def test_crossing_by_hand() -> None:
 
 def test_one_lucky_mark_does_not_reach_the_target() -> None:
     base = record(bleu=(10, 20, 25, 30))
-    lucky = record("paper", bleu=(10, 31, 21, 29))  # rising: 10, 26, 26, 29
+    lucky = record("paper", bleu=(10, 31, 21, 29))  # smoothed: 10, 26, 26, 29
     uniform, cell = grouped(base, lucky)[0].cells
     found = reach(cell, uniform)
     assert (found.target, found.tokens, found.wall) == (30, None, None)
     assert (found.seeds, found.best) == (0, 29)
-    falling = record("paper", bleu=(10, 31, 21, 23))  # rising: 10, 25, 25, 25
+    falling = record("paper", bleu=(10, 31, 21, 23))  # smoothed: 10, 25, 25, 25
     uniform, cell = grouped(base, falling)[0].cells
     assert reach(cell, uniform).best == 25
 
 
-def test_reaching_the_baselines_end() -> None:
+def test_the_baselines_end_is_reached_by_the_mean_curve() -> None:
     base = [record(bleu=(10, 20, 25, 29)), record(bleu=(10, 20, 25, 31), seed=2)]
     paper = [record("paper", (10, 26, 32, 32), 0.8, seed=s, seconds=1.5) for s in (1, 2)]
     paper[1]["marks"] = record("paper", (10, 20, 26, 26), 0.8, 2, 1.5)["marks"]
     uniform, cell = grouped(*base, *paper)[0].cells
-    # mean curve at updates 200, 400, 600, 800: 10, 23, 29, 29: never 30
+    # The mean curve at updates 200, 400, 600, 800 is 10, 23, 29, 29: it never reaches 30.
     assert reach(cell, uniform).tokens is None
     assert reach(cell, uniform).seeds == 1
     paper[1]["marks"] = record("paper", (10, 30, 32, 32), 0.8, 2, 1.5)["marks"]
     uniform, cell = grouped(*base, *paper)[0].cells
-    # 10, 28, 32, 32: 30 is half-way between the marks at 400 and 600 updates
+    # The mean curve is 10, 28, 32, 32: it reaches 30 half-way from update 400 to 600.
     found = reach(cell, uniform)
     assert (found.tokens, found.wall) == pytest.approx((0.5, 0.75))
     assert found.seeds == 2
@@ -168,8 +168,8 @@ def test_bootstrap_agrees_with_sacrebleus_command(tmp_path: Path) -> None:
         test.add(1, 0.0, draws[name] - draws["base"])
         (pair,) = test.pairs
         assert (pair.low > 0 or pair.high < 0) == surely
-        assert (theirs[name]["p_value"] < 0.025) == surely  # one-sided
-    # the resampled scores spread as theirs do
+        assert (theirs[name]["p_value"] < 0.025) == surely  # sacreBLEU's test is one-sided
+    # The resampled scores have sacreBLEU's mean and spread.
     for name, scores in draws.items():
         row = next(theirs[key] for key in theirs if name in key.lower())
         assert scores.shape == (1000,)
@@ -178,9 +178,9 @@ def test_bootstrap_agrees_with_sacrebleus_command(tmp_path: Path) -> None:
         assert half == pytest.approx(row["ci"], rel=0.2)
 
 
-def test_interval_over_sentences_is_of_the_mean_over_seeds() -> None:
+def test_the_interval_over_sentences_is_of_the_mean_over_seeds() -> None:
     up, down = np.linspace(0.0, 1.0, 1001), np.linspace(1.0, 0.0, 1001)
-    alike, opposed = Compared(), Compared()  # opposed: what one seed gains, the other loses
+    alike, opposed = Compared(), Compared()  # opposed: one seed gains what the other loses
     for test, second in ((alike, up), (opposed, down)):
         test.add(1, 0.4, up)
         test.add(2, 0.6, second)
