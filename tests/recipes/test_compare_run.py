@@ -1,4 +1,4 @@
-"""The runner on the `smoke` matrix: real training of tiny models on a few hundred real pairs."""
+"""Runner on the `smoke` matrix: real training of tiny models on a few hundred real pairs."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from tests.support.processes import alive, children, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 UNIFORM, PAPER = "multi30k.tiny.uniform.b100.s1", "multi30k.tiny.paper.b100.s1"
-SECONDS = 120.0  # for anything to happen on a busy machine
+SECONDS = 120.0  # limit of each wait, on a busy machine
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The matrix run without interruption; do not change it."""
+    """Output of the matrix without interruption; no test may change it."""
     out = tmp_path_factory.mktemp("compare")
     done = compare.run(out, "smoke", "--jobs", 2)
     assert done.returncode == 0, done.stdout
@@ -42,7 +42,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def runner(tmp_path: Path) -> Iterator[subprocess.Popen]:
-    """The matrix being run, one run after the other, into tmp_path."""
+    """Process that makes the runs of the matrix, one after another, in tmp_path."""
     process = compare.start(tmp_path, "smoke")
     below: list[int] = []
     process.below = below  # type: ignore[attr-defined]
@@ -56,7 +56,7 @@ def runner(tmp_path: Path) -> Iterator[subprocess.Popen]:
         process.communicate()
 
 
-def test_records(finished: Path) -> None:
+def test_records_hold_what_the_logs_and_traces_hold(finished: Path) -> None:
     assert sorted(record.run for record in load([finished])) == [PAPER, UNIFORM]
     for name in (UNIFORM, PAPER):
         folder, record = finished / "runs" / name, compare.record(finished, name)
@@ -66,10 +66,10 @@ def test_records(finished: Path) -> None:
         assert 0 < marks[0]["wall_s"] < marks[1]["wall_s"] == record["train"]["wall_s"]
         assert 0 < marks[0]["cpu_s"] < marks[1]["cpu_s"] == record["train"]["cpu_s"]
         assert 0 < marks[0]["padded_tokens"] < marks[1]["padded_tokens"]
-        # fairseq's own count: a mean for each update, rounded to one digit
+        # fairseq logs a mean for each update, rounded to one digit.
         reports = [json.loads(line) for line in read_lines(folder / "train.log") if line[0] == "{"]
         means = [float(report["wpb"]) for report in reports if "wpb" in report]
-        assert len(means) == 120, "one report for each update"
+        assert len(means) == 120, "expected one report for each update"
         tokens = sum(means)
         assert record["train"]["tokens"] == marks[-1]["tokens"] == pytest.approx(tokens, abs=0.5)
         counts = np.load(folder / "counts.npy")
@@ -81,7 +81,7 @@ def test_records(finished: Path) -> None:
         assert sum((folder / file).stat().st_size for file in small) < 1_000_000
 
 
-def test_a_killed_run_goes_on_as_if_nothing_had_happened(
+def test_a_killed_run_resumes_with_the_same_batches_and_losses(
     finished: Path, tmp_path: Path, runner: subprocess.Popen
 ) -> None:
     folder = tmp_path / "runs" / UNIFORM
@@ -89,9 +89,9 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(
     runner.below.extend(children(runner.pid))  # type: ignore[attr-defined]
     os.kill(runner.pid, signal.SIGKILL)
     for pid in runner.below:  # type: ignore[attr-defined]
-        wait_for(lambda pid=pid: not alive(pid), SECONDS, "a run whose runner is gone to end")
+        wait_for(lambda pid=pid: not alive(pid), SECONDS, "the orphaned run to end")
     assert not (folder / "record.json").exists()
-    assert not (folder / "marks" / "120.pt").exists(), "killed too late to show anything"
+    assert not (folder / "marks" / "120.pt").exists(), "the run was killed after its last mark"
 
     done = compare.run(tmp_path, "smoke", "--jobs", 2)
     assert done.returncode == 0, done.stdout
@@ -118,7 +118,7 @@ def test_ctrl_c_leaves_no_process(tmp_path: Path, runner: subprocess.Popen) -> N
     assert not any(alive(pid) for pid in runner.below)  # type: ignore[attr-defined]
 
 
-def test_a_failed_run_is_reported_and_the_others_go_on(finished: Path, tmp_path: Path) -> None:
+def test_a_failed_run_is_reported_and_the_others_finish(finished: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     shutil.copytree(finished, out)
     for name in (UNIFORM, PAPER):
@@ -134,21 +134,21 @@ def test_a_failed_run_is_reported_and_the_others_go_on(finished: Path, tmp_path:
     assert compare.record(out, PAPER)["marks"]
 
 
-def test_time_is_up(tmp_path: Path) -> None:
+def test_no_run_begins_after_the_time_limit(tmp_path: Path) -> None:
     done = compare.run(tmp_path, "smoke", "--stop-after", 0)
     assert done.returncode == 0 and "time is up: 2 runs not begun" in done.stdout
 
 
-def test_scores_are_those_of_fairseqs_and_sacrebleus_own_commands(
+def test_scores_equal_those_of_the_commands_of_fairseq_and_sacrebleu(
     finished: Path, tmp_path: Path
 ) -> None:
     corpus, folder = compare.corpora() / "multi30k", finished / "runs" / PAPER
     end = compare.record(finished, PAPER)["marks"][-1]
     common = [corpus / "data-bin", "--user-dir", training.USER_DIR, "--cpu", "--num-workers", "0"]
-    # by default it is 8, and fairseq drops what is over in the last batch
+    # With its default, 8, fairseq drops the pairs beyond a multiple of 8 from the last batch.
     common += ["--required-batch-size-multiple", "1"]
     model = ["--path", folder / "model.pt"]
-    # the longest source of a batch limits the length of all its translations: the same batches
+    # A batch's longest source limits all its translations, so the batches have to be equal.
     words = [*common, *model, *generate_words(), "--gen-subset", "test"]
     words += ["--max-tokens", GENERATE_TOKENS]
     output = training.run("fairseq_cli.generate", *words).ok().output
@@ -178,14 +178,14 @@ def test_scores_are_those_of_fairseqs_and_sacrebleus_own_commands(
 
 
 @pytest.mark.parametrize("name", ["pairs.json", "text"])
-def test_preparing_again_mends_what_is_missing(tmp_path: Path, name: str) -> None:
+def test_preparing_again_restores_a_missing_part(tmp_path: Path, name: str) -> None:
     corpus = shutil.copytree(compare.corpora() / "multi30k", tmp_path / "multi30k")
     before = settings_key(run_of(PAPER), corpus)
     shutil.rmtree(corpus / name) if name == "text" else (corpus / name).unlink()
     compare.prepare(corpus)
     assert settings_key(run_of(PAPER), corpus) == before
     account = json.loads((corpus / "pairs.json").read_text())
-    (corpus / "pairs.json").write_text(json.dumps({**account, "sha256": {}}))  # before its end
+    (corpus / "pairs.json").write_text(json.dumps({**account, "sha256": {}}))  # unfinished
     with pytest.raises(UserError, match="is no prepared corpus.*recipes.compare.prepare"):
         settings_key(run_of(PAPER), corpus)
 
