@@ -1,4 +1,4 @@
-"""Resampling of the test set by page."""
+"""Resampling of the test set by line and by page."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from tests.support.corpus import multi30k_pairs
 
 @pytest.fixture(scope="module")
 def lines() -> tuple[list[str], list[str]]:
-    """Translations and references of which every second ten are alike."""
+    """Translations and references, equal in every second block of ten."""
     german = [target for _, target in multi30k_pairs("val", 200)]
     wrong = [*german[1:], german[0]]
     alike = [(number // 10) % 2 == 0 for number in range(200)]
     return [own if same else other for own, other, same in zip(german, wrong, alike)], german
 
 
-def test_pages_of_one_line_are_lines(lines: tuple[list[str], list[str]]) -> None:
+def test_pages_of_one_line_give_the_scores_of_lines(lines: tuple[list[str], list[str]]) -> None:
     pages = [f"{number:03d}" for number in range(200)]
     assert np.array_equal(resampled(*lines), resampled(*lines, pages=pages))
 
 
-def test_whole_pages_spread_wider_than_lines_where_they_stand_and_fall_together(
+def test_scores_spread_wider_by_page_where_lines_of_a_page_are_alike(
     lines: tuple[list[str], list[str]],
 ) -> None:
     pages = [f"page {number // 10}" for number in range(200)]
