@@ -1,4 +1,4 @@
-"""Corpora of the comparison: no sentence is in two splits, and every pair is accounted for."""
+"""Corpora of the comparison: no sentence is in two splits, and every pair is counted."""
 
 from __future__ import annotations
 
@@ -32,13 +32,12 @@ CORPORA = {
     "noisy": (data.PARACRAWL, 36014),
 }
 
-
-# of 8, by stream
+# Permutations of 8, one for each stream.
 DRAWN = [[5, 0, 1, 4, 2, 7, 6, 3], [3, 4, 5, 7, 6, 0, 1, 2], [1, 3, 0, 4, 5, 7, 6, 2]]
 
 
 def pairs(*sources: str) -> list[Pair]:
-    """A pair for each source; targets are numbered."""
+    """Pairs of the given sources with numbered targets."""
     return [Pair(source, f"ziel {number}") for number, source in enumerate(sources)]
 
 
@@ -55,7 +54,9 @@ def assert_no_leak(splits: Splits) -> None:
 
 
 @pytest.mark.parametrize("name", CORPORA)
-def test_real_corpora(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_real_corpus_has_the_expected_splits_without_leaks(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     corpus, read = CORPORA[name]
     if not (data_folder() / corpus.name).is_dir():
         pytest.skip(f"needs {corpus.name} in AUTOASSIST_DATA or ../shared/data")
@@ -63,14 +64,14 @@ def test_real_corpora(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     splits = corpora.CORPORA[name].split()
     assert splits.read == read
     captions = name in ("multi30k", "multi30k-lower")
-    if captions or name == "noisy":  # published: valid and test share no source, as it happens
+    if captions or name == "noisy":  # no source is in both of the published splits
         assert (len(splits.valid), len(splits.test)) == (1014, 1000)
     assert_no_leak(splits)
     assert len(splits.slice) == 1000
-    for clean in (True, False):  # of the noisy corpus, the labelled pairs come from elsewhere
+    for clean in (True, False):  # other pairs of the noisy corpus come from web crawl
         part = [pair for pair in splits.train if (pair.label == "clean") is clean]
         german = [sum(" und " in pair[side] for pair in part) for side in (0, 1)]
-        assert german[1] > 3 * german[0] or not part, "the target side is the German one"
+        assert german[1] > 3 * german[0] or not part, "expected German on the target side"
     assert ("length ratio" in splits.dropped) == (captions or name == "tatoeba")
     lower = all(side == side.lower() for pair in splits.train for side in pair[:2])
     assert lower == (name == "multi30k-lower")
@@ -79,14 +80,14 @@ def test_real_corpora(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(measured) == 2000
         assert all(p.label == "HT" and p.source != p.target for p in measured)
         copies = sum(pair.source == pair.target for pair in splits.train)
-        assert copies > 0.12 * len(splits.train), "the noise has to stay in training"
+        assert copies > 0.12 * len(splits.train), "expected the noise to stay in training"
     if name == "noisy":
         labels = Counter(pair.label for pair in splits.train)
         assert labels["clean"] > 27_000 and labels["mixed"] > 300 and labels["A"] > 400
 
 
-def test_the_draws_are_part_of_the_experiment() -> None:
-    """Another permutation would put other sentences into the sets that results are published of."""
+def test_the_permutations_of_the_splits_do_not_change() -> None:
+    # Another permutation would change the test sets of the published results.
     assert [shuffled(8, stream).tolist() for stream in range(3)] == DRAWN
 
 
@@ -101,7 +102,7 @@ def test_all_translations_of_a_sentence_stay_together() -> None:
         by_source(given, 3, 3)
 
 
-def test_a_document_is_measured_on_or_trained_on() -> None:
+def test_a_measured_document_is_not_trained_on() -> None:
     given = pairs(*"abcdefghij")
     documents = list("1122334455")
     fit = [number % 2 == 0 for number in range(10)]
@@ -138,7 +139,7 @@ def test_labels_of_one_pair_are_merged() -> None:
 
 
 @pytest.mark.parametrize("split", [corpora.msdocs, corpora.noisy])
-def test_a_corpus_that_is_published_nowhere(
+def test_an_unpublished_corpus_is_asked_for_in_one_line(
     split: Callable[[], Splits], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("AUTOASSIST_DATA", raising=False)
