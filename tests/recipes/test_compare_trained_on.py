@@ -27,7 +27,7 @@ def kept() -> Kept:
 
 
 @pytest.mark.parametrize("update", [0, 1, 2, 3, 4, 9])
-def test_tokens_and_padding(kept: Kept, update: int) -> None:
+def test_tokens_and_padding_equal_those_of_plain_loops(kept: Kept, update: int) -> None:
     batches = [ids for at, _, ids in BATCHES if at <= update]
     assert kept.tokens(update) == sum(TARGET[pair] for ids in batches for pair in ids)
     assert kept.padded_tokens(update) == sum(
@@ -41,17 +41,17 @@ def test_drift_is_of_the_pairs_between_two_marks(kept: Kept) -> None:
     assert first == {"update": 1, "length": pytest.approx(12 / 3), "rarity": pytest.approx(1.0)}
     assert second == {"update": 4, "length": pytest.approx(15 / 4), "rarity": pytest.approx(1.25)}
     assert kept.drift_all() == {"length": pytest.approx(3.75), "rarity": pytest.approx(1.25)}
-    assert [row["update"] for row in kept.drift([4, 8])] == [4], "nothing was trained on after 4"
+    assert [row["update"] for row in kept.drift([4, 8])] == [4], "no pair follows update 4"
 
 
-def test_counts_beyond_a_byte(kept: Kept) -> None:
+def test_counts_above_255_take_two_bytes_and_stop_at_65535(kept: Kept) -> None:
     rows = np.array([(1, 1, 0)] * 300 + [(1, 1, 2)], TRAINED)
     assert Kept(rows, kept.pairs).counts().tolist() == [300, 0, 1, 0]
     counts = Kept(np.zeros(70_000, TRAINED), kept.pairs).counts()  # all of pair 0
     assert counts.tolist() == [65_535, 0, 0, 0] and counts.dtype == np.uint16
 
 
-def test_counts_and_labels(kept: Kept, tmp_path: Path) -> None:
+def test_pairs_are_counted_by_id_and_by_label(kept: Kept, tmp_path: Path) -> None:
     assert kept.counts().dtype == np.uint8
     assert kept.counts().tolist() == [2, 2, 2, 1]
     path = tmp_path / "labels.txt"
