@@ -1,5 +1,7 @@
-"""Arms of raw crawl through the runner, with tiny models on a few hundred real pairs. Half of the
-pairs are copies, which the prior tells."""
+"""Arms of raw crawl in the runner: tiny models on a few hundred real pairs.
+
+Half of the pairs are labelled copies and have a low prior.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ ARMS = ("oracle", "hard-filter", "prior", "band-prior", "default")
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Runs of all these arms; do not change it."""
+    """Output of one run by each arm; no test may change it."""
     out = tmp_path_factory.mktemp("crawl")
     corpus = out / "corpora" / "multi30k"
     shutil.copytree(compare.corpora() / "multi30k", corpus)
@@ -53,7 +55,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("arm", ARMS)
-def test_an_arm_keeps_what_is_okay(finished: Path, arm: str) -> None:
+def test_an_arm_trains_on_okay_pairs_and_skips_copies(finished: Path, arm: str) -> None:
     record = compare.record(finished, f"multi30k.tiny.{arm}.b100.s1.u20")
     labels, counts = record["labels"], np.load(finished / "runs" / record["run"] / "counts.npy")
     assert labels["okay"]["trained"] > 0
