@@ -1,4 +1,4 @@
-"""Two files of a user's own as a corpus of `recipes.crawl`."""
+"""Corpus of `recipes.crawl` from a user's own two files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def options(**given: object) -> argparse.Namespace:
 
 
 def write(folder: Path, name: str, count: int, start: int = 0) -> dict[str, Path]:
-    """Two files of real pairs."""
+    """Write real pairs into one file for each side."""
     pairs = multi30k_pairs("train", count, start)
     paths = {side: folder / f"{name}{side}" for side in ("source", "target")}
     for number, path in enumerate(paths.values()):
@@ -31,7 +31,7 @@ def write(folder: Path, name: str, count: int, start: int = 0) -> dict[str, Path
     return {f"{name}{side}": path for side, path in paths.items()}
 
 
-def test_held_out_pairs_are_drawn_and_said_to_be_noisy(
+def test_held_out_pairs_are_drawn_and_reported_as_noisy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.setattr(module, "VALID", 20)
@@ -45,7 +45,7 @@ def test_held_out_pairs_are_drawn_and_said_to_be_noisy(
     assert splits.read == 1200
 
 
-def test_given_files_are_measured_on_and_kept_out_of_training(
+def test_given_valid_and_test_files_are_used_and_kept_out_of_training(
     tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     files = write(tmp_path, "", 1200)
@@ -62,7 +62,7 @@ def test_given_files_are_measured_on_and_kept_out_of_training(
     assert own.settings() != before
 
 
-def test_without_files_it_is_the_mix() -> None:
+def test_without_files_there_is_no_own_corpus() -> None:
     assert own_of(options()) is None
 
 
@@ -78,14 +78,14 @@ def test_without_files_it_is_the_mix() -> None:
         ({"source": Path("nowhere")}, "found no file nowhere"),
     ],
 )
-def test_bad_flags_are_one_line(tmp_path: Path, change: dict, message: str) -> None:
+def test_bad_flags_are_refused_in_one_line(tmp_path: Path, change: dict, message: str) -> None:
     given = {**write(tmp_path, "", 3), "source_lang": "en", "target_lang": "de", **change}
     with pytest.raises(UserError, match=message) as found:
         own_of(options(**given))
     assert "\n" not in str(found.value)
 
 
-def test_languages_are_those_of_the_files(tmp_path: Path) -> None:
+def test_languages_come_from_the_names_of_the_files(tmp_path: Path) -> None:
     (tmp_path / "train.en-ja.ja.idx").touch()
     (tmp_path / "train.en-ja.en.idx").touch()
     assert languages_of(tmp_path) == ("en", "ja")
