@@ -19,7 +19,7 @@ from recipes.wmt14_en_de import evaluate as wmt14
 OUTPUT = "S-1\t▁two\nH-1\t-0.4\t▁zwei ▁Männer\nD-1\t-0.4\t▁zwei\nS-0\t▁a\nH-0\t-0.5\t▁ein ▁Mann\n"
 
 
-def test_order_is_the_test_sets(tmp_path: Path) -> None:
+def test_hypotheses_are_in_the_order_of_the_test_set(tmp_path: Path) -> None:
     path = tmp_path / "generate.txt"
     path.write_text(OUTPUT + "Generate test with beam=5\n", encoding="utf-8")
     assert hypotheses(path, 2) == ["▁ein ▁Mann", "▁zwei ▁Männer"]
@@ -44,10 +44,10 @@ def call(recipe: str, folder: Path) -> None:
 
 @pytest.mark.parametrize("missing", range(6))
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_what_is_not_there_names_the_command_that_makes_it(
+def test_a_missing_file_is_refused_with_the_command_that_makes_it(
     tmp_path: Path, recipe: str, missing: int
 ) -> None:
-    """A missing model is refused before the translation."""
+    """Files are checked before the translation; the trained model comes last."""
     vocab, model, maker = RECIPES[recipe]
     names = [name.format(vocab) for name in (*PREPARED, f"{{0}}/{model}")]
     names += [name.replace("en.txt", "de.txt").replace("de.idx", "en.idx") for name in names[1:3]]
@@ -68,23 +68,23 @@ def test_what_is_not_there_names_the_command_that_makes_it(
 
 
 @pytest.mark.parametrize(
-    ("name", "last", "told"),
+    ("name", "last", "warned"),
     [
         ("averaged.pt", 2000, True),
         ("averaged.pt", 500, False),
         ("averaged.pt", None, False),
-        ("checkpoint_best.pt", 2000, False),  # often older, and meant
+        ("checkpoint_best.pt", 2000, False),  # an older best checkpoint is no mistake
     ],
 )
-def test_a_mean_of_earlier_checkpoints_is_told(
+def test_an_average_older_than_the_last_checkpoint_gives_a_warning(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     name: str,
     last: int | None,
-    told: bool,
+    warned: bool,
 ) -> None:
-    """A run that went on would be scored as it was before."""
+    # Without it, a resumed run would be scored by its earlier weights.
 
     def translate(*_: object) -> None:
         raise SystemExit("translates")
@@ -105,7 +105,7 @@ def test_a_mean_of_earlier_checkpoints_is_told(
     with pytest.raises(SystemExit, match="translates"):
         wmt14.main([*words, "--cpu"])
     out = capsys.readouterr().out
-    assert (f"common.average --run {run}`" in out) == told == bool(out)
+    assert (f"common.average --run {run}`" in out) == warned == bool(out)
 
 
 @pytest.mark.parametrize(
@@ -117,8 +117,10 @@ def test_a_mean_of_earlier_checkpoints_is_told(
         "recipes.common.average",
     ],
 )
-def test_sigterm_lets_a_command_clear_up(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As an exception it ends fairseq-generate too, and removes what is half written."""
+def test_sigterm_raises_an_exception_in_a_command(
+    module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The exception ends fairseq-generate too and removes half-written files.
     monkeypatch.setattr(sys, "argv", [module, "--help"])
     monkeypatch.delitem(sys.modules, module, raising=False)
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
@@ -134,12 +136,12 @@ def test_sigterm_lets_a_command_clear_up(module: str, monkeypatch: pytest.Monkey
             signal.signal(number, handler)
 
 
-def test_scores_carry_their_signature() -> None:
+def test_scores_have_signatures_and_compare_hypotheses_with_references() -> None:
     text = ["Ein Mann schläft auf einer Bank .", "Zwei Hunde laufen durch den Schnee ."]
     scores = score(text, text)
     assert scores["BLEU"]["score"] == pytest.approx(100)
     assert "tok:13a" in str(scores["BLEU"]["signature"])
     assert "nc:6" in str(scores["chrF2"]["signature"])
-    # four words of seven, all of them right: taken for the reference they would give 41
+    # Four right words of seven; with the sides swapped the score would be 41.
     half = score(["Ein Mann schläft auf"], text[:1])
     assert half["BLEU"]["score"] == pytest.approx(100 * math.exp(1 - 7 / 4), abs=0.01)
