@@ -1,4 +1,4 @@
-"""Sets of images: what is read is what was written, and the same always."""
+"""Sets of images: reading, noise, features, batches and augmentation."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_quarter_turn_is_counter_clockwise() -> None:
     assert np.abs(turned[1] - np.rot90(images[1]).astype(int)).max() <= 1
 
 
-def test_angles_fill_the_range_and_are_the_same_always() -> None:
+def test_angles_fill_the_range_and_are_repeatable() -> None:
     found = mnist.angles(5_000, "train")
     assert -90.0 <= found.min() < -85.0 and 85.0 < found.max() <= 90.0
     assert np.array_equal(found, mnist.angles(5_000, "train"))
@@ -60,7 +60,7 @@ def test_a_grid_is_cut_row_by_row(tmp_path: Path) -> None:
 
 @pytest.fixture
 def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An archive like CIFAR-10's, of 8 images a file, "published" in a folder."""
+    """Publish an archive like CIFAR-10's, with 8 images a file, at a local URL."""
     monkeypatch.delenv("AUTOASSIST_DATA", raising=False)
     monkeypatch.setattr(cifar, "local_folder", lambda corpus: None)
     monkeypatch.setattr(cifar, "HELD_OUT", 5)
@@ -81,7 +81,9 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_cifar_by_download_holds_out_the_last_of_train(published: Path, tmp_path: Path) -> None:
+def test_cifar_by_download_holds_out_the_last_training_images(
+    published: Path, tmp_path: Path
+) -> None:
     data = cifar.load(tmp_path / "downloads")
     assert data.labels.tolist() == [0] * 8 + [1] * 8 + [2] * 8 + [3] * 8 + [4] * 3
     assert data.test_labels.tolist() == [4] * 5 + [5] * 8
@@ -104,11 +106,11 @@ def test_a_cut_binary_file_is_refused(tmp_path: Path) -> None:
         cifar.read_binary(tmp_path / "a.bin")
 
 
-def test_noise_replaces_its_share_of_the_labels_trained_on() -> None:
+def test_noise_replaces_its_share_of_the_training_labels() -> None:
     labels = np.arange(10_000) % 10
     found = noise.replaced(labels, 10, 0.4)
     assert np.array_equal(found, noise.replaced(labels, 10, 0.4))
-    assert 0.34 < (found != labels).mean() < 0.38  # a tenth of the 40% are drawn as they were
+    assert 0.34 < (found != labels).mean() < 0.38  # a tenth of the new labels equal the old
     assert np.array_equal(noise.replaced(labels, 10, 0.0), labels)
     data = small()
     before = data.test_labels.clone()
@@ -134,14 +136,14 @@ def test_batches_hold_the_images_and_labels_of_their_ids() -> None:
     assert torch.allclose(restored, data.images[[5, 3, 90]].float(), atol=1e-3)
 
 
-def test_what_is_measured_covers_the_test_set_once() -> None:
+def test_measuring_covers_the_test_set_and_the_probe_once() -> None:
     data = small()
     assert sum(len(labels) for _, labels in data.test()) == 48
     assert sum(len(labels) for _, labels in data.probe()) == 96
     assert len(np.unique(arrays.probe_ids(20_000))) == arrays.PROBE
 
 
-def test_images_move_by_some_pixels_and_are_mirrored() -> None:
+def test_images_are_shifted_and_mirrored() -> None:
     images = torch.rand(200, 2, 8, 8)
     found = arrays.moved(images, torch.Generator().manual_seed(1))
     padded = torch.nn.functional.pad(images, (arrays.PADDING,) * 4)
@@ -166,7 +168,7 @@ def test_a_set_that_does_not_exist_is_refused(name: str) -> None:
         sets.parts(name)
 
 
-def test_a_set_with_noise_is_named_so() -> None:
+def test_the_name_of_a_set_gives_its_noise_title_and_stem() -> None:
     assert sets.parts("cifar10-noise40") == ("cifar10", 0.4)
     assert sets.title("cifar10-noise40") == "CIFAR-10, 40% of labels replaced"
     assert sets.stem("cifar10-noise40") == "small"
