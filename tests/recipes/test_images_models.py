@@ -1,4 +1,4 @@
-"""Networks are torchvision's, schedules end with their budget, weights are the papers'."""
+"""Networks against torchvision, schedules over a budget, weights of samples against the papers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("depth", ["resnet18", "resnet34", "resnet101"])
-def test_full_width_is_torchvisions_own(depth: str) -> None:
+def test_full_width_has_the_shapes_of_torchvision(depth: str) -> None:
     with torch.device("meta"):
         ours, theirs = ResNet(depth, 7), getattr(resnet, depth)(num_classes=7)
     shapes = [{k: v.shape for k, v in m.state_dict().items()} for m in (ours, theirs)]
@@ -42,7 +42,7 @@ def test_full_width_computes_what_torchvision_does() -> None:
 
 @pytest.mark.parametrize("stem", list(STEMS))
 @pytest.mark.parametrize("depth", ["resnet18", "resnet34"])
-def test_narrow_networks_have_an_output_a_class(depth: str, stem: str) -> None:
+def test_narrow_networks_have_one_output_for_each_class(depth: str, stem: str) -> None:
     network = build(depth, 4, channels=1, width=2, stem=stem, seed=1)
     assert network(torch.randn(2, 1, 28, 28)).shape == (2, 4)
 
@@ -55,7 +55,7 @@ def test_first_weights_depend_on_the_seed_alone() -> None:
 
 
 def rates(name: str, updates: int) -> list[float]:
-    """The learning rate of each update."""
+    """Learning rate of each update."""
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
     scheduler = schedule(name, optimizer, updates)
     found = []
@@ -67,21 +67,22 @@ def rates(name: str, updates: int) -> list[float]:
 
 
 @pytest.mark.parametrize("updates", [1, 40, 100])
-def test_one_cycle_is_whole_in_every_budget(updates: int) -> None:
+def test_one_cycle_fits_every_budget(updates: int) -> None:
     found = rates("one-cycle", updates)
+    assert len(found) == updates and 0 < min(found) <= max(found) < 0.101
     if updates > 1:
         assert max(found) == pytest.approx(0.1, rel=0.01)
         assert np.argmax(found) == pytest.approx(0.2 * updates, abs=1)
         assert found[-1] < 0.001
 
 
-def test_steps_divide_by_ten() -> None:
+def test_the_step_schedule_divides_the_rate_by_ten() -> None:
     found = rates("step", 40)
     assert found[:20] == [0.1] * 20
     assert found[20:30] == pytest.approx([0.01] * 10) and found[30:] == pytest.approx([0.001] * 10)
 
 
-def test_another_schedule_is_refused() -> None:
+def test_an_unknown_schedule_is_refused() -> None:
     with pytest.raises(UserError, match="found the schedule 'cosine'; expected one of: one-cycle"):
         rates("cosine", 1)
 
@@ -94,7 +95,7 @@ def test_a_pass_has_every_image_once_and_in_another_order() -> None:
     assert np.array_equal(first, np.concatenate(list(Permutations(10, 3, seed=1))))
 
 
-IMAGES = torch.zeros(4, 1, 8, 8)  # self-paced learning looks at losses alone
+IMAGES = torch.zeros(4, 1, 8, 8)  # self-paced learning reads the losses alone
 
 
 def test_self_paced_learning_begins_with_the_easy_half_alone() -> None:
@@ -116,7 +117,7 @@ def test_self_paced_weights_minimise_their_objective() -> None:
         assert float(weight) == pytest.approx(float(grid[objective.argmin()]), abs=2e-4)
 
 
-def test_self_paced_learning_waits_for_none_after_half_of_the_run() -> None:
+def test_self_paced_learning_admits_more_images_until_half_of_the_run() -> None:
     paced = SelfPaced(updates=10)
     losses = torch.tensor([1.0, 2.0, 3.0, 4.0])
     shares = [float((paced.weigh(IMAGES, losses) > 0).float().mean()) for _ in range(10)]
