@@ -1,4 +1,4 @@
-"""A folder of photos in ImageNet's layout."""
+"""Folder of photos in ImageNet's layout."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from recipes.images.photos import Photos
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Six red and six green photos of several sizes, grey ones among the former."""
+    """Write red and green photos of several sizes; one red photo of each split is grey."""
     rng = np.random.default_rng(0)
     for split, count in (("train", 6), ("val", 2)):
         for channel, name in enumerate(("n01", "n02")):
@@ -48,7 +48,7 @@ def test_batches_hold_the_photos_of_their_ids(folder: Path, tmp_path: Path) -> N
     assert batches[0].images.shape == (3, 3, 16, 16)
     assert batches[0].labels.tolist() == data.labels[[11, 0, 7]].tolist()
     red, green = batches[0].images.mean(dim=(2, 3))[:, 0], batches[0].images.mean(dim=(2, 3))[:, 1]
-    assert green[0] > red[0] and green[2] > red[2]  # what was seen is the photo, not the label
+    assert green[0] > red[0] and green[2] > red[2]  # images follow the ids, not the noisy labels
 
 
 def test_transforms_depend_on_the_seed_alone(folder: Path, tmp_path: Path) -> None:
@@ -61,17 +61,17 @@ def test_transforms_depend_on_the_seed_alone(folder: Path, tmp_path: Path) -> No
     assert not torch.equal(images(1), images(2))
 
 
-def test_features_are_low_resolution_images_and_kept(
+def test_features_are_low_resolution_images_and_cached(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = load(folder, tmp_path / "cache")
     features = data.features()
     assert features.shape == (12, 3 * photos.LOW**2 + 1)
-    monkeypatch.setattr(photos, "low_resolution", None)  # would fail where it is called
+    monkeypatch.setattr(photos, "low_resolution", None)  # a call would fail
     assert np.array_equal(data.features(), features)
 
 
-def test_what_is_measured_has_no_random_part(folder: Path, tmp_path: Path) -> None:
+def test_images_for_measuring_are_the_same_each_time(folder: Path, tmp_path: Path) -> None:
     data = load(folder, tmp_path / "cache")
     first, again = ([x for x, _ in data.probe()] for _ in range(2))
     assert torch.equal(torch.cat(first), torch.cat(again)) and len(torch.cat(first)) == 12
@@ -87,7 +87,7 @@ def test_a_folder_of_another_layout_is_refused(folder: Path, tmp_path: Path) -> 
         load(folder, tmp_path / "cache")
 
 
-def test_imagenette_by_download(
+def test_imagenette_is_downloaded_and_found_again(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(photos, "local_folder", lambda corpus: None)
