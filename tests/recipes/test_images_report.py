@@ -1,4 +1,4 @@
-"""Records survive a crash, and the tables say what they hold."""
+"""Records after a crash, and the statistics, tables and figures made from records."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from recipes.images.statistics import cost_ratio, reach, samples_ratio, target, 
 from tests.support.images import record
 
 
-def test_records_come_back_and_the_newest_of_a_run_counts(tmp_path: Path) -> None:
+def test_the_newest_record_of_a_run_counts(tmp_path: Path) -> None:
     path = tmp_path / "records.jsonl"
     append(path, record(errors=(0.5, 0.4)))
     append(path, record("random"))
@@ -40,7 +40,7 @@ def test_no_records_are_refused(tmp_path: Path) -> None:
         panels([])
 
 
-def test_an_error_is_reached_where_it_stays() -> None:
+def test_an_error_is_reached_once_it_stays_below() -> None:
     dips = record(errors=(0.5, 0.1, 0.4, 0.2, 0.15))
     assert reach(dips, "samples", 0.2) == 400.0
     assert reach(dips, "seconds", 0.2) == pytest.approx(0.4)
@@ -77,7 +77,7 @@ def test_times_of_two_sessions_are_not_compared() -> None:
     assert [r.session for r in figures.one_session(found)] == ["one"]
 
 
-def test_the_report_has_a_row_an_arm() -> None:
+def test_the_report_has_a_row_for_each_arm() -> None:
     records = [
         record(seed=1),
         record(errors=(0.4, 0.3), share=0.6),
@@ -90,7 +90,7 @@ def test_the_report_has_a_row_an_arm() -> None:
     assert "| AutoAssist | 1.000 | 25.0 | 1.00 |" in text
 
 
-def test_each_figure_is_drawn_where_there_is_something_to_draw(tmp_path: Path) -> None:
+def test_a_figure_is_drawn_only_where_records_have_its_data(tmp_path: Path) -> None:
     plain = panels([record(), record("random", session="two")])
     names = ["figure3_samples.png", "figure3_time.png"]
     assert [path.name for path in figures.draw(plain, tmp_path / "a")] == names
