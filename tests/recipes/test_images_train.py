@@ -1,4 +1,4 @@
-"""One training by each arm, and runs side by side."""
+"""Training by each arm, and runs side by side."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture
 def inline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Plan in this process: the same batches, without the time of another one's start."""
+    """Plan in this process: the batches are the same, and no worker has to start."""
     made = {
         name: arm._replace(options={**arm.options, "inline": True}) for name, arm in ARMS.items()
     }
@@ -45,7 +45,7 @@ def inline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("arm", list(ARMS))
-def test_every_arm_trains_on_as_many_samples(arm: str, inline: None) -> None:
+def test_every_arm_trains_on_the_same_number_of_samples(arm: str, inline: None) -> None:
     data = images.small()
     found = Training(images.run_of(arm), data, CPU).do()
     assert found["samples"] == 64 and found["curve"]["samples"] == [32.0, 64.0]
@@ -53,7 +53,7 @@ def test_every_arm_trains_on_as_many_samples(arm: str, inline: None) -> None:
     assert 0.0 <= found["test_error"] <= 1.0 and np.isfinite(found["train_loss"])
 
 
-def test_training_learns_and_the_same_seed_gives_the_same(inline: None) -> None:
+def test_training_learns_and_repeats_with_the_same_seed(inline: None) -> None:
     how = images.run_of("autoassist", budget=1200, width=4, rate=0.1)
     first, again = (Training(how, images.small(), CPU).do() for _ in range(2))
     assert first["test_error"] < 0.2
@@ -61,7 +61,7 @@ def test_training_learns_and_the_same_seed_gives_the_same(inline: None) -> None:
     assert {"acc", "majority"} <= set(first["curve"])
 
 
-def test_what_is_trained_on_wrong_labels_is_told(inline: None) -> None:
+def test_the_share_of_wrong_labels_is_recorded(inline: None) -> None:
     data = images.small()
     add_noise(data, 0.4)
     found = Training(images.run_of("sgd", budget=96), data, CPU).do()
@@ -69,7 +69,7 @@ def test_what_is_trained_on_wrong_labels_is_told(inline: None) -> None:
     assert found["wrong_labels"] == found["wrong_trained"] == pytest.approx(wrong)
 
 
-def test_measuring_takes_no_part_in_the_time(inline: None, monkeypatch: Any) -> None:
+def test_the_seconds_exclude_measuring(inline: None, monkeypatch: Any) -> None:
     training = Training(images.run_of("sgd", marks=4), images.small(), CPU)
     measure = training.measure
 
@@ -93,7 +93,7 @@ def test_a_training_ends_at_the_first_mark_after_its_deadline(inline: None) -> N
 @pytest.mark.parametrize(
     "wrong", [{"arm": "adam"}, {"model": "vgg"}, {"share": 0.0}, {"batch": 0}, {"schedule": "x"}]
 )
-def test_a_run_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
+def test_wrong_settings_of_a_run_are_refused(wrong: dict[str, Any]) -> None:
     settings = {"data": "mnist", "model": "resnet18", "arm": "sgd", "budget": 100, **wrong}
     with pytest.raises(UserError, match="expected"):
         Run(**settings)
@@ -131,7 +131,7 @@ def test_no_run_begins_that_would_end_too_late(tmp_path: Path) -> None:
     assert queue.left == [long]
 
 
-def test_what_is_interrupted_leaves_no_process(tmp_path: Path) -> None:
+def test_an_interrupt_leaves_no_process(tmp_path: Path) -> None:
     queue = SideBySide(images.place(tmp_path, jobs=2), images.linger, "fork")
     making = queue.make([images.run_of()])
 
@@ -150,20 +150,20 @@ def test_what_is_interrupted_leaves_no_process(tmp_path: Path) -> None:
         os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
-class Here(SideBySide):
-    """Makes runs in this process, one after another."""
+class InThisProcess(SideBySide):
+    """Stand-in that makes the runs in this process, one after another."""
 
     def make(self, runs: Any) -> Any:
-        """Yield the record of each."""
+        """Yield the record of each run."""
         return (perform(one, self.place) for one in runs)
 
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch, inline: None) -> None:
-    """A matrix of three tiny runs on a small set."""
+    """Replace every matrix by three tiny runs on a small set."""
     runs = [images.run_of(arm) for arm in ("sgd", "random", "autoassist")]
     monkeypatch.setattr(run, "matrix", lambda name: runs)
-    monkeypatch.setattr(run, "SideBySide", Here)
+    monkeypatch.setattr(run, "SideBySide", InThisProcess)
     monkeypatch.setattr(run.sets, "load", lambda *where: images.small())
 
 
@@ -187,13 +187,13 @@ def test_a_matrix_leaves_records_report_and_figures(few: None, tmp_path: Path, c
 
 
 @pytest.mark.parametrize("words", [("--jobs", "0"), ("--budget-minutes", "0")])
-def test_a_call_that_cannot_be_is_refused(words: tuple[str, ...]) -> None:
+def test_values_of_flags_below_one_are_refused(words: tuple[str, ...]) -> None:
     with pytest.raises(UserError, match="expected"):
         run.main(["quick", *words])
 
 
 @pytest.mark.slow
-def test_a_run_in_a_process_of_its_own_with_its_assistant_in_another(
+def test_a_run_and_its_assistant_work_in_two_processes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng = np.random.default_rng(0)
