@@ -1,4 +1,4 @@
-"""SentencePiece and fairseq-preprocess, for real, on a slice of Multi30k."""
+"""Real SentencePiece and fairseq-preprocess on a slice of Multi30k."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LANGS = ("en", "de")
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a slice of text, a joint model and the encoded text."""
+    """Folder with a slice of text, a joint model and the encoded text."""
     source = local_folder(MULTI30K)
     if source is None:
         pytest.skip("needs Multi30k: set AUTOASSIST_DATA")
@@ -42,14 +42,16 @@ def arguments(corpus: Path, destination: Path) -> list[str]:
     return [*words, "--train", str(corpus / "enc"), "--destination", str(destination)]
 
 
-def test_training_is_deterministic(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_and_encoding_in_chunks_are_deterministic(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spm.main(
         ["train", "--vocab", "700", "--model", str(corpus / "again"), "--input"]
         + [str(corpus / f"text.{lang}") for lang in LANGS]
     )
     assert (corpus / "again.vocab").read_bytes() == (corpus / "spm.vocab").read_bytes()
     lines = list(read_lines(corpus / "enc.de"))
-    monkeypatch.setattr(spm, "ENCODE_CHUNK", 133)  # as of a larger text: the last chunk is short
+    monkeypatch.setattr(spm, "ENCODE_CHUNK", 133)  # several chunks, the last one short
     spm.encode(corpus / "again.model", corpus / "text.de", corpus / "again.de")
     assert list(read_lines(corpus / "again.de")) == lines
 
@@ -71,14 +73,14 @@ def test_data_bin_is_the_encoded_text_row_by_row(corpus: Path) -> None:
         )
         lines = list(read_lines(corpus / f"enc.{lang}"))
         assert [dictionary.string(row) for row in rows] == lines
-        # joint, and every piece but <unk> of the model beside fairseq's four specials
+        # A joint dictionary: every piece of the model but <unk>, and fairseq's four symbols.
         assert len(dictionary) == 700 - 1 + 4
     with pytest.raises(SystemExit, match="data-bin exists.*--overwrite"):
         binarize.main(arguments(corpus, destination))
     assert not list(corpus.glob(".*binarize*"))
 
 
-def test_separate_dictionaries(corpus: Path) -> None:
+def test_two_models_make_two_dictionaries(corpus: Path) -> None:
     spm.train([corpus / "text.de"], corpus / "german", vocab=500)
     folder = corpus / "of two models"
     folder.mkdir()
@@ -116,7 +118,7 @@ def test_only_a_data_bin_is_replaced_and_only_by_a_whole_one(
         patch.setattr(binarize.sys, "executable", "/bin/false")
         binarize.main(words)
     assert (tmp_path / "bin" / "old.idx").exists()
-    (tmp_path / "link").symlink_to("bin")  # of a link, what it leads to
+    (tmp_path / "link").symlink_to("bin")  # the target of a link is replaced
     binarize.main([*words, "--destination", str(tmp_path / "link")])
     (tmp_path / "link").unlink()
     names = {path.name for path in (tmp_path / "bin").iterdir()}
@@ -148,14 +150,14 @@ def test_a_data_bin_that_a_killed_call_set_aside_is_put_back(
         (["--destination", "empty.en/bin"], "cannot write bin in .*empty.en .*; expected a folder"),
     ],
 )
-def test_what_makes_no_data_bin_is_refused(
+def test_arguments_that_make_no_data_bin_are_refused(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for lang in LANGS:
         Path(f"empty.{lang}").touch()
     given = arguments(corpus, tmp_path / "bin")
-    if words == ["--train"]:  # take it out
+    if words == ["--train"]:  # without this flag
         given, words = [*given[: given.index("--train")], *given[-2:]], []
     with pytest.raises(UserError, match=message):
         binarize.main([*given, *words])
@@ -170,8 +172,8 @@ def test_sides_of_different_length_are_refused(corpus: Path, tmp_path: Path) -> 
         binarize.main(words)
 
 
-def test_sigterm_takes_fairseq_preprocess_along(corpus: Path, tmp_path: Path) -> None:
-    # so many lines that fairseq-preprocess is at them when the signal comes
+def test_sigterm_ends_fairseq_preprocess_too(corpus: Path, tmp_path: Path) -> None:
+    # fairseq-preprocess is still busy with so many lines when the signal comes.
     for lang in LANGS:
         with open(tmp_path / f"enc.{lang}", "w") as stream:
             stream.write("a b c\n" * 1_000_000)
@@ -179,17 +181,17 @@ def test_sigterm_takes_fairseq_preprocess_along(corpus: Path, tmp_path: Path) ->
     command = [sys.executable, "-m", "preprocess.binarize", *words, "--workers", "2"]
     with subprocess.Popen(command, cwd=ROOT) as process:
         try:
-            wait_for(lambda: len(children(process.pid)) >= 2, 60, "workers")
+            wait_for(lambda: len(children(process.pid)) >= 2, 60, "workers to start")
             mine = children(process.pid)
             process.terminate()
             assert process.wait(20) == 128 + signal.SIGTERM
         finally:
             process.kill()
-    wait_for(lambda: not any(alive(pid) for pid in mine), 10, "their end")
+    wait_for(lambda: not any(alive(pid) for pid in mine), 10, "workers to end")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["enc.de", "enc.en"]
 
 
-def test_a_folder_that_a_process_still_writes_in_is_not_taken_from_it(tmp_path: Path) -> None:
+def test_a_folder_in_which_another_process_works_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / ".bin.binarize"
     folder.mkdir()
     (folder / "half").write_text("")
@@ -228,7 +230,7 @@ def test_a_failed_fairseq_preprocess_leaves_nothing(
         ("file/spm", 700, "cannot write spm.model in .*file .*; expected a folder"),
     ],
 )
-def test_a_model_that_cannot_be_made_is_told_before_it_is_trained(
+def test_a_model_that_cannot_be_written_is_refused_before_training(
     tmp_path: Path, model: str, vocab: int, message: str
 ) -> None:
     (tmp_path / "file").write_text("a man\n")
@@ -237,7 +239,7 @@ def test_a_model_that_cannot_be_made_is_told_before_it_is_trained(
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_bad_input_is_one_line(corpus: Path, tmp_path: Path) -> None:
+def test_bad_input_is_refused_and_leaves_nothing(corpus: Path, tmp_path: Path) -> None:
     text = corpus / "text.en"
     with pytest.raises(SystemExit, match="refused a vocabulary of 90000 pieces") as error:
         spm.train([text], tmp_path / "spm", vocab=90000)
@@ -247,7 +249,7 @@ def test_bad_input_is_one_line(corpus: Path, tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="found no text in .*empty"):
         spm.train([tmp_path / "empty"], tmp_path / "spm", vocab=90)
     (tmp_path / "empty").unlink()
-    with pytest.raises(SystemExit, match="found no file .*absent"):  # not blamed on --vocab
+    with pytest.raises(SystemExit, match="found no file .*absent"):  # --vocab is not blamed
         spm.train([text, tmp_path / "absent"], tmp_path / "spm", vocab=90)
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(SystemExit, match=rf"spm train --input .* --model {tmp_path}/no`"):
