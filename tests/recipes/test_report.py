@@ -1,4 +1,4 @@
-"""The report of a run, from a log in fairseq's own format."""
+"""Report of a run, from a log in fairseq's format."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from recipes.common.fairseq_log import NATS_PER_BIT, read, tokens_trained
 from recipes.multi30k import report
 
-# Lines as fairseq 0.12.3 writes them to --log-file (the training ones cut to the keys that matter).
+# Lines as fairseq 0.12.3 writes them to --log-file; those of training have fewer keys here.
 HEAD = "Start iterating over samples\n"
 INNER = (
     '{{"epoch": {epoch}, "update": 0.5, "loss": "8.382", "nll_loss": "{loss}", "ppl": "202.13", '
@@ -31,7 +31,7 @@ SCORES = {"BLEU": {"score": 12.345, "signature": "nrefs:1|case:mixed"}}
 
 
 def assisted(update: int, prefix: str = "") -> str:
-    """The keys the plugin adds, cumulative ones included."""
+    """Keys that the plugin adds, cumulative ones included."""
     values = {
         "aa_keep": 0.75,
         "aa_considered": 100 * update,
@@ -72,7 +72,7 @@ def test_reports_are_sorted_by_kind(tmp_path: Path) -> None:
     assert tokens_trained(log) == [17000, 34000, 51000]
 
 
-def test_what_a_resumed_run_does_again_counts_once(tmp_path: Path) -> None:
+def test_updates_that_a_resumed_run_repeats_count_once(tmp_path: Path) -> None:
     path = tmp_path / "train.log"
     first = [inner(10), inner(20), VALID.format(update=20, loss=7), inner(30), inner(40)[:50]]
     second = [inner(30, loss=5), VALID.format(update=30, loss=6), VALID.format(update=30, loss=6)]
@@ -80,7 +80,7 @@ def test_what_a_resumed_run_does_again_counts_once(tmp_path: Path) -> None:
     log = read(path)
     assert [(r["num_updates"], r["nll_loss"]) for r in log.inner] == [(10, 7.5), (20, 7.5), (30, 5)]
     assert [r["num_updates"] for r in log.valid] == [20, 30]
-    with path.open("a") as stream:  # back to before the first validation
+    with path.open("a") as stream:  # resumed before the first validation
         stream.write("\n" + inner(20, loss=4))
     log = read(path)
     assert [r["num_updates"] for r in log.inner] == [10, 20]
@@ -115,7 +115,7 @@ def test_table_and_picture_of_an_assisted_run(
     ]
 
 
-def test_no_share_is_told_before_anything_is_learned(tmp_path: Path) -> None:
+def test_no_accuracy_is_shown_before_the_assistant_learns(tmp_path: Path) -> None:
     log = read(write_run(tmp_path, aa=True) / "train.log")
     for entry in (*log.inner, *log.epochs):
         entry.update(aa_acc=0.0, aa_majority=0.0)
@@ -124,7 +124,7 @@ def test_no_share_is_told_before_anything_is_learned(tmp_path: Path) -> None:
     assert table["pairs kept"] == "2,400 (80.0%)"
 
 
-def test_curves(tmp_path: Path) -> None:
+def test_the_curves_hold_the_logged_values_by_tokens(tmp_path: Path) -> None:
     log = read(write_run(tmp_path, aa=True) / "train.log")
     assert report.series(log, "aa_T") == ([0.017, 0.034, 0.051], [3.5] * 3)
     assert report.training_loss(log) == ("training, unbiased", [0.017, 0.034, 0.051], [4.25] * 3)
@@ -143,7 +143,7 @@ def test_plain_run_has_losses_only_and_says_so(tmp_path: Path) -> None:
     assert (run / "report.png").exists()
 
 
-def test_log_without_reports(tmp_path: Path) -> None:
+def test_a_log_without_reports_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=r"found no .*train.log; expected the log of a run with"):
         report.main(["--run", str(tmp_path)])
     (tmp_path / "train.log").write_text(HEAD)
@@ -151,7 +151,7 @@ def test_log_without_reports(tmp_path: Path) -> None:
         report.main(["--run", str(tmp_path)])
 
 
-def test_damaged_scores(tmp_path: Path) -> None:
+def test_missing_or_damaged_scores_are_refused(tmp_path: Path) -> None:
     run = write_run(tmp_path, aa=True)
     (run / "scores.json").unlink()
     with pytest.raises(SystemExit, match=f"recipes.multi30k.evaluate --data DATA --run {run}`"):
