@@ -1,4 +1,4 @@
-"""docs/results.md and docs/crawl.md say what the packed records say, in tables and in figures."""
+"""Tables and figures of docs/results.md and docs/crawl.md against the packed records."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def found(folder: Path) -> list[Section]:
 
 
 @every_folder
-def test_the_summary_says_what_the_records_say(folder: Path) -> None:
+def test_the_summary_is_made_from_the_records(folder: Path) -> None:
     raw = [json.loads(line) for line in read_lines_of(folder / RECORDS)]
     assert (folder / SUMMARY).read_text(encoding="utf-8") == summary(raw)
     assert len(load([folder])) == len(raw)
@@ -71,15 +71,17 @@ def test_the_summary_says_what_the_records_say(folder: Path) -> None:
 
 
 @every_folder
-def test_translations_and_counts_lie_beside_the_records(folder: Path) -> None:
-    """Without them nobody else can redo the bootstrap and the lists of pairs."""
-    for each in remaining(load([folder])):
+def test_every_run_has_translations_and_counts(folder: Path) -> None:
+    # The bootstrap and the lists of pairs are made from them.
+    kept = remaining(load([folder]))
+    assert kept
+    for each in kept:
         for name in (HYPOTHESES, COUNTS):
             assert each.files.read(name), f"{each.source}: no {each.files.place(name)}"
 
 
 @every_folder
-def test_packed_runs_are_small_and_packed_again_the_same(folder: Path, tmp_path: Path) -> None:
+def test_packed_runs_are_small_and_packing_is_repeatable(folder: Path, tmp_path: Path) -> None:
     raw = [json.loads(line) for line in read_lines_of(folder / RECORDS)]
     write(tmp_path, raw, read_archive(folder / ARCHIVE))
     names = {RECORDS, ARCHIVE, SUMMARY}
@@ -117,10 +119,10 @@ def test_results_are_one_page() -> None:
     lines = list(read_lines(RESULTS))
     assert len(lines) < 150
     rows = [line for line in lines if line.startswith("|")]
-    assert 3 <= len(rows) <= 12  # the head, its rule, and at most ten rows
+    assert 3 <= len(rows) <= 12  # the header, its rule, and at most ten rows
 
 
-def test_a_table_is_put_in_and_put_in_anew() -> None:
+def test_a_table_is_inserted_and_updated() -> None:
     report = PRINTED.splitlines()
     for before in ("<!-- report: a -->\n\n<!-- report: a / b -->\n", WANTED.replace("1", "7")):
         assert quote(before.splitlines(), report) == WANTED.splitlines()
@@ -129,7 +131,7 @@ def test_a_table_is_put_in_and_put_in_anew() -> None:
             quote([f"<!-- report: {missing} -->"], report)
 
 
-def test_the_command_mends_a_document(tmp_path: Path) -> None:
+def test_the_command_updates_a_document(tmp_path: Path) -> None:
     write(tmp_path / "packed", [record(), record("random", (10, 20, 28, 29))], {})
     text = tmp_path / "R.md"
     before = "<!-- report: multi30k, transformer, 1,000 updates / Quality -->\n\nwords\n"
