@@ -1,4 +1,4 @@
-"""Set-up script: it refuses an unusable Python or torch in one line, and changes nothing."""
+"""Set-up script: refusal of an unusable Python in one line, environments, and a kept torch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def set_up(venv: Path, **variables: str) -> subprocess.CompletedProcess[str]:
 
 
 def write_torch(packages: Path, calls_itself: str, known_as: str) -> None:
-    """A package like torch for a GPU, as pip would have put it there."""
+    """Write a package like torch for a GPU, as pip would install it."""
     torch, info = packages / "torch", packages / f"torch-{known_as}.dist-info"
     torch.mkdir(parents=True)
     info.mkdir()
@@ -36,7 +36,7 @@ def write_torch(packages: Path, calls_itself: str, known_as: str) -> None:
 
 @pytest.fixture
 def old_python(tmp_path: Path) -> str:
-    """An "interpreter" that runs nothing and calls itself 3.7."""
+    """Path of a script that prints the version of Python 3.7 and fails at any other call."""
     path = tmp_path / "bin" / "python3"
     path.parent.mkdir()
     path.write_text('#!/bin/sh\n[ "$1" = --version ] && echo Python 3.7.17\nexit 1\n')
@@ -44,7 +44,7 @@ def old_python(tmp_path: Path) -> str:
     return str(path)
 
 
-def test_named_python_that_cannot_run_it(tmp_path: Path, old_python: str) -> None:
+def test_a_named_python_that_is_too_old_is_refused(tmp_path: Path, old_python: str) -> None:
     result = set_up(tmp_path / "venv", PYTHON=old_python)
     assert result.returncode == 1
     assert len(result.stderr.splitlines()) == 1
@@ -53,7 +53,7 @@ def test_named_python_that_cannot_run_it(tmp_path: Path, old_python: str) -> Non
     assert not (tmp_path / "venv").exists()
 
 
-def test_no_suitable_python_at_all(tmp_path: Path, old_python: str) -> None:
+def test_a_path_without_a_suitable_python_is_refused(tmp_path: Path, old_python: str) -> None:
     for tool in ("bash", "env", "dirname", "cat", "cksum", "head"):
         found = next(
             Path(folder) / tool
@@ -71,16 +71,16 @@ def test_no_suitable_python_at_all(tmp_path: Path, old_python: str) -> None:
 
 
 def test_an_environment_without_pip_is_made_again(tmp_path: Path) -> None:
-    """Ctrl-C in the middle of ensurepip leaves one."""
+    """Ctrl-C during ensurepip leaves such an environment."""
     venv = tmp_path / "venv"
     subprocess.run(
         [sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True, timeout=120
     )
-    torch_first = {"PYTHON": sys.executable, "TORCH": "0.0.0", "PIP_NO_INDEX": "1"}
-    result = set_up(venv, **torch_first)
+    variables = {"PYTHON": sys.executable, "TORCH": "0.0.0", "PIP_NO_INDEX": "1"}
+    result = set_up(venv, **variables)
     assert result.returncode != 0 and "No module named pip" not in result.stderr
-    assert "torch==0.0.0" in result.stderr  # pip is there, and has no such version
-    # what was named then goes on where nothing is named
+    assert "torch==0.0.0" in result.stderr  # pip runs and finds no such version
+    # A call that names nothing uses what the last one named.
     (venv / ".setup-named").write_text(f"0.0.0\n{sys.executable}\n{ROOT}\n")
     result = set_up(venv, PIP_NO_INDEX="1")
     assert result.returncode != 0 and "torch==0.0.0" in result.stderr
@@ -99,8 +99,8 @@ def test_an_environment_of_a_checkout_that_was_moved_is_made_anew(
     assert f"{venv} was made in /where/it/was: making it anew" in result.stdout
 
 
-def test_later_steps_are_held_to_the_version_that_pip_knows(tmp_path: Path) -> None:
-    """PyPI's build for CUDA is 2.13.0 to pip and calls itself 2.13.0+cu130."""
+def test_later_steps_are_pinned_to_the_version_that_pip_knows(tmp_path: Path) -> None:
+    """PyPI's CUDA build is 2.13.0 to pip, but its __version__ is 2.13.0+cu130."""
     write_torch(tmp_path / "packages", "9.9+cu1", "9.9")
     venv, packages = tmp_path / "venv", str(tmp_path / "packages")
     result = set_up(venv, PYTHON=sys.executable, PYTHONPATH=packages, PIP_NO_INDEX="1")
@@ -108,7 +108,7 @@ def test_later_steps_are_held_to_the_version_that_pip_knows(tmp_path: Path) -> N
     assert (venv / "torch-constraint.txt").read_text() == "torch==9.9\n"
 
 
-def test_the_torch_that_is_kept_takes_the_place_of_one_that_was_installed(tmp_path: Path) -> None:
+def test_a_kept_torch_replaces_an_installed_one(tmp_path: Path) -> None:
     kept = tmp_path / "packages"
     write_torch(kept, "9.9+cu1", "9.9")
     venv = tmp_path / "venv"
@@ -122,14 +122,14 @@ def test_the_torch_that_is_kept_takes_the_place_of_one_that_was_installed(tmp_pa
     assert done.stdout == "9.9+cu1\n"
 
 
-def test_an_activated_environment_is_not_made_from_itself(tmp_path: Path) -> None:
-    """Its own torch, kept, would be a path file that reads itself without end."""
+def test_an_activated_environment_does_not_keep_its_own_torch(tmp_path: Path) -> None:
+    """Keeping it would write a path file that reads itself without end."""
     venv = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True, timeout=120)
     site = next(venv.glob("lib/python*/site-packages"))
     write_torch(site, "9.9+cu1", "9.9")
     path = os.pathsep.join([str(venv / "bin"), os.environ["PATH"]])
-    result = set_up(venv, PATH=path, TORCH="0.0.0", PIP_NO_INDEX="1")  # ends at torch
+    result = set_up(venv, PATH=path, TORCH="0.0.0", PIP_NO_INDEX="1")  # stops at torch
     assert "torch==0.0.0" in result.stderr and "keeping" not in result.stdout
     result = set_up(venv, PATH=path, TORCH="9.9+cu1", PIP_NO_INDEX="1")
     assert "keeping" not in result.stdout and not (site / "kept-torch.pth").exists()
