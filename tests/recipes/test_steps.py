@@ -1,4 +1,4 @@
-"""Steps: done once, repeated after a change, resumed after an interruption."""
+"""Steps: run once, repeated after a change, resumed after an interruption."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.processes import wait_for
 
 
 class Recipe:
-    """Two steps, the second reading the first's output, that note what they did."""
+    """Recipe of two steps, the second after the first, that notes which of them ran."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -27,7 +27,7 @@ class Recipe:
         return self.did
 
     def write(self, path: Path, fail: bool = False) -> None:
-        self.did.append(f"{path.name} went on" if path.exists() else path.name)
+        self.did.append(f"{path.name} resumed" if path.exists() else path.name)
         path.mkdir(exist_ok=True)
         if fail:
             raise KeyboardInterrupt
@@ -38,13 +38,15 @@ def recipe(tmp_path: Path) -> Recipe:
     return Recipe(tmp_path)
 
 
-def test_second_call_reuses(recipe: Recipe, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_second_call_reuses_both_steps(
+    recipe: Recipe, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert recipe() == ["one", "two"]
     assert recipe() == []
     assert "[1/2] one: reused" in capsys.readouterr().out
 
 
-def test_a_change_redoes_what_follows_and_nothing_else(recipe: Recipe) -> None:
+def test_a_changed_step_and_the_later_ones_run_again(recipe: Recipe) -> None:
     recipe()
     assert recipe(second=2) == ["two"]
     assert recipe(first=2, second=2) == ["one", "two"]
@@ -56,19 +58,19 @@ def test_a_missing_output_is_made_again(recipe: Recipe) -> None:
     assert recipe() == ["two"]
 
 
-def test_interrupted_step_goes_on_only_with_the_same_settings(recipe: Recipe) -> None:
+def test_an_interrupted_step_resumes_only_with_the_same_settings(recipe: Recipe) -> None:
     with pytest.raises(KeyboardInterrupt):
         recipe(fail=True)
-    assert recipe() == ["two went on"]
+    assert recipe() == ["two resumed"]
     with pytest.raises(KeyboardInterrupt):
         recipe(second=2, fail=True)
     assert recipe(second=3) == ["two"]
     with pytest.raises(KeyboardInterrupt):
         recipe(second=4, fail=True)
-    assert recipe(second=3) == ["two"]  # what was done with these was cleared away meanwhile
+    assert recipe(second=3) == ["two"]  # the step with 4 removed the output of 3
 
 
-def test_what_the_recipe_did_not_make_is_moved_aside(
+def test_an_output_that_the_recipe_did_not_make_is_moved_aside(
     recipe: Recipe, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for attempt, done in (("1", ["one", "two"]), ("2", ["two"])):
@@ -84,19 +86,21 @@ def test_what_the_recipe_did_not_make_is_moved_aside(
             stamp.unlink()
 
 
-def test_step_that_writes_nothing_is_an_error(tmp_path: Path) -> None:
+def test_a_step_that_writes_nothing_is_an_error(tmp_path: Path) -> None:
     steps = Steps(tmp_path, 1)
     with pytest.raises(SystemExit, match="step lazy ended without writing"):
         steps.run("lazy", {}, [tmp_path / "absent"], lambda: None)
     assert not (tmp_path / "lazy.done").exists()
 
 
-def test_commands_fail_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failed_command_gives_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit, match="found no command no-such-command"):
         run_command(["no-such-command"], tmp_path)
     with pytest.raises(SystemExit, match="failed with status 3"):
         run_command([sys.executable, "-c", "raise SystemExit(3)"], tmp_path)
-    assert "-c 'raise SystemExit(3)'\n" in capsys.readouterr().out  # as it can be typed
+    assert "-c 'raise SystemExit(3)'\n" in capsys.readouterr().out  # quoted as in a shell
 
 
 def test_no_process_outlives_its_block(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -105,7 +109,8 @@ def test_no_process_outlives_its_block(tmp_path: Path, capsys: pytest.CaptureFix
         with child(sleep, tmp_path) as process:
             raise KeyboardInterrupt
     assert stop.value.code == 130
-    begun, told = tmp_path / "begun", tmp_path / "told"  # it is asked to end, and may end its own
+    # SIGTERM comes before SIGKILL, so that a command can end its own processes.
+    begun, told = tmp_path / "begun", tmp_path / "told"
     asked = f"trap 'echo > {told}; exit' TERM; echo > {begun}; while :; do sleep 0.02; done"
     with pytest.raises(KeyboardInterrupt), child(["bash", "-c", asked], tmp_path):
         wait_for(begun.exists, 20, "the command to begin")
