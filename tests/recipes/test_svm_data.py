@@ -1,4 +1,4 @@
-"""The data: originals with their shapes checked, stand-ins named as such."""
+"""Data sets: originals of a checked shape, and stand-ins that are named so."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_libsvm_files_become_problems_that_liblinear_takes(tmp_path: Path) -> No
     assert problem.x.indices.dtype == problem.x.indptr.dtype == np.int32
 
 
-def test_bigrams_of_texts(tmp_path: Path) -> None:
+def test_texts_become_unit_rows_of_words_and_bigrams(tmp_path: Path) -> None:
     texts = [("comp.graphics", "red green blue"), ("rec.autos", "green red")]
     lines = [json.dumps({"group": group, "text": text}) for group, text in texts]
     x, y = data.read_bigrams(gzipped(tmp_path / "x.jsonl.gz", "\n".join(lines)))
@@ -63,7 +63,7 @@ def test_a_download_that_fails_leaves_nothing(
     assert list((tmp_path / "downloads").iterdir()) == []
 
 
-def test_a_download_is_taken_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_downloaded_file_is_reused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "site").mkdir()
     source = tmp_path / "site" / "rcv1_train.binary.bz2"
     source.write_bytes(b"one")
@@ -75,9 +75,7 @@ def test_a_download_is_taken_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert path.read_bytes() == b"one"
 
 
-def test_originals_take_the_place_of_their_stand_ins(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_original_replaces_its_stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = gzipped(tmp_path / "x.svm.gz", LINES)
     texts = gzipped(tmp_path / "x.jsonl.gz", json.dumps({"group": "sci.med", "text": "a bc de"}))
     paths = {file: texts if "jsonl" in file else text for file in data.TITLES}
