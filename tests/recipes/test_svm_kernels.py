@@ -1,4 +1,4 @@
-"""The compiled solvers against plain NumPy, step by step, and T_k against the core."""
+"""Compiled solvers against plain NumPy, step by step, and T_k against the core."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DECAY = 0.9
 def walk(
     problem: Problem, advance: Callable[[np.ndarray, np.ndarray, np.ndarray], None]
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """(w, state) after every draw."""
+    """Weights and state after each draw."""
     v, state, found = np.zeros(problem.x.shape[1]), kernels.new_state(), []
     for draw in DRAWS:
         advance(v, state, np.array([draw]))
@@ -42,10 +42,10 @@ def walk(
 @pytest.mark.parametrize(
     ("kind", "factor"), [(NONE, 1.0), (LOSS, 1.0), (LOSS, 0.25), (GRADIENT, 1.0)]
 )
-def test_shrinking_is_the_oracles(kind: int, factor: float, whole: bool, unit: bool) -> None:
+def test_shrinking_equals_the_oracle(kind: int, factor: float, whole: bool, unit: bool) -> None:
     problem = small(unit)
     if unit and kind == GRADIENT:
-        factor = 0.9  # at 1 the rounding of norms decides
+        factor = 0.9  # at 1, rounding of the norms would decide
     rows, lam = problem.rows, problem.lam
     found = walk(
         problem,
@@ -66,7 +66,7 @@ def test_shrinking_is_the_oracles(kind: int, factor: float, whole: bool, unit: b
 
 
 @pytest.mark.parametrize("unit", [True, False])
-def test_exact_importance_sampling_is_the_oracles(unit: bool) -> None:
+def test_exact_importance_sampling_equals_the_oracle(unit: bool) -> None:
     problem = small(unit)
     rows, lam = problem.rows, problem.lam
     found = walk(problem, lambda v, s, draws: kernels.sample_exactly(rows, v, s, draws, lam))
@@ -77,7 +77,7 @@ def test_exact_importance_sampling_is_the_oracles(unit: bool) -> None:
 
 
 @pytest.mark.parametrize("unit", [True, False])
-def test_the_tree_is_the_oracles_memory(unit: bool) -> None:
+def test_sampling_by_the_tree_equals_the_oracle(unit: bool) -> None:
     problem = small(unit)
     rows, lam = problem.rows, problem.lam
     known = tree.new_tree(rows[4])
@@ -98,7 +98,7 @@ def test_the_tree_finds_every_leaf_and_no_other() -> None:
     assert tree.find(known, 1.5) == 1
 
 
-def test_threshold_is_the_cores_bit_for_bit() -> None:
+def test_the_threshold_equals_the_cores_bit_for_bit() -> None:
     values = np.random.default_rng(0).gamma(1.0, size=2000)
     ours, cores = kernels.UNSET, None
     for value in values:
@@ -107,7 +107,7 @@ def test_threshold_is_the_cores_bit_for_bit() -> None:
         assert ours == cores
 
 
-def test_a_scale_that_gets_tiny_changes_nothing() -> None:
+def test_a_tiny_scale_is_reset_without_changing_the_weights() -> None:
     problem = small()
     rows, lam = problem.rows, problem.lam
     v, state = np.zeros(problem.x.shape[1]), kernels.new_state()
@@ -121,9 +121,9 @@ def test_a_scale_that_gets_tiny_changes_nothing() -> None:
     np.testing.assert_allclose(other[SCALE] * tiny, state[SCALE] * v, rtol=1e-9, atol=1e-12)
 
 
-def test_by_gradient_on_unit_rows_is_pegasos_without_the_rows_that_have_no_loss() -> None:
+def test_shrinking_by_gradient_on_unit_rows_equals_pegasos_with_fewer_updates() -> None:
     problem = small()
     plain = oracle.shrink(problem, DRAWS, DECAY, 1.0, NONE)
-    found = oracle.shrink(problem, DRAWS, DECAY, 0.99, GRADIENT)  # rounding of the norms
+    found = oracle.shrink(problem, DRAWS, DECAY, 0.99, GRADIENT)  # at 1, rounding would decide
     np.testing.assert_allclose(found.weights[-1], plain.weights[-1])
     assert sum(found.kept) < 0.9 * len(DRAWS)
