@@ -1,4 +1,4 @@
-"""The objective, its optimum by liblinear, and that the solvers come to it."""
+"""Objective, its optimum by liblinear, and the solvers that reach it or miss it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from tests.support.svm import small
 
 def test_the_objective_is_the_papers() -> None:
     problem = as_problem("two", [[1.0, 0.0], [0.0, 2.0]], np.array([1.0, -1.0]), 0.1)
-    # margins 0.5 and -2: losses 0.5 and 3; 0.05 * 1.25 + 3.5 / 2
+    # The margins are 0.5 and -2, the losses 0.5 and 3: 0.05 * 1.25 + 3.5 / 2.
     assert objective(problem, np.array([0.5, 1.0])) == pytest.approx(0.0625 + 1.75)
 
 
-def test_the_optimum_is_one() -> None:
+def test_no_point_near_the_optimum_is_better() -> None:
     problem = small(unit=False)
     w, best = optimum(problem)
     rng = np.random.default_rng(0)
@@ -30,7 +30,7 @@ def test_the_optimum_is_one() -> None:
 @pytest.mark.parametrize(
     ("change", "intercept"), [(2.0, False), (0.5, False), (60.0, False), (1.0, True)]
 )
-def test_another_c_or_an_intercept_is_another_problem(change: float, intercept: bool) -> None:
+def test_another_c_or_an_intercept_misses_the_optimum(change: float, intercept: bool) -> None:
     problem = small()
     _, best = optimum(problem)
     c = change / (problem.lam * len(problem.y))
@@ -40,7 +40,7 @@ def test_another_c_or_an_intercept_is_another_problem(change: float, intercept: 
 
 
 @pytest.mark.parametrize("name", ["pegasos", "gradient", "exact", "tree"])
-def test_solvers_come_to_liblinears_optimum(name: str) -> None:
+def test_unbiased_solvers_reach_liblinears_optimum(name: str) -> None:
     problem = small()
     _, best = optimum(problem)
     curve = run(problem, best, name, seed=1, total=60_000, limit=60.0)
@@ -51,7 +51,7 @@ def test_solvers_come_to_liblinears_optimum(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["loss", "gradient-whole"])
-def test_solvers_that_are_biased_do_not(name: str) -> None:
+def test_biased_solvers_miss_the_optimum(name: str) -> None:
     problem = small()
     _, best = optimum(problem)
     plain, biased = (
@@ -65,7 +65,7 @@ def test_marks_grow_and_end_at_the_total() -> None:
     assert marks_of(10) == [10]
 
 
-def test_a_run_ends_at_its_limit() -> None:
+def test_a_run_ends_at_its_time_limit() -> None:
     problem = small()
     curve = run(problem, optimum(problem)[1], "exact", seed=1, total=60_000, limit=0.0)
     assert len(curve["gap"]) == 1
@@ -81,7 +81,7 @@ def test_shrinking_counts_fewer_updates_than_draws() -> None:
     assert set(SOLVERS) >= {"loss", "loss-low", "gradient", "exact", "tree"}
 
 
-def test_bad_problems_are_refused() -> None:
+def test_a_bad_lambda_and_bad_labels_are_refused() -> None:
     with pytest.raises(UserError, match="lambda is 0"):
         as_problem("x", np.eye(2), np.array([1.0, -1.0]), 0.0)
     with pytest.raises(UserError, match="expected -1 and \\+1"):
