@@ -1,4 +1,4 @@
-"""Cost of reaching a gap, the claims, and the quotes of docs/svm.md."""
+"""Cost of reaching a gap, judgement of the claims, and quotes of docs/svm.md."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.svm import small
 
 
 def curve(solver: str, gaps: list[float], step: float = 10.0, seed: int = 1) -> dict[str, Any]:
-    """Marks every `step` updates, of 1 ms each."""
+    """Curve with a mark every `step` updates, of 1 ms each."""
     updates = [step * (i + 1) for i in range(len(gaps))]
     seconds = [value / 1000 for value in updates]
     found = {"data": "a", "solver": solver, "seed": seed, "gap": gaps}
@@ -31,7 +31,7 @@ def records(*curves: dict[str, Any]) -> Records:
     return Records([{"data": "a"}], list(curves), [])
 
 
-def test_a_gap_is_reached_where_it_stays() -> None:
+def test_a_gap_is_reached_once_it_stays_below() -> None:
     dips = curve("pegasos", [0.5, 0.05, 0.2, 0.05, 0.04])
     assert reach(dips, "updates", 0.1) == 40.0
     assert reach(dips, "seconds", 0.1) == 0.04
@@ -39,7 +39,7 @@ def test_a_gap_is_reached_where_it_stays() -> None:
     assert reach(dips, "updates", 0.01) is None
 
 
-def test_every_seed_has_to_get_there() -> None:
+def test_a_gap_is_reached_only_if_every_seed_reaches_it() -> None:
     good = [curve("pegasos", [0.5, 0.05], step) for step in (10.0, 20.0, 50.0)]
     assert median_reach(good, "updates", 0.1) == 40.0
     assert median_reach([*good, curve("pegasos", [0.5, 0.5])], "updates", 0.1) is None
@@ -48,7 +48,7 @@ def test_every_seed_has_to_get_there() -> None:
     assert ratio(found, "a", "gradient", "updates", 0.01) is None
 
 
-def test_claims_are_judged() -> None:
+def test_the_claim_of_shrinking_needs_fewer_updates_on_every_data_set() -> None:
     base = curve("pegasos", [0.5, 0.005])
     two = Records([{"data": "a"}, {"data": "b"}], [], [])
     for step, word in ((7.0, "holds"), (8.0, "does not hold")):
@@ -63,7 +63,9 @@ def test_claims_are_judged() -> None:
     ("step", "times", "word"),
     [(5.0, 10.0, "holds"), (5.0, 4.0, "does not hold"), (11.0, 10.0, "does not hold")],
 )
-def test_importance_sampling_is_judged_by_both(step: float, times: float, word: str) -> None:
+def test_importance_sampling_is_judged_by_updates_and_time(
+    step: float, times: float, word: str
+) -> None:
     exact = curve("exact", [0.5, 0.05], step)
     exact["seconds"] = [0.01 * times, 0.02 * times]
     (line,) = importance_lines(records(curve("pegasos", [0.5, 0.05]), exact))
@@ -73,7 +75,7 @@ def test_importance_sampling_is_judged_by_both(step: float, times: float, word: 
     assert f"not reached in {times:.0f} times" in line
 
 
-def test_from_runs_to_report_and_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_become_a_report_with_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     problem = small()
     fact = facts(problem)
     assert (fact.rows, fact.columns, fact.best) == (60, 20, optimum(problem)[1])
@@ -81,7 +83,7 @@ def test_from_runs_to_report_and_figures(tmp_path: Path, monkeypatch: pytest.Mon
     found = [(problem, fact.best)]
     curves = runs.measure(found, 2, 1, tmp_path / "curves", draws=3000)
     assert [c["solver"] for c in curves] == [*SOLVERS, *SOLVERS]
-    # the others are reused, and runs of other settings are not
+    # A missing curve is made again; curves of other settings are not reused.
     (tmp_path / "curves" / "small.tree.2.json").unlink()
     again = runs.measure(found, 2, 1, tmp_path / "curves", draws=3000)
     assert again[:-1] == curves[:-1] and again[-1]["gap"] == curves[-1]["gap"]
@@ -111,7 +113,7 @@ def test_marked_blocks_are_replaced_and_a_wrong_mark_is_refused() -> None:
         quote.quoted(page, {"y": ""})
 
 
-def test_the_page_and_the_report_say_what_the_records_say() -> None:
+def test_the_page_and_the_report_are_made_from_the_records() -> None:
     page = quote.PAGE.read_text(encoding="utf-8")
     assert page.count("<!-- report: ") == page.count("<!-- end -->") >= 3
     assert quote.quoted(page, quote.blocks(quote.KEPT)) == page
@@ -119,7 +121,7 @@ def test_the_page_and_the_report_say_what_the_records_say() -> None:
     assert report.text_of(load(quote.KEPT / "records.jsonl")) + "\n" == kept
 
 
-def test_the_kept_records_bear_theorem_1_out() -> None:
+def test_the_kept_records_agree_with_theorem_1() -> None:
     case, control = load(quote.KEPT / "records.jsonl").theorems
     assert case["slope"] <= -0.9 < -0.1 < control["slope"]
     assert np.all(np.array(case["squares"]) <= case["bound"] / np.array(case["steps"]))
