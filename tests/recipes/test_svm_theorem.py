@@ -1,4 +1,4 @@
-"""Theorem 1: the slope of E ||w_k - w*||^2, its bound, the property behind it, and the control."""
+"""Theorem 1: slope and bound of E ||w_k - w*||^2, the property it assumes, and a control."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def test_the_distance_falls_as_the_theorem_says(case: Decay) -> None:
 def test_the_share_that_the_bound_assumes_is_kept_in_the_last_two_decades(case: Decay) -> None:
     late = case.steps >= case.steps[-1] / 100
     assert case.shares[:, late].min() >= SHARE
-    assert case.shares[:, late].max() < 0.75  # something is skipped
+    assert case.shares[:, late].max() < 0.75  # some rows are skipped
 
 
-def test_a_threshold_that_is_too_high_breaks_it() -> None:
+def test_a_threshold_that_is_too_high_breaks_the_bound() -> None:
     control = measure(TOO_HIGH, seeds=20)
     assert slope(control) > -0.1
     assert control.squares.mean(axis=0)[-1] > control.bound / control.steps[-1]
@@ -45,7 +45,7 @@ def test_the_property_holds_wherever_rows_are_kept(threshold: float) -> None:
         assert product >= kept.mean() * size**2 * (1 - 1e-9)
 
 
-def test_the_mean_is_the_optimum() -> None:
+def test_the_optimum_of_the_centres_is_their_mean() -> None:
     problem = centres()
     np.testing.assert_allclose(problem.rows.mean(axis=0), problem.best, atol=1e-12)
     assert np.linalg.norm(problem.best) < theorem.RADIUS
