@@ -1,4 +1,4 @@
-"""WMT14's corpus: found, read, cleaned; against a stand-in of the same layout."""
+"""Search, reading and cleaning of WMT14's corpus, on a stand-in of the same layout."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ def test_a_damaged_stand_in_is_refused_in_one_line(tmp_path: Path, content: str)
     assert "\n" not in str(error.value)
 
 
-def test_a_stand_in_that_cannot_be_written_is_none(
+def test_a_stand_in_that_cannot_be_written_leaves_the_old_archives_alone(
     small: wmt14.Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The archives of the one before stay whole, and no list says what is no longer true."""
+    # The old archives stay whole; their list is removed.
     folder = tmp_path / "stand-in"
     before = {name: (folder / name).read_bytes() for name in small.archives}
     parts = dict.fromkeys(wmt14.PARTS, PAIRS * 9)
@@ -62,7 +62,7 @@ def test_a_stand_in_that_cannot_be_written_is_none(
 
 
 @pytest.mark.parametrize("content", [None, b"cut"])
-def test_an_archive_of_a_stand_in_that_is_not_as_it_was_written(
+def test_a_missing_or_changed_archive_of_a_stand_in_is_refused(
     small: wmt14.Corpus, tmp_path: Path, content: bytes | None
 ) -> None:
     folder, location = tmp_path / "stand-in", wmt14.locate(small, tmp_path / "none")
@@ -84,7 +84,7 @@ def test_a_stand_in_of_too_few_pairs_is_refused(tmp_path: Path, pairs: str) -> N
     assert not (tmp_path / "out").exists()
 
 
-def test_from_archives_to_clean_text(small: wmt14.Corpus, tmp_path: Path) -> None:
+def test_archives_become_clean_text(small: wmt14.Corpus, tmp_path: Path) -> None:
     location = wmt14.locate(small, tmp_path / "none")
     wmt14.collect(small, location, tmp_path / "raw")
     text(small, tmp_path / "raw", tmp_path / "text")
@@ -92,13 +92,13 @@ def test_from_archives_to_clean_text(small: wmt14.Corpus, tmp_path: Path) -> Non
     assert train == "A man &amp; a dog .\nYes , he can .\n" * 3
     assert (tmp_path / "text" / "valid.de").read_text(encoding="utf-8").count("\n") == 2
     assert (tmp_path / "text" / "test.de").read_text(encoding="utf-8").startswith("Ein Mann &amp;")
-    # the same again takes nothing out again, from archives that are gone
+    # A second call extracts nothing, so the archives may be gone.
     for name in small.archives:
         (location.folder / name).unlink()
     wmt14.collect(small, location, tmp_path / "raw")
 
 
-def test_lines_must_be_the_published_ones(small: wmt14.Corpus) -> None:
+def test_another_number_of_lines_than_published_is_refused(small: wmt14.Corpus) -> None:
     with pytest.raises(SystemExit, match="newstest2013.en .* hold 3 lines; expected 2"):
         check_lines("newstest2013", 3, small)
 
@@ -120,7 +120,7 @@ def put(folder: Path, names: list[str]) -> Path:
     return folder
 
 
-def test_where_it_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_corpus_is_searched_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AUTOASSIST_DATA", raising=False)
     look = functools.partial(wmt14.locate, wmt14.WMT14, tmp_path / "runs", tmp_path / "checkout")
     files = [name for part in wmt14.PARTS.values() for name in part.files]
@@ -145,7 +145,7 @@ def test_a_sample_is_spread_over_the_file(tmp_path: Path) -> None:
     assert len(list(spread(path, 100))) == 10
 
 
-def test_a_text_too_small_for_the_vocabulary_names_this_recipes_own_flag(tmp_path: Path) -> None:
+def test_a_text_too_small_for_the_vocabulary_names_a_flag_of_this_recipe(tmp_path: Path) -> None:
     for lang in ("en", "de"):
         (tmp_path / f"train.{lang}").write_text("a man\n")
     with pytest.raises(UserError, match="made no spm.en.model of 42,000 .* give --scale tiny"):
