@@ -25,7 +25,7 @@ def small(tmp_path: Path) -> wmt14.Corpus:
 
 
 class First(Steps):
-    """The real steps, as far as the first of them."""
+    """Steps of which only the first, `raw`, runs."""
 
     def run(self, name: str, *rest: object) -> bool:
         return super().run(name, *rest) if name == "raw" else False  # type: ignore[arg-type]
@@ -44,9 +44,9 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_files_in_the_folder_of_step_raw_are_refused_before_they_are_removed(
     small: wmt14.Corpus, tmp_path: Path, named: str
 ) -> None:
-    """What is named is that folder, one in it, a link to it, or a folder of links into it."""
+    """`named` is that folder, one in it, a link to it, or a folder of links into it."""
     archives = wmt14.locate(small, tmp_path)
-    prepare(small, archives, tmp_path / "out")  # so that raw is this step's to remove
+    prepare(small, archives, tmp_path / "out")  # now the step may remove raw
     raw, folder = tmp_path / "out" / "raw", tmp_path / "out" / named
     if named == "raw/mine":
         wmt14.collect(small, archives, folder)
@@ -75,7 +75,7 @@ def test_archives_in_the_folder_of_step_raw_are_refused_before_they_are_removed(
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, int]]:
-    """The folders and bytes of the disk checks; all of them pass."""
+    """Folders and bytes of the disk checks, all of which pass."""
     found: list[tuple[Path, int]] = []
     monkeypatch.setattr(
         script, "check_disk", lambda folder, needed, *_: found.append((folder, round(needed)))
@@ -104,7 +104,7 @@ def test_downloads_count_on_the_disk_they_go_to(
     assert asked == both
 
 
-def test_no_download_is_asked_for_where_its_files_are_there(
+def test_a_finished_step_raw_needs_no_room_for_downloads(
     small: wmt14.Corpus, tmp_path: Path, asked: list[tuple[Path, int]]
 ) -> None:
     out = tmp_path / "out"
@@ -115,7 +115,7 @@ def test_no_download_is_asked_for_where_its_files_are_there(
     assert asked == [(out, round(small.pairs * rest))]
 
 
-def test_disks_are_told_apart(tmp_path: Path) -> None:
+def test_folders_of_one_disk_and_of_two_are_distinguished(tmp_path: Path) -> None:
     assert plan.same_disk(tmp_path / "one" / "two", tmp_path)
     other = Path("/proc")  # never on the disk of the tests
     assert not plan.same_disk(tmp_path / "one", other)
@@ -132,5 +132,5 @@ def test_features_are_made_anew_for_another_format(
         steps = DryRun(tmp_path / "steps", script.STEPS, costs)
         location = wmt14.locate(small, tmp_path)
         script.prepare(small, location, tmp_path, "paper", SCALES["tiny"], 1, steps)
-        keys.append(steps.key)  # of the last step: features
+        keys.append(steps.key)  # key of the last step, features
     assert keys[0] != keys[1] == keys[2]
