@@ -1,6 +1,6 @@
-"""WMT14's recipe from archives to scores, on a stand-in of the same layout; only the size differs.
+"""WMT14's recipe from archives to scores, on a small stand-in of the same layout.
 
-The scripts are called as a user calls them; training goes through recipes/launch/.
+The tests call the scripts as a user does; training goes through recipes/launch/.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
 
 @contextlib.contextmanager
 def started(output: Path, script: str, *words: object) -> Iterator[subprocess.Popen]:
-    """A script of the recipe; it and all below it end with the block."""
+    """Start a script of the recipe; it and its child processes end with the block."""
     command = [sys.executable, "-m", f"recipes.{script}", *map(str, words)]
     with open(output, "w") as stream:
         process = subprocess.Popen(
@@ -52,7 +52,7 @@ def started(output: Path, script: str, *words: object) -> Iterator[subprocess.Po
 
 
 def run(output: Path, script: str, *words: object) -> str:
-    """Run a script to its end; return what it said."""
+    """Run a script to its end; returns its output."""
     with started(output, script, *words) as process:
         status = process.wait(TIMEOUT)
     said = output.read_text(errors="replace")
@@ -61,7 +61,7 @@ def run(output: Path, script: str, *words: object) -> str:
 
 
 class Recipe:
-    """The recipe's scripts on a stand-in, in a folder."""
+    """Scripts of the recipe on a stand-in, all in one folder."""
 
     def __init__(self, folder: Path, vocab: str) -> None:
         self.folder, self.vocab = folder, vocab
@@ -94,7 +94,7 @@ class Recipe:
 
 @pytest.fixture(scope="module")
 def archives(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    data_folder()  # skips where there is no Multi30k
+    data_folder()  # skips without Multi30k
     folder = tmp_path_factory.mktemp("wmt14")
     parts = standin.at_hand(1800)
     parts["newstest2013"], parts["newstest2014"] = (
@@ -107,7 +107,7 @@ def archives(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def recipe(archives: Path) -> Recipe:
-    """Prepared with the paper's vocabularies."""
+    """Recipe whose data are prepared with the paper's vocabularies."""
     recipe = Recipe(archives, "paper")
     plan = recipe.prepare("--dry-run")
     assert len(re.findall(r"^\[\d/6\] \S+ +to do", plan, re.M)) == 6
@@ -119,12 +119,12 @@ def recipe(archives: Path) -> Recipe:
 
 
 def trained(folder: Path) -> int:
-    """Updates done, by the last checkpoint."""
+    """Number of updates in the last checkpoint."""
     state = checkpoint_state(folder / "checkpoint_last.pt")
     return int(state["optimizer_history"][-1]["num_updates"])
 
 
-def test_what_is_prepared_is_kept(recipe: Recipe) -> None:
+def test_a_second_preparation_reuses_all_steps(recipe: Recipe) -> None:
     assert recipe.prepare().count(": reused") == 6
     plan = recipe.prepare("--dry-run")
     assert len(re.findall(r"^\[\d/6\] \S+ +done", plan, re.M)) == 6 and "0.00 GB needed" in plan
@@ -140,7 +140,7 @@ def test_what_is_prepared_is_kept(recipe: Recipe) -> None:
     assert (kept["valid.en"], kept["test.de"]) == (40, 12)
 
 
-def test_from_data_to_scores(recipe: Recipe) -> None:
+def test_the_base_model_is_trained_averaged_and_scored(recipe: Recipe) -> None:
     folder = recipe.data / "base"
     said = recipe.train("base")
     assert "translation_autoassist" in said and "aa_keep" in said
@@ -166,7 +166,9 @@ def test_every_model_trains(recipe: Recipe, model: str, method: str) -> None:
 
 
 @pytest.mark.slow
-def test_joint_vocabulary(archives: Path, recipe: Recipe) -> None:
+def test_a_joint_vocabulary_shares_dictionaries_and_embeddings(
+    archives: Path, recipe: Recipe
+) -> None:
     joint = Recipe(archives, "joint")
     said = joint.prepare()
     assert said.count(": reused") == 2  # raw and text
@@ -179,7 +181,7 @@ def test_joint_vocabulary(archives: Path, recipe: Recipe) -> None:
 
 
 @pytest.mark.slow
-def test_two_ranks_by_another_launcher(recipe: Recipe) -> None:
+def test_another_launcher_trains_on_two_ranks(recipe: Recipe) -> None:
     folder = recipe.folder / "two-ranks"
     words = ["--launch", "env RANKS=2 recipes/launch/cpu_gloo.sh", "--gpus", 2]
     recipe.train("base", "--run", folder, *words)
@@ -187,7 +189,7 @@ def test_two_ranks_by_another_launcher(recipe: Recipe) -> None:
 
 
 @pytest.mark.slow
-def test_a_stopped_training_goes_on(recipe: Recipe) -> None:
+def test_a_stopped_training_resumes(recipe: Recipe) -> None:
     folder = recipe.folder / "stopped"
     words = recipe.train_words("base", "--run", folder, "--scale", "tiny")
     with started(recipe.output, "wmt14_en_de.train", *words) as process:
@@ -203,7 +205,7 @@ def test_a_stopped_training_goes_on(recipe: Recipe) -> None:
 
 
 @pytest.mark.slow
-def test_a_stopped_preparation_goes_on(archives: Path, tmp_path: Path) -> None:
+def test_a_stopped_preparation_resumes(archives: Path, tmp_path: Path) -> None:
     (tmp_path / "stand-in").symlink_to(archives / "stand-in")
     recipe = Recipe(tmp_path, "paper")
     pieces = recipe.data / "pieces"
