@@ -29,14 +29,14 @@ FULL = SCALES["full"]
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What prepare.py leaves, as far as train.py reads it."""
+    """Folder with the outputs of prepare.py that train.py reads."""
     folder = tmp_path_factory.mktemp("wmt14")
     make_data_bin(folder / "paper" / "data-bin", multi30k_pairs("train", 203))
     return folder
 
 
 def dry(data: Path, capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
-    """The command that train.py would become."""
+    """Training command that a dry run of train.py prints."""
     train.main(["--data", str(data), "--dry-run", *words])
     line = next(x for x in capsys.readouterr().out.splitlines() if x.startswith("$ "))
     return shlex.split(line[2:])
@@ -65,7 +65,7 @@ def test_the_budget_is_what_fairseqs_batches_hold(
     tokens = sum(len(target.split()) + 1 for _, target in multi30k_pairs("train", 203))
     assert found.pass_tokens == tokens
     assert 0.5 * 500 < found.batch_tokens < 500
-    # one batch of nearly all: fairseq leaves out what makes no multiple of 8 pairs
+    # One batch of nearly all pairs: fairseq drops those beyond a multiple of 8.
     assert 0.97 * tokens < budget(bin_folder, 1, 10**6, 1).batch_tokens <= tokens
     assert found.updates == int(np.ceil(100_000 / (8 * found.batch_tokens)))
     words = dry(data, capsys, "--model", "big", "--gpus", "2")
@@ -78,7 +78,7 @@ def test_the_budget_is_what_fairseqs_batches_hold(
 
 
 @pytest.mark.parametrize(("gpus", "accumulated"), [(1, 8), (4, 2), (8, 1), (16, 1)])
-def test_fewer_ranks_accumulate(gpus: int, accumulated: int) -> None:
+def test_fewer_ranks_accumulate_more_batches(gpus: int, accumulated: int) -> None:
     assert train.update_freq(gpus, FULL) == accumulated
 
 
@@ -97,7 +97,7 @@ def dictionary(pieces: int) -> Dictionary:
 
 @pytest.mark.parametrize("vocab", ["paper", "joint"])
 @pytest.mark.parametrize("name", sorted(MODELS))
-def test_number_of_parameters(vocab: str, name: str) -> None:
+def test_the_settings_hold_the_number_of_parameters(vocab: str, name: str) -> None:
     """fairseq itself builds the models, without memory for their weights."""
     size = FULL.vocabularies[vocab]
     source = dictionary(size.source)
@@ -121,7 +121,7 @@ def test_the_last_checkpoints_are_averaged(tmp_path: Path, monkeypatch: pytest.M
     from fairseq import checkpoint_utils
 
     monkeypatch.setattr(checkpoint_utils, "_upgrade_state_dict", lambda state: state)
-    for update, value in ((9, 7.0), (10, 1.0), (110, 2.0)):  # as numbers: 9 < 10 < 110
+    for update, value in ((9, 7.0), (10, 1.0), (110, 2.0)):  # sorted as numbers: 9 < 10 < 110
         checkpoint(tmp_path / f"checkpoint_1_{update}.pt", value, torch.float16)
     checkpoint(tmp_path / "checkpoint_last.pt", 100.0)
     paths = last_checkpoints(tmp_path, 2)
@@ -148,9 +148,9 @@ def test_checkpoints_of_two_models_are_not_averaged(
         average([one, two], tmp_path / "averaged.pt")
 
 
-# Of the second torch makes a RuntimeError of its own
+# torch turns the second case into a RuntimeError.
 @pytest.mark.parametrize(("weights", "room"), [(2, 800), (200_000, 100_000)])
-def test_an_average_on_a_full_disk_is_one_line_and_leaves_nothing(
+def test_an_average_on_a_full_disk_is_refused_in_one_line_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: int, room: int
 ) -> None:
     from fairseq import checkpoint_utils
@@ -185,14 +185,14 @@ def test_compounds_are_split_as_fairseq_splits_them() -> None:
     )
 
 
-def test_old_score_names_its_tokens() -> None:
+def test_the_old_score_names_its_tokeniser_and_counts_its_tokens() -> None:
     sacremoses = pytest.importorskip("sacremoses")
     reference = ["Die E-Mail-Adresse ist heute neu.", "Er sagt: „Nein, das geht nicht.“"]
     close = [reference[0].replace("E-Mail-Adresse", "E-Mail-Anschrift"), reference[1]]
     ((name, exact),) = old_score(reference, reference, LANGS[1]).items()
     assert name.startswith("BLEU, tokenised") and exact["score"] == pytest.approx(100)
     assert f"sacremoses-{sacremoses.__version__}" in str(exact["signature"])
-    # against the tokens written out by hand
+    # The expected score is of tokens written out by hand.
     tokens = ["Die E ##AT##-##AT## Mail ##AT##-##AT## Anschrift ist heute neu ."]
     tokens.append("Er sagt : „ Nein , das geht nicht . “")
     right = [tokens[0].replace("Anschrift", "Adresse"), tokens[1]]
