@@ -22,7 +22,7 @@ GB = 10**9
 
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No data-bin is counted, and no variables of the shell are read."""
+    """Fix the budget, remove variables of the shell, and work in an empty folder."""
     for name in ("GPUS", "NNODES", "RANKS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(train, "budget", lambda *_: Budget(1000, 100.0, 100.0, UPDATES))
@@ -34,25 +34,25 @@ def call(*words: object) -> None:
 
 
 def command(capsys: pytest.CaptureFixture[str], *words: object) -> list[str]:
-    """What train.py would become."""
+    """Training command that a dry run of train.py prints."""
     call("--dry-run", *words)
     line = next(x for x in capsys.readouterr().out.splitlines() if x.startswith("$ "))
     return shlex.split(line[2:])
 
 
 def saved(updates: int, run: str = "run", name: str = "checkpoint_last.pt") -> None:
-    """A checkpoint, as far as train.py reads it."""
+    """Write the part of a checkpoint that train.py reads."""
     Path(run).mkdir(exist_ok=True)
     state = {"model": {"w": torch.zeros(2)}, "optimizer_history": [{"num_updates": updates}]}
     torch.save(state, Path(run) / name)
 
 
-def test_a_run_is_not_gone_on_with_under_other_settings(tmp_path: Path) -> None:
-    train.remember(tmp_path, ["--lr", "0"])  # which failed before the first checkpoint
+def test_a_run_is_not_resumed_with_other_settings(tmp_path: Path) -> None:
+    train.remember(tmp_path, ["--lr", "0"])  # this call left no checkpoint
     train.remember(tmp_path, ["--lr", "1"])
     (tmp_path / "checkpoint_last.pt").write_text("")
     train.remember(tmp_path, ["--lr", "1"])
-    train.remember(tmp_path, ["--lr=2", "--lr", "1"])  # the same to fairseq
+    train.remember(tmp_path, ["--lr=2", "--lr", "1"])  # fairseq reads this the same
     train.remember(tmp_path, ["--lr", "1"])
     changed = r"settings than now \(--lr 1 -> 2 3, --cpu not given -> given\); expected"
     with pytest.raises(SystemExit, match=changed):
@@ -71,7 +71,7 @@ def test_damaged_settings_are_refused_in_one_line(tmp_path: Path, content: str) 
     assert (tmp_path / train.SETTINGS).read_text() == content
 
 
-def test_a_finished_run_is_not_trained_on(
+def test_a_finished_run_trains_no_further(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[str] = []
@@ -87,12 +87,12 @@ def test_a_finished_run_is_not_trained_on(
     with pytest.raises(UserError, match="begun with other settings"):
         call("--baseline")
     for name, flags in (("one", ["--max-update", "31"]), ("two", ["--max-update=31"])):
-        saved(UPDATES, name)  # the user's own flag counts, as it does for fairseq
+        saved(UPDATES, name)  # the user's own --max-update counts
         call("--run", name, "--", *flags)
     assert started == ["again"] * 3
 
 
-def test_a_damaged_last_checkpoint_is_told_before_anything_starts() -> None:
+def test_a_damaged_last_checkpoint_is_refused_before_anything_starts() -> None:
     saved(UPDATES)
     Path("run/checkpoint_last.pt").write_bytes(Path("run/checkpoint_last.pt").read_bytes()[:-10])
     with pytest.raises(UserError, match="cannot read .*checkpoint_last.pt .*whole one over it"):
@@ -145,7 +145,7 @@ def test_flags_that_would_make_another_budget_are_refused(flags: str, message: s
 @pytest.mark.parametrize(
     ("visible", "mend"), [(0, "try the recipe with --scale tiny"), (7, "give --gpus 4,")]
 )
-def test_more_ranks_than_gpus_are_told_before_anything_starts(
+def test_more_ranks_than_gpus_are_refused_before_anything_starts(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, visible: int, mend: str
 ) -> None:
     started: list[object] = []
@@ -155,8 +155,8 @@ def test_more_ranks_than_gpus_are_told_before_anything_starts(
     with pytest.raises(UserError, match=f"found {visible} GPUs .*; expected 8, .*{mend}"):
         call("--scale", "full")
     assert not started and not Path("run").exists()
-    command(capsys, "--scale", "full")  # a plan can be made anywhere
-    call("--gpus", 1)  # tiny: on a CPU
+    command(capsys, "--scale", "full")  # a dry run needs no GPU
+    call("--gpus", 1)  # the tiny scale trains on a CPU
     call("--scale", "full", "--run", "more", "--gpus", 16, "--launch", f"sbatch {SLURM}")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 8)
     call("--scale", "full", "--run", "full")
@@ -172,7 +172,7 @@ def test_more_ranks_than_gpus_are_told_before_anything_starts(
         ("'one", "--launch is 'one .*end its quotes"),
     ],
 )
-def test_what_cannot_be_launched_is_told_in_one_line(launch: str, message: str) -> None:
+def test_a_launcher_that_cannot_run_is_refused(launch: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         call("--launch", launch)
 
@@ -192,15 +192,15 @@ def test_a_launcher_on_one_machine_starts_the_ranks_of_the_budget(
     counted = []
     result = Budget(1000, 100.0, 100.0, UPDATES)
     monkeypatch.setattr(train, "budget", lambda *words: counted.append(words[3]) or result)
-    told: list[dict[str, str]] = []
-    monkeypatch.setattr(train, "become", lambda command, variables: told.append(variables))
+    started: list[dict[str, str]] = []
+    monkeypatch.setattr(train, "become", lambda command, variables: started.append(variables))
     cpu = ["--launch", "recipes/launch/cpu_gloo.sh"]
     call(*cpu)
     call(*cpu, "--gpus", 2)
     monkeypatch.setenv("RANKS", "3")
     call(*cpu)
     call("--launch", "env RANKS=4 recipes/launch/cpu_gloo.sh")
-    assert counted == [1, 2, 3, 4] and [found["RANKS"] for found in told] == list("1234")
+    assert counted == [1, 2, 3, 4] and [found["RANKS"] for found in started] == list("1234")
     with pytest.raises(UserError, match="RANKS=2 are not --gpus 3 .* give --gpus 2"):
         call("--launch", "env RANKS=2 recipes/launch/cpu_gloo.sh", "--gpus", 3)
 
@@ -228,7 +228,7 @@ def test_ranks_come_from_the_variables_of_the_launcher(
 @pytest.mark.parametrize(
     ("words", "started"),
     [
-        ("", 16),  # by the script's header
+        ("", 16),  # set in the script's header
         ("--nodes 1", 8),
         ("--nodes=3 --partition x", 24),
         ("-N 4 --ntasks-per-node=4", 16),
@@ -241,14 +241,14 @@ def test_slurms_ranks_must_add_up(words: str, started: int) -> None:
         ranks.variables(launch, 5)
 
 
-def test_slurms_nodes_are_a_number() -> None:
+def test_a_range_of_nodes_and_a_missing_script_of_slurm_are_refused() -> None:
     with pytest.raises(UserError, match="--nodes of sbatch is 2-4; expected a number"):
         ranks.variables(["sbatch", "--nodes=2-4", SLURM], 8)
     with pytest.raises(UserError, match="found no nothere.sbatch"):
         ranks.variables(["sbatch", "nothere.sbatch"], 8)
 
 
-def test_a_full_disk_is_told_before_anything_starts(
+def test_a_full_disk_is_refused_before_anything_starts(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     size = 10 * MODELS["base"].parameters["paper"]
@@ -261,7 +261,7 @@ def test_a_full_disk_is_told_before_anything_starts(
     saved(1)
     for number in range(kept - 2):
         with open(f"run/checkpoint_1_{number}.pt", "wb") as stream:
-            stream.truncate(size)  # a hole: no disk is used
+            stream.truncate(size)  # a sparse file uses no disk
         if number == kept - 4:
             with pytest.raises(UserError, match="less those there"):
                 command(capsys, *full)
