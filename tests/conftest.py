@@ -24,6 +24,17 @@ settings.register_profile("repeatable", derandomize=True)
 settings.load_profile("repeatable")
 
 
+@pytest.fixture
+def one_thread():
+    """Compute in one thread of torch, since waiting for a busy core is a hundred times slower."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(autouse=True)
 def no_orphans():
     """Fail a test that leaves a process behind, and end it."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import os
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +17,7 @@ from preprocess import lengths
 from preprocess.clean import Limits, Report, clean_pairs, main, reason_to_drop
 from preprocess.text import UserError, read_lines, staging, whole_file, whole_files
 from recipes.common.data import ROOT
+from tests.support.limits import largest_file
 
 
 def write_inputs(folder: Path, source: str, target: str) -> list[str]:
@@ -192,15 +192,10 @@ def test_other_encodings_are_named_and_a_bom_is_skipped(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_gives_one_line_and_leaves_nothing(tmp_path: Path) -> None:
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     names = [tmp_path / "one", tmp_path / "two"]
-    try:
-        with pytest.raises(SystemExit, match="has no room .*expected some for one and two"):
-            with whole_files(*names) as streams:
-                resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, limits[1]))
-                streams[0].write("x" * (3 << 20))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with pytest.raises(SystemExit, match="has no room .*expected some for one and two"):
+        with largest_file(1 << 20), whole_files(*names) as streams:
+            streams[0].write("x" * (3 << 20))
     assert not list(tmp_path.iterdir())
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import shlex
 import sys
 from pathlib import Path
@@ -23,6 +22,7 @@ from recipes.wmt14_en_de import train
 from recipes.wmt14_en_de.budget import budget
 from recipes.wmt14_en_de.settings import LANGS, MODELS, SCALES, TARGET_TOKENS
 from tests.support.corpus import make_data_bin, multi30k_pairs
+from tests.support.limits import largest_file
 
 FULL = SCALES["full"]
 
@@ -158,13 +158,9 @@ def test_an_average_on_a_full_disk_is_refused_in_one_line_and_leaves_nothing(
     monkeypatch.setattr(checkpoint_utils, "_upgrade_state_dict", lambda state: state)
     state = {"model": {"w": torch.zeros(weights)}, "optimizer_history": [], "cfg": None}
     torch.save({**state, "extra_state": {}}, tmp_path / "one.pt")
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
-        with pytest.raises(UserError, match="room.* averaged.pt|averaged.pt .*room") as error:
+    with pytest.raises(UserError, match="room.* averaged.pt|averaged.pt .*room") as error:
+        with largest_file(room):
             average([tmp_path / "one.pt"], tmp_path / "averaged.pt")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert "\n" not in str(error.value)
     assert [path.name for path in tmp_path.iterdir()] == ["one.pt"]
 
