@@ -244,7 +244,7 @@ def test_cpu_gloo_trains(tmp_path):
 def test_cpu_gloo_ends_all_ranks_when_one_fails(tmp_path):
     """Test the script alone; test_faults has the end of fairseq's own ranks."""
     begun = [tmp_path / "rank0", tmp_path / "rank1"]
-    # the last word of a rank's command is the rank
+    # the last argument of a rank's command is the rank
     write = f'f="{tmp_path}/rank${{@: -1}}"; echo $$ > "$f.part" && mv "$f.part" "$f"'
     program(
         tmp_path / "bin" / "fairseq-train",

@@ -82,6 +82,6 @@ def test_a_data_bin_listed_twice_comes_in_another_order(tmp_path):
         [i for u, batch in zip(result.updates, result.ids()) if int(u["epoch"]) == e for i in batch]
         for e in (1, 2)
     )
-    for ids in (first, second):  # each has a stream of its own, of which no pair comes twice
+    for ids in (first, second):  # in the stream of each no pair comes twice
         assert 100 < len(set(ids)) == len(ids)
     assert first[:40] != second[:40]

@@ -148,7 +148,7 @@ def test_a_run_switches_from_stock_to_plugin_and_back(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")  # stock fairseq needs it
     back = train(data_bin(), tmp_path, *STOCK, *save, "--max-update", 60).ok()
     starts = [r.batches[0]["update"] for r in (first, second, third, back)]
-    assert starts == [0, 10, 25, 40]  # the optimizer went on each time
+    assert starts == [0, 10, 25, 40]  # the optimizer resumes each time
 
 
 def test_competence_follows_the_trainers_updates_in_a_run_that_began_without_the_plugin(tmp_path):

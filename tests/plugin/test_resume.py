@@ -69,7 +69,7 @@ def test_another_data_bin_in_the_place_of_one_is_refused(ranks, other, found):
     train(shards, 1, second, first=20)
     again = resumed(shards, second, ranks)
     again.current = 0
-    again.here(dataclasses.replace(first, world_size=ranks))  # the same one goes on
+    again.here(dataclasses.replace(first, world_size=ranks))  # the same data-bin resumes
     with pytest.raises(AutoAssistError, match=f"data-bin 1 has {found}.*--reset-dataloader"):
         again.here(dataclasses.replace(other, world_size=ranks))
 

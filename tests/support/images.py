@@ -19,7 +19,7 @@ SIDE = 8  # pixels
 
 
 def small(count: int = 96, classes: int = 3, channels: int = 1, name: str = "mnist") -> Arrays:
-    """Images of which the class is a bright row; half as many to test on."""
+    """Images whose class is the place of a bright row; half as many to test on."""
     rng = np.random.default_rng(0)
 
     def draw(n: int) -> tuple[np.ndarray, np.ndarray]:
