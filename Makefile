@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 .PHONY: help venv quickstart crawl svm images report docs pages test test-all lint bench bench-ranks bench-scale clean
 
-# A fresh environment each time: warnings of pages that did not change would not come again.
+# -E reads all pages each time: else a page that did not change would not warn again.
 DOCS = $(BIN)/sphinx-build -q -E -W --keep-going -d build/doctrees docs build/docs
 
 help:  ## list the targets
@@ -22,7 +22,7 @@ quickstart: venv  ## Multi30k from text to BLEU with AutoAssist, under runs/mult
 crawl: venv  ## raw crawl, four fifths noise: plain training and AutoAssist, under runs/crawl/
 	$(BIN)/python -m recipes.crawl.run
 
-svm: venv  ## linear SVMs with instance shrinking: Figure 1, Theorem 1, under runs/svm/
+svm: venv  ## linear SVMs with instance shrinking: Figure 1 and Theorem 1, under runs/svm/
 	$(BIN)/python -m recipes.linear_svm.run
 
 images: venv  ## MNIST, a narrow ResNet-18: SGD, AutoAssist, random, under runs/images/quick/
@@ -53,7 +53,7 @@ test-all: lint  ## lint, then every test
 bench: venv  ## speed table and benchmarks/results/bench.json
 	$(BIN)/python -m benchmarks.run
 
-bench-ranks: venv  ## what 1, 2 and 4 ranks cost each: table and bench_ranks.json beside it
+bench-ranks: venv  ## cost of 1, 2 and 4 ranks: table and bench_ranks.json beside it
 	$(BIN)/python -m benchmarks.bench_ranks
 
 bench-scale: venv  ## WMT14's size on generated data: table and bench_scale.json beside it

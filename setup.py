@@ -1,12 +1,12 @@
 """Packaging of the plugin; tool settings are in pyproject.toml, pinned sets in requirements/.
 
 Neither torch nor fairseq is a plain requirement:
-- fairseq has two distributions with one import name, `fairseq` (Python <= 3.10) and `fairseq-fixed`
-  (Python >= 3.11), and many people run a source checkout; requiring one would install a second copy
-  over theirs;
+- fairseq has two distributions with one import name: `fairseq` (Python <= 3.10) and `fairseq-fixed`
+  (Python >= 3.11). Many users run a source checkout, over which pip would install a second copy.
 - torch is chosen for a machine (CUDA, ROCm, CPU), and pip would replace that choice.
-Whoever has no fairseq yet asks for the extra: pip install torch numpy cython setuptools wheel, then
-`pip install --no-build-isolation '.[fairseq]'`, so that fairseq is built against the torch in use.
+
+The extra installs fairseq, built against the torch in use: `pip install torch numpy cython
+setuptools wheel`, then `pip install --no-build-isolation '.[fairseq]'`.
 """
 
 from setuptools import find_packages, setup

@@ -12,8 +12,8 @@ from fairseq_autoassist.features.agreement.reading import Pairs, Sentences
 
 from .measure import Result, at_least, core_clock, informative, median_seconds
 
-PIECES = 25  # of either side
-VOCABULARIES = (8_000, 32_000)  # pieces of a dictionary: rows of their own, and overlapping ones
+PIECES = 25  # in a sentence of either side
+VOCABULARIES = (8_000, 32_000)  # pieces of a dictionary: each with a row, and with shared rows
 JUDGE_TARGET = 100_000  # pairs/s and direction
 SPECIAL = 4
 

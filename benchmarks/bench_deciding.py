@@ -22,8 +22,8 @@ from fairseq_autoassist.text.lengths import pair_items
 from .bench_features import CHUNK, LOOP_TARGET, NONZEROS, plain_arrays, score_one, write_features
 from .measure import REPEATS, Result, at_least, core_clock, informative
 
-DECIDE_TARGET = 5_000_000  # pairs/s, score and coin
-PLAN_TARGET = 1_000_000  # pairs/s considered, to finished batches
+DECIDE_TARGET = 5_000_000  # pairs/s: score and coin
+PLAN_TARGET = 1_000_000  # pairs/s considered: up to finished batches
 MAX_TOKENS = 4096  # of a batch
 MEAN_LENGTH = 28  # tokens a side, as in WMT
 LAG = 32  # micro-batches between a batch and its report
@@ -65,9 +65,9 @@ def decide_rate(rows: int = 1_000_000, looped: int = 20_000) -> list[Result]:
 
 
 def plan_rate(rows: int = 1_000_000) -> list[Result]:
-    """Pairs considered per second, from the stream to finished batches, a pass for each repeat.
+    """Pairs considered per second, from the stream to finished batches; each repeat is a pass.
 
-    One figure is of planning alone, the other also learns from a report for every batch.
+    One figure is of planning alone. In the other the Assistant also learns from every batch.
     """
     with tempfile.TemporaryDirectory() as name:
         write_features(Path(name), rows)
@@ -94,7 +94,7 @@ def _teach(strategy: AutoAssist, rows: int) -> None:
 
 
 def _decide_pass(strategy: AutoAssist, stream: Stream, rows: int) -> int:
-    """Decide on a pass as the planner does; return how many pairs are kept."""
+    """Decide on a pass as the planner does; returns the number of pairs kept."""
     considered = kept = 0
     while considered < rows:
         ids, coins = stream.take(CHUNK)
@@ -120,7 +120,7 @@ def _decide_in_loop(
 
 
 def _sizes(rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """Tokens of each source and target."""
+    """Tokens of each source and target, int32."""
     rng = np.random.default_rng(6)
     source = np.clip(rng.gamma(3.0, MEAN_LENGTH / 3.0, rows), 2, 200)
     target = np.clip(source * rng.normal(1.0, 0.15, rows), 2, 250)
@@ -140,7 +140,7 @@ def _spec(rows: int, features: str) -> PlanSpec:
 
 
 def _plan(planner: Planner, losses: np.ndarray | None, pairs: int) -> float:
-    """Plan until so many more pairs are considered; return pairs per second.
+    """Plan until so many more pairs are considered; returns pairs per second.
 
     Every batch is reported at once, with losses by pair id or with none.
     """

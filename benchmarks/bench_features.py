@@ -28,9 +28,9 @@ CHUNK = 8192  # pairs decided on at once in a large corpus, as in core/planner.p
 def write_features(
     folder: Path, rows: int, dimensions: int = DIMENSIONS, zipf: bool = False
 ) -> Features:
-    """Features of ``rows`` pairs with NONZEROS random columns each, written straight to disk.
+    """Write features of ``rows`` pairs with NONZEROS random columns each.
 
-    Columns are drawn evenly, which is hardest on the caches, or as words are in text (Zipf).
+    Columns are drawn evenly, which is hardest on the caches, or by Zipf's law, as words are.
     """
     rng = np.random.default_rng(0)
     nnz = rows * NONZEROS
@@ -51,7 +51,7 @@ def write_features(
 
 
 def plain_arrays(folder: Path) -> tuple[np.ndarray, ...]:
-    """(indptr, indices, data) of features in memory: the fastest form for a per-pair loop."""
+    """Read indptr, indices and data of features: the fastest form for a per-pair loop."""
     return tuple(
         np.fromfile(path, dtype) for path, dtype in zip(block_files(folder, 0), ("i4", "i4", "f4"))
     )

@@ -1,4 +1,4 @@
-"""Cost of learning from a report: it depends on non-zeros, not on the number of dimensions."""
+"""Cost of learning from a report, which should not depend on the number of dimensions."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ PAIRS = 100  # of a report
 
 
 def learn_ratio(rows: int = 100_000, reports: int = 2000) -> list[Result]:
-    """Time of a report at LARGE over SMALL dimensions: medians of reports taken in turns.
+    """Ratio of the time of a report at LARGE to that at SMALL dimensions, by medians.
 
-    Columns are as frequent as words are in text. For information, a second figure has columns drawn
-    evenly, where the weights of LARGE dimensions leave the inner caches.
+    Reports of the two alternate. Columns are as frequent as words are in text. A second figure is
+    for information: its columns are drawn evenly, so that LARGE weights leave the inner caches.
     """
     small, large = _times(rows, reports, zipf=True)
     even_small, even_large = _times(rows, reports, zipf=False)
@@ -55,6 +55,6 @@ def _times(rows: int, reports: int, zipf: bool) -> list[float]:
 
 
 def _learn(assistant: Assistant, features: Features, ids: np.ndarray, positive: np.ndarray) -> None:
-    """As in the strategy's ``observe``."""
+    """Learn from a report as the strategy's ``observe`` does."""
     rows = features.gather(ids)
     assistant.learn(rows, positive, assistant.predict_rows(rows))

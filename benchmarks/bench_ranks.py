@@ -1,4 +1,4 @@
-"""Cost of several ranks, each and together, on the CPU of one machine: ``make bench-ranks``.
+"""Cost of several ranks on the CPU of one machine: ``make bench-ranks``.
 
 Prints a table and writes benchmarks/results/bench_ranks.json, a list of {name, value, unit, target,
 met}. A missed target is printed; the exit status stays 0.
@@ -30,10 +30,10 @@ from .measure import (
 )
 
 WORLDS = (1, 2, 4)
-GROWTH_TARGET = 1.1  # planning of a micro-batch at 4 ranks, over that at one
-BYTES_TARGET = 16  # a pair and rank, beside the mapped features
-_FEW = 4000  # pairs of a corpus whose memory is that of the program alone
-_TIMEOUT = 180.0  # seconds for an answer of a rank
+GROWTH_TARGET = 1.1  # time to plan a micro-batch at 4 ranks, over that at 1
+BYTES_TARGET = 16  # per pair and rank, beside the mapped features
+_FEW = 4000  # pairs, so few that nearly all memory is the program's
+_TIMEOUT = 180.0  # seconds that a rank has for an answer
 _CALLS = {
     "worker": "planning (the Assistant's process)",
     "taking": "taking the plan (training process)",
@@ -47,7 +47,7 @@ _BYTES = {
 
 
 def planning(rows: int) -> list[Result]:
-    """CPU time to plan a micro-batch and learn from its report, mean over whole passes."""
+    """CPU time to plan a micro-batch and learn from its report, mean over a pass."""
     from fairseq_autoassist.core.planner import Planner
 
     from .bench_features import write_features
@@ -68,7 +68,7 @@ def planning(rows: int) -> list[Result]:
 
 
 def _pass_of(planner: Any) -> float:
-    """CPU seconds a micro-batch over a pass, the making of the pass included."""
+    """CPU seconds per micro-batch over a pass; they include making the pass."""
     losses = np.random.default_rng(4).gamma(4.0, 0.5, 1 << 16).astype(np.float32)
     batches, passes, began = 0, planner.stream.passes, core_clock()
     while planner.stream.passes < passes + 1:
@@ -79,7 +79,7 @@ def _pass_of(planner: Any) -> float:
 
 
 def new_pass(rows: int) -> list[Result]:
-    """CPU time to begin a pass, which every rank makes whole, and a micro-batch's share of it."""
+    """CPU time to begin a pass, which each rank makes whole, and its share per micro-batch."""
     from fairseq_autoassist.core.stream import Stream
 
     from .ranks_child import MAX_TOKENS, sizes
@@ -103,7 +103,7 @@ def new_pass(rows: int) -> list[Result]:
 
 
 def memory(rows: int) -> list[Result]:
-    """Bytes a pair and rank beside the mapped features, and CPU time of the calls of training."""
+    """Bytes per pair and rank beside the mapped features, and CPU time of the calls of training."""
     results = []
     for world in WORLDS:
         few, many = _ranks(world, _FEW, False), _ranks(world, rows, False)
@@ -144,13 +144,13 @@ def _ranks(world_size: int, rows: int, longer: bool) -> list:
     with tempfile.TemporaryDirectory() as name:
         write_features(Path(name), rows)
         np.save(Path(name) / "sizes.npy", np.stack(ranks_child.sizes(rows)))
-        eligible = np.flatnonzero(np.arange(rows) % 100).astype(np.int32)  # as the task's own
+        eligible = np.flatnonzero(np.arange(rows) % 100).astype(np.int32)  # as the task has it
         np.save(Path(name) / "eligible.npy", eligible)
         return ranks_on(name, world_size, longer)
 
 
 def ranks_on(folder: str, world_size: int, longer: bool = False) -> list:
-    """As `_ranks`, over features in ``folder``, with sizes.npy (2, pairs) beside them."""
+    """Figures of `_ranks`, over features in ``folder`` with sizes.npy (2, pairs) beside them."""
     from . import ranks_child
 
     context = multiprocessing.get_context("spawn")
@@ -183,7 +183,7 @@ def _end(process: Any) -> None:
 
 
 def benchmarks(tiny: bool) -> dict[str, Callable[[], list[Result]]]:
-    """Every benchmark by name; ``tiny`` ones are for tests; their figures mean nothing."""
+    """Benchmarks by name; ``tiny`` ones are for tests, and their figures mean nothing."""
     one_thread()
     from . import bench_ranks_training
 
@@ -201,7 +201,7 @@ def benchmarks(tiny: bool) -> dict[str, Callable[[], list[Result]]]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run benchmarks; the table grows as they end."""
+    """Run benchmarks, and print each row as soon as it is there."""
     parser = command_line("bench_ranks", "plan, pass, memory, train", "bench_ranks.json", __doc__)
     arguments = parser.parse_args(argv)
     known = benchmarks(arguments.tiny)

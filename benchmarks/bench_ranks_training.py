@@ -1,8 +1,8 @@
-"""Time that the plugin adds to an update of several ranks, against fairseq's own task, over gloo.
+"""Time that the plugin adds to an update of several ranks over gloo, against fairseq's own task.
 
 Each is measured by target token on its own batches. The plugin's come from buckets and are shrunk;
-fairseq's are sorted over the whole epoch. The generated lengths of the two sides hardly correlate,
-so batches from buckets hold some per cent more padding, which is part of the ratio.
+fairseq's are sorted over the whole epoch. The generated lengths of the two sides hardly correlate.
+So batches from buckets hold some per cent more padding, and the ratio includes it.
 `bench_training` measures both on the same batches.
 """
 
@@ -20,9 +20,9 @@ from . import train_child
 from .measure import Result, informative
 
 ROOT = Path(__file__).resolve().parents[1]
-# More than are trained on: at the end of an epoch stock fairseq may give a rank a dummy batch.
+# More pairs than are trained on: at the end of an epoch fairseq may give a rank a dummy batch.
 PAIRS, WORDS = 40_000, 2000
-_TIMEOUT = 180.0  # seconds for a segment of updates, or to start
+_TIMEOUT = 180.0  # seconds that a rank has for a segment of updates, or to start
 TRAINING = [
     *["--source-lang", "de", "--target-lang", "en", "--valid-subset", "train"],
     *["--arch", "transformer", "--encoder-layers", "2", "--decoder-layers", "2"],
@@ -46,17 +46,16 @@ TASKS = {
 
 
 class Turn(NamedTuple):
-    """Times of a segment: seconds, CPU seconds of the training processes and of the Assistants, all
-    per 1000 target tokens; and seconds per update."""
+    """Times of a segment, in seconds."""
 
-    wall: float
-    cpu: float
-    assistants: float
-    update: float
+    wall: float  # per 1000 target tokens
+    cpu: float  # of the training processes, per 1000 target tokens
+    assistants: float  # CPU time, per 1000 target tokens
+    update: float  # per update
 
 
 def added(worlds: Sequence[int], segments: int = 24, segment: int = 5) -> list[Result]:
-    """The plugin's time to a token over fairseq's, for each number of ranks.
+    """Ratio of the plugin's time per token to fairseq's, for each world size.
 
     Both train in turns, a few updates each, in the order ABBA. With more ranks than cores, wall
     time includes the Assistants' work, which competes with training.
@@ -121,7 +120,7 @@ def _turns(
 
 
 class _Group:
-    """Ranks of a run, which train a few updates at a time, when called."""
+    """Ranks of a run, which train one segment of updates a call."""
 
     def __init__(
         self, context: Any, name: str, words: list[str], world: int, folder: Path, segment: int
@@ -187,7 +186,7 @@ class _Group:
         raise RuntimeError(f"rank {rank} of training {happened}:\n{self._tails()}")
 
     def _tails(self) -> str:
-        """The last lines of every rank's output, among them the reason of the failure."""
+        """Last lines of every rank's output, for the reason of a failure."""
         return "\n".join(
             f"--- {path.name}: {path.read_text(errors='replace')[-1500:]}"
             for path in self.outputs

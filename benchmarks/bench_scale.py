@@ -1,10 +1,9 @@
 """Benchmark at the size of WMT14 English-German, on generated data: ``make bench-scale``.
 
-4.5 million pairs are generated, their features built and planned from, and a run on them started.
-Prints a table and writes benchmarks/results/bench_scale.json, a list of {name, value, unit, target,
-met}. A missed target is printed; the exit status stays 0. The data (about 2.5 GB) lie in a
-temporary folder, or in that of --keep, which a later call reuses. docs/capacity.md computes from
-these figures.
+It generates 4.5 million pairs, builds features, plans passes and starts a run. It prints a table
+and writes benchmarks/results/bench_scale.json, a list of {name, value, unit, target, met}. A missed
+target is printed; the exit status stays 0. The data (about 2.5 GB) lie in a temporary folder, or in
+that of --keep, which a later call reuses. docs/capacity.md computes from these figures.
 """
 
 from __future__ import annotations
@@ -30,12 +29,12 @@ from .measure import (
 
 PAIRS = 4_500_000
 _TINY = 20_000
-_BATCHES = 1500  # until the open buckets are as full as they get
-_GENERATED = "generated"  # written last, with the number of pairs: the corpus is complete
+_BATCHES = 1500  # enough to fill the open buckets
+_GENERATED = "generated"  # file with the number of pairs, written last: the corpus is complete
 
 
 def benchmarks(data_bin: Path, tiny: bool) -> dict[str, Callable[[], list[Result]]]:
-    """Every benchmark by name; ``tiny`` ones are for tests; their figures mean nothing."""
+    """Benchmarks by name; ``tiny`` ones are for tests, and their figures mean nothing."""
     one_thread()
     from . import bench_scale_features, bench_scale_plan, bench_scale_run
 
@@ -54,7 +53,7 @@ def benchmarks(data_bin: Path, tiny: bool) -> dict[str, Callable[[], list[Result
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run benchmarks; the table grows as they end."""
+    """Run benchmarks, and print each row as soon as it is there."""
     names = "features, agreement, start, plan, memory, sizes"
     parser = command_line("bench_scale", names, "bench_scale.json", __doc__)
     parser.add_argument("--keep", type=Path, metavar="DIR", help="folder for the data, which stay")
@@ -85,7 +84,7 @@ def _data_folder(keep: Path | None) -> Iterator[Path]:
 
 
 def _generated(folder: Path, pairs: int) -> list[Result]:
-    """Generate the corpus, unless it is there."""
+    """Generate the corpus, unless the folder holds it."""
     from .bench_scale_data import write_corpus
 
     marker = folder / _GENERATED

@@ -1,4 +1,4 @@
-"""A run's beginning, with the real task, iterator and worker process but no model.
+"""Start of a run, with the real task, iterator and worker process but no model.
 
 ``python -m benchmarks.bench_scale_child DATA_BIN TASK BATCHES`` prints one line of JSON.
 """
@@ -73,7 +73,7 @@ def main(data_bin: str, task_name: str, batches: int) -> dict[str, float]:
 
 
 def _states(iterator: Any, epoch: Any, sample: Any, batches: int) -> dict[str, float]:
-    """Bytes that the plugin adds to a checkpoint, once the buckets are full."""
+    """Bytes that the plugin adds to a checkpoint, by part, once the buckets are full."""
     from fairseq_autoassist.core.worker.client import Exchange
     from fairseq_autoassist.plugin.criterions import PLAN
     from fairseq_autoassist.tensors import to_checkpoint

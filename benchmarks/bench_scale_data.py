@@ -1,7 +1,7 @@
 """Generated data of the size and shape of WMT14 English-German, and features without a disk.
 
-Lengths are log-normal with the means of WMT14 in joint pieces; pieces follow Zipf's law. Each is
-drawn independently, so a sentence repeats somewhat fewer pieces than a real one.
+Lengths are log-normal with the means of WMT14 in joint pieces. Pieces follow Zipf's law, each drawn
+independently, so a sentence repeats somewhat fewer pieces than a real one.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def piece_table() -> np.ndarray:
 
 
 def write_corpus(folder: Path, pairs: int, seed: int = 0, subset: str = "train") -> None:
-    """Write what fairseq-preprocess would, for ``pairs`` pairs; dictionaries too."""
+    """Write a data-bin of ``pairs`` pairs in fairseq-preprocess's format, with dictionaries."""
     folder.mkdir(parents=True, exist_ok=True)
     words = "".join(f"piece{i} {VOCABULARY // (i + 1) + 1}\n" for i in range(VOCABULARY))
     table = piece_table()
@@ -65,11 +65,11 @@ def write_corpus(folder: Path, pairs: int, seed: int = 0, subset: str = "train")
 class VirtualFeatures:
     """Features computed from the pair's id: rows of a small table, named by a hash of the id.
 
-    They are gathered and multiplied as in `features.store.Features`, but from memory. The table
+    Rows are gathered and multiplied as in `features.store.Features`, but from memory. The table
     (about 25 MB) fits the caches better than the features of a large corpus do.
 
     Args:
-        rows: number of pairs, of any size: the features take no memory by pair
+        rows: number of pairs, without a limit: the features take no memory by pair
         nonzeros: of a pair
     """
 
@@ -92,7 +92,7 @@ class VirtualFeatures:
         self._losses = np.maximum(self._table @ planted + noise + np.float32(3.0), np.float32(0.05))
 
     def losses(self, ids: np.ndarray) -> np.ndarray:
-        """Losses that depend on a pair's features, and noise: float32, shape of ``ids``."""
+        """Losses from a pair's features and noise, in nats per token: float32, shape of ``ids``."""
         return self._losses[self._rows_of(ids)]
 
     def gather(self, ids: np.ndarray) -> CsrRows:

@@ -22,7 +22,7 @@ _TIMEOUT = 1200.0
 
 
 def building(data_bin: Path, pairs: int) -> list[Result]:
-    """Time ``autoassist-tfidf`` on a data-bin."""
+    """Time, memory and disk of ``autoassist-tfidf`` on a data-bin."""
     workers = ["--workers", str(WORKERS)] if _has_workers() else []
     command = [*_COMMAND, str(data_bin), "--force", "--no-progress", *workers]
     seconds, peak = _watched(command)
@@ -41,7 +41,7 @@ def building(data_bin: Path, pairs: int) -> list[Result]:
 
 
 def judging(data_bin: Path, pairs: int) -> list[Result]:
-    """Time ``autoassist-agreement`` on a data-bin that has features."""
+    """Time and memory of ``autoassist-agreement`` on a data-bin with features."""
     words = [str(data_bin), "--no-progress", "--workers", str(WORKERS)]
     seconds, peak = _watched([*_AGREEMENT, *words])
     what = f"agreement of {pairs:,} pairs, workers: {WORKERS}"

@@ -1,7 +1,7 @@
 """Cost of planning whole passes over a large corpus with the real planner, on one core.
 
-The losses are planted: a pair's loss depends on its pieces, plus noise. So the Assistant can learn,
-and the share of pairs kept is that of a real run.
+A pair's loss is made up from its pieces, plus noise. So the Assistant can learn, and keeps about as
+many pairs as in a real run.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .ranks_child import RANDOM_LOSSES, make_spec
 
 PASS_TARGET = 30.0  # seconds
 _CONFIG = AutoAssistConfig()
-_WARM_UP = 4000  # micro-batches, at most, learned from before anything is timed
+_WARM_UP = 4000  # micro-batches, at most, that are learned from before timing begins
 _REPEATS = 3
 _PART = 1 << 16
 
@@ -39,7 +39,7 @@ class Pass(NamedTuple):
 
 
 def real_pass(folder: Path, pairs: int) -> list[Result]:
-    """A pass over the corpus with its features, from nothing to the last batch."""
+    """Cost of a pass over the corpus with its features, from the start to the last batch."""
     features = Features.open(folder)
     sizes = lengths(pairs)
     losses = planted_losses(features)
@@ -79,13 +79,13 @@ def by_size(sizes: tuple[int, ...]) -> list[Result]:
         planner = Planner(spec, features)
         starting = core_clock() - began
         _run(planner, features.losses, batches=min(_WARM_UP, pairs // 50))
-        # as many pairs in passes of a small corpus as in one of a large one
+        # one pass of a large corpus is measurement enough
         passes = [
             planned_pass(planner, pairs) for _ in range(1 if pairs > 10_000_000 else _REPEATS)
         ]
         chosen = sorted(passes)[len(passes) // 2]
         if chosen.share_kept == 1.0:
-            raise RuntimeError("nothing was skipped: the scores are not in what was measured")
+            raise RuntimeError("nothing was skipped, so the times hold no scores; expected skips")
         learning = _run(planner, features.losses, pairs=min(pairs, 1_000_000))
         costs.append(1e9 * chosen.seconds / pairs)
         what = f"virtual features, {pairs:,} pairs"
@@ -119,7 +119,7 @@ def planted_losses(features: Features) -> Losses:
 
 
 def planned_pass(planner: Planner, pairs: int, losses: Losses | None = None) -> Pass:
-    """Plan until a pass's number of pairs is considered; one beginning of a pass is included.
+    """Plan until as many pairs are considered as a pass has; one beginning of a pass is included.
 
     Args:
         losses: by pair, to learn from; None: reports without losses
@@ -144,7 +144,7 @@ def planned_pass(planner: Planner, pairs: int, losses: Losses | None = None) -> 
 
 
 def _run(planner: Planner, losses: Losses | None, batches: int = 0, pairs: int = 0) -> float:
-    """Plan so many batches, or until so many more pairs are considered; return seconds a pair."""
+    """Plan so many batches, or until so many more pairs are considered; returns seconds a pair."""
     first = planner.plan()
     planner.receive(first.number, None)
     began, batch = core_clock(), first
@@ -159,7 +159,7 @@ def _run(planner: Planner, losses: Losses | None, batches: int = 0, pairs: int =
 
 @contextlib.contextmanager
 def _timed(owner: Any, method: str, into: dict[str, float], name: str) -> Iterator[None]:
-    """Add up the CPU time of a method's calls; called a few hundred times, so it costs nothing."""
+    """Add up the CPU time of a method's calls, a few hundred, so that timing costs nothing."""
     call = getattr(owner, method)
     into[name] = 0.0
 

@@ -18,9 +18,9 @@ from .measure import Result, at_most, informative
 
 START_TARGET = 10.0  # seconds
 GROWTH_TARGET = 2.0  # MB
-BYTES_TARGET = 16.0  # a pair and rank, beside the mapped features
+BYTES_TARGET = 16.0  # per pair and rank, beside the mapped features
 WORLDS = (1, 8)
-_FEW = 4000  # pairs of a corpus whose memory is that of the program alone
+_FEW = 4000  # pairs, so few that nearly all memory is the program's
 _REPEATS = 3
 _TIMEOUT = 300.0
 _STEPS = {
@@ -60,7 +60,7 @@ def starting(data_bin: Path, pairs: int, batches: int) -> list[Result]:
 
 
 def memory(features: Path, pairs: int, worlds: tuple[int, ...] = WORLDS) -> list[Result]:
-    """Bytes a pair and rank beside the mapped features, as bench_ranks measures them."""
+    """Bytes per pair and rank beside the mapped features, as bench_ranks measures them."""
     (few,) = _figures(None, _FEW, 1)
     results = []
     for world in worlds:
@@ -89,7 +89,7 @@ def _figures(features: Path | None, pairs: int, world: int) -> list:
         with tempfile.TemporaryDirectory() as name:
             write_features(Path(name), pairs, VirtualFeatures.dimensions)
             return _figures(Path(name), pairs, world)
-    sizes = features / "sizes.npy"  # in the features' folder, which is not counted either
+    sizes = features / "sizes.npy"  # memory of files in the features' folder is not counted
     np.save(sizes, np.stack(lengths(pairs)))
     try:
         return ranks_on(str(features), world)
@@ -99,7 +99,7 @@ def _figures(features: Path | None, pairs: int, world: int) -> list:
 
 def _child(data_bin: Path, task: str, batches: int) -> dict[str, float]:
     command = [sys.executable, "-m", "benchmarks.bench_scale_child", str(data_bin), task]
-    # a loader's worker leaves a folder of torch's when its run ends
+    # loader workers of a run that ends leave a folder of torch behind
     with tempfile.TemporaryDirectory() as name:
         done = subprocess.run(
             [*command, str(batches)],

@@ -17,8 +17,8 @@ from . import train_child
 from .measure import Result, at_least, at_most, informative
 
 SPEED_TARGET = 0.98  # of fairseq's tokens/s
-WAIT_TARGET = 0.01  # of the time of training
-_TIMEOUT = 180.0  # seconds for a segment of updates, or to start
+WAIT_TARGET = 0.01  # share of the time of training
+_TIMEOUT = 180.0  # seconds that a run has for a segment of updates, or to start
 MODEL = [
     *["--arch", "transformer", "--encoder-layers", "3", "--decoder-layers", "3"],
     *["--encoder-embed-dim", "128", "--encoder-ffn-embed-dim", "256"],
@@ -50,10 +50,10 @@ Segment = List[Tuple[int, float, float]]  # of updates, see train_child.Update
 
 @dataclass(frozen=True)
 class Size:
-    """Length of the training: ``segments`` of ``segment`` updates are timed, after a first one."""
+    """Length of the training: ``segments`` of ``segment`` updates, timed after a first one."""
 
     pairs: int = 29_000
-    words: int = 8000  # to a dictionary
+    words: int = 8000  # of a dictionary
     max_tokens: int = 2000
     segment: int = 5
     segments: int = 20
@@ -66,7 +66,7 @@ class Size:
 
 @dataclass
 class _Runner:
-    """A run that trains one segment at a time."""
+    """Run that trains one segment at a time."""
 
     name: str
     words: Sequence[object]
@@ -117,7 +117,7 @@ class _Runner:
 
 
 def training_speed(size: Size | None = None) -> list[Result]:
-    """The plugin's tokens/s over fairseq's, and the share of time spent waiting."""
+    """Ratio of the plugin's tokens/s to fairseq's, and the share of time spent waiting."""
     size = size or Size()
     with tempfile.TemporaryDirectory() as name:
         data = make_data_bin(
@@ -150,7 +150,7 @@ def _without_shrinking(data: Path, size: Size, folder: Path) -> list[Result]:
 def _ratios(stock: list[Segment], plugin: list[Segment]) -> list[Result]:
     """Ratios of tokens/s: inverse ratios of times, since both train on the same batches."""
     tokens = [[update[0] for segment in runs for update in segment] for runs in (stock, plugin)]
-    assert tokens[0] == tokens[1], "the two runs trained on other batches"
+    assert tokens[0] == tokens[1], "the two runs trained on different batches"
     rates = [[_tokens_per_second(segment) for segment in runs] for runs in (stock, plugin)]
     wall = [ours / theirs for theirs, ours in zip(*rates)]
     cpu = [_cpu(theirs) / _cpu(ours) for theirs, ours in zip(stock, plugin)]

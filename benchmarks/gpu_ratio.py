@@ -1,10 +1,11 @@
 """Words per second on a GPU, the plugin against fairseq's own task, and time spent waiting.
 
-``python -m benchmarks.gpu_ratio --budget 150 | grep '^{'``, from the root of the checkout (what it
-imports prints lines of its own).
-Trains transformer_iwslt_de_en on Multi30k (``AUTOASSIST_DATA``) in turns under the stock task, the
-plugin with shrinking off, and the plugin with shrinking on, until the next turn would pass the
-budget. A JSON line for each run, and at the end one for each of the ratios (of medians over runs).
+    python -m benchmarks.gpu_ratio --budget 150 | grep '^{'
+
+It runs from the root of the checkout. The filter leaves out what fairseq prints. The model is
+transformer_iwslt_de_en, the data are Multi30k (``AUTOASSIST_DATA``). In each turn it trains under
+the stock task, and under the plugin with shrinking off and on. Turns go on while the budget lasts.
+It prints a JSON line for each run, then one for each ratio of medians over runs.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from fairseq_autoassist.cli.tfidf import main as build_features
 from tests.support.corpus import make_data_bin, multi30k_pairs, session_folder
 from tests.support.training import PLUGIN, STOCK, Process, Run
 
-SKIPPED = 100  # updates in which libraries warm up and the Assistant's process starts
-INTERVAL = 10
+SKIPPED = 100  # updates, in which libraries warm up and the Assistant's process starts
+INTERVAL = 10  # updates between two lines of the log
 RUN_LIMIT = 120.0  # seconds after which a run is killed
 VARIANTS = {
     "stock": STOCK,
@@ -40,7 +41,7 @@ MODEL = [
 
 
 def data_bin() -> Path:
-    """All of Multi30k's training pairs by word, 8,000 types a side, with features."""
+    """Make a data-bin of Multi30k's training pairs by word, 8,000 types a side, with features."""
     folder = session_folder() / "gpu-ratio"
     pairs = multi30k_pairs("train", 29_000)
     make_data_bin(folder, pairs, (), "--nwordssrc", 8000, "--nwordstgt", 8000)
@@ -50,7 +51,7 @@ def data_bin() -> Path:
 
 
 def measure(variant: str, words: list) -> dict:
-    """Run one variant: its name, the rates of `summary`, and the seconds of the whole run."""
+    """Run a variant; returns its name, the rates of `summary`, and the seconds of the run."""
     started = time.perf_counter()
     process = Process("fairseq_cli.train", [*words, *VARIANTS[variant]], record=False)
     try:
@@ -87,7 +88,7 @@ def summary(run: Run) -> dict:
 
 
 def ratios(runs: list[dict], update_freq: int) -> list[dict]:
-    """Ratios that have targets: of medians over the runs of a variant."""
+    """Ratios of medians over the runs of each variant."""
 
     def median(variant: str, key: str) -> float:
         return statistics.median(run[key] for run in runs if run["variant"] == variant)

@@ -20,13 +20,13 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 REPEATS = 5
 
-#: Clock of what one core needs, in seconds: CPU time of this process, the wall time of an idle
-#: machine. Who else uses the machine still shows (caches), but waiting for a turn does not.
+#: CPU seconds of this process, which are its wall time on an idle machine. Other processes still
+#: slow it through the caches, but waiting for a core does not count.
 core_clock = time.process_time
 
 
 def one_thread() -> None:
-    """Make numpy and torch use one core, here and in child processes: call before importing them.
+    """Make numpy and torch use one core, here and in child processes; call before their import.
 
     The targets are stated for one core. Idle threads sleep instead of spinning, so that processes
     measured side by side do not take each other's cores.
@@ -37,7 +37,7 @@ def one_thread() -> None:
 
 
 def median_seconds(calls: list[Callable[[], object]], clock: Callable[[], float]) -> list[float]:
-    """Median times in seconds of REPEATS calls of each, by ``clock``, after one to warm the caches.
+    """Median seconds of REPEATS calls of each by ``clock``, after one call that warms the caches.
 
     The calls alternate, so that a slower phase of the machine slows all of them.
     """
@@ -51,17 +51,17 @@ def median_seconds(calls: list[Callable[[], object]], clock: Callable[[], float]
 
 
 def at_least(name: str, value: float, unit: str, target: float) -> Result:
-    """A figure whose target is a lower bound."""
+    """Figure whose target is a lower bound."""
     return _result(name, value, unit, target, bool(value >= target))
 
 
 def at_most(name: str, value: float, unit: str, target: float) -> Result:
-    """A figure whose target is an upper bound, which its name says."""
+    """Figure whose target is an upper bound, as its name says."""
     return _result(f"{name} (at most)", value, unit, target, bool(value <= target))
 
 
 def informative(name: str, value: float, unit: str) -> Result:
-    """A figure without a target, which explains another one."""
+    """Figure without a target, for information."""
     return _result(name, value, unit, None, None)
 
 
@@ -77,7 +77,7 @@ def _result(name: str, value: float, unit: str, target: float | None, met: bool 
 
 
 def line(result: Result) -> str:
-    """A row of the table."""
+    """Row of the table for a result."""
     met: dict[Any, str] = {True: "met", False: "MISSED", None: ""}
     target = "" if result["target"] is None else f"{result['target']:,}"
     return (
@@ -94,7 +94,7 @@ def save(results: list[Result], path: Path) -> None:
 
 
 def command_line(module: str, names: str, output: str, description: str | None) -> Any:
-    """The parser of a command that runs benchmarks.
+    """Make the parser of a command that runs benchmarks.
 
     Args:
         module: of the command
@@ -110,7 +110,7 @@ def command_line(module: str, names: str, output: str, description: str | None) 
 
 
 def chosen(parser: Any, asked: list[str], known: Benchmarks) -> list[str]:
-    """The benchmarks to run; an unknown name ends the command."""
+    """Names of the benchmarks to run; an unknown name ends the command."""
     unknown = set(asked) - set(known)
     if unknown:
         parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
@@ -118,7 +118,7 @@ def chosen(parser: Any, asked: list[str], known: Benchmarks) -> list[str]:
 
 
 def measured(known: Benchmarks, names: list[str]) -> list[Result]:
-    """Run benchmarks; the table grows as they end."""
+    """Run benchmarks, and print each row as soon as it is there."""
     results: list[Result] = []
     for name in names:
         for result in known[name]():

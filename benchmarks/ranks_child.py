@@ -1,4 +1,4 @@
-"""A rank without model and fairseq: an Assistant's process and its client."""
+"""Rank without model and fairseq: an Assistant's process and its client."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ RANDOM_LOSSES = AutoAssistConfig(gamma_decay=0.5, guard_pairs=0)
 
 
 class RankFigures(NamedTuple):
-    """Figures of one rank: CPU seconds a micro-batch (Assistant, both calls) and private bytes."""
+    """Figures of one rank: CPU seconds per micro-batch, and bytes of memory."""
 
-    worker: float
-    taking: float
-    reporting: float
-    private: int
-    private_worker: int
-    peak_worker: int
+    worker: float  # the Assistant's process
+    taking: float  # the call that takes a batch
+    reporting: float  # the call that reports losses
+    private: int  # both processes; no other process shares it
+    private_worker: int  # of that, the Assistant's process
+    peak_worker: int  # peak of the Assistant's process, without mapped files
 
 
 def sizes(rows: int) -> tuple[np.ndarray, np.ndarray]:
@@ -65,7 +65,7 @@ def make_spec(
 
 
 def main(turns: Connection, folder: str, rank: int, world_size: int, longer: bool) -> None:
-    """Plan a pass of one rank without a model, then send its figures."""
+    """Plan a pass of one rank at each message, then send its figures."""
     lengths = np.load(Path(folder) / "sizes.npy", mmap_mode="r")  # as fairseq maps its index
     eligible = np.load(Path(folder) / "eligible.npy") if longer else None
     exchange = ProcessExchange(make_spec(folder, lengths, rank, world_size, eligible))
@@ -98,7 +98,7 @@ def main(turns: Connection, folder: str, rank: int, world_size: int, longer: boo
 
 
 def private_bytes(pid: object, beside: str) -> int:
-    """Memory of a process that no other one shares, but for files in the folder ``beside``."""
+    """Bytes of a process that no other process shares, without files in the folder ``beside``."""
     total, counted = 0, True
     for text in Path(f"/proc/{pid}/smaps").read_text().splitlines():
         key, *words = text.split()
@@ -119,5 +119,5 @@ def _watch(pid: int, peaks: list[int]) -> None:
 
 
 def cpu_seconds(pid: object) -> float:
-    """CPU time of the main thread of a process."""
+    """CPU seconds of the main thread of a process."""
     return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9

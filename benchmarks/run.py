@@ -12,7 +12,7 @@ from .measure import Result, chosen, command_line, measured, one_thread, save
 
 
 def benchmarks(tiny: bool) -> dict[str, Callable[[], list[Result]]]:
-    """Every benchmark by name; ``tiny`` ones are for tests; their figures mean nothing."""
+    """Benchmarks by name; ``tiny`` ones are for tests, and their figures mean nothing."""
     one_thread()
     from . import bench_agreement, bench_deciding, bench_features, bench_learning, bench_training
 
@@ -34,7 +34,7 @@ def benchmarks(tiny: bool) -> dict[str, Callable[[], list[Result]]]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run benchmarks; the table grows as they end."""
+    """Run benchmarks, and print each row as soon as it is there."""
     names = "build, agreement, score, decide, plan, learn, train"
     parser = command_line("run", names, "bench.json", __doc__)
     arguments = parser.parse_args(argv)
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _require_data(parser: Any) -> None:
-    """Report missing data before minutes are spent on other benchmarks."""
+    """End the command where data are missing, before other benchmarks take minutes."""
     import pytest
 
     from tests.support.corpus import data_folder

@@ -1,7 +1,7 @@
-"""A run of fairseq-train that trains a few updates at a time, when its turn comes.
+"""Run of fairseq-train that trains one segment of updates, then waits for its next turn.
 
-It runs fairseq's own command-line entry in a process of its own. Patched in are a clock between
-updates and, if asked for, the batches.
+It is a process with fairseq's own command-line entry. It adds a clock between updates and, if asked
+for, replaces the batches.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ Update = tuple
 
 
 def main(turns: Connection, words: list[str], output: str, segment: int, planned: int) -> None:
-    """Train.
+    """Train, one segment of updates a turn.
 
     Args:
-        turns: gets the updates of a segment (a list of `Update`, empty before the first), and
-            gives any answer to start the next one
+        turns: gets the updates of a segment, a list of `Update` (empty before the first segment);
+            any answer starts the next one
         words: command line of fairseq-train
         output: file for standard output and error
-        segment: updates to a turn
-        planned: number of the plugin's first batches, made while it keeps everything, to train
-            fairseq's own task on in their order, with --curriculum 1; 0: fairseq's own batches
+        segment: updates of a turn
+        planned: number of batches that the plugin plans under uniform, for fairseq's own task to
+            train on; they keep their order under --curriculum 1. 0: fairseq's own batches
     """
     descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for stream in (1, 2):
@@ -50,7 +50,7 @@ def main(turns: Connection, words: list[str], output: str, segment: int, planned
 
 
 class _Clock:
-    """Times updates from start to start: loading and logging are included."""
+    """Clock of updates from start to start: loading and logging are included."""
 
     def __init__(self, turns: Connection, segment: int) -> None:
         self._turns, self._segment = turns, segment

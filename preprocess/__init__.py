@@ -1,1 +1,1 @@
-"""Scripts for a corpus: raw text -> clean pairs -> SentencePiece -> fairseq data-bin."""
+"""Scripts that turn a corpus into a data-bin: raw text -> clean pairs -> pieces -> data-bin."""

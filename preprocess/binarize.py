@@ -36,16 +36,16 @@ from preprocess.unknown import OWN, check_limit, refuse_unknown
 SPLITS = ("train", "valid", "test")
 # files of a data-bin: fairseq-preprocess's, and the plugin's features
 OF_A_DATA_BIN = re.compile(r"dict\.[^.]+\.txt|.+\.(bin|idx)|preprocess\.log|autoassist")
-OLD = "old"  # the replaced data-bin, in the folder where the new one is made
-MISREAD = OWN - {"<unk>"}  # fairseq would read them in a text as its own symbols
+OLD = "old"  # name of the replaced data-bin, in the folder where the new one is made
+MISREAD = OWN - {"<unk>"}  # symbols that fairseq would read in a text as its own
 MOST_UNKNOWN = 5.0  # percent of a file's tokens; with its own model a file has nearly none
 
 
 def write_dictionary(model: Path, path: Path) -> int:
-    """Write the pieces of `model` as a fairseq dictionary ("piece count"); return how many.
+    """Write the pieces of `model` as a fairseq dictionary ("piece count"); return their number.
 
-    fairseq adds <s>, <pad>, </s> and <unk> itself, so none of them is written. All counts are 1:
-    fairseq uses them only to cut a vocabulary, which SentencePiece has done already.
+    fairseq adds <s>, <pad>, </s> and <unk> itself, so they are left out. All counts are 1, since
+    fairseq uses counts only to cut a vocabulary, and SentencePiece has cut it already.
     """
     processor = load(model)
     size = processor.get_piece_size()
@@ -162,10 +162,10 @@ def _check_replaced(destination: Path) -> None:
 
 
 def run_to_its_end(command: list[str], folder: Path) -> int:
-    """Run a command that works in a folder; return its status.
+    """Run a command that works in a folder; return its exit status.
 
-    Its workers end with it, on errors and signals too. After a SIGKILL to this process they go
-    on, and keep the folder locked.
+    Its workers end with it, on errors and signals too. After a SIGKILL to this process the workers
+    go on, and keep the folder locked.
     """
     with held(folder) as lock:
         process = subprocess.Popen(command, start_new_session=True, pass_fds=[lock])
@@ -189,7 +189,7 @@ def move_whole(made: Path, destination: Path, old: Path) -> None:
 
 
 def put_back(old: Path, destination: Path) -> None:
-    """Restore the old data-bin where a call was killed halfway through `move_whole`."""
+    """Restore the old data-bin after a call that was killed within `move_whole`."""
     if old.exists() and not destination.exists():
         os.replace(old, destination)
 
@@ -211,7 +211,7 @@ def binarize(options: argparse.Namespace) -> None:
             write_dictionary(options.target_model, folder / "target.txt")
         status = run_to_its_end(preprocess_command(options, folder), folder)
         if status != 0:
-            raise UserError(f"fairseq-preprocess failed with status {status}; its words are above")
+            raise UserError(f"fairseq-preprocess failed with status {status}; its output is above")
         langs = options.source_lang, options.target_lang
         models = options.source_model, options.target_model or options.source_model
         refuse_unknown(folder / "data-bin", dict(zip(langs, models)), options.max_unknown)

@@ -3,8 +3,8 @@
     python -m preprocess.clean --source train.en.gz --target train.de.gz \\
         --out-source clean/train.en --out-target clean/train.de
 
-The rules are undisputed: empty, overlong, and lengths that no translation has. Finer choices are
-left to a strategy or to the user.
+A pair is dropped where a side is empty or overlong, or where no translation has such lengths. Finer
+choices are left to a strategy or to the user.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ TEXT = "text; .gz, .xz and .bz2 are fine"
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits that a pair must keep. Lengths are words, as `preprocess.lengths` counts them."""
+    """Limits of the lengths of a pair, in words as `preprocess.lengths` counts them."""
 
     max_words: int = 175  # either side; fairseq's own clean-corpus-n limit for IWSLT14
     max_ratio: float = 3.0  # longer side / shorter side, in words
     ratio_from: int = 8  # words of the longer side, from which the ratio counts
-    # What stands between spaces is a word: of text cut into words or pieces before. It is no part
-    # of a limit's repr, which names the steps of a recipe: alphabets with spaces have one length
+    # Whether all that stands between spaces is a word, in text that is cut into words or pieces.
+    # It is left out of the repr, which names the steps of a recipe: their alphabets have spaces.
     spaced: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -43,7 +43,7 @@ class Limits:
             raise UserError(f"--max-ratio is {self.max_ratio}; expected 1 or more")
 
 
-ADVICE = {  # advice where a rule drops most of a corpus
+ADVICE = {  # for a rule that drops most of a corpus
     "empty": "look whether one of the files is the other's translation at all",
     "too long": "look whether a line is one sentence, or give a larger --max-words",
     "length ratio": "look whether the lines of the files go together, or give a larger --max-ratio",
@@ -52,7 +52,7 @@ ADVICE = {  # advice where a rule drops most of a corpus
 
 @dataclass
 class Report:
-    """Every pair is counted exactly once: kept, or dropped for the first reason that applies."""
+    """Counts of pairs: each is kept, or dropped for the first reason that applies."""
 
     kept: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
@@ -63,7 +63,7 @@ class Report:
 
     @property
     def warning(self) -> str | None:
-        """One line where one rule drops most pairs, and so does not suit this text."""
+        """Warning of one line about a rule that drops most pairs; None: there is no such rule."""
         if not self.dropped:
             return None
         (reason, count), *_ = self.dropped.most_common(1)
@@ -78,7 +78,7 @@ class Report:
 
 
 def normalise(line: str) -> str:
-    """One space between words, none at the ends (every Unicode space counts as one)."""
+    """Put one space between words and none at the ends; any Unicode space counts."""
     return " ".join(line.split())
 
 

@@ -16,7 +16,7 @@ SNIFFED = 512  # bytes from the start: the first block of a tar
 LOOKED_AT = 100_000  # lines read after the first bad one, to tell the kind of the file
 DAMAGE = (gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError)
 
-ZEROS: dict[tuple[bool, ...], str] = {  # of each four bytes, which are 0 in Latin letters
+ZEROS: dict[tuple[bool, ...], str] = {  # which of four bytes are 0 in Latin letters
     (False, True, True, True): "utf-32le",
     (True, True, True, False): "utf-32be",
     (False, True, False, True): "utf-16le",
@@ -25,13 +25,13 @@ ZEROS: dict[tuple[bool, ...], str] = {  # of each four bytes, which are 0 in Lat
 
 
 class Container(NamedTuple):
-    """A format that packs other bytes."""
+    """Format that packs other bytes."""
 
     name: str
-    ending: str  # of its files
+    ending: str  # of the names of its files
     magic: bytes  # first bytes
-    unpack: str  # the command, before the name of the file; with -dc it writes to standard output
-    opener: Any = None  # opens it, where Python's library can
+    unpack: str  # command before the name of the file; with -dc it writes to standard output
+    opener: Any = None  # function that opens it, where Python's library has one
 
 
 CONTAINERS = (
@@ -48,20 +48,20 @@ CONTAINERS = (
     Container("7z", ".7z", b"7z\xbc\xaf\x27\x1c", "7z x"),
     Container("rar", ".rar", b"Rar!\x1a\x07", "unrar x"),
 )
-BZIP2_BLOCKS = (b"1AY&SY", b"\x17rE8P\x90")  # what follows "BZh" and a digit: a block, or the end
+BZIP2_BLOCKS = (b"1AY&SY", b"\x17rE8P\x90")  # after "BZh" and a digit: a block, or the end
 TAR = Container("tar", ".tar", b"", "tar xf")
 ENDINGS = {**{container.ending: container for container in (*CONTAINERS, TAR)}, ".tgz": TAR}
 
 
 def container_of(start: bytes) -> Container | None:
-    """The container that bytes are the start of; None for others."""
+    """Container of a file that starts with these bytes; None for others."""
     for container in CONTAINERS:
         if start.startswith(container.magic):
             if container.name != "bzip2" or start[4:10] in BZIP2_BLOCKS:
                 return container
     if len(start) < SNIFFED:
         return None
-    try:  # the checksum of its header is right; old archives have no magic
+    try:  # old tar archives have no magic, but a checksum of the header
         tarfile.TarInfo.frombuf(start[:SNIFFED], "utf-8", "surrogateescape")
     except tarfile.HeaderError:
         return None
@@ -69,7 +69,7 @@ def container_of(start: bytes) -> Container | None:
 
 
 def unpacking(path: Path, outer: Container | None, inner: Container) -> str:
-    """The command that unpacks `inner`, which lies in `path` itself or in its `outer` container."""
+    """Command that unpacks `inner`, which is `path` itself or lies in its `outer` container."""
     name = shlex.quote(str(path))
     into = " > TEXT" if "-dc" in inner.unpack else ""
     if outer is None or inner is TAR:  # tar detects the compression by itself
@@ -81,7 +81,7 @@ def unpacking(path: Path, outer: Container | None, inner: Container) -> str:
 
 
 def wide_encoding(start: bytes) -> str | None:
-    """UTF-16 or UTF-32, by its byte order mark or by where its zeros lie; None for others."""
+    """Name of UTF-16 or UTF-32, by its byte order mark or its zeros; None for others."""
     for mark, name in (
         (b"\xff\xfe\x00\x00", "utf-32"),
         (b"\x00\x00\xfe\xff", "utf-32"),
@@ -90,7 +90,7 @@ def wide_encoding(start: bytes) -> str | None:
     ):
         if start.startswith(mark):
             return name
-    # Latin letters: zeros at one of each two bytes, or at three of each four
+    # of Latin letters, one of two bytes is zero, or three of four
     zeros = tuple(start[place::4].count(0) * 4 > len(start) * 0.6 for place in range(4))
     return ZEROS.get(zeros)
 
@@ -107,11 +107,11 @@ def advice(path: Path, outer: Container | None, lines: Iterable[bytes], number: 
     """Advice for a file whose line `number` is not UTF-8, by the content of its other lines.
 
     Args:
-        outer: what the file is packed in
+        outer: container of the file; None: it is not packed
         lines: of the file, from its first; `LOOKED_AT` of those after line `number` are read
     """
     utf8 = bad = 0  # lines in which a byte is not ASCII
-    high = False  # whether a byte is no letter of Latin 1
+    high = False  # whether a byte is a control in Latin 1, but a sign in cp1252
     for line in islice(lines, number + LOOKED_AT):
         if not line.isascii():
             if _is_utf8(line):
@@ -134,7 +134,7 @@ def advice(path: Path, outer: Container | None, lines: Iterable[bytes], number: 
 
 
 def _first_bad(lines: Iterable[bytes]) -> tuple[int, UnicodeDecodeError | None]:
-    """The number of the first line that is no text; what is wrong, or None for a NUL byte."""
+    """Number of the first line that is no text, and its error; None for a NUL byte."""
     number = 0
     for number, line in enumerate(lines, 1):
         if b"\0" in line:
@@ -147,7 +147,7 @@ def _first_bad(lines: Iterable[bytes]) -> tuple[int, UnicodeDecodeError | None]:
 
 
 def not_text(path: Path, outer: Container | None, stream: IO[bytes]) -> str:
-    """Reason why a file is no text, and advice, by its unpacked bytes in `stream`."""
+    """Reason why a file is no text, with advice, by its unpacked bytes in `stream`."""
     wide = wide_encoding(stream.read(SNIFFED))
     stream.seek(0)
     number, error = _first_bad(stream)

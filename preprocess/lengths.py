@@ -1,8 +1,8 @@
 """Length of a line of text in words, in any script, and whether the line is blank.
 
-Some scripts put no spaces between words. There letters are counted: two make a word in Chinese
-and Japanese, three in Tibetan and the alphabets of South-East Asia. Marks above, below and between
-letters do not count. The result is rough, and enough to tell a translation from junk.
+Some scripts put no spaces between words. Their letters are counted. Two make a word in Chinese and
+Japanese, three in Tibetan and the alphabets of South-East Asia. Marks above, below and between
+letters do not count. The result is rough, but it is enough to tell a translation from junk.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ INVISIBLE = (
 
 
 def _letters(ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Letters and digits of small blocks, one by one, without the marks between them."""
+    """Yield the letters and digits of small blocks as ranges of one, without the marks."""
     for first, last in ranges:
         for number in range(first, last + 1):
             if unicodedata.category(chr(number))[0] in "LN":
@@ -58,22 +58,22 @@ _NOTHING = re.compile(f"[\\s{_class(INVISIBLE)}]*")
 
 
 def is_blank(line: str) -> bool:
-    """Whether a line is empty, or only spaces and invisible characters."""
+    """Tell whether a line is empty, or has only spaces and invisible characters."""
     if "!" <= line[:1] <= "~":  # fast path of most lines
         return False
     return _NOTHING.fullmatch(line) is not None
 
 
 def words(line: str) -> int:
-    """Length of a line: its words, and the words that letters without spaces count as."""
+    """Length of a line in words; of scripts without spaces, letters are counted."""
     spaced = line.split()
     if not line.isascii() and _FAR.search(line) and _SPACELESS.search(line):
         signs, letters = len(_SIGN.findall(line)), len(_LETTER.findall(line))
         spaced = _SPACELESS.sub(" ", line).split()
         count = -(-signs // LETTERS_OF_A_WORD[0]) - (-letters // LETTERS_OF_A_WORD[1])
-        count = max(count, 1)  # of punctuation alone
+        count = max(count, 1)  # punctuation alone counts too
     else:
         count = 0
-    if len(line) > LONGEST_WORD:  # a text without any space is not one word
+    if len(line) > LONGEST_WORD:  # a long text without spaces is not one word
         count += sum(max(0, len(word) - LONGEST_WORD) // PIECE for word in spaced)
     return count + len(spaced)

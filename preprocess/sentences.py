@@ -1,7 +1,7 @@
 """Sentences for SentencePiece's training: white space made plain, and skipped lines counted.
 
-fairseq splits pieces at white space of any kind, and ends a line at a carriage return. So white
-space that a model would keep inside its pieces becomes a space first.
+fairseq splits pieces at any white space, and ends a line at a carriage return. So white space that
+a model would keep inside its pieces is replaced by a space first.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from preprocess.text import read_lines
 
 
 def _one_of(signs: Iterable[str]) -> re.Pattern[str]:
-    """A pattern that finds these characters; one that finds nothing for no characters."""
+    """Compile a pattern that finds these characters; without any it finds nothing."""
     inside = "".join(map(re.escape, signs))
     return re.compile(f"[{inside}]" if inside else "(?!)")
 
 
 SPACES = [sign for sign in map(chr, range(0x3001)) if sign.isspace() and sign != " "]
 SPACE = _one_of(SPACES)
-NMT_SPACE = _one_of("\x85")  # the only white space that the rules of nmt_ leave
+NMT_SPACE = _one_of("\x85")  # the only white space that the nmt_ rules leave
 
 
 def spaces_in_pieces(encode: Callable[[str], Sequence[str]]) -> re.Pattern[str]:
-    """Find the white space that a model keeps inside its pieces, by its `encode`."""
+    """Compile a pattern of the white space that a model keeps inside its pieces."""
     return _one_of(sign for sign in SPACES if any(map(str.isspace, "".join(encode(f"a{sign}b")))))
 
 
 class Lines:
     """Lines of all inputs, the error that ended them, and counts of those left out.
 
-    The error is kept, since SentencePiece turns any, Ctrl-C too, into its RuntimeError.
+    The error is kept, since SentencePiece turns every one, Ctrl-C too, into a RuntimeError.
     """
 
     def __init__(self, inputs: Sequence[Path], normalization: str, max_bytes: int) -> None:
@@ -63,7 +63,7 @@ class Lines:
 
     @property
     def warning(self) -> str | None:
-        """One line on what was left out."""
+        """Warning of one line about lines that were left out; None: there are none."""
         if not self.too_long:
             return None
         return (

@@ -32,13 +32,13 @@ from preprocess.text import (
     writing,
 )
 
-# A fixed number, since the trainer's sums depend on the number of threads.
+# fixed, since the trainer's sums depend on the number of threads
 TRAINER_THREADS = 4
 ENCODE_CHUNK = 10_000  # lines; bounds memory, long enough for SentencePiece's own threads
 
 
-# identity alone loses nothing. nfkc rewrites full-width signs and fractions, _cf folds capitals,
-# and nmt_ turns invisible characters of the spelling (Persian, Hindi) into spaces
+# Only identity loses nothing. nfkc rewrites full-width signs and fractions. _cf folds capitals.
+# nmt_ turns invisible characters, which the spelling of Persian and Hindi has, into spaces.
 NORMALIZATIONS = ("identity", "nfkc", "nmt_nfkc", "nfkc_cf", "nmt_nfkc_cf")
 LEAST_COVERAGE = 0.98  # SentencePiece's own limit
 MAX_LINE_BYTES = 4192  # SentencePiece's own default
@@ -57,12 +57,18 @@ def train(
 ) -> Path:
     """Train one joint model over `inputs`; return the path of the .model file.
 
-    `coverage` is the share of the text's characters that get pieces: 1 for alphabets, so that no
-    character becomes <unk>; less for thousands of signs, as in Japanese. With `byte_fallback`
-    characters without a piece become bytes, which takes 256 pieces. `normalization` is one of
-    `NORMALIZATIONS`, and applies to all text before it is cut, on the target side too.
+    The model has no symbols for begin, end and padding: fairseq's dictionary adds them.
 
-    Begin, end and padding symbols are left to fairseq's dictionary.
+    Args:
+        inputs: text, one sentence a line
+        model: prefix of the files .model and .vocab
+        vocab: number of pieces, with <unk>
+        kind: unigram or bpe
+        coverage: share of the text's characters that get pieces: 1 for alphabets, so that no
+            character becomes <unk>; less for thousands of signs, as in Japanese
+        normalization: one of `NORMALIZATIONS`; it applies to all text before it is cut
+        byte_fallback: characters without a piece become bytes, which takes 256 pieces
+        max_line_bytes: longer lines are left out
 
     Raises:
         UserError: `model` is no prefix or cannot be written, an option is out of range, or
@@ -135,7 +141,7 @@ def _file_of(prefix: Path) -> Path:
 
 
 def _refusal(lines: Lines, vocab: int, reason: str) -> UserError:
-    """Reason of SentencePiece's refusal, and advice."""
+    """Error with the reason of SentencePiece's refusal, and advice."""
     if "sentences_.empty()" in reason:
         if lines.warning:
             return UserError(lines.warning)
@@ -146,7 +152,7 @@ def _refusal(lines: Lines, vocab: int, reason: str) -> UserError:
             f"SentencePiece refused a vocabulary of {vocab} pieces ({reason}); "
             f"expected a size that the text can fill: give another --vocab, or more text"
         )
-    return UserError(f"SentencePiece failed ({reason}); is there room on the disk of --model?")
+    return UserError(f"SentencePiece failed ({reason}); look for space on the disk of --model")
 
 
 def _train(model: Path) -> str:

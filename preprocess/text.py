@@ -1,4 +1,4 @@
-"""Read and write text files, for all corpus scripts."""
+"""Reading and writing of text files, for all corpus scripts."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from preprocess.containers import (
     unpacking,
 )
 
-PART = ".tmp"  # how the name of a file ends while it is written
+PART = ".tmp"  # end of a file's name while it is written
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class UserError(SystemExit):
-    """A mistake that the user can mend: one line without a traceback, exit status 1."""
+    """Mistake that the user can mend: one line without a traceback, exit status 1."""
 
     def __init__(self, message: str) -> None:
         super().__init__(f"error: {message}")
@@ -43,7 +43,7 @@ def exit_on_signals() -> None:
 
 
 def open_bytes(path: Path) -> tuple[IO[bytes], Container | None]:
-    """Open text for reading, unpacked from gzip, xz or bzip2; return how it was packed too.
+    """Open text for reading, unpacked from gzip, xz or bzip2; return its container too.
 
     Raises:
         UserError: the file is missing, or packed in another format
@@ -102,7 +102,7 @@ def read_lines(path: Path) -> Iterator[str]:
     except UnicodeDecodeError as error:
         raise _not_text(path) from error
     except (*DAMAGE, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:  # the system's; bzip2 has none
+        if isinstance(error, OSError) and error.errno is not None:  # bzip2's errors have none
             raise
         raise UserError(
             f"{path} is a damaged {path.suffix} file ({error}, soon after line {number}); expected "
@@ -117,9 +117,9 @@ def _not_text(path: Path) -> UserError:
 
 
 def unfinished(path: Path) -> Path:
-    """The name to write a file under until it is whole; files of killed calls are removed.
+    """Name of a file until it is whole; files of killed calls are removed.
 
-    It holds host and process id, so that files of running processes stay.
+    The name holds host and process id, so that files of running processes stay.
     """
     owner = f".{path.name}.{socket.gethostname()}-"
     if path.parent.is_dir():
@@ -141,7 +141,7 @@ def _alive(process_id: int) -> bool:
 
 
 def _unwritable(paths: Sequence[Path], error: OSError) -> UserError:
-    """Reason why files cannot be written, and advice."""
+    """Error with the reason why files cannot be written, and advice."""
     named = " and ".join(path.name for path in paths)
     if error.errno in NO_ROOM:
         return UserError(
@@ -157,7 +157,7 @@ def _unwritable(paths: Sequence[Path], error: OSError) -> UserError:
 
 @contextmanager
 def writing(*paths: Path) -> Iterator[None]:
-    """Turn the system's error on writing into a UserError of one line."""
+    """Turn a system error of writing into a UserError of one line."""
     try:
         yield
     except OSError as error:
@@ -179,10 +179,10 @@ def with_parents(path: Path) -> Iterator[None]:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A name to write a file under; it becomes `path` on success, and is removed on failure.
+    """Yield a name for writing; the file is renamed to `path` on success, removed on failure.
 
     Raises:
-        UserError: it cannot be written
+        UserError: the file cannot be written
     """
     with writing(path), with_parents(path):
         part = unfinished(path)
@@ -197,12 +197,12 @@ def whole_file(path: Path) -> Iterator[Path]:
 def whole_files(*paths: Path) -> Iterator[list[IO[str]]]:
     """Open text files for writing, which appear under their names on success.
 
-    No reader sees a half-written file, and an interrupted step leaves no file. A SIGKILL does; the
-    next call removes it.
+    No reader sees a half-written file, and an interrupted step leaves no file. After a SIGKILL one
+    stays, which the next call removes.
 
     Raises:
-        UserError: two of them are the same file, one is called .gz or the like (what is written is
-            plain) or is no file but a folder or a device, or they cannot be written
+        UserError: two paths are one file, a name ends as a container's does (the text is plain), a
+            path is a folder or a device, or a file cannot be written
     """
     with writing(*paths):
         _check_names(paths)
@@ -250,7 +250,7 @@ def held(folder: Path, kind: int = fcntl.LOCK_SH) -> Iterator[int]:
     """Lock a folder; yield a file descriptor that passes the lock on to a child process.
 
     Raises:
-        UserError: another process works in it
+        UserError: another process works in the folder
     """
     number = os.open(folder, os.O_RDONLY)
     try:
@@ -267,12 +267,13 @@ def held(folder: Path, kind: int = fcntl.LOCK_SH) -> Iterator[int]:
 
 @contextmanager
 def staging(folder: Path) -> Iterator[Path]:
-    """An empty folder for unfinished output, removed afterwards.
+    """Make an empty folder for unfinished output, removed afterwards.
 
     Its name is fixed, so that the next call removes the files of a killed one.
 
     Raises:
-        UserError: a process of a killed call still works in it (see `held`), or it cannot be made
+        UserError: a process of a killed call still works in the folder (see `held`), or the folder
+            cannot be made
     """
     with writing(folder):
         if folder.is_dir():

@@ -1,4 +1,4 @@
-"""Likely cause of unknown tokens in encoded text, by the text's content."""
+"""Likely cause of unknown tokens in encoded text, found in the text itself."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from pathlib import Path
 from preprocess.spm import MAX_LINE_BYTES, load
 from preprocess.text import UserError, read_lines
 
-SPACE = "▁"  # SentencePiece's sign for it
+SPACE = "▁"  # SentencePiece's sign for a space
 BYTE = re.compile(r"<0x[0-9A-F]{2}>")  # a piece of --byte-fallback
-OWN = frozenset(("<s>", "<pad>", "</s>", "<unk>"))  # of every fairseq dictionary
-TRIED = 1000  # lines with unknown tokens that are encoded again, to compare the model
-SHOWN = 5  # examples
+OWN = frozenset(("<s>", "<pad>", "</s>", "<unk>"))  # symbols of every fairseq dictionary
+TRIED = 1000  # lines with unknown tokens that are encoded again, to test the model
+SHOWN = 5  # examples in a message
 
 
 def check_limit(percent: float) -> None:
-    """Raise UserError unless it is a share of tokens."""
+    """Raise UserError unless the limit is a percentage."""
     if not 0 <= percent <= 100:
         raise UserError(f"--max-unknown is {percent}; expected a percentage, 0 to 100")
 
@@ -74,7 +74,7 @@ def _most(counts: Counter[str]) -> str:
 
 
 def cause(seen: Seen, path: Path, model: Path, percent: float) -> str:
-    """The likely cause and its remedy, as the end of a message."""
+    """Likely cause and its remedy, as the end of a message."""
     if not seen.encoded:
         names = f"--model {shlex.quote(str(model))} --input TEXT --output {shlex.quote(str(path))}"
         return (
@@ -101,14 +101,14 @@ def cause(seen: Seen, path: Path, model: Path, percent: float) -> str:
 
 
 def refuse_unknown(folder: Path, models: dict[str, Path], most: float) -> None:
-    """Refuse text if more than `most` percent of a file has become <unk>.
+    """Refuse text if more than `most` percent of a file's tokens have become <unk>.
 
     Args:
-        folder: of the data-bin, with fairseq-preprocess's log
-        models: by language
+        folder: the data-bin, with fairseq-preprocess's log
+        models: SentencePiece model of each language
 
     Raises:
-        UserError: with the likely cause
+        UserError: a file has more; the message names the likely cause
     """
     for line in read_lines(folder / "preprocess.log"):
         told = re.search(r"\[(\S+)\] (.+): \d+ sents, .* (\S+)% replaced", line)

@@ -28,7 +28,7 @@ _WRAPPED = " and ".join(
 )
 BEGIN, END = "<!-- made by tools/make_docs.py -->\n", "<!-- end -->"
 
-# metric -> (unit, what it says)
+# metric -> (unit, meaning)
 METRICS = {
     "keep": (
         "share",
@@ -42,9 +42,12 @@ METRICS = {
     ),
     "T": (
         "nats/token",
-        "T_k, the moving average of losses that the limits of the labels are multiples of",
+        "T_k, the moving average of losses; the limits of the labels are multiples of it",
     ),
-    "gamma": ("share", "gamma_k, the weight of the Assistant's word; 0 while nothing is skipped"),
+    "gamma": (
+        "share",
+        "gamma_k, the weight of the Assistant's prediction; 0 while nothing is skipped",
+    ),
     "acc": (
         "share",
         "the Assistant's accuracy on pairs before learning from them, a moving average over *kept* "
@@ -52,8 +55,8 @@ METRICS = {
     ),
     "majority": (
         "share",
-        "what always guessing the more frequent label would reach on the same pairs; only the "
-        "distance of `aa_acc` from it means anything",
+        "accuracy of always guessing the more frequent label on the same pairs; `aa_acc` means "
+        "something only in comparison with it",
     ),
     "competence": (
         "share",
@@ -99,7 +102,7 @@ def main() -> None:
 
 
 def filled(page: str, table: str) -> str:
-    """The page with ``table`` in its place.
+    """Put ``table`` in its place in the page.
 
     Raises:
         ValueError: the page has no such place
@@ -112,7 +115,7 @@ def filled(page: str, table: str) -> str:
 
 
 def options_table() -> str:
-    """Every option, below the strategies that read it."""
+    """Make the tables of all options, one for each group of strategies that read them."""
     groups: dict[str, list[str]] = {}
     for field in dataclasses.fields(AutoAssistConfig):
         groups.setdefault(read_by(field.name), []).append(option_row(field))
@@ -131,7 +134,7 @@ def read_by(name: str) -> str:
 
 
 def option_row(field: dataclasses.Field[Any]) -> str:
-    """A row of the table."""
+    """Make the row of an option."""
     meta, default = field.metadata, field.default
     cells = (
         f"`{flag(field.name)}`",
@@ -159,17 +162,17 @@ def shown(default: Any) -> str:
 
 
 def span(low: Any, high: Any) -> str:
-    """A range in words; empty where there is none."""
+    """Format a range in words; empty where there is none."""
     if low is None and high is None:
         return ""
     return f"at least {low:g}" if high is None else f"{low:g} to {high:g}"
 
 
 def metrics_table() -> str:
-    """Every metric, with the strategies that log it.
+    """Make the table of all metrics, with the strategies that log each.
 
     Raises:
-        ValueError: METRICS does not explain exactly what the code logs
+        ValueError: METRICS and the metrics that the code logs differ
     """
     loggers = logged_by()
     differing = set(loggers) ^ set(METRICS)
@@ -185,15 +188,15 @@ def metrics_table() -> str:
 
 
 class Everything(dict):
-    """A logging output that has every key."""
+    """Logging output that has every key."""
 
     def get(self, key: Any, default: Any = None) -> float:
-        """1 for any key."""
+        """Return 1 for any key."""
         return 1.0
 
 
 def logged_by() -> dict[str, str]:
-    """Name of every metric of an update -> the strategies that log it, in words."""
+    """Map the name of every metric of an update to the strategies that log it, in words."""
     from fairseq.logging import metrics as fairseq_metrics  # takes seconds
 
     from fairseq_autoassist.plugin import metrics

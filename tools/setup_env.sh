@@ -4,11 +4,11 @@
 #   PYTHON   interpreter to use; left out: the first suitable one found
 #   TORCH    torch version ("2.11.0+cu130"): kept where that interpreter has it, else installed
 #
-# Where they are left out, those that the environment was made with hold.
+# Without them, a later call takes those that the environment was made with.
 #
-# torch comes first, by exact version, and fairseq is built against it without build isolation:
-# otherwise its build fetches a second torch of several GB. Every step may be interrupted: the stamp
-# is written last, and without a stamp that fits the next call goes through the steps again.
+# torch is installed first, by exact version. fairseq is then built against it without build
+# isolation, else its build would fetch a second torch of several GB. Every step may be interrupted:
+# the stamp is written last, and without a stamp that fits the next call repeats the steps.
 set -euo pipefail
 
 CPU_TORCH=2.13.0
@@ -18,7 +18,7 @@ CAN_RUN="CPython 3.11, 3.12 or 3.13, 64 bit, with venv"
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 venv=${1:?usage: tools/setup_env.sh VENV_FOLDER}
 stamp=$venv/.setup-stamp
-named=$venv/.setup-named # TORCH and PYTHON as they were named, and where the checkout lay
+named=$venv/.setup-named # TORCH and PYTHON as the user named them, and the checkout's folder
 step=0
 
 fail() { echo "error: $*" >&2; exit 1; }
@@ -31,8 +31,8 @@ ok = sys.implementation.name == "cpython" and (3, 11) <= sys.version_info[:2] <=
 sys.exit(not (ok and sys.maxsize > 2**32))' 2>/dev/null
 }
 
-# The interpreter itself, or the one below it where it is that of the environment to be made, as
-# `python3` is after `source .venv/bin/activate`: what that one holds is not to be kept, but made.
+# Print the interpreter, or its base where it belongs to the environment to be made, as `python3`
+# does after `source .venv/bin/activate`.
 outside() {
   "$1" - "$1" "$venv" <<'PY'
 import os, sys
@@ -57,7 +57,8 @@ find_python() {
     "expected $CAN_RUN: install one, or name it with PYTHON=... make ..."
 }
 
-# What decides what gets installed. Contents, not times: a fresh checkout touches all files.
+# Print a checksum of all that decides what is installed. It reads contents, since a fresh checkout
+# changes the times of all files.
 fingerprint() {
   {
     cat "$root"/requirements/*.txt "$root/setup.py" "${BASH_SOURCE[0]}"
@@ -65,7 +66,7 @@ fingerprint() {
   } | cksum
 }
 
-# Print "VERSION FOLDER" of the torch to keep: the one named, or any build for a GPU.
+# Print "VERSION FOLDER" of the torch to keep: the version named, or else any build for a GPU.
 torch_to_keep() {
   "$1" - "${TORCH:-}" <<'PY' 2>/dev/null || true
 import sys
@@ -86,12 +87,12 @@ install_torch() {
   if [[ -n $kept ]]; then
     version=${kept%% *} folder=${kept#* }
     say "keeping torch $version of $folder"
-    # one that was installed before would come first
+    # a torch installed here before would be found first
     if [[ -d $site/torch ]]; then
       env -u PYTHONPATH "$venv/bin/python" -m pip uninstall --disable-pip-version-check -qy torch
     fi
-    # Not --system-site-packages: from within another environment that shows the packages of the
-    # Python below it, not the torch that is there.
+    # --system-site-packages would not do: from within another environment it shows the packages of
+    # the base Python, not that environment's torch.
     echo "import site; site.addsitedir(r'$folder')" >"$site/kept-torch.pth"
   else
     version=${TORCH:-$CPU_TORCH}
@@ -99,13 +100,13 @@ install_torch() {
     rm -f "$site/kept-torch.pth"
     pip_install "torch==$version"
   fi
-  # the version that pip knows: PyPI's CUDA build is 2.13.0 to pip and calls itself 2.13.0+cu130
+  # pip's version: PyPI's CUDA build is 2.13.0 for pip, though it calls itself 2.13.0+cu130
   version=$("$venv/bin/python" -c 'from importlib.metadata import version; print(version("torch"))')
-  echo "torch==$version" >"$venv/torch-constraint.txt" # holds pip to it in every later step
+  echo "torch==$version" >"$venv/torch-constraint.txt" # every later step keeps it
 }
 
-# The release made with this torch: 0.28.0 with 2.13.0, the default. Without dependencies: its torch
-# is here already. Only recipes/images needs it, so a torch that has none goes without.
+# Install the torchvision made with this torch, as 0.28.0 with 2.13.0, the default. It is installed
+# without dependencies, since torch is there. Only recipes/images needs it, so a failure is no error.
 install_torchvision() {
   local version
   version=$("$venv/bin/python" - <<'PY'
@@ -120,17 +121,17 @@ PY
     echo "torchvision was not installed: make images will not run" >&2
 }
 
-# A plain editable install is found by `import`, but not by fairseq's `--user-dir NAME` from another
-# folder: that looks beside the installed fairseq. A link there is both, and one copy.
+# Link the package beside the installed fairseq, where fairseq's `--user-dir NAME` looks from any
+# folder. An editable install is found by `import` alone.
 link_package() {
   local site
   site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
   ln -sfn "$root/fairseq_autoassist" "$site/fairseq_autoassist"
 }
 
-# What was named when the environment was made goes on, so that `make test` after
-# `TORCH=... make quickstart` keeps that torch. A checkout that was moved starts anew: scripts and
-# links in the environment hold the old path.
+# Read TORCH and PYTHON that the environment was made with, so that `make test` after
+# `TORCH=... make quickstart` keeps that torch. In a moved checkout the environment is made again,
+# since its scripts and links hold the old path.
 recall() {
   local torch python place
   [[ -f $named ]] || return 0
@@ -161,7 +162,7 @@ main() {
         "remove it with 'rm -rf $venv', or name the other one with PYTHON=..."
     rm -f "$stamp"
   fi
-  # without pip it was interrupted while it was made, or made by a tool that leaves it out
+  # an environment without pip was interrupted while it was made, or made by a tool without pip
   "$venv/bin/python" -m pip --version >/dev/null 2>&1 ||
     "$venv/bin/python" -m ensurepip >/dev/null 2>&1 || "$python" -m venv --clear "$venv"
   install_torch "$python"
@@ -173,7 +174,7 @@ main() {
   install_torchvision
   say "$FAIRSEQ (built from source: about three minutes, silent)"
   pip_install -c "$venv/torch-constraint.txt" --no-build-isolation "$FAIRSEQ" ||
-    fail "$FAIRSEQ was not installed, pip's own words are above; building it needs a C++ compiler" \
+    fail "$FAIRSEQ was not installed, pip's output is above; building it needs a C++ compiler" \
       "and the headers of $python (package python3-dev or the like)"
   say "fairseq_autoassist"
   pip_install --quiet --no-deps --no-build-isolation --editable "$root"

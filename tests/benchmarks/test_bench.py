@@ -48,7 +48,7 @@ def test_an_unknown_benchmark_is_refused(tmp_path):
 
 
 def test_every_benchmark_finds_what_it_imports():
-    """A process imports those for a GPU, which are not run here and may change sys.path."""
+    """Import all in a process of their own: one changes sys.path, and GPU benchmarks do not run."""
     names = [f"benchmarks.{path.stem}" for path in sorted((ROOT / "benchmarks").glob("[a-z]*.py"))]
     program = "import importlib, sys; [importlib.import_module(name) for name in sys.argv[1:]]"
     command = [sys.executable, "-c", program, *names]

@@ -1,4 +1,4 @@
-"""Benchmark of large corpora, on a small one: it runs and leaves no files."""
+"""Benchmark of large corpora, run on a small one: it writes results and leaves no files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TIMEOUT = 280
 
 
 def bench(tmp_path, *words):
-    """Run it with its own folder for temporary files, which must be empty afterwards."""
+    """Run the benchmark with a folder of its own for temporary files, empty afterwards."""
     command = [sys.executable, "-m", "benchmarks.bench_scale", "--tiny", *map(str, words)]
     # not in tmp_path: names of sockets inside it would be too long
     with tempfile.TemporaryDirectory() as temporary:
@@ -56,7 +56,7 @@ def test_results_have_the_promised_form_and_the_data_are_removed(names, tmp_path
     assert sum(r["target"] is not None for r in results) == sum(targets[name] for name in names)
 
 
-def test_data_that_are_kept_are_used_again(tmp_path):
+def test_kept_data_are_reused(tmp_path):
     kept = tmp_path / "kept"
     first = bench(tmp_path, "features", "--keep", kept)
     assert first.returncode == 0 and "generating" in first.stdout, first.stderr

@@ -35,7 +35,7 @@ CPU = ["--cpu", "--distributed-backend", "gloo", "--ddp-backend", "legacy_ddp"]
 
 
 def environment(bin_folder=None, **variables):
-    """This one, less what a launcher left in it, with this Python's programs first."""
+    """Environment without a launcher's variables, in which this Python's programs come first."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("SLURM_", "TORCHELASTIC"))}
     for name in ("MASTER_ADDR", "MASTER_PORT", "WORLD_SIZE", "RANK", "DRY_RUN"):
         kept.pop(name, None)
@@ -46,7 +46,7 @@ def environment(bin_folder=None, **variables):
 
 @contextlib.contextmanager
 def start(script, *words, bin_folder=None, output=None, **variables):
-    """A script that is ended with all below it, whatever happens, with the block."""
+    """Start a script, which ends with all its descendants at the end of the block."""
     command = ["bash", str(LAUNCH / script), *[str(word) for word in words]]
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(open(output, "w")) if output else subprocess.PIPE
@@ -65,13 +65,13 @@ def start(script, *words, bin_folder=None, output=None, **variables):
             for pid in [process.pid, *children(process.pid)]:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-            with contextlib.suppress(ProcessLookupError):  # what outlived a script that ended
+            with contextlib.suppress(ProcessLookupError):  # processes that outlived the script
                 os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
 
 
 def dry_run(script, *words, variables=None):
-    """The words of each command that a script would run."""
+    """Commands that a script would run, each as a list of words."""
     variables = ARGUMENTS[script] if variables is None else variables
     with start(script, "data", "run", *words, DRY_RUN="1", **variables) as process:
         output, _ = process.communicate(timeout=20)
@@ -92,7 +92,7 @@ def program(path, *lines):
 
 
 def pretend_gpus(folder, count):
-    """A fairseq-train that believes in so many GPUs as long as it counts them."""
+    """Write a fairseq-train that counts so many GPUs where there are none."""
     program(
         folder / "fairseq-train",
         f"#!{sys.executable}",
@@ -107,7 +107,7 @@ def pretend_gpus(folder, count):
 
 
 def ranks_saved(run):
-    """Ranks in the last checkpoint, and updates done."""
+    """Number of ranks in the last checkpoint, and of updates."""
     state = checkpoint_state(run / "checkpoint_last.pt")
     trained = state["optimizer_history"][-1]["num_updates"]
     return len(state["extra_state"]["train_iterator"]["autoassist"]["ranks"]), trained
@@ -122,7 +122,7 @@ def test_scripts_are_valid_bash(script):
 
 
 @pytest.mark.parametrize("script", sorted(ARGUMENTS))
-def test_elsewhere_than_in_the_root_a_script_says_so(script, tmp_path):
+def test_a_script_refuses_to_run_outside_the_root(script, tmp_path):
     command = ["bash", str(LAUNCH / script), "data", "run"]
     variables = environment(DRY_RUN="1", **ARGUMENTS[script])
     said = subprocess.run(
@@ -142,13 +142,13 @@ def test_every_script_passes_the_plugin_and_flags_on(script):
         assert value(training, "--task") == "translation_autoassist"
         assert value(training, "--criterion").startswith("autoassist_")
         assert value(training, "--arch") == "transformer"
-        # what the user adds comes last, hence wins
+        # the user's flags come last, so they override the script's
         assert training[::-1].index("elsewhere") < training[::-1].index("fairseq_autoassist")
-        # fairseq's default is what makes an interrupted run go on
+        # fairseq's default resumes an interrupted run
         assert "--restore-file" not in training
 
 
-def test_the_world_of_each_script():
+def test_each_script_sets_the_world_size_and_how_ranks_meet():
     assert value(dry_run("one_node.sh")[0], "--distributed-world-size") == "4"
     words = dry_run("torchrun.sh")[0]
     assert value(words, "--distributed-world-size") == "8"
@@ -161,7 +161,7 @@ def test_the_world_of_each_script():
 
 
 def infer(words, monkeypatch):
-    """What fairseq makes of a command line's flags in this environment."""
+    """Init method, rank and device that fairseq infers from flags and environment."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--distributed-world-size", type=int)
     parser.add_argument("--distributed-port", type=int, default=-1)
@@ -215,7 +215,7 @@ def test_slurm_ends_the_ranks_before_the_limit_and_queues_the_job_again(tmp_path
 
 
 def test_slurm_ends_a_step_that_it_has_only_just_started(tmp_path):
-    """Here the signal comes in the moment in which the script does not know the step's number."""
+    """Signal the script at the moment when it does not know the step's process id yet."""
     told, queued, early = tmp_path / "told", tmp_path / "queued", tmp_path / "early"
     waiting = f"until [ -e {tmp_path}/begun ]; do sleep 0.02; done; kill -USR1 $$"
     early.write_text(f"trap '[[ $BASH_COMMAND != \"step=\\$!\" ]] || {{ {waiting}; }}' DEBUG\n")
@@ -242,9 +242,9 @@ def test_cpu_gloo_trains(tmp_path):
 
 
 def test_cpu_gloo_ends_all_ranks_when_one_fails(tmp_path):
-    """That is the script's; how fairseq's ranks end when they are told to is in test_faults."""
+    """Test the script alone; test_faults has the end of fairseq's own ranks."""
     begun = [tmp_path / "rank0", tmp_path / "rank1"]
-    # the last word of a rank's command is its number
+    # the last argument of a rank's command is the rank
     write = f'f="{tmp_path}/rank${{@: -1}}"; echo $$ > "$f.part" && mv "$f.part" "$f"'
     program(
         tmp_path / "bin" / "fairseq-train",

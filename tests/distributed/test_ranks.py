@@ -1,4 +1,4 @@
-"""Two real ranks: disjoint slices of one stream, exact resume, another world size."""
+"""Real runs over several ranks: disjoint slices of one stream, exact resume, another world size."""
 
 from collections import Counter
 
@@ -67,7 +67,7 @@ def test_resume_is_exact_by_rank_and_in_order(tmp_path):
     assert ids(other)[0] != ids(resumed)[0]
 
 
-def test_resizing_up_and_down(tmp_path):
+def test_a_run_is_resized_up_and_down_without_losing_a_pair(tmp_path):
     words = [*PLUGIN, *UNIFORM, "--disable-validation"]
     stages = []
     for count, updates in ((1, 20), (2, 35), (1, 60)):
@@ -85,7 +85,7 @@ def test_resizing_up_and_down(tmp_path):
     whole = planner["stream"]["position"][0]
     assert whole >= 1
     assert max(trained.values()) <= whole + 1 and len(trained) == 400
-    # what was considered is what was trained on and what is still open
+    # some of the pairs considered are not trained on yet
     assert planner["totals"][0] >= sum(trained.values())
 
 
@@ -96,10 +96,10 @@ def test_resizing_is_deterministic_and_carries_the_assistants_on(tmp_path):
     go_on = [*words, "--restore-file", saved, "--max-update", 55, "--no-save"]
     one, two = (train(data_bin(), tmp_path / name, *go_on).ok() for name in "bc")
     assert one.ids() == two.ids() and one.losses() == two.losses() and len(one.ids()) == 15
-    assert float(one.updates[0]["aa_gamma"]) > 0.3  # not started anew
+    assert float(one.updates[0]["aa_gamma"]) > 0.3  # it did not begin again
 
 
-def test_validation_and_early_stopping(tmp_path):
+def test_early_stopping_ends_all_ranks_at_the_same_update(tmp_path):
     words = [*PLUGIN, *SHRINK, "--num-workers", 1]
     words += ["--validate-interval-updates", 7, "--save-interval-updates", 7, "--patience", 2]
     # a learning rate that cannot improve anything, so that patience ends
@@ -119,7 +119,7 @@ def test_pytorch_ddp_makes_the_same_batches_and_losses(tmp_path):
 
 
 @pytest.mark.slow
-def test_four_ranks_and_back_to_three(tmp_path):
+def test_a_run_is_resized_to_four_ranks_and_to_three(tmp_path):
     words = [*PLUGIN, *UNIFORM, "--disable-validation", "--save-interval-updates", 11]
     train_ranks(2, data_bin(), tmp_path, *words, "--max-update", 10)
     four = train_ranks(4, data_bin(), tmp_path, *words, "--max-update", 30)
@@ -134,7 +134,7 @@ def test_four_ranks_and_back_to_three(tmp_path):
     assert find(three[0], "resumed over 3 ranks, saved by 4")
 
 
-def test_fully_sharded(tmp_path):
+def test_fully_sharded_trains(tmp_path):
     pytest.importorskip("fairscale", reason="fairseq's fully_sharded needs fairscale")
     words = [*PLUGIN, *SHRINK, "--ddp-backend", "fully_sharded", "--max-update", 10]
     assert len(train_ranks(2, data_bin(), tmp_path, *words)[0].batches) == 10

@@ -1,4 +1,4 @@
-"""Sharded data-bins: each keeps its position, one Assistant goes through all."""
+"""Sharded data-bins: each keeps its position, and one Assistant learns from all."""
 
 import shutil
 
@@ -31,10 +31,10 @@ def shards(tmp_path_factory):
     [
         SHRINK,
         [*SHRINK, "--autoassist-inline"],
-        ["--autoassist-strategy", "infobatch"],  # remembers losses of the pairs of each
+        ["--autoassist-strategy", "infobatch"],  # remembers losses by shard
     ],
 )
-def test_resumes_in_the_middle_of_the_second_shard(shards, tmp_path, planning):
+def test_a_run_resumes_in_the_middle_of_the_second_shard(shards, tmp_path, planning):
     words = [*PLUGIN, *LANGUAGES, "--save-interval-updates", 1, *planning]
     whole = train(shards, tmp_path / "a", *words, "--max-epoch", 6).ok()
     epochs = [int(update["epoch"]) for update in whole.updates]
@@ -56,7 +56,7 @@ def test_the_assistant_goes_on_from_shard_to_shard(shards, tmp_path):
     words = [*PLUGIN, *SHRINK, *LANGUAGES, "--max-epoch", 6, "--no-save"]
     result = train(shards, tmp_path, *words).ok()
     totals = [float(update["aa_considered"]) for update in result.updates]
-    assert totals == sorted(totals)  # counts are of the run, not of a shard
+    assert totals == sorted(totals)  # counted over the run, not over a shard
     assert float(result.updates[-1]["aa_gamma"]) > 0.3
 
 
@@ -82,6 +82,6 @@ def test_a_data_bin_listed_twice_comes_in_another_order(tmp_path):
         [i for u, batch in zip(result.updates, result.ids()) if int(u["epoch"]) == e for i in batch]
         for e in (1, 2)
     )
-    for ids in (first, second):  # each has a stream of its own, of which no pair comes twice
-        assert 100 < len(set(ids)) <= len(ids)
+    for ids in (first, second):  # in the stream of each no pair comes twice
+        assert 100 < len(set(ids)) == len(ids)
     assert first[:40] != second[:40]

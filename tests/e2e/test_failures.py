@@ -1,4 +1,4 @@
-"""Failures of a run, each caused for real."""
+"""Failures of real runs: refusals before training, and faults during it."""
 
 import json
 import os
@@ -32,7 +32,7 @@ QUIET = ["--disable-validation", "--no-save"]
 
 
 def refused(data, tmp_path, *words):
-    """The message of a run that must end before its first update."""
+    """Message of a run that must end before its first update."""
     result = train(data, tmp_path / "ck", *(words or PLUGIN), *QUIET)
     assert result.status != 0 and result.batches == []
     lines = [line for line in result.output.splitlines() if line.startswith("fairseq_autoassist")]
@@ -50,14 +50,14 @@ def edit_manifest(folder, **changes):
 # -- before training ------------------------------------------------------------------------------
 
 
-def test_features_missing(tmp_path):
+def test_missing_features_are_refused(tmp_path):
     folder = copy_data_bin(tmp_path / "data")
     shutil.rmtree(folder / "autoassist")
     message = refused(folder, tmp_path)
     assert "no features found" in message and f"autoassist-tfidf {folder}" in message
 
 
-def test_features_truncated(tmp_path):
+def test_truncated_features_are_refused(tmp_path):
     folder = copy_data_bin(tmp_path / "data")
     path = folder / "autoassist" / "train.en-de" / "block0.indices"
     size = path.stat().st_size
@@ -67,7 +67,7 @@ def test_features_truncated(tmp_path):
     assert "autoassist-tfidf" in message and "--force" in message
 
 
-def test_rarity_of_a_curriculum_is_missing(tmp_path):
+def test_a_curriculum_without_rarity_is_refused(tmp_path):
     folder = copy_data_bin(tmp_path / "data")
     (folder / "autoassist" / "train.en-de" / "rarity").unlink()
     words = ["--autoassist-strategy", "competence", "--max-update", 5]
@@ -75,7 +75,7 @@ def test_rarity_of_a_curriculum_is_missing(tmp_path):
     assert "rarity is missing" in message and "autoassist-tfidf" in message
 
 
-def test_features_of_another_version(tmp_path):
+def test_features_of_another_version_are_refused(tmp_path):
     folder = copy_data_bin(tmp_path / "data")
     edit_manifest(folder, format_version=99)
     message = refused(folder, tmp_path)
@@ -84,7 +84,7 @@ def test_features_of_another_version(tmp_path):
 
 
 @pytest.mark.parametrize("what", ["rows", "dictionary", "sizes", "tokens"])
-def test_features_of_another_data_bin(tmp_path, what):
+def test_features_of_another_data_bin_are_refused(tmp_path, what):
     folder = copy_data_bin(tmp_path / "data")
     other = folder / "autoassist"
     if what == "rows":
@@ -105,35 +105,35 @@ def test_features_of_another_data_bin(tmp_path, what):
         shutil.copytree(other, turned / "autoassist")
         folder = turned
     message = refused(folder, tmp_path)
-    assert f"{what}" in message and "found" in message and "expected" in message
+    assert what in message and "found" in message and "expected" in message
     assert f"autoassist-tfidf {folder}" in message
 
 
-def test_a_criterion_that_reports_no_losses(tmp_path):
+def test_a_criterion_that_reports_no_losses_is_refused(tmp_path):
     words = [*PLUGIN[:4], *STOCK[2:]]
     message = refused(data_bin(), tmp_path, *words)
     assert "--criterion label_smoothed_cross_entropy reports no sentence losses" in message
     assert "autoassist_label_smoothed_cross_entropy" in message
 
 
-def test_without_the_plugins_task_it_says_that_nothing_is_skipped(tmp_path):
+def test_without_the_plugins_task_a_line_says_that_nothing_is_skipped(tmp_path):
     words = [*PLUGIN[:2], *PLUGIN[4:], "--source-lang", "en", "--target-lang", "de"]
     result = train(data_bin(), tmp_path, *words, "--max-update", 3, *QUIET).ok()
     said = [line for line in result.output.splitlines() if "expected --task" in line]
     assert len(said) == 1 and "--task translation makes the batches" in said[0]
 
 
-def test_an_option_out_of_range(tmp_path):
+def test_an_option_out_of_range_is_refused(tmp_path):
     message = refused(data_bin(), tmp_path, *PLUGIN, "--autoassist-floor", 1.5)
     assert "--autoassist-floor is 1.5, expected between 0.0 and 1.0" in message
 
 
-def test_an_unknown_strategy(tmp_path):
+def test_an_unknown_strategy_is_refused(tmp_path):
     message = refused(data_bin(), tmp_path, *PLUGIN, "--autoassist-strategy", "magic")
     assert "'magic', expected one of: 'autoassist', 'uniform'" in message
 
 
-def test_an_empty_data_set(tmp_path, capsys):
+def test_an_empty_data_set_is_refused(tmp_path, capsys):
     folder = make_data_bin(tmp_path / "data", [], multi30k_pairs("val", 5))
     assert build_features([str(folder)]) == 2
     assert "error" in capsys.readouterr().err
@@ -142,14 +142,14 @@ def test_an_empty_data_set(tmp_path, capsys):
     assert "0 pairs" in message and "fairseq-preprocess" in message
 
 
-def test_every_pair_filtered_away(tmp_path):
+def test_a_data_set_of_only_overlong_pairs_is_refused(tmp_path):
     words = [*PLUGIN, "--max-source-positions", 2, "--max-target-positions", 2]
     message = refused(data_bin(), tmp_path, *words)
     assert "400 of 400 training pairs are longer than (2, 2)" in message
     assert "--max-source-positions" in message
 
 
-def test_after_an_out_of_memory_smaller_batches_go_on(tmp_path):
+def test_a_run_resumes_under_smaller_batches(tmp_path):
     words = [*PLUGIN, "--disable-validation"]
     whole = train(data_bin(), tmp_path / "ck", *words, "--max-update", 3).ok()
     result = train(data_bin(), tmp_path / "ck", *words, "--max-update", 12, "--max-tokens", 150)
@@ -162,7 +162,7 @@ def test_after_an_out_of_memory_smaller_batches_go_on(tmp_path):
 
 
 def hurt(tmp_path, how, *words):
-    """Let a run train for a while, do something to its Assistant, and let it end."""
+    """Train for a while, apply ``how`` to the Assistant's process, and wait for the run to end."""
     words = [*PLUGIN, *SHRINK, *QUIET, "--autoassist-timeout", 2, *words]
     with start_train(data_bin(), tmp_path, *words) as process:
         wait_for(lambda: len(process.batches()) > 80, 40, "the first updates")
@@ -192,13 +192,13 @@ def test_training_goes_on_without_a_failed_assistant(tmp_path, cause, loader):
     line = find(result, said)
     assert line and "| ERROR |" in line and "without shrinking" in line
     assert len(result.batches) == 500
-    # from some time after the failure on, every pair comes up in every pass
+    # long after the failure, every pair comes up
     late = np.bincount([i for ids in result.ids()[-300:] for i in ids], minlength=400)
     assert late.min() >= 1
     assert float(result.updates[-1]["aa_keep"]) > 0.99
 
 
-def test_training_stops_if_the_user_wants_that(tmp_path):
+def test_on_failure_stop_ends_training(tmp_path):
     words = ["--max-update", 100_000, "--autoassist-on-failure", "stop"]
     result = hurt(tmp_path, lambda pid: os.kill(pid, signal.SIGKILL), *words)
     assert result.status != 0
@@ -218,8 +218,8 @@ def test_a_run_with_a_failed_assistant_can_be_saved_and_resumed(tmp_path):
 
 
 @pytest.mark.parametrize("on_failure", ["continue", "stop"])
-def test_a_useless_assistant_is_noticed(tmp_path, on_failure):
-    # learning rate 0: it predicts 1/2 for ever
+def test_a_useless_assistant_is_reported(tmp_path, on_failure):
+    # learning rate 0: the Assistant always predicts 1/2
     words = [*PLUGIN, *PAPER, *QUIET, "--autoassist-guard-pairs", 100, "--autoassist-eta", 0]
     words += ["--max-update", 300, "--autoassist-on-failure", on_failure]
     result = train(data_bin(), tmp_path, *words)
@@ -243,7 +243,7 @@ def test_a_diverging_model_ends_with_fairseqs_own_error_and_no_process(tmp_path)
 @pytest.mark.parametrize("loader", [0, 2])
 def test_ctrl_c_and_sigterm_leave_no_process_and_no_half_written_file(tmp_path, number, loader):
     words = [*PLUGIN, *SHRINK, "--disable-validation", "--num-workers", loader]
-    # so far apart that the signal comes between two saves: fairseq leaves its .tmp in one cut short
+    # rare saves, so that the signal comes between two: fairseq leaves a .tmp of a save cut short
     words += ["--save-interval-updates", 200, *NO_EPOCHS, "--max-update", 1_000_000]
     with start_train(data_bin(), tmp_path / "ck", *words) as process:
         wait_for(lambda: len(process.batches()) > 210, 40, "the first updates")
@@ -261,8 +261,8 @@ def test_ctrl_c_and_sigterm_leave_no_process_and_no_half_written_file(tmp_path, 
 
 
 @pytest.mark.parametrize("update_freq", [1, 3])
-def test_out_of_memory_in_a_micro_batch_ends_nothing(tmp_path, monkeypatch, update_freq):
-    """fairseq drops the rest of the update; what was planned for it is reported as not trained."""
+def test_out_of_memory_in_a_micro_batch_does_not_end_the_run(tmp_path, monkeypatch, update_freq):
+    """Report the planned batches of the rest of the update, which fairseq drops."""
     monkeypatch.setenv(OOM_EVERY, "11")
     words = [*PLUGIN, *SHRINK, *QUIET, "--update-freq", update_freq, "--max-update", 60]
     result = train(data_bin(), tmp_path, *words).ok()

@@ -26,11 +26,11 @@ pytestmark = [
 ]
 LAG = 32  # micro-batches planned before the first report counts: the same in every run
 PAD, WIDTH, VOCABULARY = 1, 64, 1000
-ASLEEP = 3_000_000_000  # clock ticks, at least a second, that a GPU is kept busy
+BUSY = 3_000_000_000  # clock ticks, at least a second, that a GPU is kept busy
 
 
 def gpu_train(folder, *words):
-    """A run that shrinks, on the GPU; keeps its last checkpoint in the folder."""
+    """Train with shrinking on the GPU; the last checkpoint stays in the folder."""
     words = [*PLUGIN, *SHRINK, "--disable-validation", "--no-epoch-checkpoints", *words]
     result = train(data_bin(), folder, *words, gpu=True).ok()
     assert find(result, "capabilities ="), "fairseq names the GPU that it trains on"
@@ -38,7 +38,7 @@ def gpu_train(folder, *words):
 
 
 def reports_in(folder):
-    """Micro-batches that the Assistant had reports of, by the last checkpoint."""
+    """Number of micro-batches that were reported, by the last checkpoint."""
     state = checkpoint_state(folder / "checkpoint_last.pt")["extra_state"]["train_iterator"]
     (rank,) = state["autoassist"]["ranks"]
     return from_checkpoint(rank)["shards"][0]["exchange"]["trained"]
@@ -53,12 +53,12 @@ def numbers(run):
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory):
-    """fp32, with a process, no loader workers."""
+    """Run in fp32 that plans in a process, without loader workers."""
     folder = tmp_path_factory.mktemp("reference")
     result = gpu_train(folder, "--max-update", 70)
     assert float(result.updates[-1]["aa_saved"]) > 0.05  # it did shrink
     assert numbers(result) == list(range(70)) and reports_in(folder) == 70
-    assert len(set(result.losses())) == 70  # equal losses below are no accident
+    assert len(set(result.losses())) == 70  # all differ, so equal losses below mean equal runs
     return result
 
 
@@ -86,8 +86,8 @@ def test_fp16_reports_every_micro_batch_once_though_the_loss_overflows(
     words = ["--fp16", "--fp16-init-scale", 2**22, "--update-freq", update_freq]
     result = gpu_train(tmp_path, "--max-update", 50, *words)
     overflows = result.output.count("gradient overflow detected")
-    assert overflows >= 3, "the scale was meant to be far too large"
-    count = (50 + overflows) * update_freq  # an update that overflowed is trained on, but not made
+    assert overflows >= 3, "expected overflows: the scale begins far too large"
+    count = (50 + overflows) * update_freq  # batches of an update that overflows are reported too
     assert numbers(result) == list(range(count))
     assert reports_in(tmp_path) == count
     assert result.ids()[:LAG] == reference.ids()[:LAG]
@@ -100,7 +100,7 @@ def test_amp_retries_are_not_reported_again(reference, tmp_path, update_freq):
     result = gpu_train(tmp_path, "--max-update", 50, *words, "--update-freq", update_freq)
     assert find(result, "AMP: overflow detected") and find(result, "AMP: skipping this batch")
     seen = list(dict.fromkeys(numbers(result)))
-    assert len(numbers(result)) > len(seen), "some micro-batches were meant to be run again"
+    assert len(numbers(result)) > len(seen), "expected some micro-batches to be run again"
     assert seen == list(range(len(seen))) and reports_in(tmp_path) == len(seen)
     ids = {}
     for batch in result.batches:
@@ -110,7 +110,7 @@ def test_amp_retries_are_not_reported_again(reference, tmp_path, update_freq):
 
 
 def assert_it_learns(run):
-    """Reports arrive: T_k moves, and there is an accuracy."""
+    """Assert that reports arrive: T_k moves, and an accuracy is logged."""
     thresholds, accuracies, losses = (logged(run, name) for name in ("aa_T", "aa_acc", "aa_loss"))
     assert len(set(thresholds)) > 5 and all(0.5 < value < 20 for value in thresholds[5:])
     assert 0.0 < accuracies[-1] <= 1.0
@@ -118,7 +118,7 @@ def assert_it_learns(run):
 
 
 def logged(run, name):
-    """A metric's values; fairseq logs None for an update that has none."""
+    """Values of a metric, without the updates for which fairseq logs None."""
     return [float(update[name]) for update in run.updates if update.get(name) is not None]
 
 
@@ -126,7 +126,7 @@ def logged(run, name):
 
 
 class Model(torch.nn.Module):
-    """A layer in half precision: the criterion is what is looked at."""
+    """Smallest model, one layer: the tests are of the criterion."""
 
     def __init__(self):
         super().__init__()
@@ -147,7 +147,7 @@ class Model(torch.nn.Module):
 
 
 class Step:
-    """The plugin's own task, without data, with a model and a criterion on a device."""
+    """Training step of the plugin's task, without data, with a model and criterion on a device."""
 
     def __init__(self, device, dtype=torch.float16):
         self.posted = {}
@@ -167,7 +167,7 @@ class Step:
         self.device, self.dtype = device, dtype
 
     def sample(self, number, rows=24, length=12):
-        """A planned sample with rows of several lengths, in an order that is not the plan's."""
+        """Planned sample with rows of several lengths, in another order than the planned one."""
         random = np.random.default_rng(number)
         target = random.integers(2, VOCABULARY, (rows, length))
         target[np.arange(length) >= random.integers(1, length + 1, rows)[:, None]] = PAD
@@ -185,17 +185,17 @@ class Step:
         }
 
     def run(self, sample):
-        """Forward and backward, as fairseq's trainer has them done."""
+        """Run forward and backward as fairseq's trainer does."""
         optimizer = SimpleNamespace(backward=lambda loss: loss.backward())
         return self.task.train_step(sample, self.model, self.criterion, optimizer, 0)
 
 
 @pytest.fixture
 def step():
-    """Warm: libraries are loaded, memory (pinned memory too) is there."""
+    """Step after warm-up: libraries are loaded, and pinned memory is allocated."""
     step = Step("cuda")
     buffers = [torch.empty(24, pin_memory=True) for _ in range(64)]
-    del buffers  # to torch's cache: getting new ones from the driver may wait
+    del buffers  # they stay in torch's cache: to get new ones from the driver may wait for the GPU
     for number in range(3):
         step.run(step.sample(number))
     step.session.flush()
@@ -205,12 +205,12 @@ def step():
 
 @contextlib.contextmanager
 def busy_gpu():
-    """The GPU has a second's work in front of what is queued in the block.
+    """Queue a second of work on the GPU before the work of the block.
 
-    Whatever waits for the GPU in there finds it idle afterwards.
+    Code of the block that waits for the GPU finds it idle afterwards.
     """
     torch.cuda.synchronize()
-    torch.cuda._sleep(ASLEEP)
+    torch.cuda._sleep(BUSY)
     try:
         yield
     finally:
@@ -238,7 +238,7 @@ def test_a_step_does_not_synchronise(step):
 
 
 def test_what_does_synchronise_is_noticed(step):
-    """Negative control of these tests: the obvious way to get at the losses waits."""
+    """Copy the losses at once, as a negative control: both checks must notice the wait."""
     put = step.session.receive
     step.session.receive = lambda number, losses, order: put(number, losses.cpu(), order)
     samples = [step.sample(3), step.sample(4)]
@@ -259,8 +259,8 @@ def test_micro_batches_of_one_update_do_not_wait_for_each_other(step):
     assert list(step.posted) == list(range(7))
 
 
-def test_posting_after_the_update_takes_no_time_and_gives_the_losses(step):
-    """Buffers are not used again too early: many copies wait at once, all come out right."""
+def test_posting_after_the_update_does_not_wait_and_gives_the_losses(step):
+    """Keep many copies waiting at once: no buffer may be reused before its losses are read."""
     count = 40
     samples = [step.sample(number) for number in range(3, count)]
     with busy_gpu():

@@ -1,4 +1,4 @@
-"""A real run finds easy pairs, and reports where nothing is predictable."""
+"""Learning in real runs: easy pairs are skipped, and unpredictable losses are reported."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def make_data(folder, pair_of):
 
 
 def test_by_the_papers_rule_a_planted_easy_half_is_found_and_skipped(tmp_path):
-    """Even pairs have their own source words and one and the same target; odd ones random words."""
+    """Give even pairs source words of their own and one target, and odd pairs random words."""
 
     def pair(rng, number):
         if number % 2 == 0:
@@ -35,21 +35,21 @@ def test_by_the_papers_rule_a_planted_easy_half_is_found_and_skipped(tmp_path):
     data = make_data(tmp_path / "data", pair)
     result = train(data, tmp_path, *PLUGIN, *PAPER, *QUIET, "--max-update", 600).ok()
     last = result.updates[-1]
-    # of what is kept, mostly hard pairs, some lie above T_k and some below: that is luck
+    # most kept pairs are hard, and chance decides which of these lie above T_k
     assert float(last["aa_acc"]) > float(last["aa_majority"]) + 0.05
     assert float(last["aa_keep"]) < 0.75
     late = [i % 2 for ids in result.ids()[-200:] for i in ids]
     early = [i % 2 for ids in result.ids()[:40] for i in ids]
     assert np.mean(early) == pytest.approx(0.5, abs=0.1)  # nothing is shrunk at the start
     assert np.mean(late) > 0.7
-    # the loss over the uniform slice is not fooled: it is below that over what was kept
+    # the loss over the uniform slice is unbiased: it is below that over all kept pairs
     biased = float(last["nll_loss"]) * np.log(2)
     unbiased = np.mean([float(u["aa_loss"]) for u in result.updates[-100:] if u["aa_loss"]])
     assert unbiased < biased
 
 
 def test_by_default_what_is_learned_and_what_is_far_too_hard_is_skipped(tmp_path):
-    """A third of the pairs has one target, a third targets of few words, a third of many."""
+    """Give a third of the pairs one target, a third targets of few words, a third of many."""
 
     def pair(rng, number):
         prefix, words = (("one", 1), ("few", 4), ("many", 400))[number % 3]
@@ -59,10 +59,11 @@ def test_by_default_what_is_learned_and_what_is_far_too_hard_is_skipped(tmp_path
     words = [*PLUGIN, *QUIET, "--autoassist-guard-pairs", 500, "--max-update", 600]
     result = train(data, tmp_path, *words).ok()
     last = result.updates[-1]
-    assert find(result, "the Assistant is no better than the majority class")  # at first all are 1
+    # at first all labels are 1
+    assert find(result, "the Assistant is no better than the majority class")
     assert find(result, "the Assistant has become better than the majority class")
     assert float(last["aa_acc"]) > float(last["aa_majority"]) + 0.05
-    # of the two thirds that are not useful the floor of 0.3 is kept
+    # two thirds are not useful, and the floor keeps 0.3 of these
     assert float(last["aa_keep"]) < 0.7
     kinds = [i % 3 for ids in result.ids()[-150:] for i in ids]
     assert kinds.count(1) > 1.4 * max(kinds.count(0), kinds.count(2))
@@ -71,7 +72,7 @@ def test_by_default_what_is_learned_and_what_is_far_too_hard_is_skipped(tmp_path
 
 
 def test_where_nothing_is_predictable_it_says_so_and_keeps_nearly_everything(tmp_path):
-    """The same words in ever another order: to a bag of words, all pairs are one."""
+    """Give all pairs the same words in different orders, hence equal TF-IDF features."""
 
     def pair(rng, number):
         return tuple(" ".join(f"{p}{word}" for word in rng.permutation(9)) for p in ("w", "wort"))

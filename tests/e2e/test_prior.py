@@ -26,7 +26,7 @@ PRIOR_ALONE = ["--autoassist-strategy", "prior"]
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Pairs of which seven in ten are junk, it is said: change nothing."""
+    """Data-bin with a prior that calls 7 pairs in 10 junk; tests must not change it."""
     from fairseq_autoassist.cli.tfidf import main as build_features
 
     folder = tmp_path_factory.mktemp("prior") / "data-bin"
@@ -37,14 +37,14 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def junk(result: Run, start: int = 0, stop: int | None = None) -> float:
-    """Share of the pairs trained on that are junk, in micro-batches start to stop."""
+    """Share of junk among the pairs trained on in micro-batches start to stop."""
     return float(JUNK[np.concatenate(result.ids()[start:stop])].mean())
 
 
 @pytest.mark.parametrize(
     "words", [SHRINK, PRIOR_ALONE, ["--autoassist-strategy", "infobatch"]], ids=" ".join
 )
-def test_by_default_a_run_goes_by_what_agreement_wrote(data, tmp_path, words) -> None:
+def test_by_default_a_run_trains_under_the_prior_of_agreement(data, tmp_path, words) -> None:
     result = train(data, tmp_path, *PLUGIN, *words, *QUIET, "--max-update", 60).ok()
     assert junk(result) < 0.02
     line = find(result, "AutoAssist: prior of autoassist-agreement")
@@ -57,27 +57,27 @@ def test_by_default_a_run_goes_by_what_agreement_wrote(data, tmp_path, words) ->
 def test_the_first_epoch_is_about_one_pass(data, tmp_path) -> None:
     result = train(data, tmp_path, *PLUGIN, *PRIOR_ALONE, *QUIET, "--max-epoch", 2).ok()
     first = [ids for ids, u in zip(result.ids(), result.updates) if int(u["epoch"]) == 1]
-    good = PAIRS - JUNK.sum()  # without the mean of the prior the first would be three passes
-    assert sum(map(len, first)) == pytest.approx(good, rel=0.35)  # buckets that fill slowly
+    good = PAIRS - JUNK.sum()  # without the mean prior the first epoch would be three passes
+    assert sum(map(len, first)) == pytest.approx(good, rel=0.35)  # buckets fill slowly
     assert sum(map(len, result.ids())) == pytest.approx(2 * good, rel=0.1)
 
 
 @pytest.mark.parametrize("words", ["--autoassist-prior none", "--autoassist-strategy uniform"])
-def test_without_it_junk_is_trained_on(data, tmp_path, words) -> None:
+def test_without_a_prior_junk_is_trained_on(data, tmp_path, words) -> None:
     result = train(data, tmp_path, *PLUGIN, *words.split(), *QUIET, "--max-update", 60).ok()
     assert junk(result) > 0.6 and not find(result, "AutoAssist: prior of")
 
 
-def test_uniform_beside_an_agreement_trains_as_if_it_were_not_there(data, tmp_path) -> None:
+def test_uniform_ignores_an_agreement(data, tmp_path) -> None:
     words = [*PLUGIN, "--autoassist-strategy", "uniform", *QUIET, "--max-update", 40]
     found = train(data, tmp_path, *words).ok()
     expected = train(data, tmp_path, *words, "--autoassist-prior", "none").ok()
     assert found.ids() == expected.ids() and found.losses() == expected.losses()
 
 
-def test_scores_of_the_users_own(data, tmp_path) -> None:
+def test_scores_of_the_user_are_the_prior(data, tmp_path) -> None:
     path = tmp_path / "scores.txt"
-    np.savetxt(path, 1.0 - PRIOR)  # the other way round
+    np.savetxt(path, 1.0 - PRIOR)  # the opposite of the agreement
     words = [*PLUGIN, *SHRINK, "--autoassist-prior", path, *QUIET, "--max-update", 60]
     result = train(data, tmp_path, *words).ok()
     assert junk(result) > 0.98
@@ -90,7 +90,7 @@ def test_scores_of_the_users_own(data, tmp_path) -> None:
     assert f"{path}, line 4: found '1.5', expected a number from 0 to 1" in message
 
 
-def test_the_agreement_of_other_data_and_none_where_one_is_needed(data, tmp_path) -> None:
+def test_an_agreement_of_other_data_and_a_missing_one_are_refused(data, tmp_path) -> None:
     folder = make_data_bin(tmp_path / "data", multi30k_pairs("train", 60))
     message = refused(folder, tmp_path, *PLUGIN, *PRIOR_ALONE)
     command = f"autoassist-agreement {folder} --source-lang en --target-lang de"
@@ -106,14 +106,14 @@ def test_the_agreement_of_other_data_and_none_where_one_is_needed(data, tmp_path
 
 
 def saved_at(folder: Path, least: int) -> tuple[int, Path]:
-    """A checkpoint in the middle of a run: its update and its path."""
+    """Update and path of the first checkpoint within an epoch, from update ``least`` on."""
     found = {int(p.stem.rsplit("_", 1)[1]): p for p in folder.glob("checkpoint_*_*.pt")}
     step = min(step for step in found if step >= least)
     return step, found[step]
 
 
 @pytest.mark.parametrize("words", [SHRINK, PRIOR_ALONE], ids=["autoassist", "prior"])
-def test_resumes_exactly_also_after_a_kill(data, tmp_path, words) -> None:
+def test_a_run_resumes_exactly_also_after_a_kill(data, tmp_path, words) -> None:
     words = [*PLUGIN, *words, "--disable-validation", "--num-workers", 1]
     words += ["--save-interval-updates", 20, "--max-update", 90]
     whole = train(data, tmp_path / "whole", *words).ok()
@@ -129,7 +129,7 @@ def test_resumes_exactly_also_after_a_kill(data, tmp_path, words) -> None:
     assert resumed.ids() == whole.ids()[step:] and resumed.losses() == whole.losses()[step:]
 
 
-def test_a_checkpoint_of_another_prior_goes_on_and_says_so(data, tmp_path) -> None:
+def test_a_checkpoint_of_another_prior_resumes_with_a_warning(data, tmp_path) -> None:
     words = [*PLUGIN, "--autoassist-strategy", "infobatch", "--disable-validation"]
     train(data, tmp_path, *words, "--max-update", 20).ok()
     more = ["--autoassist-prior", "none", "--max-update", 130]
@@ -138,14 +138,14 @@ def test_a_checkpoint_of_another_prior_goes_on_and_says_so(data, tmp_path) -> No
     assert line and "| WARNING |" in line
     assert line.endswith("this run has none and goes on with that")
     assert len(result.batches) == 110 and junk(result, 60) > 0.5
-    # an epoch is about a pass again, and not the third of one that it was
+    # an epoch is about a pass again, not a third of one
     passes = [float(u["aa_pass"]) for u in result.updates]
     epochs = [int(u["epoch"]) for u in result.updates]
     second = [p for p, e in zip(passes, epochs) if e == epochs[0] + 1]
     assert max(second) - min(second) > 0.6
 
 
-def test_a_checkpoint_from_before_the_columns_names_the_way_to_go_on(data, tmp_path) -> None:
+def test_a_checkpoint_without_the_columns_is_refused_with_the_way_to_resume(data, tmp_path) -> None:
     words = [*PLUGIN, *SHRINK, "--disable-validation", "--max-update"]
     train(data, tmp_path, *words, 10, "--autoassist-prior", "none").ok()
     result = train(data, tmp_path, *words, 20)
@@ -154,7 +154,7 @@ def test_a_checkpoint_from_before_the_columns_names_the_way_to_go_on(data, tmp_p
     assert len(train(data, tmp_path, *words, 20, "--autoassist-prior", "none").ok().batches) == 10
 
 
-def test_a_killed_worker_leaves_the_prior(data, tmp_path) -> None:
+def test_after_a_killed_worker_the_prior_still_holds(data, tmp_path) -> None:
     words = [*PLUGIN, *SHRINK, *QUIET, "--max-update", 400]
     with start_train(data, tmp_path, *words) as process:
         wait_for(lambda: len(process.batches()) > 60, 40, "the first updates")
@@ -164,11 +164,11 @@ def test_a_killed_worker_leaves_the_prior(data, tmp_path) -> None:
     assert line and "without shrinking: every item that its prior lets through is kept" in line
     assert len(result.batches) == 400 and junk(result, -200) < 0.02
     late = np.bincount(np.concatenate(result.ids()[-200:]), minlength=PAIRS)
-    assert (late[~JUNK] > 0).all()  # what the prior lets through comes up in every pass
+    assert (late[~JUNK] > 0).all()  # all that the prior lets through comes up
     assert float(result.updates[-1]["aa_keep"]) == pytest.approx(0.3, abs=0.08)
 
 
-def test_two_ranks_have_one_prior_and_resume(data, tmp_path) -> None:
+def test_two_ranks_train_under_the_prior_and_resume_exactly(data, tmp_path) -> None:
     words = [*PLUGIN, *SHRINK, "--save-interval-updates", 10, "--max-update", 40]
     words += ["--disable-validation"]
     whole = train_ranks(2, data, tmp_path / "a", *words)
@@ -181,7 +181,7 @@ def test_two_ranks_have_one_prior_and_resume(data, tmp_path) -> None:
     assert len(alone.batches) == 40 - step and junk(alone) < 0.03
 
 
-def test_fairseqs_own_criterion_will_do_for_the_prior_alone(data, tmp_path) -> None:
+def test_the_strategy_prior_trains_with_fairseqs_own_criterion(data, tmp_path) -> None:
     words = [*PLUGIN[:4], *STOCK[2:], *PRIOR_ALONE, *QUIET, "--max-update", 50]
     result = train(data, tmp_path, *words).ok()
     assert len(result.batches) == 50 and junk(result) < 0.02

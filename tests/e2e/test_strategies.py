@@ -50,9 +50,9 @@ def test_every_strategy_has_a_run():
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_a_run(tmp_path, name):
+def test_a_run_trains_to_its_end(tmp_path, name):
     data = data_bin()
-    if name in ("uniform", "random", "spl", "infobatch"):  # say that they need no features
+    if name in ("uniform", "random", "spl", "infobatch"):  # these need no features
         data = copy_data_bin(tmp_path / "data")
         shutil.rmtree(data / "autoassist")
     if name == "prior":  # needs no features either
@@ -66,7 +66,7 @@ def test_a_run(tmp_path, name):
     assert (float(last["aa_saved"]) > 0.05) == (name != "uniform")
     for metric in metric_names(AutoAssistConfig(name)):
         assert np.isfinite(float(last["aa_" + metric]))
-    # none of pairs that are chosen for being easy is a sample of the data
+    # pairs chosen for being easy hold no uniform sample of the data
     assert ("aa_loss" in result.updates[20]) == (name not in ("competence", "spl"))
 
 
@@ -88,12 +88,12 @@ def test_autoassist_begins_with_the_easy_pairs(tmp_path):
     gamma = np.array([float(update["aa_gamma"]) for update in updates])
     assert (np.diff(competence) >= 0).all() and competence[0] < 0.5 and competence[-1] == 1.0
     assert (gamma[competence < 1] == 0).all() and (gamma[-10:] > 0.3).all()
-    assert float(updates[-1]["aa_acc"]) > 0.5  # it had learned while pairs waited
+    assert float(updates[-1]["aa_acc"]) > 0.5  # it learned while competence was below 1
     assert "aa_loss" not in updates[20] and "aa_loss" in updates[-1]
 
 
-def test_a_curriculum_is_switched_on_in_the_middle_of_a_run(tmp_path):
-    """What was planned before the checkpoint knows of no competence."""
+def test_a_curriculum_can_be_switched_on_in_the_middle_of_a_run(tmp_path):
+    """Log competence 0 for batches that were planned before the checkpoint."""
     save = ["--disable-validation", "--max-update"]
     train(data_bin(), tmp_path, *strategy("autoassist"), *save, 20).ok()
     easy = ["--autoassist-competence", "--autoassist-competence-updates", 60]
@@ -103,7 +103,7 @@ def test_a_curriculum_is_switched_on_in_the_middle_of_a_run(tmp_path):
 
 
 def test_a_new_stream_does_not_begin_the_curriculum_again(tmp_path):
-    """After --reset-dataloader the trainer's updates count, and are not known at once."""
+    """Follow the trainer's count of updates, which a new stream does not know at once."""
     words = strategy("competence", "--autoassist-competence-by", "length", "--disable-validation")
     words += ["--autoassist-competence-updates", 10]
     train(data_bin(), tmp_path, *words, "--max-update", 20).ok()
@@ -120,7 +120,7 @@ def test_a_new_stream_does_not_begin_the_curriculum_again(tmp_path):
         pytest.param("autoassist", OPTIONS, marks=pytest.mark.slow),
     ],
 )
-def test_resumes_exactly(tmp_path, name, more):
+def test_a_run_resumes_exactly(tmp_path, name, more):
     words = strategy(name, *more, "--disable-validation", "--num-workers", 1)
     words += ["--max-update", 90, "--save-interval-updates", 25]
     whole = train(data_bin(), tmp_path / "whole", *words).ok()
@@ -132,13 +132,13 @@ def test_resumes_exactly(tmp_path, name, more):
     again = ["--restore-file", saved[step], "--no-save"]
     resumed = train(data_bin(), tmp_path / "r", *words, *again).ok()
     assert resumed.ids() == whole.ids()[step:]
-    assert resumed.losses() == whole.losses()[step:]  # of which the weights are a part
+    assert resumed.losses() == whole.losses()[step:]  # they include the weights
     curves = [[u["aa_keep"] for u in run.updates[-10:]] for run in (whole, resumed)]
     assert curves[0] == curves[1]
 
 
 def test_weights_reach_the_loss(tmp_path):
-    """The same batches, weighted and not, until the first weights: and then no more."""
+    """Train with and without weights: batches and losses are equal until the first weight."""
     words = ["--autoassist-inline", *QUIET, "--max-update", 60]
     runs = [
         train(
@@ -149,13 +149,13 @@ def test_weights_reach_the_loss(tmp_path):
     plain, weighted = (run.ok() for run in runs)
     first = next(i for i, (a, b) in enumerate(zip(plain.ids(), weighted.ids())) if a != b)
     assert first > 25 and plain.losses()[:first] == weighted.losses()[:first]
-    # the loss that fairseq logs is of the weighted sum, nll_loss is not weighted
+    # fairseq logs the weighted loss; nll_loss is not weighted
     ratio = [float(u["loss"]) / float(u["nll_loss"]) for u in weighted.updates]
     assert max(ratio[first + 10 :]) > 1.15 * max(ratio[:first])
 
 
 def traced(folder, rank=0):
-    """(updates, ids) by micro-batch."""
+    """Updates and ids of the micro-batches in a trace."""
     rows = trace.read(folder, rank)
     starts = np.flatnonzero(np.diff(rows["batch"], prepend=-1))
     parts = np.split(rows, starts[1:])
@@ -180,7 +180,7 @@ def test_the_trace_is_what_was_trained_on_also_after_a_kill(tmp_path, update_fre
         wait_for(lambda: len(process.batches()) > (step + 15) * update_freq, 60, "updates after it")
         os.kill(process.pid, signal.SIGKILL)
         killed = process.wait(30)
-    # going back, and ending before where the killed run was: what it did since does not count
+    # the resumed run ends before the killed one did, whose later updates do not count
     more = ["--restore-file", saved, "--max-update", step + 8, "--no-save"]
     resumed = train(data_bin(), tmp_path, *words, *more).ok()
     standing = killed.batches[: step * update_freq]
@@ -195,7 +195,7 @@ def test_a_run_without_an_end_is_refused(tmp_path, name):
 
 
 def test_a_criterion_of_fairseqs_own_delays_nothing(tmp_path):
-    """It hands no losses over; that a batch was trained on is reported all the same."""
+    """Report every batch as trained on, though this criterion gives no sentence losses."""
     words = [*PLUGIN[:4], *STOCK[2:], "--autoassist-strategy", "random", *SETTINGS["random"]]
     words += ["--autoassist-timeout", 3, "--max-update", 60]
     result = train(data_bin(), tmp_path, *words, *QUIET).ok()

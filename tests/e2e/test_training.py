@@ -30,7 +30,7 @@ def flat(lists):
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory):
-    """A run that shrinks, with a process, no loader workers."""
+    """Run with shrinking that plans in a process, without loader workers."""
     words = [*PLUGIN, *SHRINK, "--max-update", 70, *QUIET]
     result = train(data_bin(), tmp_path_factory.mktemp("reference"), *words).ok()
     assert float(result.updates[-1]["aa_saved"]) > 0.05  # it did shrink
@@ -49,7 +49,7 @@ def reference(tmp_path_factory):
     ],
 )
 def test_same_batches_and_losses_inline_and_with_any_loader(reference, tmp_path, extra):
-    assert lag_for(19, 1) == 32  # these loaders share the smallest lag
+    assert lag_for(19, 1) == 32  # these loaders have the smallest lag
     other = train(data_bin(), tmp_path, *PLUGIN, *SHRINK, "--max-update", 70, *QUIET, *extra).ok()
     assert other.ids() == reference.ids() and one_after_another(other)
     assert other.losses() == reference.losses()
@@ -70,14 +70,14 @@ def test_the_seed_changes_the_batches(reference, tmp_path):
 
 
 @pytest.mark.parametrize("planning", ["process", "inline"])
-def test_resumes_exactly_at_every_step(tmp_path, planning):
+def test_a_run_resumes_exactly_at_every_step(tmp_path, planning):
     data = data_bin(60, 10)  # about 7 micro-batches to an epoch
     words = [*PLUGIN, *SHRINK, "--disable-validation", "--num-workers", 1]
     words += ["--autoassist-inline"] if planning == "inline" else []
     every = ["--save-interval-updates", 1, "--max-update", 44]
     whole = train(data, tmp_path / "whole", *words, *every).ok()
     assert int(whole.updates[-1]["epoch"]) > 3
-    assert len({tuple(ids) for ids in whole.ids()}) > 20  # so that order can be wrong
+    assert len({tuple(ids) for ids in whole.ids()}) > 20  # batches differ, so a wrong order shows
     # the last steps hold the end of an epoch, an update before and one after it
     for step in (5, *range(39, 44)) if planning == "process" else (36, 42):
         saved = saved_at(tmp_path / "whole", step, whole)
@@ -89,13 +89,13 @@ def test_resumes_exactly_at_every_step(tmp_path, planning):
 
 
 def saved_at(folder, step, result):
-    """The checkpoint of an update; fairseq names it otherwise at the end of an epoch."""
+    """Path of the checkpoint of an update; at the end of an epoch its name has no update."""
     inside = list(folder.glob(f"checkpoint_*_{step}.pt"))
     return inside[0] if inside else folder / f"checkpoint{result.updates[step - 1]['epoch']}.pt"
 
 
 def test_resume_without_our_state_differs(tmp_path):
-    """Negative control: the state is what makes the resumed run the same."""
+    """Reset the state, as a negative control: without it the resumed run must differ."""
     words = [*PLUGIN, *SHRINK, "--disable-validation"]
     every = ["--save-interval-updates", 20, "--max-update", 50]
     whole = train(data_bin(), tmp_path, *words, *every).ok()
@@ -112,11 +112,11 @@ def test_finetuning_takes_the_model_and_starts_a_new_stream(tmp_path):
     model = ["--finetune-from-model", tmp_path / "a" / "checkpoint_last.pt"]
     tuned = train(data_bin(), tmp_path / "b", *words, *model, "--max-update", 10).ok()
     fresh = train(data_bin(), tmp_path / "c", *words, "--max-update", 10).ok()
-    assert tuned.ids() == fresh.ids()  # the stream from its start, the Assistant untrained ...
-    assert tuned.losses()[0] < fresh.losses()[0]  # ... but not the Boss
+    assert tuned.ids() == fresh.ids()  # a new stream, an untrained Assistant ...
+    assert tuned.losses()[0] < fresh.losses()[0]  # ... and the trained model
 
 
-def test_resumes_from_the_end_of_an_epoch_and_with_update_freq(tmp_path):
+def test_a_run_resumes_from_the_end_of_an_epoch_and_with_update_freq(tmp_path):
     words = [*PLUGIN, *SHRINK, "--disable-validation", "--update-freq", 3]
     whole = train(data_bin(), tmp_path / "a", *words, "--max-epoch", 4).ok()
     train(data_bin(), tmp_path / "b", *words, "--max-epoch", 2).ok()
@@ -130,28 +130,28 @@ def test_resumes_from_the_end_of_an_epoch_and_with_update_freq(tmp_path):
 def test_uniform_trains_on_every_pair_once_per_pass(tmp_path):
     words = [*PLUGIN, "--autoassist-strategy", "uniform", *QUIET, "--max-epoch", 3]
     result = train(data_bin(), tmp_path, *words).ok()
-    assert one_after_another(result)  # over the ends of epochs
+    assert one_after_another(result)  # across the ends of epochs
     counts = np.bincount(flat(result.ids()), minlength=400)
     passes = float(result.updates[-1]["aa_pass"])
     assert counts.max() <= np.ceil(passes) and counts.min() >= np.floor(passes) - 1
-    assert counts.mean() <= passes <= 4  # what is in open buckets is still to come
+    assert counts.mean() <= passes <= 4  # pairs in open buckets come later
     assert float(result.updates[-1]["aa_saved"]) == 0.0
 
 
-def test_stock_goes_on_as_plugin_and_back(tmp_path, monkeypatch):
+def test_a_run_switches_from_stock_to_plugin_and_back(tmp_path, monkeypatch):
     save = ["--disable-validation", "--save-interval-updates", 7]
     first = train(data_bin(), tmp_path, *STOCK, *save, "--max-update", 10).ok()
     second = train(data_bin(), tmp_path, *PLUGIN, *SHRINK, *save, "--max-update", 25).ok()
     assert find(second, "no AutoAssist state")
     third = train(data_bin(), tmp_path, *PLUGIN, *SHRINK, *save, "--max-update", 40).ok()
     assert not find(third, "no AutoAssist state")
-    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")  # for fairseq without the plugin
+    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")  # stock fairseq needs it
     back = train(data_bin(), tmp_path, *STOCK, *save, "--max-update", 60).ok()
     starts = [r.batches[0]["update"] for r in (first, second, third, back)]
-    assert starts == [0, 10, 25, 40]  # the optimizer went on each time
+    assert starts == [0, 10, 25, 40]  # the optimizer resumes each time
 
 
-def test_time_is_the_trainers_in_a_run_that_began_without_the_plugin(tmp_path):
+def test_competence_follows_the_trainers_updates_in_a_run_that_began_without_the_plugin(tmp_path):
     save = ["--disable-validation", "--no-epoch-checkpoints", "--log-interval", 1]
     train(data_bin(), tmp_path, *STOCK, *save, "--max-update", 10).ok()
     easy = ["--autoassist-strategy", "competence", "--autoassist-competence-by", "length"]
@@ -163,9 +163,9 @@ def test_time_is_the_trainers_in_a_run_that_began_without_the_plugin(tmp_path):
 
 
 def test_shrinking_off_is_fairseqs_own_training(tmp_path):
-    """The same batches give the same losses: the plugin changes nothing but the batches.
+    """Train on equal batches, which must give equal losses: the plugin changes only the batches.
 
-    A data set of one pair has but one order.
+    A data set of one pair has only one order.
     """
     # fairseq itself would drop a last batch that is no multiple of 8
     words = [*QUIET, "--max-update", 12, "--required-batch-size-multiple", 1]
@@ -175,7 +175,7 @@ def test_shrinking_off_is_fairseqs_own_training(tmp_path):
     assert ours.ids() == stock.ids() == [[0]] * 12
     assert ours.losses() == stock.losses()
     assert ours.updates[-1]["gnorm"] == stock.updates[-1]["gnorm"]
-    # several pairs, padded, that make one batch; what the order of its rows rounds may differ
+    # one batch of several padded pairs: the order of its rows differs, and so may rounding
     words += ["--max-tokens", 2000, "--dropout", 0]
     ours = train(data_bin(12, 2), tmp_path, *PLUGIN, *uniform, *words).ok()
     stock = train(data_bin(12, 2), tmp_path, *STOCK, *words).ok()
@@ -215,7 +215,7 @@ def test_generate_needs_no_plugin_and_validate_works(tmp_path, monkeypatch):
     # negative control: on torch >= 2.6 stock fairseq can load none of its own checkpoints ...
     failed = run("fairseq_cli.generate", data_bin(), "--gen-subset", "valid", *words)
     assert failed.status != 0 and "weights_only" in failed.output
-    # ... unless it is told to
+    # ... without this variable
     monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
     stock = run("fairseq_cli.generate", data_bin(), "--gen-subset", "valid", *words)
     assert stock.ok().output.count("\nH-") == 40
@@ -224,7 +224,7 @@ def test_generate_needs_no_plugin_and_validate_works(tmp_path, monkeypatch):
     assert "| valid | " in run("fairseq_cli.validate", data_bin(), *tools, *words).ok().output
 
 
-def test_hydra(tmp_path):
+def test_hydra_starts_a_run(tmp_path):
     words = ["--config-dir", ROOT / "recipes" / "multi30k", "--config-name", "hydra"]
     overrides = {
         "task.data": data_bin(),
@@ -258,13 +258,13 @@ def test_batch_size_multiple_and_positions_hold(tmp_path):
     assert set(flat(result.ids())) <= set(np.flatnonzero(fits).tolist())
 
 
-def test_eval_bleu_validation_interval_and_max_update(tmp_path):
+def test_eval_bleu_validation_interval_and_max_update_work(tmp_path):
     words = ["--eval-bleu", "--eval-bleu-args", '{"beam": 1, "max_len_b": 5}']
     words = [*PLUGIN, *SHRINK, *words, "--validate-interval-updates", 5, "--max-update"]
     result = train(data_bin(), tmp_path, *words, 11).ok()
     assert len(result.batches) == 11
     assert result.output.count('"valid_bleu"') == 3  # after 5, 10 and the last
-    # with BLEU fairseq saves numpy's arrays, which torch does not load unasked
+    # with BLEU fairseq saves numpy arrays, which torch's strict rules refuse by default
     assert len(train(data_bin(), tmp_path, *words, 13, "--no-save").ok().batches) == 2
 
 
@@ -281,7 +281,7 @@ def test_checkpoint_grows_little(tmp_path):
     assert buffer.tell() < 2_000_000
 
 
-def test_features_in_another_folder(tmp_path):
+def test_features_may_lie_in_another_folder(tmp_path):
     folder = copy_data_bin(tmp_path / "data")
     shutil.move(folder / "autoassist" / "train.en-de", tmp_path / "features")
     words = [*PLUGIN, "--autoassist-features", tmp_path / "features", *QUIET, "--max-update", 2]
@@ -289,7 +289,7 @@ def test_features_in_another_folder(tmp_path):
 
 
 def test_weights_move_between_steps(tmp_path):
-    """Negative control of the resume tests: equal losses are no accident of a frozen model."""
+    """Compare weights, as a negative control of resume: a frozen model has equal losses anyway."""
     save = ["--disable-validation", "--save-interval-updates", 1, "--max-update", 3]
     result = train(data_bin(), tmp_path, *PLUGIN, *SHRINK, *save).ok()
     one, two = (checkpoint_weights(tmp_path / f"checkpoint_1_{n}.pt") for n in (1, 2))

@@ -1,4 +1,4 @@
-"""State in a checkpoint: its form, its safe loading by torch, and the run that it belongs to."""
+"""State in a checkpoint: its form, loading under torch's strict rules, refusal in another run."""
 
 import dataclasses
 
@@ -20,7 +20,7 @@ from fairseq_autoassist.tensors import from_checkpoint, to_checkpoint
 from tests.support.planning import make_sizes, make_spec, with_pairs
 
 
-def test_checkpoint_form_is_tensors_and_plain_python_and_goes_back(tmp_path):
+def test_a_checkpoint_holds_tensors_and_plain_python_and_loads_back(tmp_path):
     planner = Planner(make_spec(200))
     for _ in range(9):
         batch = planner.plan()
@@ -60,7 +60,7 @@ def test_a_state_of_another_run_is_refused(change, found):
 
 @pytest.mark.parametrize("found", [STATE_VERSION - 1, STATE_VERSION + 1, "none"])
 def test_a_state_of_another_version_is_refused_before_it_is_read(found):
-    """Whatever else stands in it: nothing but the version may be looked at."""
+    """Refuse by the version alone: nothing else in the state may be read."""
     saved = {} if found == "none" else {"version": found}
     with pytest.raises(AutoAssistError) as error:
         Shards().load(saved, make_spec(200), Ranks(0, 1), 1)
@@ -89,12 +89,12 @@ def test_other_text_of_the_same_sizes_is_refused():
     with pytest.raises(AutoAssistError, match="text a, this run has b: it cannot .*--reset-data"):
         check_state(saved, second)
     check_state(saved, second, same_data=False)  # of another data-bin of the same run
-    check_state(saved, make_spec(200))  # of which it is not known
+    check_state(saved, make_spec(200))  # its text is not known
     check_state(state_header(make_spec(200)), second)
 
 
-def test_torch_loads_what_fairseq_saves_of_numpy(tmp_path):
-    """With --eval-bleu: arrays of counts, and scalars."""
+def test_torch_loads_the_numpy_values_that_fairseq_saves(tmp_path):
+    """Load arrays and scalars, which fairseq saves under --eval-bleu, by strict rules."""
     saved = {"counts": np.arange(4), "share": np.float64(0.5), "flags": np.zeros((2, 3), bool)}
     torch.save(saved, tmp_path / "state.pt")
     loaded = torch.load(tmp_path / "state.pt", weights_only=True)

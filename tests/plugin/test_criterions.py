@@ -1,4 +1,4 @@
-"""Criterions: fairseq's own loss and gradients, bit for bit, and the sentence losses."""
+"""Criterions: loss and gradients equal fairseq's bit for bit, and sentence losses are reported."""
 
 from types import SimpleNamespace
 
@@ -18,7 +18,7 @@ PAD, VOCABULARY, WIDTH = 1, 11, 6
 
 
 class Task:
-    """Stands for the task: a dictionary, and a place for losses."""
+    """Stand-in for the task: a dictionary, and the losses received."""
 
     target_dictionary = SimpleNamespace(pad=lambda: PAD)
 
@@ -30,7 +30,7 @@ class Task:
 
 
 class Model(torch.nn.Module):
-    """Logits that depend on the target's position and the source: as small as a model can be."""
+    """Smallest model: one layer gives the logits of each target position."""
 
     def __init__(self):
         super().__init__()
@@ -71,7 +71,7 @@ def build(kind, smoothing=0.1, **extra):
 
 
 def step(criterion, sample, train=True):
-    """(loss, gradients, log) of one step."""
+    """Run one step; returns (loss, gradients, log)."""
     model = Model()
     criterion.train(train)
     loss, _, log = criterion(model, sample)
@@ -125,7 +125,7 @@ def test_sentence_losses_are_those_of_batches_of_one(ours, stock, extra):
         torch.testing.assert_close(losses[index], nll / (one["ntokens"] - skipped))
 
 
-def test_the_sum_of_sentences_is_the_batch():
+def test_sentence_losses_sum_to_the_loss_of_the_batch():
     criterion = build(AutoAssistLabelSmoothedCrossEntropy)
     sample = make_sample()
     _, _, log = step(criterion, sample)
@@ -147,7 +147,7 @@ def test_without_smoothing_it_is_plain_cross_entropy():
     assert torch.equal(smoothed.task.received[0][1], plain.task.received[0][1])
 
 
-def test_utility_is_not_smoothed():
+def test_sentence_losses_are_not_smoothed():
     by_smoothing = []
     for smoothing in (0.0, 0.3):
         criterion = build(AutoAssistLabelSmoothedCrossEntropy, smoothing=smoothing)
@@ -156,7 +156,7 @@ def test_utility_is_not_smoothed():
     assert torch.equal(*by_smoothing)
 
 
-def test_padding_changes_nothing():
+def test_padding_does_not_change_sentence_losses():
     narrow, wide = build(AutoAssistCrossEntropy), build(AutoAssistCrossEntropy)
     sample = make_sample((3, 2))
     step(narrow, sample)
@@ -177,7 +177,7 @@ def test_nothing_is_reported_in_validation_or_without_a_plan(ours):
 
 
 @pytest.mark.parametrize("ours, stock, extra", PAIRS)
-def test_weights_weigh_sentences(ours, stock, extra):
+def test_weights_multiply_the_gradients_of_sentences(ours, stock, extra):
     weights = torch.tensor([2.0, 0.5, 1.0, 0.0])
     criterion = build(ours, **extra)
     _, gradients, _ = step(criterion, make_sample(weight=weights))
@@ -190,7 +190,7 @@ def test_weights_weigh_sentences(ours, stock, extra):
         torch.testing.assert_close(gradient, total)
 
 
-def test_the_class_name_is_the_bases_so_that_checkpoints_go_both_ways():
+def test_the_class_name_is_fairseqs_so_that_either_loads_the_others_checkpoints():
     assert AutoAssistCrossEntropy.__name__ == CrossEntropyCriterion.__name__
     smoothed = AutoAssistLabelSmoothedCrossEntropy
     assert smoothed.__name__ == LabelSmoothedCrossEntropyCriterion.__name__

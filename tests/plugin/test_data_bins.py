@@ -12,7 +12,7 @@ from tests.support.strategies import PAIRS, RareFeatures, spec_of, train
 
 
 def planner_on(shards, shard, pairs):
-    """A planner with an Assistant that goes on in a data-bin."""
+    """Planner with an Assistant, which resumes in a data-bin."""
     shards.current = shard
     spec = spec_of("autoassist", pairs)
     state, _ = shards.here(spec)
@@ -30,15 +30,15 @@ def test_back_on_a_data_bin_the_newest_assistant_goes_on():
         weights.append(planner.strategy.assistant.weights)
         state = {"trained": 25, "planner": planner.state_dict()}
         shards.own(state, None, spec_of("autoassist", pairs))
-    assert not np.array_equal(*weights)  # it has learned in the second, too
+    assert not np.array_equal(*weights)  # the Assistant learned in the second, too
     back = planner_on(shards, 0, PAIRS)
     np.testing.assert_array_equal(back.strategy.assistant.weights, weights[1])
-    assert back.stream.position > (0, 0)  # while the stream goes on where it was there
+    assert back.stream.position > (0, 0)  # the stream resumes where it was there
 
 
 def test_back_on_a_data_bin_the_count_of_updates_is_that_of_the_run():
     shards, first, second = Shards(), data_bin(150), data_bin(120)
     train_on(shards, 0, first, 20, 0)
     train_on(shards, 1, second, 20, 20)
-    # the first of them were planned before the state was saved
+    # the first LAG batches were planned before the state was saved
     assert train_on(shards, 0, first, 20, 40)[LAG:] == list(range(40 + LAG, 60))

@@ -35,7 +35,8 @@ def test_padding_is_within_two_percent_of_fairseqs_own_batches(multi30k_sizes):
     for max_tokens in (1500, 4096):
         limits = BatchLimits(max_size=max_tokens, multiple=8)
         spec = make_spec_of(source, target, limits)
-        buckets = dataclasses.replace(spec.config, strategy="infobatch")  # keeps all without losses
+        # without losses infobatch keeps every pair
+        buckets = dataclasses.replace(spec.config, strategy="infobatch")
         planner = Planner(dataclasses.replace(spec, config=buckets))
         ours = []
         while planner.stream.position[0] < 5:
@@ -73,7 +74,7 @@ def padding(batches, source, target):
 
 
 def fairseqs_batches(spec):
-    """As its translation task sorts and cuts pairs."""
+    """Batches that fairseq's translation task makes of these pairs."""
     tokens, eligible = tokens_of(spec), spec.items.eligible
     ids = np.arange(len(tokens)) if eligible is None else eligible
     for sizes in reversed(sizes_of(spec)):
@@ -84,7 +85,7 @@ def fairseqs_batches(spec):
 
 
 def epochs(spec, count, update_freq=1, world_size=1):
-    """Length, and pairs trained on by all ranks, of each of the first epochs of a run."""
+    """Length of each of the first epochs of a run, and the pairs that all ranks train on."""
     specs = [dataclasses.replace(spec, rank=r, world_size=world_size) for r in range(world_size)]
     exchanges = [Exchange(spec) for spec in specs]
     progress, found = [None] * world_size, []
@@ -115,7 +116,7 @@ def test_an_epoch_trains_on_one_pass(multi30k_sizes):
 
 
 def test_on_a_small_corpus_the_first_epoch_has_as_many_batches_as_fairseqs():
-    """In open buckets a quarter of its pairs wait."""
+    """Count the batches although a quarter of the pairs wait in open buckets."""
     for pairs in (200, 1000):
         spec = make_spec(pairs)
         lengths, trained = zip(*epochs(spec, 5))
@@ -130,7 +131,8 @@ def test_every_epoch_of_plain_training_has_as_many_batches_as_fairseqs(
     limits, pairs, seed, world_size
 ):
     spec = make_spec(pairs, seed=seed, limits=BatchLimits(*limits))
-    stock = -(-len(fairseqs_batches(spec)) // world_size)  # it fills up with empty ones
+    # fairseq gives an empty batch to ranks that have one fewer
+    stock = -(-len(fairseqs_batches(spec)) // world_size)
     lengths, trained = zip(*epochs(spec, 5, world_size=world_size))
     assert max(abs(length - stock) for length in lengths) <= stock / 100
     np.testing.assert_allclose(np.cumsum(trained), pairs * np.arange(1, 6), rtol=0.01)
@@ -144,7 +146,7 @@ def test_an_epoch_follows_the_keep_rate():
     assert epoch_length(spec, progress._replace(keep_rate=0.4), 1) == 400
     assert epoch_length(spec, progress._replace(keep_rate=0.0001), 8) == 8
     assert epoch_length(spec, progress._replace(passes=3.25), 1) == 750  # to the end of the pass
-    # of each of four ranks, and of the pairs that may be trained on
+    # one of four ranks, or a quarter of the pairs: a quarter of the length
     four = dataclasses.replace(spec, world_size=4)
     short = with_pairs(spec, eligible=np.arange(5000))
     for part in (four, short):
@@ -170,7 +172,7 @@ def test_fairseqs_batches_are_counted_and_of_large_corpora_estimated(limits, mon
         assert stock_batches(spec) == max(1, len(fairseqs_batches(spec)))
     monkeypatch.setattr(cutting, "MOST_ITEMS", 0)
     for spec in (every, some):
-        spec = dataclasses.replace(spec)  # counts anew
+        spec = dataclasses.replace(spec)  # without the count that it keeps
         tokens, eligible = tokens_of(spec), spec.items.eligible
         ids = np.arange(5000) if eligible is None else eligible
         ids = ids[np.argsort(tokens[ids], kind="stable")]
@@ -179,7 +181,7 @@ def test_fairseqs_batches_are_counted_and_of_large_corpora_estimated(limits, mon
         assert 0.9 * len(own) - 1 <= stock_batches(spec) < len(own) + 1
 
 
-def test_fairseqs_own_iterator_can_go_on_from_our_position():
+def test_fairseqs_own_iterator_can_resume_from_our_position():
     spec = make_spec(20_000)
     last = stock_batches(spec)
     assert stock_iterations(spec, 0, 100) == 0

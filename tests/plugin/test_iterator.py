@@ -17,7 +17,7 @@ from tests.support.planning import make_spec
 
 @contextlib.contextmanager
 def opened(**settings):
-    """The session of an iterator, which is closed whatever happens."""
+    """Open the session of an iterator, which is closed with the block in any case."""
     words = (make_spec(200, **settings), 1, Loader(0, 0, (1,)), Shards(), Ranks(0, 1))
     session = AutoAssistEpochIterator(None, *words)._open()
     with contextlib.closing(session):

@@ -15,7 +15,7 @@ def posted():
 
 @pytest.fixture
 def mailbox(posted):
-    """Gives up losses; the update beside them is looked at in a test of its own."""
+    """Mailbox that posts number and losses; another test checks the update."""
     return LossMailbox(Ledger(), lambda number, losses, update: posted.append((number, losses)))
 
 
@@ -42,21 +42,21 @@ def test_a_batch_without_losses_is_reported_as_such_and_in_turn(mailbox, posted)
     assert [(n, losses is None) for n, losses in posted] == [(0, False), (1, True)]
 
 
-def test_losses_are_of_the_update_they_were_put_in_in():
+def test_losses_belong_to_the_update_during_which_they_were_put():
     posted = []
     mailbox = LossMailbox(Ledger(), lambda number, losses, update: posted.append((number, update)))
     mailbox.update = 7
     mailbox.put(0, torch.ones(1), np.array([0]))
     mailbox.put(1, torch.ones(1), np.array([0]))
-    mailbox.update = 8  # and only then the copies have come
+    mailbox.update = 8  # the copies arrive only now
     mailbox.put(2, torch.ones(1), np.array([0]))
     mailbox.skip(3)
     assert posted == [(0, 7), (1, 7), (2, 8), (3, 8)]
 
 
-def test_losses_that_have_not_come_yet_are_not_waited_for(mailbox, posted):
+def test_losses_that_have_not_arrived_are_not_waited_for(mailbox, posted):
     class Event:
-        """Stands for a copy that is under way: there is no GPU here."""
+        """Stand-in for the event of a copy from a GPU that is under way."""
 
         done = False
 

@@ -12,7 +12,7 @@ from fairseq_autoassist.plugin import metrics
 
 
 def sums(rank, uniform_loss, uniform_tokens):
-    """What a rank's micro-batch adds: pairs and tokens differ by rank."""
+    """Sums that a rank's micro-batch adds; pairs and tokens differ by rank."""
     totals = Totals(100 + rank, 60, 1000 + 200 * rank, 700, batches=9, batched=55)
     batch = PlannedBatch(
         8, np.empty(0, KEPT), totals, (1, 0), 1.0 + rank, 0.5 + 0.2 * rank, {"acc": 0.6 + rank / 5}
@@ -43,7 +43,7 @@ def test_counts_are_summed_over_ranks_and_the_rest_are_means():
     assert found["aa_loss"] == 60.0 / 20  # nats per token
 
 
-def test_without_a_planned_batch_or_a_sample_nothing_is_said():
+def test_without_a_planned_batch_or_a_uniform_sample_nothing_is_logged():
     assert not logged([metrics.step_sums(None, 9.0, Totals(), ["acc"])], 1)  # a dummy
     assert not logged([{"loss": 1.0}], 1)  # validation
     found = logged([sums(0, 0.0, 0)], 1)

@@ -1,4 +1,4 @@
-"""Adapters one by one: rows, flags, the iterator's epochs."""
+"""Parts of the plugin one by one: rows, flags, the loader, the iterator's epochs."""
 
 import argparse
 import dataclasses
@@ -70,13 +70,13 @@ def test_settings_out_of_range_are_refused_by_name(setting):
         AutoAssistConfig(**setting)
 
 
-def test_prefetch_is_what_was_seen_of_fairseqs_loader():
+def test_prefetched_batches_are_as_many_as_fairseqs_loader_was_seen_to_take():
     settings = [(0, 0), (1, 0), (1, 10), (4, 10)]
     assert [prefetched_batches(*setting) for setting in settings] == [0, 2, 13, 19]
 
 
-def test_a_loader_that_reads_far_ahead_gets_a_lag_that_lasts():
-    """Two updates are under way while an overflow is seen, and the loader holds its own beside."""
+def test_a_loader_that_reads_far_ahead_gets_a_longer_lag():
+    """Cover the batches in the loader, and two updates: an overflow shows only during the next."""
     assert Loader(0, 0, (1,)).lag == 32
     for workers, buffer, update_freq in ((16, 20, (4,)), (0, 20, (1, 16)), (1, 20, (8, 2))):
         held = prefetched_batches(workers, buffer) + 2 * max(update_freq)
@@ -85,7 +85,7 @@ def test_a_loader_that_reads_far_ahead_gets_a_lag_that_lasts():
     assert [Loader(0, 0, (4, 2)).update_freq_of(epoch) for epoch in (1, 2, 3)] == [4, 2, 2]
 
 
-def test_a_loader_that_is_never_let_go_of_does_not_keep_its_run():
+def test_a_loader_that_is_never_released_does_not_keep_its_run():
     class Run:
         def next_batch(self):
             return 7
@@ -107,7 +107,7 @@ def test_the_iterators_epochs_follow_what_was_trained_on():
     whole = iterator._agreed_length(None)
     progress = Progress(3.0, 0.4, Totals(batches=3000, batched=60_000))
     assert iterator._agreed_length(progress) == 400
-    # on a data-bin seen for the first time as many are kept as on the one before
+    # a new data-bin begins with the keep rate of the one before
     shards = iterator.shards
     shards.own({"trained": 3000}, progress, spec)
     shards.current = 1
@@ -122,15 +122,16 @@ def test_a_whole_pass_may_end_in_a_short_update_as_fairseqs_does(skip):
     words = (None, spec, 1, loader, Shards(), Ranks(0, 1))
     iterator = AutoAssistEpochIterator(*words)
     assert iterator._agreed_length(None) == (stock + 1 if skip else stock)
-    # so does what is left of one that is resumed
+    # a resumed pass may end so too
     left = whole_updates(4, stock, stock - 4, 2, iterator._unit())
     assert left == {"offset": 4, "length": stock + 1 if skip else stock}
     groups = GroupedIterator(CountingIterator(iter(range(4, stock)), 4, stock), 2)
     assert groups.n == 2 and [len(group) for group in groups][-1] == 1
-    assert whole_updates(3, stock, stock - 3, 2, 1)["offset"] == 4  # begun under another
+    # an epoch that began under another update_freq
+    assert whole_updates(3, stock, stock - 3, 2, 1)["offset"] == 4
 
 
-def test_states_of_other_ranks_are_held_only_while_one_is_saved(monkeypatch):
+def test_states_of_other_ranks_are_held_only_while_a_checkpoint_is_saved(monkeypatch):
     words = (None, make_spec(200), 1, Loader(0, 0, (1,)), Shards(), Ranks(0, 1))
     iterator = AutoAssistEpochIterator(*words)
     held = []
@@ -152,7 +153,7 @@ def test_states_of_other_ranks_are_held_only_while_one_is_saved(monkeypatch):
 @pytest.mark.parametrize("offset, length", [(3, 10), (6, 10), (9, 10), (0, 10), (4, 5), (10, 30)])
 @pytest.mark.parametrize("skip", [False, True])
 def test_a_resumed_epoch_is_whole_updates_of_another_update_freq(offset, length, update_freq, skip):
-    """fairseq groups what is left, and never finishes an epoch that does not divide."""
+    """Give fairseq a number of batches that divides: else it would never finish the epoch."""
     begun = whole_updates(offset, length, length - offset, update_freq)
     batches = CountingIterator(iter(range(begun["offset"], 99)), begun["offset"], begun["length"])
     groups = list(GroupedIterator(batches, update_freq, skip_remainder_batch=skip))

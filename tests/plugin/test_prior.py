@@ -26,7 +26,7 @@ LANGUAGES = "--source-lang de --target-lang en"
 
 
 def cfg(data: object, features: object = "") -> Namespace:
-    """The settings of a task that are read."""
+    """Settings of a task that `open_prior` reads."""
     return Namespace(
         data=str(data),
         train_subset="train",
@@ -42,14 +42,14 @@ def opened(data: object, epoch: int = 1, features: object = "", **settings) -> O
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data-bin with features and an agreement."""
+    """Data-bin with features and an agreement."""
     data = write_data_bin(tmp_path_factory.mktemp("data") / "bin", ROWS, vocabulary=50)
     assert build_features([str(data), "--no-progress"]) == 0
     write_agreement(data, PRIOR)
     return data
 
 
-def test_what_agreement_wrote_is_taken_by_default(made: Path) -> None:
+def test_by_default_the_prior_is_that_of_autoassist_agreement(made: Path) -> None:
     found = opened(made)
     assert found.prior is not None and found.prior.floor == 0.001
     np.testing.assert_array_equal(found.prior.values, PRIOR)
@@ -75,16 +75,16 @@ def test_strategies_without_an_assistant_have_no_columns(made: Path, strategy: s
     "settings",
     [{"prior": "none"}, {"strategy": "uniform"}, {"strategy": "random"}],
 )
-def test_there_is_none(made: Path, settings: dict) -> None:
+def test_these_settings_have_no_prior(made: Path, settings: dict) -> None:
     assert opened(made, **settings) == OpenedPrior()
 
 
-def test_no_agreement_is_no_prior_and_nothing_is_said(tmp_path: Path) -> None:
+def test_without_an_agreement_there_is_no_prior_and_no_message(tmp_path: Path) -> None:
     data = write_data_bin(tmp_path / "bin", ROWS, vocabulary=50)
     assert opened(data) == opened(data, strategy="spl") == OpenedPrior()
 
 
-def test_columns_count_in_the_dimensions_and_the_hash(made: Path) -> None:
+def test_columns_of_an_agreement_change_the_dimensions_and_the_hash(made: Path) -> None:
     found = opened(made)
     plain, more = open_features(cfg(made), 1), open_features(cfg(made), 1, found.codes)
     assert more.dimensions == plain.dimensions + len(STATISTICS) * BINS
@@ -94,7 +94,7 @@ def test_columns_count_in_the_dimensions_and_the_hash(made: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["mine.txt", "mine.npy"])
-def test_a_file_of_the_user(made: Path, tmp_path: Path, name: str) -> None:
+def test_a_prior_of_the_user_is_read(made: Path, tmp_path: Path, name: str) -> None:
     path, values = tmp_path / name, np.linspace(0, 1, ROWS)
     np.save(path, values) if name.endswith("npy") else np.savetxt(path, values)
     found = opened(made, prior=str(path))
@@ -105,7 +105,7 @@ def test_a_file_of_the_user(made: Path, tmp_path: Path, name: str) -> None:
     assert found.told.startswith(f"prior of {path}: mean 0.500, 2% of the pairs below 0.01; off")
 
 
-def test_a_file_of_the_user_of_a_data_bin_listed_twice(made: Path, tmp_path: Path) -> None:
+def test_a_prior_of_the_user_serves_a_data_bin_listed_twice(made: Path, tmp_path: Path) -> None:
     path = tmp_path / "scores.npy"
     np.save(path, PRIOR)
     for files in (path, f"{path}:{path}"):
@@ -115,7 +115,7 @@ def test_a_file_of_the_user_of_a_data_bin_listed_twice(made: Path, tmp_path: Pat
             np.testing.assert_allclose(found.values, PRIOR)
 
 
-def test_a_file_of_the_user_that_is_wrong(made: Path, tmp_path: Path) -> None:
+def test_a_wrong_prior_of_the_user_is_refused(made: Path, tmp_path: Path) -> None:
     path = tmp_path / "mine.txt"
     path.write_text("0.5\n" * (ROWS - 1) + "2\n")
     with pytest.raises(ConfigError, match=f"mine.txt, line {ROWS}: found '2', expected a number"):
@@ -133,7 +133,7 @@ def command_in(error: Exception) -> list[str]:
     return words[1:]
 
 
-def test_an_agreement_of_other_data_names_the_command(made: Path, tmp_path: Path) -> None:
+def test_an_agreement_of_other_data_is_refused_with_the_command(made: Path, tmp_path: Path) -> None:
     data = write_data_bin(tmp_path / "data bin", ROWS, seed=3, vocabulary=50)
     shutil.copytree(made / "autoassist", data / "autoassist")
     with pytest.raises(FeatureError, match="made of other data than is loaded") as error:
@@ -142,10 +142,10 @@ def test_an_agreement_of_other_data_names_the_command(made: Path, tmp_path: Path
     assert opened(data, prior="none") == OpenedPrior()
 
 
-def test_an_agreement_of_other_text_of_the_same_sizes(
+def test_an_agreement_of_other_text_of_the_same_sizes_is_refused(
     two: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    """In the second data-bin too, before the first is trained on."""
+    """Refuse it in the second data-bin too, before training on the first."""
     data = [shutil.copytree(one, tmp_path / f"d{n}") for n, one in enumerate(two)]
     for one in data:
         write_agreement(one, PRIOR)
@@ -157,7 +157,7 @@ def test_an_agreement_of_other_text_of_the_same_sizes(
     assert command_in(error.value) == [both, *LANGUAGES.split()]
 
 
-def test_features_elsewhere(made: Path, tmp_path: Path) -> None:
+def test_a_prior_is_read_from_a_named_folder_of_features(made: Path, tmp_path: Path) -> None:
     data = write_data_bin(tmp_path / "bin", ROWS, vocabulary=50)
     elsewhere = tmp_path / "dest" / "train.de-en"
     folder = write_agreement(data, PRIOR, folder=elsewhere)
@@ -173,7 +173,7 @@ def test_features_elsewhere(made: Path, tmp_path: Path) -> None:
     ]
 
 
-def test_the_prior_alone_needs_one(made: Path, tmp_path: Path) -> None:
+def test_the_strategy_prior_needs_a_prior(made: Path, tmp_path: Path) -> None:
     data = write_data_bin(tmp_path / "bin", ROWS, vocabulary=50)
     with pytest.raises(ConfigError, match="there is none in .*bin/autoassist/train.de-en") as error:
         opened(data, strategy="prior")
@@ -187,13 +187,13 @@ def test_the_prior_alone_needs_one(made: Path, tmp_path: Path) -> None:
 
 @pytest.fixture
 def two(tmp_path: Path) -> tuple[Path, Path]:
-    """Two data-bins, of which the first has an agreement."""
+    """Paths of two data-bins; only the first has an agreement."""
     first, second = (write_data_bin(tmp_path / n, ROWS, seed=s) for n, s in (("a", 0), ("b", 1)))
     write_agreement(first, PRIOR)
     return first, second
 
 
-def test_each_data_bin_has_its_own(two: tuple[Path, Path], tmp_path: Path) -> None:
+def test_each_data_bin_has_its_own_prior(two: tuple[Path, Path], tmp_path: Path) -> None:
     first, second = two
     write_agreement(second, PRIOR[::-1])
     data = f"{first}:{second}"
@@ -211,7 +211,7 @@ def test_each_data_bin_has_its_own(two: tuple[Path, Path], tmp_path: Path) -> No
         opened(data, prior=str(paths[0]))
 
 
-def test_all_data_bins_have_one_or_none_has(two: tuple[Path, Path]) -> None:
+def test_all_data_bins_have_a_prior_or_none_has(two: tuple[Path, Path]) -> None:
     data = ":".join(map(str, two))
     for epoch in (1, 2):
         with pytest.raises(FeatureError, match="of 1 of 2 data-bins, expected that") as error:
@@ -222,8 +222,5 @@ def test_all_data_bins_have_one_or_none_has(two: tuple[Path, Path]) -> None:
         opened(data)
     write_agreement(two[1], PRIOR)
     (folder / "prior").write_bytes(b"1234")
-    with pytest.raises(FeatureError, match="prior is truncated"):  # though the first is trained on
+    with pytest.raises(FeatureError, match="prior is truncated"):  # the first one is whole
         opened(data)
-
-
-# -- epochs and checkpoints -----------------------------------------------------------------------

@@ -28,8 +28,8 @@ def test_the_first_epoch_is_about_a_pass_of_what_the_prior_lets_through() -> Non
     length = epoch_length(spec, None, 1, shards.keep_rate(spec))
     assert length == pytest.approx(0.3 * epoch_length(plain, None, 1), rel=0.02)
     batches = train(Planner(spec), length)
-    assert batches[-1].passes == pytest.approx(1.0, abs=0.15)  # as without one
-    # of the next data-bin, under its own prior: of what that lets through as much is kept
+    assert batches[-1].passes == pytest.approx(1.0, abs=0.15)  # as without a prior
+    # the next data-bin begins with the same share of what its own prior lets through
     progress = Progress(1.0, 0.5 * spec.mean_prior, Totals())
     shards.own({"trained": 1}, progress, spec)
     shards.current = 1
@@ -38,7 +38,7 @@ def test_the_first_epoch_is_about_a_pass_of_what_the_prior_lets_through() -> Non
 
 
 def saved_under(prior: Prior | None) -> tuple[dict, list[list[int]], object]:
-    """What a run under a prior leaves in a checkpoint, and what it trains on after that."""
+    """Checkpoint of a run under a prior, the batches after it, and the specification."""
     spec = dataclasses.replace(spec_of("spl"), prior=prior)
     planner, shards = Planner(spec), Shards()
     batch = train(planner, 30)[-1]
@@ -61,7 +61,7 @@ OTHER = Prior(np.full(400, 0.2, np.float32), 0.001)
     ],
 )
 @pytest.mark.parametrize("ranks", [1, 2])
-def test_a_checkpoint_of_another_prior_goes_on_and_says_so(before, now, said, ranks, caplog):
+def test_a_checkpoint_of_another_prior_resumes_with_a_warning(before, now, said, ranks, caplog):
     saved, expected, spec = saved_under(before)
     spec = dataclasses.replace(spec, prior=now, world_size=ranks)
     again = Shards()
@@ -76,13 +76,13 @@ def test_a_checkpoint_of_another_prior_goes_on_and_says_so(before, now, said, ra
         assert [b.kept.tolist() for b in train(planner, 20)] == expected
         return
     train(planner, 20)
-    # what is kept of the pairs that a prior lets through is what it was
+    # the share kept of the pairs that a prior lets through stays the same
     mean = 1.0 if before is None else before.mean()
     was = again._states[0]["progress"][1] / mean
     assert progress.keep_rate == pytest.approx(min(1.0, was * spec.mean_prior), rel=1e-6)
 
 
-def test_where_columns_came_since_the_refusal_says_how_to_go_on_without() -> None:
+def test_a_checkpoint_without_the_columns_is_refused_with_the_way_to_resume() -> None:
     spec = make_spec(200)
     with pytest.raises(AutoAssistError, match="resume with --autoassist-prior none"):
         check_state(state_header(spec), dataclasses.replace(spec, features_hash="b"))

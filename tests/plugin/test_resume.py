@@ -22,14 +22,14 @@ LAG = 5
 
 
 def data_bin(pairs, seed=0):
-    """A run over a data-bin of so many pairs; another seed, other sentences."""
+    """Specification of a run over a data-bin of so many pairs, drawn by the seed."""
     source, target = make_sizes(pairs, seed)
     spec = with_pairs(make_spec(pairs, lag=LAG), source, target)
     return dataclasses.replace(spec, max_update=900)
 
 
 def train(shards, shard, spec, batches=20, first=0):
-    """Train on a data-bin; returns the updates that planning reckoned with."""
+    """Train on a data-bin; returns the update that each batch was planned for."""
     shards.current = shard
     state, _ = shards.here(spec)
     spec = dataclasses.replace(spec, updates_before=shards.updates_before)
@@ -44,7 +44,7 @@ def train(shards, shard, spec, batches=20, first=0):
 
 
 def resumed(shards, spec, ranks=1, **settings):
-    """As after a restart, on the data-bin trained on last."""
+    """Shards as after a restart, on the data-bin trained on last."""
     saved = shards.saved(spec, 0, 0, [shards.own(None, None, spec)])
     again = Shards()
     again.current = shards.current
@@ -69,7 +69,7 @@ def test_another_data_bin_in_the_place_of_one_is_refused(ranks, other, found):
     train(shards, 1, second, first=20)
     again = resumed(shards, second, ranks)
     again.current = 0
-    again.here(dataclasses.replace(first, world_size=ranks))  # the same one goes on
+    again.here(dataclasses.replace(first, world_size=ranks))  # the same data-bin resumes
     with pytest.raises(AutoAssistError, match=f"data-bin 1 has {found}.*--reset-dataloader"):
         again.here(dataclasses.replace(other, world_size=ranks))
 
@@ -90,7 +90,7 @@ def test_another_number_of_data_bins_is_refused(ranks):
 @pytest.mark.parametrize("ranks", [1, 2])
 @pytest.mark.parametrize("limits", [BatchLimits(100, None, 8), BatchLimits(400, 20, 1)])
 def test_under_other_batch_limits_the_stream_goes_on(limits, ranks, caplog):
-    """No pair is lost or comes twice, what was planned under the old ones included."""
+    """Train once a pass on every pair, pairs planned under the old limits included."""
     before = dataclasses.replace(data_bin(600), config=AutoAssistConfig(strategy="uniform"))
     spec, shards, trained = dataclasses.replace(before, limits=limits), Shards(), []
     exchange = Exchange(before)
@@ -124,8 +124,8 @@ def test_under_other_batch_limits_the_stream_goes_on(limits, ranks, caplog):
     assert "the checkpoint was made under --max-tokens 200, --batch-size none" in caplog.text
 
 
-def test_a_count_that_begins_anew_begins_at_0():
-    """--reset-optimizer: fairseq counts updates from 0 again."""
+def test_under_reset_optimizer_updates_are_counted_from_0():
+    """Follow fairseq, whose own count begins again."""
     shards, spec = Shards(), data_bin(150)
     train(shards, 0, spec, 60)
     planned = LAG  # before the state was saved
@@ -141,7 +141,7 @@ def test_a_count_that_begins_anew_begins_at_0():
 @pytest.mark.parametrize(
     "settings, expected",
     [
-        ({}, False),  # no checkpoint is there
+        ({}, False),  # there is no checkpoint
         ({"found": True}, True),
         ({"restore_file": "elsewhere.pt"}, True),
         ({"continue_once": "elsewhere.pt"}, True),
@@ -149,7 +149,9 @@ def test_a_count_that_begins_anew_begins_at_0():
         ({"found": True, "reset_dataloader": False}, False),
     ],
 )
-def test_the_count_goes_on_where_a_checkpoint_is_loaded_with_it(tmp_path, settings, expected):
+def test_under_reset_dataloader_the_count_of_updates_goes_on_if_fairseq_loads_it(
+    tmp_path, settings, expected
+):
     if settings.pop("found", False):
         (tmp_path / "checkpoint_last.pt").touch()
     defaults = {"reset_dataloader": True, "reset_optimizer": False}

@@ -23,7 +23,7 @@ print("ready", flush=True)
 mutex = ctypes.create_string_buffer(64)
 library = ctypes.CDLL(None)
 library.pthread_mutex_lock(mutex)
-library.pthread_mutex_lock(mutex)  # waits for itself, in C, whatever signals come
+library.pthread_mutex_lock(mutex)  # a deadlock in C: no handler of Python's runs
 """
 FORKED = """
 signals.end_cleanly_on_sigterm(grace=0.5)
@@ -31,7 +31,7 @@ child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,
 child.start()
 child.terminate()
 child.join(10)
-time.sleep(1.5)  # the child's SIGTERM is none of ours
+time.sleep(1.5)  # longer than the grace: the child's SIGTERM must not end this process
 print("ready", child.exitcode, flush=True)
 time.sleep(60)
 """

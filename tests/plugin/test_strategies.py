@@ -37,7 +37,7 @@ every_case = pytest.mark.parametrize("case", CASES)
 
 
 def through_a_checkpoint(state, path):
-    """Saved by torch and loaded under its strict rules."""
+    """State after torch saved it and loaded it under its strict rules."""
     torch.save(to_checkpoint(state), path)
     return from_checkpoint(torch.load(path, weights_only=True))
 
@@ -48,7 +48,7 @@ def pairs_of(batches):
 
 @every_case
 @pytest.mark.parametrize("step", [0, 1, 33])
-def test_goes_on_from_a_checkpoint(case, step, tmp_path):
+def test_a_strategy_resumes_from_a_checkpoint(case, step, tmp_path):
     planner = planner_of(case)
     train(planner, step)
     saved = through_a_checkpoint(planner.state_dict(), tmp_path / "state.pt")
@@ -60,7 +60,7 @@ def test_goes_on_from_a_checkpoint(case, step, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["spl", "infobatch"])
-def test_remembered_losses_survive_as_they_are(name, tmp_path):
+def test_remembered_losses_are_saved_exactly(name, tmp_path):
     planner = planner_of(name)
     train(planner, 20)
     memory = planner.strategy.state_dict()["memory"]
@@ -72,7 +72,7 @@ def test_remembered_losses_survive_as_they_are(name, tmp_path):
 
 
 @every_case
-def test_goes_on_over_other_ranks_from_a_checkpoint(case, tmp_path):
+def test_a_strategy_resumes_over_another_world_size(case, tmp_path):
     states = []
     for rank in range(2):
         planner = planner_of(case, rank=rank, world_size=2)
@@ -116,7 +116,7 @@ def test_options_without_effect_are_refused_before_a_run_is_set_up():
 
 
 def planner_in(case, shards, shard, pairs):
-    """A planner that goes on in a shard from what the shards know."""
+    """Planner that resumes in a shard from the state that the shards hold."""
     shards.current = shard
     state, _ = shards.here(spec_of(case, pairs))
     planner = Planner(spec_of(case, pairs), RareFeatures(pairs))
@@ -126,7 +126,7 @@ def planner_in(case, shards, shard, pairs):
 
 
 @every_case
-def test_goes_through_data_bins_of_different_sizes(case):
+def test_a_strategy_trains_on_data_bins_of_different_sizes_in_turn(case):
     shards, trained = Shards(), {0: 0, 1: 0}
     for shard, pairs in ((0, PAIRS), (1, 250), (0, PAIRS), (1, 250)):
         planner = planner_in(case, shards, shard, pairs)
@@ -137,7 +137,7 @@ def test_goes_through_data_bins_of_different_sizes(case):
         assert max(i for batch in batches for i in batch.ids.tolist()) < pairs
         memory = before.get("memory")
         assert memory is None or len(memory["losses"]) == pairs
-        # what it knows of these pairs is what it learned here
+        # losses are remembered by data-bin
         assert memory is None or (memory["known"] > 0) == (trained[shard] > 25)
         spec = spec_of(case, pairs)
         shards.own({"trained": trained[shard], "planner": planner.state_dict()}, None, spec)
@@ -150,8 +150,8 @@ def test_goes_through_data_bins_of_different_sizes(case):
     assert pairs_of(train(planner_in(case, again, 1, 250), 20)) == pairs_of(train(planner, 20))
 
 
-def test_updates_are_counted_over_data_bins_also_on_other_ranks():
-    """A micro-batch of each rank is one of the run, however many ranks there were."""
+def test_updates_are_counted_over_data_bins_whatever_the_world_size():
+    """Count a micro-batch on every rank as one of the run, whatever the world size."""
     spec = make_spec(PAIRS)
     states = []
     for rank in range(2):
@@ -163,7 +163,7 @@ def test_updates_are_counted_over_data_bins_also_on_other_ranks():
         shards.own(state, Progress(*progress), spec)
         states.append(shards.own(None, None, spec))
     header = Shards().saved(spec, 4, 10, states)
-    # six micro-batches of two ranks are left of the epoch
+    # of the epoch, six micro-batches on each of two ranks are left
     for world_size, length in ((1, 4 + 12), (4, 4 + 3)):
         shards = Shards()
         shards.current = 1
@@ -174,7 +174,7 @@ def test_updates_are_counted_over_data_bins_also_on_other_ranks():
         assert shards._states[0]["progress"][:2] == [1.5, 0.75]
 
 
-def test_a_share_of_the_run_goes_on_over_data_bins_and_checkpoints():
+def test_progress_of_the_run_is_counted_over_data_bins_and_checkpoints():
     loader, spec = Loader(0, 0, (1,)), dataclasses.replace(spec_of("uniform"), max_passes=10.0)
 
     def opened(shards, shard):
@@ -183,7 +183,7 @@ def test_a_share_of_the_run_goes_on_over_data_bins_and_checkpoints():
 
     shards = Shards()
     first = opened(shards, 0)
-    first.load_state_dict({"epoch": 6})  # of fairseq's own task: five of ten epochs are over
+    first.load_state_dict({"epoch": 6})  # fairseq's own task did 5 of 10 epochs
     saved, before, done = None, [], [0.0, 0.0]
     for update, shard in enumerate((0, 1, 0, 1)):
         iterator = first if update == 0 else opened(shards, shard)
@@ -215,7 +215,7 @@ def test_an_assistant_that_failed_is_not_started_again_with_the_next_data_bin():
         made._open()
         return made
 
-    first = iterator(0)  # no features: its process fails
+    first = iterator(0)  # its process fails: the folder does not exist
     with contextlib.closing(first.session) as session:
         batch = session.next_batch()
         assert session.exchange.failure is not None

@@ -1,4 +1,4 @@
-"""Training step of the task: every planned micro-batch is reported once, with any outcome."""
+"""Training step of the task: every planned micro-batch is reported once, whatever happens."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fairseq_autoassist.plugin.task import TranslationAutoAssistTask
 
 
 def test_a_step_without_sentence_losses_is_reported_as_such(monkeypatch):
-    """A criterion of fairseq's own hands none over, nor does one that runs out of memory."""
+    """Report None under fairseq's own criterion, and for a step that runs out of memory."""
     posted, outcomes = [], [(1.0, 4, {}), MemoryError(), (1.0, 4, {})]
 
     def step(self, *_):

@@ -1,4 +1,4 @@
-"""Text with unknown tokens: the likely cause is named. Pieces that fairseq adds itself."""
+"""Refusal of text with unknown tokens by its likely cause, and pieces that fairseq adds itself."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def write(path: Path, lines: list[str]) -> Path:
 
 
 def encoded(folder: Path, lines: list[str], name: str = "valid", model: str = "spm") -> None:
-    """Write both sides, one the same as the other."""
+    """Encode the same text as both sides."""
     text = write(folder / "text", lines)
     for lang in ("en", "de"):
         spm.encode(folder / f"{model}.model", text, folder / f"{name}.{lang}")
@@ -33,7 +33,7 @@ def encoded(folder: Path, lines: list[str], name: str = "valid", model: str = "s
 
 @pytest.fixture
 def words(tmp_path: Path) -> list[str]:
-    """A command; in its folder are a model and train."""
+    """Arguments of binarize; their folder holds a model and the split train."""
     spm.train([write(tmp_path / "text", LINES)], tmp_path / "spm", 22)
     encoded(tmp_path, LINES, "train")
     given = ["--source-lang", "en", "--target-lang", "de"]
@@ -71,7 +71,7 @@ def test_a_refusal_leaves_no_folder_that_was_made_for_it(tmp_path: Path, words: 
 
 
 def likely(folder: Path) -> str:
-    """What a refusal of its valid.en would say."""
+    """Cause that a refusal of the folder's valid.en would name."""
     path, model = folder / "valid.en", folder / "spm.model"
     return cause(look(path, model), path, model, 10.5)
 
@@ -83,7 +83,7 @@ def test_lines_left_out_of_training_are_named(tmp_path: Path, words: list[str]) 
     assert "--max-line-bytes 5206" in told and told.endswith("or continue with --max-unknown 11")
 
 
-def test_text_of_another_model_is_told_by_cutting_it_again(
+def test_text_of_another_model_is_recognised_by_encoding_it_again(
     tmp_path: Path, words: list[str]
 ) -> None:
     spm.train([tmp_path / "text"], tmp_path / "other", 32, kind="bpe")
@@ -93,14 +93,14 @@ def test_text_of_another_model_is_told_by_cutting_it_again(
     assert "most often ▁" in told and "--max-unknown" not in told
 
 
-def test_text_that_is_not_encoded_is_told(tmp_path: Path, words: list[str]) -> None:
+def test_text_that_is_not_encoded_is_recognised(tmp_path: Path, words: list[str]) -> None:
     write(tmp_path / "valid.en", LINES)
     told = likely(tmp_path)
     assert "it holds no ▁, so is not encoded: run `python -m preprocess.spm encode --mod" in told
 
 
 @pytest.mark.parametrize("most", ["-1", "101", "nan"])
-def test_a_limit_out_of_range(tmp_path: Path, words: list[str], most: str) -> None:
+def test_a_limit_out_of_range_is_refused(tmp_path: Path, words: list[str], most: str) -> None:
     encoded(tmp_path, LINES)
     told = refused([*words, "--max-unknown", most])
     assert f"--max-unknown is {float(most)}; expected a percentage, 0 to 100" in told
@@ -141,7 +141,7 @@ def test_pieces_that_fairseq_adds_itself_are_not_added_again(
     assert len(pieces) == len(set(pieces)) == 28 - 5 and "<2de>" in pieces
     assert not {"<pad>", "<s>", "</s>", "<unk>", "[UNK]"} & set(pieces)
     rows = np.fromfile(tmp_path / "bin" / "train.en-de.en.bin", dtype=np.uint16)
-    assert 4 <= rows[rows != 2].min()  # none of fairseq's own but the end of a sentence
+    assert 4 <= rows[rows != 2].min()  # of fairseq's own pieces only the end of a sentence
     for piece in mine[:3]:
         encoded(tmp_path, ["a dog", f"a {piece} dog"])
         told = refused([*words[:-3], str(tmp_path / "other"), *words[-2:]])

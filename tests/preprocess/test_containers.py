@@ -30,7 +30,7 @@ def tar_of(content: bytes, form: int = tarfile.PAX_FORMAT) -> bytes:
 
 
 def old_tar_of(content: bytes) -> bytes:
-    """As tar wrote before 1988: no magic, only a sum over the header."""
+    """Make a tar as before 1988: no magic, only a checksum of the header."""
     made = bytearray(tar_of(content))
     made[257:265] = bytes(8)
     made[148:156] = b" " * 8
@@ -47,7 +47,7 @@ def zip_of(content: bytes) -> bytes:
 
 @pytest.mark.parametrize("pack", [gzip.compress, lzma.compress, bz2.compress])
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
-def test_what_python_unpacks_is_read_whatever_its_name(tmp_path: Path, pack, mark: bytes) -> None:
+def test_gzip_xz_and_bzip2_are_read_under_any_name(tmp_path: Path, pack, mark: bytes) -> None:
     ending = {gzip.compress: ".gz", lzma.compress: ".xz", bz2.compress: ".bz2"}[pack]
     for name in (f"s.en{ending}", "s.en"):
         (tmp_path / name).write_bytes(pack(mark + TEXT.encode()))
@@ -86,7 +86,7 @@ ARCHIVES = {
 
 
 @pytest.mark.parametrize("kind", ARCHIVES)
-def test_archives_are_named_with_the_command_that_unpacks_them(tmp_path: Path, kind: str) -> None:
+def test_archives_are_refused_with_the_command_that_unpacks_them(tmp_path: Path, kind: str) -> None:
     content, named, command = ARCHIVES[kind]
     for name in ("s.en", f"s.{kind.replace('old ', '')}"):
         (tmp_path / name).write_bytes(content)
@@ -98,7 +98,7 @@ def test_archives_are_named_with_the_command_that_unpacks_them(tmp_path: Path, k
 
 
 @pytest.mark.parametrize("kind", ["tar.gz", "old tar", "gz.gz", "xz.gz", "lzma"])
-def test_the_command_told_unpacks(tmp_path: Path, kind: str) -> None:
+def test_the_command_of_the_message_unpacks(tmp_path: Path, kind: str) -> None:
     if not shutil.which("xz"):
         pytest.skip("needs xz")
     (tmp_path / "an archive").write_bytes(ARCHIVES[kind][0])
@@ -110,7 +110,7 @@ def test_the_command_told_unpacks(tmp_path: Path, kind: str) -> None:
     assert list(read_lines(made)) == LINES
 
 
-def test_a_nul_is_no_text(tmp_path: Path) -> None:
+def test_text_with_a_nul_byte_is_refused(tmp_path: Path) -> None:
     (tmp_path / "s").write_bytes(b"one\n" * 200 + b"t\0wo\n")
     with pytest.raises(UserError, match=r"s is no text \(line 201 holds a NUL byte\).*tr -d") as no:
         list(read_lines(tmp_path / "s"))
@@ -121,7 +121,9 @@ def test_a_nul_is_no_text(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("code", ["utf-16", "utf-16le", "utf-16be", "utf-32", "utf-32le"])
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
-def test_wide_text_is_told_with_or_without_its_mark(tmp_path: Path, code: str, pack) -> None:
+def test_utf_16_and_utf_32_are_recognised_with_or_without_a_byte_order_mark(
+    tmp_path: Path, code: str, pack
+) -> None:
     (tmp_path / "s").write_bytes(pack(TEXT.encode(code)))
     with pytest.raises(UserError, match=f"s is not UTF-8 .*iconv -f {code} -t utf-8") as error:
         list(read_lines(tmp_path / "s"))
@@ -131,8 +133,8 @@ def test_wide_text_is_told_with_or_without_its_mark(tmp_path: Path, code: str, p
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress])
-def test_one_bad_byte_is_told_by_its_line(tmp_path: Path, pack) -> None:
-    """Nine hundred good lines, then "Caf\\xe9": of Latin 1, in a file that is UTF-8 elsewhere."""
+def test_a_bad_byte_is_reported_with_its_line(tmp_path: Path, pack) -> None:
+    """Read UTF-8 in which one line, "Caf\\xe9" after 900 good lines, is in Latin 1."""
     good = "Grüße aus Köln\n".encode()
     (tmp_path / "s").write_bytes(pack(good * 900 + b"Caf\xe9\n" + good * 900))
     with pytest.raises(UserError) as error:
@@ -153,23 +155,21 @@ def test_one_bad_byte_is_told_by_its_line(tmp_path: Path, pack) -> None:
     ("line", "advice"),
     [
         ("schön\n".encode("latin1"), "iconv -f latin1"),
-        (b"plain\n" * 9 + b"Caf\xe9\n", "iconv -f latin1"),  # nothing there is UTF-8
+        (b"plain\n" * 9 + b"Caf\xe9\n", "iconv -f latin1"),  # no other line has UTF-8 beyond ASCII
         ("5 € – schön\n".encode("cp1252"), "iconv -f cp1252"),
         ("Grüße\nKöln\n".encode() + b"\xed\xa0\x80\n", "it is UTF-8 elsewhere, 1 line is not"),
         ("Grüße\n".encode() + "Köln\nBär\n".encode("latin1"), "iconv -f latin1"),
         ("Grüße".encode()[:3], "line 1.*iconv"),  # cut within a letter
     ],
 )
-def test_the_advice_is_by_what_the_other_lines_are(
-    tmp_path: Path, line: bytes, advice: str
-) -> None:
+def test_the_advice_depends_on_the_other_lines(tmp_path: Path, line: bytes, advice: str) -> None:
     (tmp_path / "s").write_bytes(line)
     with pytest.raises(UserError, match=f"s is not UTF-8 .*{advice}"):
         list(read_lines(tmp_path / "s"))
 
 
 @pytest.mark.parametrize("ending", [".gz", ".xz", ".bz2", ".zst", ".zip", ".tgz"])
-def test_what_is_written_is_plain(tmp_path: Path, ending: str) -> None:
+def test_an_output_named_like_an_archive_is_refused(tmp_path: Path, ending: str) -> None:
     with pytest.raises(UserError, match=f"plain text; expected a name without {ending}"):
         with whole_files(tmp_path / f"out{ending}"):
             pass

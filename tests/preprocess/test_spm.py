@@ -45,7 +45,7 @@ def test_what_is_encoded_comes_back_in_any_script(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("normalization", spm.NORMALIZATIONS)
 def test_no_white_space_is_in_a_piece(tmp_path: Path, normalization: str) -> None:
-    """fairseq parts pieces at any white space, and ends a line at a carriage return."""
+    """Keep white space out: fairseq splits pieces there, and ends a line at a carriage return."""
     signs = [sign for sign in map(chr, range(0x3001)) if sign.isspace() and sign != "\n"]
     lines = [f"one{sign}two{sign}" for sign in signs]
     text = write(tmp_path / "text", lines * 3)
@@ -54,11 +54,11 @@ def test_no_white_space_is_in_a_piece(tmp_path: Path, normalization: str) -> Non
     encoded = (tmp_path / "pieces").read_bytes().decode().split("\n")[:-1]
     assert len(encoded) == 3 * len(lines)
     assert all(line.split() == line.split(" ") for line in encoded)
-    alone = f"identity of \u3000{normalization}"  # of a model that never saw it
+    alone = f"identity of \u3000{normalization}"  # the model never saw this text
     assert back_and_forth(tmp_path, model, [alone])[0].split() == alone.split()
 
 
-def test_lines_too_long_for_training_are_told(
+def test_lines_too_long_for_training_are_counted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = write(tmp_path / "text", ["a man and a dog", "zq" * 2600] * 9)
@@ -74,9 +74,7 @@ def test_lines_too_long_for_training_are_told(
     assert "q" in "".join(spm.load(tmp_path / "all.model").id_to_piece(list(range(11))))
 
 
-def test_lines_that_nobody_sees_are_told(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_invisible_lines_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = write(tmp_path / "text", ["a man and a dog"] * 9)
     model = spm.train([text], tmp_path / "spm", 10)
     spm.encode(model, text, tmp_path / "pieces")
@@ -107,7 +105,7 @@ def test_byte_fallback_knows_every_character(tmp_path: Path) -> None:
         (["--max-line-bytes", "0"], "--max-line-bytes is 0; expected 1 or more"),
     ],
 )
-def test_options_out_of_range(tmp_path: Path, words: list[str], message: str) -> None:
+def test_options_out_of_range_are_refused(tmp_path: Path, words: list[str], message: str) -> None:
     text = write(tmp_path / "text", ["a man"])
     given = ["train", "--input", str(text), "--vocab", "12", "--model", str(tmp_path / "spm")]
     with pytest.raises(UserError, match=message):
@@ -117,7 +115,7 @@ def test_options_out_of_range(tmp_path: Path, words: list[str], message: str) ->
     assert [path.name for path in tmp_path.iterdir()] == ["text"]
 
 
-def test_the_normalization_of_the_published_results_is_as_it_was(tmp_path: Path) -> None:
+def test_the_normalization_of_the_published_results_has_not_changed(tmp_path: Path) -> None:
     text = write(
         tmp_path / "text", [f"Der {n}. Mann\u200b … “quoted” – ½\u00adPreis" for n in range(99)]
     )

@@ -16,26 +16,26 @@ EOS = 2
 
 
 def sentences(lists: Sequence[Sequence[int]]) -> Sentences:
-    """One side of some pairs, from a list of pieces a sentence."""
+    """Make one side of some pairs, from a list of pieces a sentence."""
     pieces = np.array([piece for some in lists for piece in some], dtype=np.int32)
     return Sentences(pieces, np.concatenate([[0], np.cumsum([len(some) for some in lists])]))
 
 
 def pairs_of(source: Sequence[Sequence[int]], target: Sequence[Sequence[int]]) -> Pairs:
-    """Pairs, from a list of pieces a sentence."""
+    """Make pairs, from a list of pieces a sentence."""
     return Pairs(sentences(source), sentences(target))
 
 
 def lists_of(side: Sentences) -> list[list[int]]:
-    """The pieces of each sentence."""
+    """Pieces of each sentence."""
     return [side.pieces[a:b].tolist() for a, b in zip(side.offsets, side.offsets[1:])]
 
 
 def write_words(folder: Path, pairs: Sequence[tuple[str, str]]) -> Path:
-    """An en-de data-bin whose pieces are words: at most 65,000 on a side, the frequent ones first.
+    """Write an en-de data-bin whose pieces are words, at most 65,000 on a side, by frequency.
 
     Args:
-        folder: a new one
+        folder: of the data-bin, a new one
         pairs: (English, German)
     """
     folder.mkdir(parents=True)
@@ -50,7 +50,7 @@ def write_words(folder: Path, pairs: Sequence[tuple[str, str]]) -> Path:
 
 
 def write_ids(folder: Path, lang: str, lines: Sequence[Sequence[str]], ids: dict[str, int]) -> None:
-    """One side of an en-de data-bin, </s> added."""
+    """Write one side of an en-de data-bin, with </s> added."""
     ended = [[*(ids[word] for word in line), EOS] for line in lines]
     tokens = np.array([token for line in ended for token in line])
     sizes = np.array([len(line) for line in ended])
@@ -58,7 +58,7 @@ def write_ids(folder: Path, lang: str, lines: Sequence[Sequence[str]], ids: dict
 
 
 def read_words(folder: Path, count: int) -> tuple[Pairs, Vocabulary]:
-    """The first pairs of what `write_words` wrote, and its vocabulary."""
+    """Read the first pairs of what `write_words` wrote, and its vocabulary."""
     vocabulary = read_vocabulary(folder / f"dict.{SOURCE}.txt", folder / f"dict.{TARGET}.txt")
     paths = tuple(folder / f"train.{SOURCE}-{TARGET}.{lang}" for lang in (SOURCE, TARGET))
     sizes = len(vocabulary.joint[0]), len(vocabulary.joint[1])

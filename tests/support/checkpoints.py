@@ -1,4 +1,4 @@
-"""Looking into checkpoints."""
+"""Contents of checkpoints: state and weights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 
 def checkpoint_state(path: Path) -> dict:
-    """A checkpoint, loaded under torch's strict rules (but for fairseq's Namespace)."""
+    """Load a checkpoint under torch's strict rules, but for fairseq's Namespace."""
     with torch.serialization.safe_globals([argparse.Namespace]):
         return torch.load(path, map_location="cpu", weights_only=True)
 

@@ -1,4 +1,4 @@
-"""A tiny corpus for `recipes.compare` from real pairs, and its runner as a process."""
+"""Tiny corpus of real pairs for `recipes.compare`, and its runner as a process."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _splits() -> Splits:
 
 @functools.lru_cache(maxsize=None)
 def corpora() -> Path:
-    """A folder with a few hundred pairs of `multi30k`, made once a session; do not change it."""
+    """Folder with a few hundred pairs of `multi30k`, made once a session; do not change it."""
     folder = session_folder() / "corpora"
     prepare(folder / "multi30k")
     return folder
@@ -41,7 +41,7 @@ def prepare(out: Path) -> None:
 
 
 def command(out: Path, *words: object) -> list[str]:
-    """The runner on the tiny corpus, on the CPU."""
+    """Command of the runner on the tiny corpus, on the CPU."""
     places = ["--out", str(out), "--corpora", str(corpora()), "--cpu"]
     return [sys.executable, "-m", "recipes.compare.run", *map(str, words), *places]
 
@@ -73,5 +73,5 @@ def start(out: Path, *words: object) -> subprocess.Popen:
 
 
 def record(out: Path, name: str) -> dict:
-    """The record of a run."""
+    """Record of a run."""
     return json.loads((out / "runs" / name / "record.json").read_text(encoding="utf-8"))

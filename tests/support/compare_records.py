@@ -44,7 +44,7 @@ def record(
     seconds: float = 1.0,
     **changes: Any,
 ) -> dict[str, Any]:
-    """One record; `changes` replace whole keys."""
+    """Make a record; `changes` replace whole keys."""
     corpus = changes.get("corpus", "multi30k")
     architecture = changes.get("architecture", "transformer")
     updates = round(FULL * budget)
@@ -82,7 +82,7 @@ def record(
 
 
 def grouped(*raw: dict[str, Any]) -> list[Section]:
-    """The sections of these records."""
+    """Sections of these records."""
     return sections([parse(r, Path("runs") / r["run"], r["run"]) for r in raw])
 
 

@@ -82,7 +82,7 @@ def make_data_bin(folder: Path, train: Pairs, valid: Pairs = (), *arguments: obj
 
 @functools.lru_cache(maxsize=None)
 def session_folder() -> Path:
-    """A folder that lives as long as the test session."""
+    """Folder that lives as long as the test session."""
     folder = Path(tempfile.mkdtemp(prefix="autoassist-tests-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
@@ -115,7 +115,7 @@ def write_data_bin(
 
 
 def change_text(data_bin: Path, lang: str = "de") -> None:
-    """Replace some words of a side by others, in sentences of the same length."""
+    """Replace some words of a side; sentences keep their lengths."""
     (path,) = data_bin.glob(f"train.*.{lang}.bin")
     tokens = np.fromfile(path, dtype="<u2")
     tokens[tokens > 4] -= 1

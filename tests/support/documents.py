@@ -21,7 +21,7 @@ NOT_OURS = (
 
 
 def read(document: str) -> str:
-    """The text of a document."""
+    """Text of a document."""
     return (ROOT / document).read_text(encoding="utf-8")
 
 
@@ -37,7 +37,7 @@ def rows(text: str) -> list[list[str]]:
 
 
 def section(text: str, title: str) -> str:
-    """The text below a heading of the second level, up to the next of that level."""
+    """Text below a heading of the second level, up to the next of that level."""
     return text.split(f"\n## {title}\n", 1)[1].split("\n## ", 1)[0]
 
 

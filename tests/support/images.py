@@ -1,4 +1,4 @@
-"""Small sets of images, records as runs leave them, and processes that only pretend to train."""
+"""Small sets of images, records as runs write them, and processes that stand in for training."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SIDE = 8  # pixels
 
 
 def small(count: int = 96, classes: int = 3, channels: int = 1, name: str = "mnist") -> Arrays:
-    """Images of which the class is a bright row; half as many to test on."""
+    """Images whose class is the place of a bright row; half as many to test on."""
     rng = np.random.default_rng(0)
 
     def draw(n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -32,7 +32,7 @@ def small(count: int = 96, classes: int = 3, channels: int = 1, name: str = "mni
 
 
 def run_of(arm: str = "sgd", **others: Any) -> Run:
-    """A run that is over at once."""
+    """Settings of a run that takes no time."""
     settings = {"budget": 64, "batch": 16, "width": 2, "rate": 0.05, "marks": 2, **others}
     return Run("mnist", "resnet18", arm, **settings)
 
@@ -45,7 +45,7 @@ def record(
     choosing: float = 0.0,
     **others: Any,
 ) -> Record:
-    """Marks every 100 samples, with these test errors.
+    """Make a record with a mark every 100 samples, and these test errors.
 
     Args:
         speed: samples a second
@@ -73,18 +73,18 @@ def record(
 
 
 def place(folder: Path, jobs: int = 2, deadline: float | None = None) -> Place:
-    """This machine's CPU, without data."""
+    """Place on this machine's CPU, without data."""
     return Place("one", folder, "cpu", 1, 0, jobs, deadline)
 
 
 def pretend(run: Run, where: Place, pipe: Connection) -> None:
-    """A child that takes no time; seed 13 dies, seed 14 finds no time."""
+    """Stand in for training: end at once; seed 13 dies, seed 14 is out of time."""
     if run.seed == 13:
         os._exit(1)
     pipe.send(None if run.seed == 14 else record(run.arm, seed=run.seed).as_line())
 
 
 def linger(run: Run, where: Place, pipe: Connection) -> None:
-    """A child that leaves its id behind and never ends by itself."""
+    """Stand in for training: write the process id, and never end."""
     (where.cache / "pid").write_text(str(os.getpid()))
     time.sleep(600)

@@ -1,4 +1,4 @@
-"""A small training loop in plain PyTorch, of which every test of `pytorch/` is a variation."""
+"""Small training loop in plain PyTorch, which the tests of `pytorch/` vary."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STRATEGIES: dict[str, dict[str, Any]] = {
 
 
 def points() -> tuple[np.ndarray, np.ndarray]:
-    """Two classes, most of them easily told apart: float32 (ITEMS, WIDTH), int64 (ITEMS,)."""
+    """Points of two classes, mostly easy to separate: float32 (ITEMS, WIDTH), int64 (ITEMS,)."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, ITEMS)
     spread = np.where(rng.random(ITEMS) < 0.7, 0.1, 2.0)
@@ -35,12 +35,12 @@ def points() -> tuple[np.ndarray, np.ndarray]:
 
 
 def dataset() -> TensorDataset:
-    """The points as (input, label)."""
+    """Data set of the points as (input, label)."""
     return TensorDataset(*map(torch.from_numpy, points()))
 
 
 def make(strategy: str = "autoassist", **arguments: Any) -> AutoAssist:
-    """An AutoAssist that plans in this process, with what the strategy needs."""
+    """Make an AutoAssist that plans in this process, with all that the strategy needs."""
     given: dict[str, Any] = {"batch_size": BATCH, "inline": True, **STRATEGIES[strategy]}
     if strategy == "competence":
         given["difficulty"] = np.abs(points()[0]).sum(1)
@@ -50,7 +50,7 @@ def make(strategy: str = "autoassist", **arguments: Any) -> AutoAssist:
 
 
 class Loop:
-    """A model, its optimizer, and what they were trained on.
+    """Model, its optimizer, and a record of what they were trained on.
 
     Attributes:
         batches: ids of each batch, in order
@@ -85,7 +85,7 @@ class Loop:
         self.losses.append(losses.tolist())
 
     def state(self) -> dict[str, Any]:
-        """What to go on from, as a program saves it; without that of the loader."""
+        """State that a program saves, without the loader's."""
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -93,7 +93,7 @@ class Loop:
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Go on from there."""
+        """Resume from a saved state."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         if "assist" in state:
@@ -101,14 +101,14 @@ class Loop:
 
 
 class Trained(NamedTuple):
-    """What a loop was trained on."""
+    """Batches and losses that a loop was trained on."""
 
     batches: list[list[int]]
     losses: list[list[float]]
 
 
 def trained(strategy: str, steps: int, epochs: int = 1, **arguments: Any) -> Trained:
-    """What a loop without a loader's workers is trained on in so many steps."""
+    """Train a loop without loader workers for so many steps; returns what it trained on."""
     loop = Loop(make(strategy, **arguments))
     while len(loop.batches) < steps:
         loop.epoch(steps - len(loop.batches))

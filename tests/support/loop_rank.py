@@ -1,7 +1,7 @@
 """One rank of a training loop over gloo: FOLDER STRATEGY STEPS ARGUMENTS.
 
-Trains for so many epochs, on from the states in the folder if there are some, and leaves there what
-it was trained on and its state: ``<rank>.json`` and ``<rank>.pt``.
+STEPS has a number for each epoch. The rank resumes from its state in the folder, if there is one.
+It writes what it was trained on to ``<rank>.json``, and its state to ``<rank>.pt``.
 """
 
 from __future__ import annotations

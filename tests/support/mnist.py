@@ -1,4 +1,4 @@
-"""MNIST's files with few images: of the real ones where they are at hand, else drawn ones."""
+"""MNIST's files with few images: real ones where the data are there, else drawn ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MAGIC = {1: 0x801, 3: 0x803}
 
 
 def small_mnist(folder: Path, train: int = 1500, test: int = 300) -> Path:
-    """A folder of data with ``mnist/`` in it, as AUTOASSIST_DATA names one."""
+    """Write ``mnist/`` into a folder of data, as AUTOASSIST_DATA names one."""
     (folder / "mnist").mkdir(parents=True)
     for part, count in (("train", train), ("t10k", test)):
         images, labels = _real(part, count) or _drawn(count)
@@ -38,7 +38,7 @@ def _real(part: str, count: int) -> tuple[np.ndarray, np.ndarray] | None:
 
 
 def _drawn(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Each class is a bright square at a place of its own, in noise."""
+    """Draw images of noise in which each class is a bright square at its own place."""
     rng = np.random.default_rng(count)
     labels = np.arange(count) % 10
     images = rng.integers(0, 100, (count, 28, 28))

@@ -28,7 +28,7 @@ def batch_limits(most: int) -> st.SearchStrategy[BatchLimits]:
 
 
 class MemoryFeatures(SparseFeatures):
-    """The package's features in memory, of any matrix."""
+    """Features in memory, of any matrix."""
 
     def __init__(self, matrix) -> None:
         super().__init__(sp.csr_array(matrix).astype(np.float32))
@@ -43,7 +43,7 @@ def make_sizes(pairs, seed=0, low=3, high=40):
 
 
 def make_spec(pairs=500, seed=1, lag=5, limits=None, eligible=None, **settings):
-    """A spec with plausible defaults; ``settings`` go to the config (uniform; the paper's rule)."""
+    """Make a spec; ``settings`` go to its config, by default uniform, or the paper's rule."""
     rank = settings.pop("rank", 0)
     world_size = settings.pop("world_size", 1)
     chunk = settings.pop("chunk", None)
@@ -76,7 +76,7 @@ def tokens_of(spec):
 
 
 def with_pairs(spec, source=None, target=None, eligible=None):
-    """The spec with other pairs; without new sizes, the old ones stay."""
+    """Make the spec of other pairs; without new sizes, the old ones stay."""
     sizes = sizes_of(spec) if source is None else (source, target)
     items = pair_items(*sizes, spec.limits, eligible, spec.world_size)
     return dataclasses.replace(spec, items=items)

@@ -17,7 +17,7 @@ STATISTICS, BINS = ("gain", "copies", "ratio"), 4
 
 
 def codes_of(prior: np.ndarray) -> np.ndarray:
-    """Bins of statistics, of which the first follows the prior: uint8 (pairs, 3)."""
+    """Bins of statistics; the first one follows the prior: uint8 (pairs, 3)."""
     ids = np.arange(len(prior))
     first = np.minimum(prior * BINS, BINS - 1)
     return np.stack([first, ids % BINS, ids % 2], axis=1).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Find, and wait for, the processes of a test."""
+"""Processes of a test: find them, and wait for them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def children(pid: int) -> list[int]:
 
 
 def workers(pid: int) -> list[int]:
-    """The Assistants' processes below a process."""
+    """Process ids of the Assistants below a process."""
     return [child for child in children(pid) if WORKER in command_line(child)]
 
 

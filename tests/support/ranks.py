@@ -1,4 +1,4 @@
-"""Real fairseq-train runs over several ranks of this machine: a process each, on gloo."""
+"""Real fairseq-train runs over several ranks of this machine: a process for each, over gloo."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Iterator
 
 from tests.support.training import COMMON, TINY, Process, Run
 
-# how fairseq runs several ranks on CPU; plain --distributed-world-size and torchrun do not
+# several ranks on CPU: with --distributed-world-size alone or torchrun fairseq needs GPUs
 GLOO = ["--distributed-no-spawn", "--distributed-backend", "gloo", "--ddp-backend", "legacy_ddp"]
 
 
@@ -47,6 +47,6 @@ def start_ranks(count: int, data: Path | str, save_dir: Path, *words: object) ->
 
 
 def train_ranks(count: int, data: Path | str, save_dir: Path, *words: object) -> list[Run]:
-    """Run several ranks to their end; return each rank's run."""
+    """Run several ranks to their end; returns each rank's run."""
     with start_ranks(count, data, save_dir, *words) as processes:
         return [process.wait().ok() for process in processes]

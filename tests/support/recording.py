@@ -35,8 +35,8 @@ def run_in_child(program: str, words: list[str], folder: str, record: bool, envi
         for name in [name for name in sys.modules if name.startswith("fairseq_autoassist")]:
             del sys.modules[name]
     os.environ["OMP_NUM_THREADS"] = "1"
-    # fairseq-train's own, in place of this server's: then a loader's worker is a child of the run,
-    # and sees when that is killed
+    # fairseq-train's own start method, not this server's: a loader's worker is then a child of the
+    # run, and ends when the run is killed
     multiprocessing.set_start_method("fork", force=True)
     import torch
 
@@ -75,7 +75,7 @@ def _write_to(path: str) -> None:
 
 
 def _imported(program: str) -> Any:
-    """One of fairseq's command-line entries, which logs to the standard output of now."""
+    """Import one of fairseq's command-line entries, which logs to the current standard output."""
     module = importlib.import_module(program)  # sets logging up, unless the server has done it
     for handler in logging.getLogger().handlers:
         handler.setStream(sys.stdout)
@@ -83,7 +83,7 @@ def _imported(program: str) -> Any:
 
 
 def _ddp_on_cpu() -> None:
-    """Let --ddp-backend pytorch_ddp run on CPU: fairseq names a GPU to it, whatever there is."""
+    """Let --ddp-backend pytorch_ddp run on CPU, where fairseq would name a GPU to it."""
     from fairseq.models import distributed_fairseq_model as module
 
     original = module.DistributedDataParallel
@@ -101,7 +101,7 @@ def _record(path: str) -> None:
     @functools.wraps(original)
     def train_step(self, sample, model, criterion, optimizer, update_num, *rest, **named):
         if starve_every and next(steps) % starve_every == 0:
-            raise RuntimeError("out of memory, as torch would say it")
+            raise RuntimeError("out of memory")
         result = original(self, sample, model, criterion, optimizer, update_num, *rest, **named)
         ids = sample["id"].tolist()
         number = sample.get("autoassist", {}).get("number")  # None under fairseq's own task

@@ -1,4 +1,4 @@
-"""A process that has imported fairseq, to fork others from, since the import takes seconds."""
+"""Server process that has imported fairseq, to fork runs from: the import takes seconds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LATE = ["torch._dynamo"]
 
 @functools.lru_cache(maxsize=None)
 def server() -> multiprocessing.context.ForkServerContext:
-    """The context of that process, which starts with the first one forked from it."""
+    """Context that forks processes from the server, which starts with the first of them."""
     context = multiprocessing.get_context("forkserver")
     # where there is a GPU, nothing is imported that might touch it: see `training.gpu_context`
     context.set_forkserver_preload(_PROGRAMS + ([] if has_gpu() else _LATE))

@@ -1,4 +1,4 @@
-"""Every strategy under every setting that changes its choices, on small made-up data."""
+"""Cases: every strategy under every setting that changes its choices, on small made-up data."""
 
 from __future__ import annotations
 
@@ -67,10 +67,10 @@ FLOOR = 0.01
 
 
 class RareFeatures(MemoryFeatures):
-    """Features of which the first two say whether a pair is hard (odd), with what lies beside."""
+    """Features whose columns 0 and 1 mark easy (even) and hard (odd) pairs, and a difficulty."""
 
     def __init__(self, pairs: int = PAIRS, dimensions: int = 20) -> None:
-        rng = np.random.default_rng(7)  # not that of the sizes
+        rng = np.random.default_rng(7)  # another seed than that of the sizes
         dense = np.zeros((pairs, dimensions), dtype=np.float32)
         dense[np.arange(pairs), 2 + rng.integers(0, dimensions - 2, pairs)] = 1.0
         dense[np.arange(pairs), np.arange(pairs) % 2] = 1.0
@@ -79,7 +79,7 @@ class RareFeatures(MemoryFeatures):
 
 
 def config_of(case: str) -> AutoAssistConfig:
-    """The settings of a case."""
+    """Settings of a case."""
     return AutoAssistConfig(**CASES[case])
 
 
@@ -94,7 +94,7 @@ def corpus_of(pairs: int = PAIRS, features: bool = True) -> Corpus:
 
 
 def prior_of(pairs: int = PAIRS) -> Prior:
-    """One pair in three is junk, the others are more or less good."""
+    """Prior that calls one pair in three junk, and the others more or less good."""
     ids = np.arange(pairs)
     values = np.where(ids % 3 == 0, 0.0, 0.4 + 0.6 * (ids % 7) / 6)
     return Prior(values.astype(np.float32), FLOOR)
@@ -108,19 +108,19 @@ def mapped(tmp_path: Path, pairs: int = PAIRS) -> Prior:
 
 
 def strategy_of(case: str, pairs: int = PAIRS):
-    """The strategy of a case, as it is at the start of a run."""
+    """Strategy of a case, at the start of a run."""
     return build_strategy(config_of(case), corpus_of(pairs))
 
 
 def spec_of(case: str, pairs: int = PAIRS, **named) -> PlanSpec:
-    """A run of `UPDATES` under a case."""
+    """Specification of a run of `UPDATES` under a case."""
     spec = make_spec(pairs, chunk=64, **named)
     prior = prior_of(pairs) if case in WITH_PRIOR else None
     return dataclasses.replace(spec, config=config_of(case), max_update=UPDATES, prior=prior)
 
 
 def planner_of(case: str, **named) -> Planner:
-    """A planner for such a run."""
+    """Planner of a run of `UPDATES` under a case."""
     return Planner(spec_of(case, **named), RareFeatures())
 
 
@@ -130,7 +130,7 @@ def losses_of(ids: np.ndarray) -> np.ndarray:
 
 
 def at(share: float) -> TrainingPoint:
-    """When a share of a run of `UPDATES`, in about 8 passes, is over."""
+    """Training point after a share of a run of `UPDATES`, which takes about 8 passes."""
     return TrainingPoint(share * UPDATES, 8.0 * share, share)
 
 
@@ -138,7 +138,7 @@ START = at(0.0)
 
 
 def choose(strategy: Strategy, point: TrainingPoint = START, ids=IDS) -> Choice:
-    """What a strategy decides about pairs; by default about all, at the start of a run."""
+    """Choice of a strategy about pairs; by default about all, at the start of a run."""
     return strategy.choose(ids, point)
 
 
@@ -155,7 +155,7 @@ def observe(strategy: Strategy, ids, losses, point: TrainingPoint = START) -> No
 def teach(
     strategy, reports: int = 30, seed: int = 0, losses=losses_of, point: TrainingPoint = START
 ) -> None:
-    """Reports of random pairs, all of them uniformly kept."""
+    """Report losses of random pairs, all of them uniformly kept."""
     rng = np.random.default_rng(seed)
     for _ in range(reports):
         ids = rng.integers(0, PAIRS, 16)

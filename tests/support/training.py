@@ -1,7 +1,7 @@
 """Real fairseq-train runs of tiny models, recorded.
 
-Each run is a process of its own, which runs fairseq's own command-line entry. It is forked from a
-server that has imported fairseq, since the import takes longer than most of these runs.
+Each run is a process with fairseq's own command-line entry. The process is forked from a server
+that has imported fairseq, since the import takes longer than most of these runs.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ STOCK = [
     *["--task", "translation"],
     *["--criterion", "label_smoothed_cross_entropy", "--label-smoothing", "0.1"],
 ]
-# autoassist.PAPERS_RULE, not imported: in a run that would load the plugin without --user-dir
+# autoassist.PAPERS_RULE; an import of it would load the plugin in runs without --user-dir
 PAPER = "--autoassist-floor 0.0 --autoassist-lower 1.0 --autoassist-upper 0.0".split()
 # gamma moves fast, so that a short run shrinks by the paper's rule
 SHRINK = [*PAPER, "--autoassist-gamma-decay", "0.5", "--autoassist-guard-pairs", "0"]
@@ -66,7 +66,7 @@ COMMON = [
 
 @functools.lru_cache(maxsize=None)
 def data_bin(train: int = 400, valid: int = 40) -> Path:
-    """A slice of Multi30k with features, made once a session: copy it before changing it."""
+    """Slice of Multi30k with features, made once a session: copy it before changing it."""
     # not at the top: a run without --user-dir must not find the plugin imported by this module
     from fairseq_autoassist.cli.tfidf import main as build_features
 
@@ -76,7 +76,7 @@ def data_bin(train: int = 400, valid: int = 40) -> Path:
 
 
 def copy_data_bin(folder: Path, **sizes: int) -> Path:
-    """A copy that may be changed."""
+    """Copy of `data_bin` that a test may change."""
     shutil.copytree(data_bin(**sizes), folder)
     return folder
 
@@ -125,7 +125,7 @@ class Run:
 
 
 class Process:
-    """A run that may still be running.
+    """Run that may still be running.
 
     Args:
         program: module of one of fairseq's command-line entries
@@ -217,11 +217,11 @@ def _json_lines(path: Path) -> list[dict]:
 
 
 def one_after_another(run: Run) -> bool:
-    """Whether every planned micro-batch was trained on, in order, and no dummy among them."""
+    """Whether every planned micro-batch was trained on in order, without a dummy batch."""
     numbers = [batch["number"] for batch in run.batches]
     return numbers == list(range(len(numbers)))
 
 
 def find(run: Run, text: str) -> str | None:
-    """The first line of a run's output that holds a text."""
+    """First line of a run's output that holds a text; None: there is none."""
     return next((line for line in run.output.splitlines() if text in line), None)
