@@ -1,4 +1,4 @@
-"""The Assistant against a plain oracle of eq. (5), finite differences and scikit-learn."""
+"""Assistant: compared with a plain oracle of eq. (5), finite differences and scikit-learn."""
 
 import math
 
@@ -22,7 +22,7 @@ def make_rows(count, seed=0, dimensions=DIMENSIONS):
 
 
 def plain_step(phi, rows, labels, eta, decay):
-    """Eq. (5) as it is written, one number at a time."""
+    """Weights after one update of eq. (5), computed one number at a time."""
     gradient = [0.0] * len(phi)
     for psi, z in zip(rows, labels):
         g = 1.0 / (1.0 + math.exp(-sum(p * x for p, x in zip(phi, psi))))
@@ -36,7 +36,7 @@ def learn(assistant, rows, labels):
     assistant.learn(features, labels, assistant.predict_rows(features))
 
 
-# the scale is folded back at times: eta over 0.5 ** 300 would be infinite
+# 300 updates: without folding the scale back, eta / 0.5 ** 300 would be infinite in float32
 @pytest.mark.parametrize("decay, steps", [(0.0, 60), (0.01, 60), (0.4, 60), (0.5, 300)])
 def test_equals_the_plain_oracle(decay, steps):
     assistant, phi = Assistant(DIMENSIONS, 0.7, decay), [0.0] * DIMENSIONS
@@ -108,7 +108,7 @@ def test_prediction_by_id_is_prediction_by_row():
     )
 
 
-def test_state_goes_on_exactly_and_refuses_other_dimensions():
+def test_a_resumed_assistant_learns_the_same_and_other_dimensions_are_refused():
     first, second = (Assistant(DIMENSIONS, 0.5, 0.01) for _ in range(2))
     labels = np.array([True, False, False])
     learn(first, make_rows(3), labels)

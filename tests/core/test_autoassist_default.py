@@ -1,4 +1,4 @@
-"""Default rule: learned pairs and far too hard ones are both skipped, down to the floor."""
+"""Default rule: learned pairs and far too hard pairs are skipped, down to the floor."""
 
 import numpy as np
 import pytest
@@ -24,12 +24,12 @@ FAST = {"gamma_decay": 0.95, "guard_pairs": 0}
 
 
 def three_kinds(ids):
-    """Learned, useful and far too hard pairs, a third each: T_k is about 2."""
+    """Losses of learned, useful and far too hard pairs, a third each; T_k is then about 2."""
     return np.array([0.1, 2.0, 4.0], np.float32)[ids % 3]
 
 
 class KindFeatures(RareFeatures):
-    """Features of which the first three say which kind a pair is."""
+    """Features whose first three columns tell the kind of a pair."""
 
     def __init__(self, pairs=PAIRS):
         super().__init__(pairs)
@@ -52,13 +52,13 @@ def kept_by_kind(strategy):
     return [float(probability[IDS % 3 == kind].mean()) for kind in range(3)]
 
 
-def test_by_default_pairs_neither_learned_nor_hopeless_are_preferred():
-    learned, useful, hopeless = kept_by_kind(taught_kinds())
-    assert learned == pytest.approx(0.3) and hopeless == pytest.approx(0.3)  # the floor
+def test_by_default_pairs_neither_learned_nor_far_too_hard_are_preferred():
+    learned, useful, too_hard = kept_by_kind(taught_kinds())
+    assert learned == pytest.approx(0.3) and too_hard == pytest.approx(0.3)  # the floor
     assert useful > 0.9
-    # the paper's rule skips the first two, and keeps what is far too hard
-    learned, useful, hopeless = kept_by_kind(taught_kinds(**PAPERS_RULE))
-    assert max(learned, useful) < 0.6 and learned < 0.2 and hopeless > 0.9
+    # the paper's rule skips the first two kinds and keeps the third
+    learned, useful, too_hard = kept_by_kind(taught_kinds(**PAPERS_RULE))
+    assert max(learned, useful) < 0.6 and learned < 0.2 and too_hard > 0.9
 
 
 def test_the_defaults_labels_are_those_of_its_band():
@@ -69,19 +69,19 @@ def test_the_defaults_labels_are_those_of_its_band():
 
 
 def test_while_the_loss_falls_faster_than_the_threshold_nothing_is_skipped_by_default():
-    """As at the start of a run: nearly all labels are 1, and the guard sees no skill in that."""
+    """Nearly all labels are 1 then, so the Assistant is no better than the majority class."""
     strategy = taught_kinds(guard_pairs=400, losses=lambda ids: np.full(len(ids), 9.0, np.float32))
     assert not strategy.guard.allows and (kept(strategy) == 1.0).all()
     rng = np.random.default_rng(1)
-    for step in range(200):  # T_k stays above: every loss is between 0.3 and 1.25 of it
+    for step in range(200):  # T_k stays above the losses: all are between 0.3 and 1.25 of it
         ids = rng.integers(0, PAIRS, 16)
         losses = (9.0 * 0.99**step + 0.1 * (ids % 3)).astype(np.float32)
         observe(strategy, ids, losses)
         assert (kept(strategy) == 1.0).all()
     assert strategy.metrics(START)["majority"] > 0.99
-    teach(strategy, 200, losses=three_kinds)  # then pairs part, and it is allowed to act
-    learned, useful, hopeless = kept_by_kind(strategy)
-    assert strategy.guard.allows and useful > 0.8 > 0.5 > max(learned, hopeless)
+    teach(strategy, 200, losses=three_kinds)  # now the kinds differ, so shrinking is allowed
+    learned, useful, too_hard = kept_by_kind(strategy)
+    assert strategy.guard.allows and useful > 0.8 > 0.5 > max(learned, too_hard)
 
 
 def test_the_guard_judges_by_the_uniform_slice():

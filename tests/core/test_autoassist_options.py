@@ -75,7 +75,7 @@ def test_a_run_keeps_at_least_the_floor_of_the_easy_pairs():
 # -- limits ---------------------------------------------------------------------------------------
 
 
-def test_labels_are_those_inside_the_band():
+def test_losses_inside_the_band_have_label_1():
     losses = np.array([0.9, 1.0, 1.1, 2.9, 3.0, 3.1]) * 2.0
     labelled = labels(losses, 2.0, Band(1.0, 3.0))
     np.testing.assert_array_equal(labelled, [False, False, True, True, True, False])
@@ -83,16 +83,16 @@ def test_labels_are_those_inside_the_band():
 
 def test_a_lower_limit_below_the_threshold_prefers_more_pairs():
     share = [kept(taught(lower=lower)).mean() for lower in (1.0, 0.2)]
-    assert share[0] < 0.7 and share[1] > 0.9  # no loss is so low
+    assert share[0] < 0.7 and share[1] > 0.9  # every loss is above 0.2 T_k
 
 
 def misaligned(ids):
-    """Odd pairs are hard, and every other of these is hopeless."""
+    """Losses by which odd pairs are hard, and every second of these is far too hard."""
     return np.where(ids % 4 == 3, 50.0, losses_of(ids)).astype(np.float32)
 
 
-def taught_hopeless(upper):
-    """Taught by features that tell the four kinds of pairs apart."""
+def taught_with_too_hard_pairs(upper):
+    """Strategy taught with features that tell four kinds of pairs apart."""
     features = RareFeatures()
     features.matrix = sp.csr_array(np.eye(20, dtype=np.float32)[IDS % 4])
     config = AutoAssistConfig(**{**PAPER, "gamma_decay": 0.95, "upper": upper})
@@ -101,10 +101,10 @@ def taught_hopeless(upper):
     return strategy
 
 
-def test_the_upper_guard_does_not_prefer_the_hopeless():
-    chosen = [kept(taught_hopeless(upper)) for upper in (0.0, 2.0)]
-    hopeless = IDS % 4 == 3
-    assert chosen[0][hopeless].mean() > 0.9 > 0.5 > chosen[1][hopeless].mean()
+def test_the_upper_limit_skips_pairs_that_are_far_too_hard():
+    chosen = [kept(taught_with_too_hard_pairs(upper)) for upper in (0.0, 2.0)]
+    too_hard = IDS % 4 == 3
+    assert chosen[0][too_hard].mean() > 0.9 > 0.5 > chosen[1][too_hard].mean()
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_settings_out_of_range_are_refused_by_name(setting, found):
         AutoAssistConfig(**setting)
 
 
-def test_infinity_is_another_word_for_no_upper_limit():
+def test_infinity_means_no_upper_limit():
     assert AutoAssistConfig(upper=float("inf")) == AutoAssistConfig(upper=0.0)
     for wrong in (float("-inf"), float("nan")):
         with pytest.raises(ConfigError, match="--autoassist-upper is"):

@@ -1,4 +1,4 @@
-"""Buckets against a plain one-pair-at-a-time oracle, and fairseq's own batches."""
+"""Buckets: equal to an oracle that handles one pair at a time; limits hold, no pair is lost."""
 
 from collections import Counter
 
@@ -101,7 +101,7 @@ def test_no_pair_is_lost_or_doubled_and_limits_hold(limits, pairs, seed, interru
     assert len(buckets) == 0
 
 
-def test_resuming_buckets_changes_nothing():
+def test_resumed_buckets_make_the_same_batches():
     source, target = make_sizes(400)
     limits = BatchLimits(max_size=200, multiple=8)
     one, _ = make_buckets(source, target, limits)
@@ -121,12 +121,12 @@ def test_a_bucket_without_a_batch_is_emptied_at_the_end_of_a_pass():
 
 
 def test_a_bucket_that_gave_a_batch_keeps_the_rest_over_the_end_of_a_pass():
-    """Emptied at every end, most buckets would give a small batch there, of more padding."""
+    """Otherwise most buckets would give a small batch, with much padding, at each end of a pass."""
     sizes = np.full(22, 5)
     buckets, _ = make_buckets(sizes, sizes, BatchLimits(None, 20, 1))
     assert [len(batch) for batch in buckets.add(make_kept(np.arange(22)))] == [20]
     assert buckets.end_of_pass() == [] and len(buckets) == 2
-    # none in the pass that follows
+    # it gave no batch in the pass that follows
     assert [len(batch) for batch in buckets.end_of_pass()] == [2]
 
 

@@ -1,4 +1,4 @@
-"""Update that is planned for: the trainer's count, not the stream's own."""
+"""Clock: the update of a planned micro-batch, by the trainer's count."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LAG = 5
 
 
 def run(exchange, batches, update_freq=1, first=0):
-    """Train on micro-batches, a number of them to an update, counted from ``first``."""
+    """Train on micro-batches from update ``first`` on; returns the training point after each."""
     points = []
     for k in range(batches):
         batch = exchange.next_batch()
@@ -33,14 +33,14 @@ def spec_of(**changes):
 
 
 @pytest.mark.parametrize("update_freq", [1, 3])
-def test_a_plain_run_is_reckoned_exactly(update_freq):
+def test_updates_of_a_plain_run_are_exact(update_freq):
     clock = Clock(update_freq)
     for k in range(60):
         assert clock.at(k) == pytest.approx(k / update_freq)
         if k >= LAG:
             clock.tick(k - LAG, (k - LAG) // update_freq)
     assert Clock(4, 7.0).at(2) == 7.5
-    clock.tick(99, None)  # not known: as before
+    clock.tick(99, None)  # an unknown update changes nothing
     assert clock.at(60) == pytest.approx(60 / update_freq)
 
 
@@ -53,13 +53,13 @@ def test_updates_that_were_skipped_do_not_count():
     assert clock.at(20) == 5
 
 
-def test_a_run_that_began_without_the_plugin_ends_where_it_ends():
-    """A checkpoint of fairseq's own task at update 5,000 of 5,100."""
+def test_a_run_that_began_without_the_plugin_counts_its_earlier_updates():
+    """Checkpoint of fairseq's own task at update 5,000 of 5,100."""
     exchange = Exchange(spec_of(max_update=5100))
     points = run(exchange, 100, first=5000)
-    assert [m.update for m in points[LAG + 1 :]] == list(range(5000 + LAG + 1, 5100))
+    assert [point.update for point in points[LAG + 1 :]] == list(range(5000 + LAG + 1, 5100))
     assert points[-1].share == pytest.approx(5099 / 5100)
-    # and by --max-epoch: five of ten passes were done before
+    # with --max-epoch: five of ten passes were done without the plugin
     planner = Planner(spec_of(max_passes=10.0, passes_before=5.0))
     while planner.stream.passes < 5.0:
         planner.receive(planner.plan().number, None)
@@ -67,7 +67,7 @@ def test_a_run_that_began_without_the_plugin_ends_where_it_ends():
 
 
 def test_nothing_is_skipped_while_the_update_is_not_known():
-    """At first nothing tells that the checkpoint of another task is at update 5,000."""
+    """Update 5,000 of another task's checkpoint is not known before the first report."""
     spec = make_spec(400, lag=LAG, strategy="competence", competence_by="length", chunk=50)
     config = dataclasses.replace(spec.config, competence_start=0.1, competence_updates=6000)
     exchange = Exchange(dataclasses.replace(spec, config=config, updates_before=math.inf))
@@ -80,7 +80,7 @@ def test_nothing_is_skipped_while_the_update_is_not_known():
 
 
 @pytest.mark.parametrize("world_size, update_freq", [(1, 4), (8, 1)])
-def test_other_ranks_and_micro_batches_to_an_update_go_on_from_the_same_update(
+def test_a_resume_on_another_world_size_or_update_freq_begins_at_the_same_update(
     world_size, update_freq
 ):
     states = []
@@ -98,14 +98,15 @@ def test_other_ranks_and_micro_batches_to_an_update_go_on_from_the_same_update(
     assert points[-1].update == pytest.approx(80 - 1 / update_freq)
 
 
-def test_a_resumed_run_reckons_as_one_that_was_not_interrupted():
+def test_a_resume_counts_the_same_updates():
     spec = spec_of(update_freq=2, max_update=500)
     whole, first = Exchange(spec), Exchange(spec)
     expected = run(whole, 60, 2, first=100)
     run(first, 34, 2, first=100)
     second = Exchange(spec, first.state_dict())
     found = run(second, 26, 2, first=117)
-    assert [m.update for m in found][LAG:] == [m.update for m in expected[34:]][LAG:]
+    updates = [[point.update for point in points] for points in (found, expected[34:])]
+    assert updates[0][LAG:] == updates[1][LAG:]
 
 
 @pytest.mark.parametrize("first, later", [(16, 1), (1, 16)])
@@ -115,7 +116,7 @@ def test_an_update_freq_that_changes_with_the_epoch_is_taken_from_the_reports(fi
     for k, update in enumerate(updates):
         if k >= LAG:
             clock.tick(k - LAG, updates[k - LAG])
-        known = max(first, later) + LAG  # after the change, once a whole update of it was reported
+        known = max(first, later) + LAG  # until a whole update of the new size is reported
         if not 320 <= k <= 320 + known:
             assert clock.at(k) == pytest.approx(update, abs=1)
     resumed = Clock(first, others=(first, later))
@@ -126,10 +127,10 @@ def test_an_update_freq_that_changes_with_the_epoch_is_taken_from_the_reports(fi
     assert restarted.at(1040) - restarted.at(1000) == pytest.approx(10)
 
 
-def test_a_number_of_skipped_updates_is_no_update_freq():
+def test_skipped_updates_are_not_taken_for_another_update_freq():
     clock = Clock(2, others=(2, 8))
     for k in range(0, 20, 2):
-        clock.tick(k, k // 4)  # every other update overflowed: four micro-batches to each
+        clock.tick(k, k // 4)  # every other update overflowed: four micro-batches have one number
     assert clock.at(20) == pytest.approx(4 + 4 / 2)
 
 

@@ -1,4 +1,4 @@
-"""Easy first by competence (Platanios et al. 2019), held against numbers by hand."""
+"""Easy first by competence (Platanios et al. 2019), against numbers by hand."""
 
 import dataclasses
 import math
@@ -54,13 +54,13 @@ def test_competence_grows_as_the_paper_says_and_lets_in_that_share(update, expec
     assert strategy.metrics(point)["competence"] == pytest.approx(expected, abs=1e-12)
     choice = choose(strategy, point)
     allowed = choice.probability == 1.0
-    assert abs(allowed.sum() - expected * PAIRS) <= 1  # no finer than one pair
+    assert abs(allowed.sum() - expected * PAIRS) <= 1  # to within one pair
     difficulty = make_sizes(PAIRS)[0] if by == "length" else RareFeatures().difficulty
     assert allowed.all() or difficulty[allowed].max() <= difficulty[~allowed].min()
     assert allowed.any() and choice.uniform_share == float(allowed.all())
 
 
-def test_without_a_number_of_updates_it_takes_half_of_the_run():
+def test_without_a_number_of_updates_competence_grows_for_half_of_the_run():
     strategy = competence(competence_start=0.1)
     for share, expected in ((0.0, 0.1), (0.125, math.sqrt(0.2575)), (0.5, 1.0), (0.9, 1.0)):
         point = TrainingPoint(7.0, 7.0, share)
@@ -81,16 +81,16 @@ def test_ties_in_length_are_let_in_by_pair_id():
     corpus = dataclasses.replace(corpus_of(), items=items)
     config = AutoAssistConfig(strategy="competence", competence_by="length", competence_updates=100)
     strategy = build_strategy(config, corpus)
-    point = TrainingPoint(30, 0.0, 0.0)  # c(t) = 0.55: a part of the third length
-    by_length = kept(strategy, point).reshape(-1, 4).T  # each in order of ids
+    point = TrainingPoint(30, 0.0, 0.0)  # c(t) = 0.55 lets in a part of the third length
+    by_length = kept(strategy, point).reshape(-1, 4).T  # a row for each length, in order of ids
     assert (np.diff(by_length) <= 0).all()
     assert any(0 < allowed.sum() < len(allowed) for allowed in by_length)
 
 
 @pytest.mark.parametrize("by", ["length", "rarity"])
-def test_competence_counts_only_what_may_be_trained_on(by):
+def test_competence_counts_eligible_pairs_only(by):
     difficulty = make_sizes(PAIRS)[0] if by == "length" else RareFeatures().difficulty
-    short = difficulty <= np.quantile(difficulty, 0.8)  # without every third of these
+    short = difficulty <= np.quantile(difficulty, 0.8)
     eligible = np.flatnonzero(short & (IDS % 3 > 0))
     corpus = dataclasses.replace(corpus_of(), items=items_of(eligible=eligible))
     config = AutoAssistConfig(strategy="competence", competence_by=by, competence_updates=100)
@@ -108,7 +108,7 @@ def test_a_run_by_competence_trains_on_short_sentences_first():
     source, _ = sizes_of(spec)
     lengths = [source[batch.ids].mean() for batch in batches]
     assert np.mean(lengths[:30]) < 0.5 * source.mean()
-    # what is trained on after 100 updates was let in by then, for the most part: c = 0.71
+    # after 100 updates c is 0.71
     allowed = np.quantile(source, 0.75)
     early = np.concatenate([batch.ids for batch in batches[:100]])
     assert (source[early] <= allowed).all()
@@ -149,17 +149,17 @@ OTHERS = {
 }
 
 
-def test_every_strategy_can_begin_with_the_easy_pairs():
+def test_every_strategy_has_a_case():
     assert set(OTHERS) == set(STRATEGIES)
 
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_around_any_strategy_hard_pairs_wait_until_the_competence_is_1(name):
-    """Easy pairs are chosen among as by the strategy alone, and then all are."""
+    """The strategy chooses among easy pairs first, and then among all."""
     settings = {"strategy": name, **OTHERS[name]}
     easy = {"competence": True, "competence_start": 0.1, "competence_updates": 100}
     alone, both = built(**settings), built(**settings, **easy)
-    if name == "competence":  # which begins so in any case
+    if name == "competence":  # whose hard pairs wait in any case
         alone = built(strategy="uniform")
     early, late = TrainingPoint(25, 1.0, 0.1), TrainingPoint(100, 4.0, 0.4)
     teach(alone, 60, point=early)
@@ -169,7 +169,7 @@ def test_around_any_strategy_hard_pairs_wait_until_the_competence_is_1(name):
     found = choose(both, early)
     assert (found.probability[waits] == 0.0).all() and found.uniform_share == 0.0
     expected = kept(alone, early)[~waits]
-    if name == "autoassist":  # it only learns
+    if name == "autoassist":  # it only learns while pairs wait
         expected = np.ones_like(expected)
     np.testing.assert_array_equal(found.probability[~waits], expected)
     found, expected = choose(both, late), choose(alone, late)
@@ -180,8 +180,8 @@ def test_around_any_strategy_hard_pairs_wait_until_the_competence_is_1(name):
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_around_any_strategy_it_has_no_state_of_its_own(name):
-    """The curriculum can then be switched on or off at a restart."""
+def test_around_any_strategy_the_curriculum_has_no_state(name):
+    """The curriculum can then be switched on or off at a resume."""
     settings = {"strategy": name, **OTHERS[name]}
     alone, both = built(**settings), built(**settings, competence=True)
     teach(both, 20)
@@ -192,7 +192,7 @@ def test_around_any_strategy_it_has_no_state_of_its_own(name):
     np.testing.assert_array_equal(kept(again), kept(both))
 
 
-def test_what_it_needs_comes_on_top_of_what_the_strategy_needs():
+def test_needs_of_the_curriculum_are_added_to_those_of_the_strategy():
     def needs(**settings):
         return needs_of(AutoAssistConfig(**settings))
 
@@ -207,7 +207,7 @@ def test_what_it_needs_comes_on_top_of_what_the_strategy_needs():
     assert ending.losses and ending.run_length == "--autoassist-infobatch-anneal 0.125"
 
 
-def test_where_something_failed_no_pair_waits():
+def test_after_a_failure_no_pair_waits():
     for fail in ("losses", "worker"):
         strategy = built(competence=True, competence_updates=100)
         assert kept(strategy).mean() < 0.1
@@ -220,13 +220,13 @@ def test_where_something_failed_no_pair_waits():
 
 
 @pytest.mark.parametrize("updates, needed", [(0, FOR_HALF), (9, "")])
-def test_a_share_of_the_run_needs_its_end(updates, needed):
+def test_a_curriculum_over_a_share_of_the_run_needs_its_length(updates, needed):
     config = AutoAssistConfig(competence=True, competence_updates=updates)
     assert needs_of(config).run_length == needed
     assert needs_of(AutoAssistConfig()).run_length == ""
 
 
-def test_a_curriculum_without_its_switch_is_refused():
+def test_options_of_the_curriculum_are_refused_without_its_switch():
     settings = {"competence_by": "length", "competence_updates": 9}
     with pytest.raises(ConfigError) as error:
         AutoAssistConfig(**settings)

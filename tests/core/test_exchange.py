@@ -1,4 +1,4 @@
-"""Exchange with a process and inline: the same batches, and every failure handled."""
+"""Exchange, inline and with a worker process: the same batches, and every failure handled."""
 
 import dataclasses
 import gc
@@ -39,7 +39,7 @@ def features(tmp_path_factory):
 
 @pytest.fixture
 def opened():
-    """Opens exchanges, and closes them whatever happens."""
+    """Function that opens an exchange; all are closed after the test."""
     exchanges = []
 
     def open_exchange(kind, *args):
@@ -60,7 +60,7 @@ def spec_of(features, **settings):
 
 
 def train(exchange, batches, ahead=0, losses=None):
-    """Train on batches, taken so many ahead; those left over are given back as ids."""
+    """Train on so many batches, with ``ahead`` further ones taken; returns those trained on."""
     losses = losses or (lambda ids: 1.0 + ids % 2)
     taken, out = [], []
     for _ in range(batches):
@@ -82,25 +82,25 @@ def test_process_equals_inline(features, opened, ahead):
     process = train(opened(ProcessExchange, spec_of(features)), 150, ahead)
     assert ids_of(process) == ids_of(inline)
     assert [b.kept.tolist() for b in process] == [b.kept.tolist() for b in inline]
-    assert process[-1].keep_rate < 1.0  # something was decided
+    assert process[-1].keep_rate < 1.0  # something was skipped
     assert [b.metrics for b in process] == [b.metrics for b in inline]
 
 
 def test_timing_changes_nothing(features, opened):
     prompt = train(opened(Exchange, spec_of(features)), 60)
 
-    def dawdle(ids):
+    def slowly(ids):
         time.sleep(0.02 * (ids[0] % 3 == 0))
         return 1.0 + ids % 2
 
-    assert ids_of(train(opened(ProcessExchange, spec_of(features)), 60, 4, dawdle)) == ids_of(
+    assert ids_of(train(opened(ProcessExchange, spec_of(features)), 60, 4, slowly)) == ids_of(
         prompt
     )
 
 
 @pytest.mark.parametrize("kind", [Exchange, ProcessExchange])
 @pytest.mark.parametrize("other", [Exchange, ProcessExchange])
-def test_goes_on_from_a_state(features, opened, kind, other):
+def test_a_resume_makes_the_same_batches(features, opened, kind, other):
     reference = ids_of(train(opened(Exchange, spec_of(features)), 120))
     first = opened(kind, spec_of(features))
     train(first, 70, ahead=6)
@@ -109,8 +109,8 @@ def test_goes_on_from_a_state(features, opened, kind, other):
     assert ids_of(train(second, 50, ahead=3)) == reference[70:]
 
 
-def test_what_was_learned_by_a_state_depends_on_the_reports_alone(features, opened):
-    """It may continue on another data-bin, where a planner that was behind could not catch up."""
+def test_what_a_state_has_learned_depends_on_the_reports_alone(features, opened):
+    """On another data-bin the strategy could not learn from reports that were left over."""
     states, following = [], []
     for kind, ahead in ((Exchange, 0), (ProcessExchange, 0), (Exchange, 7)):
         exchange = opened(kind, spec_of(features))
@@ -129,9 +129,7 @@ def test_what_was_learned_by_a_state_depends_on_the_reports_alone(features, open
         assert state["stream"] == states[0]["stream"]
 
 
-def test_a_file_of_the_working_folder_is_not_taken_for_pythons_own(
-    features, opened, tmp_path, monkeypatch
-):
+def test_the_worker_imports_no_file_of_the_working_folder(features, opened, tmp_path, monkeypatch):
     (tmp_path / "tokenize.py").write_text("raise RuntimeError('this is no tokenizer of Python')")
     monkeypatch.chdir(tmp_path)
     exchange = opened(ProcessExchange, spec_of(features))
@@ -139,7 +137,7 @@ def test_a_file_of_the_working_folder_is_not_taken_for_pythons_own(
     assert exchange.failure is None and exchange.pid is not None
 
 
-def test_nor_is_a_file_beside_the_package(features, tmp_path):
+def test_the_worker_imports_no_file_beside_the_package(features, tmp_path):
     beside = tmp_path / "project"
     shutil.copytree(PACKAGE, beside / PACKAGE.name)
     (beside / "tokenize.py").write_text("raise RuntimeError('this is no tokenizer of Python')")
@@ -158,7 +156,7 @@ def test_nor_is_a_file_beside_the_package(features, tmp_path):
 
 
 def test_a_worker_ends_with_its_exchange(features):
-    """Several runs in one process, as of fairseq-hydra-train --multirun: nobody closes the last."""
+    """With fairseq-hydra-train --multirun a process has several runs, and none is closed."""
     before = threading.active_count()
     exchange = ProcessExchange(spec_of(features))
     exchange.next_batch()
@@ -199,7 +197,7 @@ def test_a_failed_worker_loses_no_pair(features, opened, before, how):
     else:
         os.kill(pid, signal.SIGKILL if how == "kill" else signal.SIGSTOP)
     started = time.monotonic()
-    # the two that were ahead are trained on first
+    # first the two batches taken ahead
     for number in range(exchange.ledger.reported, taken):
         exchange.report(number, None)
     done += train_on(exchange, 200)
@@ -217,7 +215,7 @@ def test_a_failed_worker_loses_no_pair(features, opened, before, how):
     assert resumed.next_batch().number == exchange.ledger.reported
 
 
-def test_a_failed_worker_takes_no_pair_along_and_none_comes_twice(features, opened):
+def test_after_a_failed_worker_every_pair_comes_once_per_pass(features, opened):
     exchange = opened(ProcessExchange, spec_of(features, strategy="uniform"))
     done = train(exchange, SNAPSHOT_EVERY + 20, ahead=0)
     os.kill(exchange.pid, signal.SIGKILL)
@@ -287,6 +285,7 @@ def test_lag_exceeds_what_the_loader_takes_ahead():
 def test_the_worker_imports_neither_torch_nor_fairseq():
     program = (
         "import sys, fairseq_autoassist.core.worker.child\n"
-        "assert not {'torch', 'fairseq', 'sklearn'} & set(sys.modules), 'too much'\n"
+        "found = {'torch', 'fairseq', 'sklearn'} & set(sys.modules)\n"
+        "assert not found, found\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=30)

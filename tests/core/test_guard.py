@@ -1,4 +1,4 @@
-"""Guard: what it calls useless, when that is a failure, and when it trusts again."""
+"""Guard: when the Assistant is useless, when that is a failure, and when it may shrink again."""
 
 import numpy as np
 import pytest
@@ -12,32 +12,32 @@ from tests.support.strategies import observe, strategy_of, teach
 
 
 def judge(guard, accuracy, positive=0.5, pairs=100):
-    """One verdict on so many pairs; return its message, if any."""
+    """Report on so many pairs to the guard; returns its message, if any."""
     index = np.arange(pairs)
     found = guard.judge(Outcome(0, index < accuracy * pairs, index < positive * pairs))
     return found[0] if found else None
 
 
-def test_no_better_than_the_majority_is_useless_until_it_is_better():
+def test_an_assistant_is_useless_until_it_is_better_than_the_majority():
     guard = Guard(100)
     assert guard.allows
     assert "not shrinking" in judge(guard, 0.5).text and not guard.allows
     assert judge(guard, 0.5) is None  # said already
-    assert judge(guard, 0.54) is None  # within a standard error of luck
+    assert judge(guard, 0.54) is None  # within a standard error of the majority
     assert judge(guard, 0.7).text.endswith(": shrinking") and guard.allows
-    # what the majority class reaches counts, not one half
+    # the majority class is the measure, not one half
     assert "not shrinking" in judge(Guard(100), 0.7, positive=0.3).text
 
 
-def test_one_that_was_better_is_doubted_only_after_several_verdicts_in_a_row():
+def test_an_assistant_that_was_better_is_useless_only_after_several_verdicts_in_a_row():
     guard = Guard(100)
     judge(guard, 0.7)
-    for _ in range(5):  # never so many in a row
+    for _ in range(5):  # fewer than DOUBTS in a row
         assert not any(judge(guard, 0.5) for _ in range(DOUBTS - 1)) and guard.allows
         assert judge(guard, 0.7) is None
     said = [judge(guard, 0.5) for _ in range(DOUBTS)]
     assert not any(said[:-1]) and "not shrinking" in said[-1].text and not guard.allows
-    judge(guard, 0.7)  # trusted again, also after a restart
+    judge(guard, 0.7)  # trusted again, also after a resume
     resumed = Guard(100)
     resumed.load_state_dict(guard.state_dict())
     assert judge(resumed, 0.5) is None and resumed.allows
@@ -53,7 +53,7 @@ def test_a_slow_start_is_no_failure_but_ten_verdicts_in_a_row_are():
 
 
 def test_verdicts_on_labels_that_are_nearly_all_the_same_are_no_failure():
-    guard, rare = Guard(100), 0.99 - ONE_SIDED  # of the positive ones
+    guard, rare = Guard(100), 0.99 - ONE_SIDED  # share of labels 1
     said = [judge(guard, 0.5) for _ in range(PATIENCE - 1)]
     said += [judge(guard, 0.9, positive=rare) for _ in range(2 * PATIENCE)]
     assert "not shrinking" in said[0].text and not any(said[1:]) and not guard.allows
@@ -69,7 +69,7 @@ def test_evidence_adds_up_over_reports_and_a_window_of_zero_never_judges():
     assert judge(Guard(0), 0.0, pairs=10_000) is None
 
 
-def test_of_several_ranks_the_verdict_of_most_counts_and_the_longest_wait():
+def test_merged_ranks_have_the_verdict_of_most_and_the_longest_wait():
     def merged(*settings):
         states = [{**Guard(100).state_dict(), **each} for each in settings]
         guard = Guard(100)
@@ -97,7 +97,10 @@ def test_losses_that_are_not_finite_stop_shrinking_until_enough_reports_are_clea
 
 
 def judged(planner, first, last):
-    """Batches ``first`` .. ``last - 1``: losses are random for a while, then planted, and so on."""
+    """Kept pairs and messages of batches ``first`` .. ``last - 1``.
+
+    Losses are random for 40 batches, then planted for 40, and so on.
+    """
     for number in range(first, last):
         batch = planner.plan()
         losses = 1.0 + batch.ids % 2
@@ -107,9 +110,9 @@ def judged(planner, first, last):
         yield batch.kept.tolist(), batch.messages
 
 
-def test_evidence_outlasts_a_restart():
-    """Verdicts fall where they would have fallen, and pairs are kept as they would have been."""
-    # with a floor, for uniformly kept pairs to judge by
+def test_a_resume_keeps_the_evidence():
+    """Resumed runs have the same messages and keep the same pairs."""
+    # the floor gives uniformly kept pairs to judge by
     spec = make_spec(300, strategy="autoassist", gamma_decay=0.5, guard_pairs=40, floor=0.5)
     features, batches, states = planted(300), 160, {}
     planner, reference = Planner(spec, features), []
@@ -126,7 +129,7 @@ def test_evidence_outlasts_a_restart():
 
 
 @pytest.mark.parametrize("case", ["spl", "infobatch"])
-def test_a_time_without_choosing_goes_on_with_other_data(case):
+def test_shrinking_stays_off_on_other_data_after_losses_that_are_not_finite(case):
     first, there = strategy_of(case), strategy_of(case, pairs=300)
     teach(first, 40)
     observe(first, np.arange(4), np.full(4, np.nan, np.float32))

@@ -52,14 +52,14 @@ def test_the_expected_weighted_sum_is_the_plain_sum():
         keep = pass_coins(seed, 0, PAIRS) < probability
         sums.append((weight[keep] * values[keep]).sum())
     error = np.std(sums) / np.sqrt(len(sums))
-    assert error < 0.002 * values.sum()  # sharp enough to see a wrong weight
+    assert error < 0.002 * values.sum()  # small enough to show a wrong weight
     assert abs(np.mean(sums) - values.sum()) < 5 * error
 
 
-def test_the_mean_stands_while_the_pass_lasts():
+def test_the_mean_is_fixed_during_a_pass():
     strategy = infobatch()
     before = kept(strategy, TrainingPoint(9.0, 1.0, 0.1), IDS[200:])
-    # what is trained on in the pass itself falls far below the mean, and would take it along
+    # these losses of the same pass are far below the mean and would lower it
     late = TrainingPoint(12.0, 1.9, 0.1)
     observe(strategy, IDS[:200], losses_of(IDS[:200]) / 9, late)
     saved = strategy.state_dict()
@@ -71,18 +71,17 @@ def test_the_mean_stands_while_the_pass_lasts():
     assert (following == 1.0).sum() > (before == 1.0).sum()
 
 
-def test_ranks_in_different_passes_go_on_with_the_mean_of_the_earlier_one():
+def test_merged_ranks_in_different_passes_have_the_mean_of_the_earlier_pass():
     ranks = [infobatch(losses=losses_of(IDS) * factor) for factor in (1.0, 2.0, 3.0)]
     for rank, passes in zip(ranks, (2.0, 1.9, 1.8)):
         choose(rank, TrainingPoint(9.0, passes, 0.1))
     merged = infobatch()
     merged.load_state_dict(type(merged).merge([rank.state_dict() for rank in ranks]))
-    choose(
-        merged, TrainingPoint(9.0, 1.85, 0.1)
-    )  # what is left of the earlier pass is dealt out anew
+    # the ranks share the rest of the earlier pass
+    choose(merged, TrainingPoint(9.0, 1.85, 0.1))
     mean = losses_of(IDS).mean()
     assert merged.mean == pytest.approx(2.5 * mean, rel=1e-3)
-    choose(merged, TrainingPoint(10.0, 2.0, 0.1))  # and then the next one begins
+    choose(merged, TrainingPoint(10.0, 2.0, 0.1))  # the next pass begins
     assert merged.mean == merged.memory.mean != pytest.approx(2.5 * mean, rel=1e-3)
 
 
@@ -111,7 +110,7 @@ def test_in_a_run_the_weights_travel_with_their_pairs():
     pruned = np.concatenate([batch.kept for batch in batches[40:60]])
     assert set(pruned["weight"].tolist()) == {1.0, 2.0}
     assert not pruned["uniform"].all()
-    # easy is what is even; a loss is remembered from the pass before
+    # even pairs are easy; losses known are of an earlier pass
     assert (pruned["id"][pruned["weight"] == 2.0] % 2 == 0).mean() > 0.95
     # from update 70 on nothing is dropped (buckets hold what was kept before)
     totals = [batch.totals for batch in (batches[70], batches[129])]
@@ -119,7 +118,7 @@ def test_in_a_run_the_weights_travel_with_their_pairs():
     assert totals[1].kept - totals[0].kept == considered > 0
 
 
-def test_it_saves_about_a_quarter_with_the_papers_ratio():
+def test_the_papers_ratio_saves_about_a_quarter():
     planner = Planner(make_spec(4000, strategy="infobatch", infobatch_anneal=0.0))
     batches = train(planner, 1200)
     first, last = (batches[i].totals for i in (500, 1199))

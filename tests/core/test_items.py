@@ -1,4 +1,4 @@
-"""Items without length or bucket, such as images, are planned like any others; bad ones are not."""
+"""Items: images, without length or bucket, are planned like others; bad arrays are refused."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ STRATEGIES = {
 
 
 def spec_of(strategy, **changes):
-    """A run over images."""
+    """Spec of a run over images."""
     spec = PlanSpec(
         config=AutoAssistConfig(strategy, **STRATEGIES[strategy]),
         items=Items(IMAGES),
@@ -42,7 +42,7 @@ def spec_of(strategy, **changes):
 
 
 def train(exchange, batches):
-    """Train on so many micro-batches, a third of the images being easy."""
+    """Train on so many micro-batches, where a third of the images is easy; returns them."""
     trained = []
     for _ in range(batches):
         batch = exchange.next_batch()
@@ -55,7 +55,7 @@ def train(exchange, batches):
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_images_need_no_length_and_no_bucket(strategy):
     batches = train(Exchange(spec_of(strategy)), 200)
-    assert sum(len(batch.ids) == BATCH for batch in batches) >= 190  # but at an end of a pass
+    assert sum(len(batch.ids) == BATCH for batch in batches) >= 190  # except at the end of a pass
     assert max(len(batch.ids) for batch in batches) == BATCH
     totals = batches[-1].totals
     assert (totals.considered_cost, totals.kept_cost) == (totals.considered, totals.kept)
@@ -77,7 +77,7 @@ def test_every_image_is_trained_on_once_a_pass(world_size):
     assert seen == Counter(dict.fromkeys(range(IMAGES), 3))
 
 
-def test_as_many_batches_a_pass_as_their_number_makes(monkeypatch):
+def test_batches_per_pass_follow_from_the_number_of_items(monkeypatch):
     assert spec_of("uniform").batches_per_pass == -(-IMAGES // BATCH)
     some = Items(IMAGES, eligible=np.arange(0, IMAGES, 2))
     assert spec_of("uniform", items=some).batches_per_pass == -(-IMAGES // 2 // BATCH)
@@ -97,7 +97,7 @@ def test_a_worker_process_and_a_resume_make_the_same_batches_of_images():
     assert [batch.ids.tolist() for batch in made] == whole
 
 
-def test_a_cost_of_their_own_is_counted():
+def test_the_cost_of_items_is_counted():
     cost = np.arange(IMAGES) % 7
     spec = spec_of("random", items=Items(IMAGES, cost=cost), chunk=IMAGES)
     planner = Planner(spec)
@@ -107,8 +107,8 @@ def test_a_cost_of_their_own_is_counted():
     assert 0.5 < totals.kept_cost / totals.considered_cost < 0.7
 
 
-def test_items_travel_in_few_bytes_and_arrive_whole():
-    """The same array under two names is sent once."""
+def test_pickled_items_are_small_and_complete():
+    """An array under two names is sent once."""
     source, target = make_sizes(100_000)
     eligible = np.arange(0, 100_000, 3)
     items = pair_items(source, target, BatchLimits(max_size=4000, multiple=8), eligible)

@@ -1,4 +1,4 @@
-"""Threshold and labels."""
+"""Threshold T_k and labels: how a report moves T_k, and which losses have label 1."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def test_an_empty_report_changes_nothing():
     assert update_threshold(3.5, np.empty(0), 0.9) == 3.5
 
 
-def test_the_threshold_is_fed_by_all_pairs_trained_on():
+def test_the_threshold_is_computed_from_all_pairs_trained_on():
     strategy = build_strategy(AutoAssistConfig(threshold_decay=0.0), corpus_of())
     losses, uniform = np.float32([1, 3, 2, 6]), np.array([True, True, False, False])
     strategy.observe(Report(np.arange(4), losses, uniform), START)
@@ -39,5 +39,5 @@ def test_threshold_does_not_depend_on_batch_size_for_equal_losses():
     )
 
 
-def test_ema():
+def test_ema_weighs_the_old_value_by_the_decay():
     assert ema(1.0, 2.0, 0.25) == 1.75

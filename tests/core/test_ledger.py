@@ -1,4 +1,4 @@
-"""The ledger: every micro-batch has one outcome and one report, in order."""
+"""Ledger: every micro-batch has one outcome and one report, in order."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from fairseq_autoassist.core.protocol import PlannedBatch, Totals
 
 
 def handed_out(count, reported=0, repeated=1):
-    """A ledger with so many micro-batches handed out, each with something to tell."""
+    """Ledger with so many micro-batches handed out, each with one message."""
     ledger = Ledger(reported, repeated)
     for number in range(reported, reported + count):
         pairs = kept_items(np.array([number]))
@@ -25,7 +25,7 @@ def test_an_outcome_counts_once():
     assert [ledger.take_outcome(n) for n in (5, 5, 6, 5)] == [True, False, True, False]
 
 
-def test_what_was_dropped_is_named_once():
+def test_a_dropped_batch_is_named_once():
     ledger = handed_out(9, reported=3)
     assert ledger.dropped_before(3) == []
     assert ledger.train(3).number == 3
@@ -34,7 +34,7 @@ def test_what_was_dropped_is_named_once():
     assert ledger.train(7).number == 7 and ledger.dropped_before(8) == []
 
 
-def test_a_batch_that_is_trained_on_again_tells_nothing_again():
+def test_a_batch_that_is_trained_on_again_repeats_no_message():
     ledger = handed_out(4, repeated=2)
     assert [len(ledger.train(n).messages) for n in (0, 1, 0, 1, 2)] == [1, 1, 0, 0, 1]
     assert ledger.train(4) is None

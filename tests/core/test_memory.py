@@ -1,4 +1,4 @@
-"""The last known losses."""
+"""Loss memory: the last known loss of each item, with mean and quantiles."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ def memory_of(*reports, pairs=6):
     return memory
 
 
-def test_the_last_loss_stands():
+def test_a_new_loss_replaces_the_last_one():
     memory = memory_of(([1, 3], [1.0, 4.0]), ([3, 5], [2.0, 0.5]))
     np.testing.assert_array_equal(memory.of(IDS), [np.nan, 1.0, np.nan, 2.0, np.nan, 0.5])
     assert memory.of(IDS).dtype == np.float32
@@ -34,7 +34,7 @@ def test_a_pair_that_comes_twice_counts_once():
     assert memory.mean == np.nanmean(memory.of(IDS))
 
 
-def test_the_mean_is_that_of_what_is_remembered_however_often_it_changed():
+def test_the_mean_is_exact_after_many_changes():
     rng = np.random.default_rng(0)
     memory = LossMemory(200)
     for _ in range(500):
@@ -42,7 +42,7 @@ def test_the_mean_is_that_of_what_is_remembered_however_often_it_changed():
     assert memory.mean == pytest.approx(memory.of(np.arange(200)).mean(dtype=np.float64), abs=1e-9)
 
 
-def test_a_huge_loss_is_remembered_as_the_largest_number_there_is():
+def test_a_huge_loss_is_remembered_as_the_largest_float16():
     memory = memory_of(([0, 1], [1e9, 1.0]))
     assert memory.of(IDS)[0] == 65504.0 and np.isfinite(memory.mean)
 
@@ -66,13 +66,13 @@ def test_a_state_of_other_data_is_refused():
         LossMemory(6).load_state_dict(LossMemory(5).state_dict())
 
 
-def test_no_state_forgets():
+def test_loading_no_state_forgets_all_losses():
     memory = memory_of(([1], [1.0]))
     memory.load_state_dict(None)
     assert memory.known == 0 and np.isnan(memory.of(IDS)).all() and np.isnan(memory.mean)
 
 
-def test_merging_takes_the_mean_of_those_that_know():
+def test_merging_takes_the_mean_over_ranks_that_know_a_loss():
     states = [
         memory_of(([0, 1], [1.0, 2.0])).state_dict(),
         memory_of(([1, 2], [4.0, 5.0])).state_dict(),
@@ -82,5 +82,5 @@ def test_merging_takes_the_mean_of_those_that_know():
     memory.load_state_dict(LossMemory.merge(states))
     np.testing.assert_array_equal(memory.of(IDS), [1.0, 3.0, 5.0, *[np.nan] * 3])
     assert memory.known == 3 and memory.mean == 3.0
-    memory.record(np.array([5]), np.array([7.0], np.float32))  # and it goes on from there
+    memory.record(np.array([5]), np.array([7.0], np.float32))  # a loss is added to them
     assert memory.known == 4 and memory.mean == 4.0

@@ -28,7 +28,7 @@ CURRICULUM = {field.name for field in dataclasses.fields(EasyFirstOptions)}
 
 
 def another(field):
-    """A value in range that is not the default."""
+    """Value in range that is not the default."""
     return type(field.default)(field.default / 2)
 
 
@@ -63,12 +63,12 @@ def test_several_unread_options_are_named_in_one_line():
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_defaults_may_be_said_with_any_strategy(case):
+def test_every_option_may_be_given_its_default_with_any_strategy(case):
     config = config_of(case)
     assert type(config)(**dataclasses.asdict(config)) == config
 
 
-# -- a strategy of one's own ----------------------------------------------------------------------
+# -- a new strategy -------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class EveryOptions(Options):
 
 
 class Every(Strategy):
-    """A strategy of one's own: this class, and a line in STRATEGIES."""
+    """Strategy that a user adds: this class, and a line in STRATEGIES."""
 
     about = "keeps every n-th pair"
     option_class = EveryOptions
@@ -98,12 +98,12 @@ class Every(Strategy):
 
 @pytest.fixture
 def config_class(monkeypatch):
-    """The settings with those of the new strategy."""
+    """Config class with the options of the new strategy."""
     monkeypatch.setitem(STRATEGIES, "every", Every)
     return compose()
 
 
-def test_a_new_strategy_is_a_class_and_a_line(config_class):
+def test_a_new_strategy_takes_a_class_and_a_line(config_class):
     config = config_class("every", every_nth=5)
     spec = dataclasses.replace(make_spec(500), config=config)
     batches = train(Planner(spec), 30)
@@ -133,7 +133,7 @@ def test_a_new_strategy_can_begin_with_the_easy_pairs(config_class):
     assert source[early].mean() < 0.7 * source[late].mean()
 
 
-def test_an_option_of_a_name_that_is_taken_is_refused(monkeypatch):
+def test_two_options_of_one_name_are_refused(monkeypatch):
     @dataclass(frozen=True)
     class Taken(Options):
         keep: int = option(2, "another meaning", "a test")

@@ -14,8 +14,8 @@ from fairseq_autoassist.core.stream import pass_coins
 from tests.support.planning import MemoryFeatures, make_spec, with_pairs
 
 
-def planted(pairs=500, dimensions=20, noise=0.0):
-    """Features of which the first says whether a pair is hard: pair i is hard iff i is odd."""
+def planted(pairs=500, dimensions=20):
+    """Features whose first two columns tell whether a pair is hard: pair i is hard iff i is odd."""
     rng = np.random.default_rng(0)
     dense = np.zeros((pairs, dimensions), dtype=np.float32)
     dense[np.arange(pairs), 2 + rng.integers(0, dimensions - 2, pairs)] = 1.0
@@ -23,8 +23,8 @@ def planted(pairs=500, dimensions=20, noise=0.0):
     return MemoryFeatures(dense)
 
 
-def train(planner, batches, loss=None, lag=5):
-    """Plan and report at once; returns the batches."""
+def train(planner, batches, loss=None):
+    """Plan batches and report each at once; returns them."""
     loss = loss or (lambda ids: 1.0 + ids % 2)
     out = []
     for _ in range(batches):
@@ -57,11 +57,11 @@ def test_uniform_considers_and_keeps_every_pair_once_per_pass(pairs, chunk, max_
     rest = [resumed.buckets.take_all(), *resumed._ready]
     seen.update(np.concatenate(rest)["id"].tolist())
     whole, part = resumed.stream.position
-    order = [resumed.stream.take(pairs)[0].tolist() for _ in range(1)]
+    to_come = resumed.stream.take(pairs)[0].tolist()
     assert set(seen.values()) <= {whole, whole + 1}
     assert sum(seen.values()) == whole * pairs + part
-    if part:  # those of the unfinished pass that are still to come have come one time less
-        assert {seen.get(i, 0) for i in order[0]} == {whole}
+    if part:  # pairs still to come in the unfinished pass were seen once less
+        assert {seen.get(i, 0) for i in to_come} == {whole}
 
 
 def test_keep_frequencies_are_those_of_algorithm_1():
@@ -89,10 +89,10 @@ def test_pairs_of_the_first_coin_are_a_uniform_sample():
     train(planner, 1500)
     kept = np.concatenate([batch.kept for batch in train(planner, 1500)])
     hard = kept["id"] % 2 == 1
-    assert hard.mean() > 0.6  # kept pairs are mostly hard ones ...
+    assert hard.mean() > 0.6  # most kept pairs are hard
     uniform = kept["uniform"]
     assert uniform.sum() > 3000
-    assert hard[uniform].mean() == pytest.approx(0.5, abs=0.03)  # ... the uniform ones are not
+    assert hard[uniform].mean() == pytest.approx(0.5, abs=0.03)  # half of the uniform ones are
 
 
 def test_the_assistant_finds_the_easy_half():
@@ -104,7 +104,7 @@ def test_the_assistant_finds_the_easy_half():
     assert (late % 2 == 1).mean() > 0.85
 
 
-def test_unpredictable_losses_are_noticed_said_and_not_shrunk_by():
+def test_unpredictable_losses_give_a_message_and_no_shrinking():
     rng = np.random.default_rng(3)
     planner = Planner(make_spec(5000, strategy="autoassist"), planted(5000))
     batches = train(planner, 1500, loss=lambda ids: rng.random(len(ids)))
@@ -132,7 +132,7 @@ def test_batch_k_is_planned_with_exactly_the_reports_up_to_k_minus_lag():
         late.append(planner.plan())
     assert ids_of(late) == reference
 
-    # negative control: a report that differs changes batches, but none before its time
+    # negative control: other reports change batches, but none planned before they come
     planner, other = Planner(spec, features), []
     for k in range(120):
         other.append(planner.plan())
@@ -143,11 +143,11 @@ def test_batch_k_is_planned_with_exactly_the_reports_up_to_k_minus_lag():
     assert other != reference
 
 
-def test_resumes_exactly_at_every_step():
+def test_a_resume_at_any_batch_makes_the_same_batches():
     spec = make_spec(300, strategy="autoassist", gamma_decay=0.5)
     features = planted(300)
     reference = ids_of(train(Planner(spec, features), 60))
-    assert len({tuple(ids) for ids in reference}) > 30  # batches differ: order can be wrong
+    assert len({tuple(ids) for ids in reference}) > 30  # batches differ, so a wrong order shows
     for step in range(55):
         planner = Planner(spec, features)
         train(planner, step)
@@ -156,8 +156,8 @@ def test_resumes_exactly_at_every_step():
         assert ids_of(train(resumed, 60 - step)) == reference[step:]
 
 
-def test_a_share_of_which_nothing_is_kept_does_not_end_the_run():
-    """Eight ranks, the easiest hundredth of 1,000 pairs: by luck some have none of it."""
+def test_a_rank_whose_strategy_keeps_nothing_trains_on():
+    """By chance some of eight ranks have none of the easiest hundredth of 1,000 pairs."""
     starved = 0
     for rank in range(8):
         spec = make_spec(
@@ -172,13 +172,13 @@ def test_a_share_of_which_nothing_is_kept_does_not_end_the_run():
     assert 0 < starved < 8
 
 
-def test_the_keep_rate_remembers_an_eighth_of_a_pass():
+def test_the_keep_rate_averages_over_an_eighth_of_a_pass():
     planner = Planner(make_spec(6400, strategy="random", keep=0.5, chunk=100))
     rates = [planner._keep_rate]
     while planner.stream.passes < 1.0:
         planner._consider()
         rates.append(planner._keep_rate)
-    # from 1 to 0.5: after an eighth of a pass, of 8 chunks, (1 - 1/8)**8 of the way is left
+    # from 1 to 0.5: after 8 chunks, an eighth of a pass, (1 - 1/8)**8 of the way is left
     assert rates[8] - 0.5 == pytest.approx(0.5 * (1 - 1 / 8) ** 8, abs=0.05)
     assert np.mean(rates[32:]) == pytest.approx(0.5, abs=0.02)
 
@@ -223,13 +223,13 @@ def test_catching_up_loses_and_doubles_nothing(snapshot, more, chunk):
     assert min(seen[i] for i in range(200)) >= whole - start - 1
     everything = Counter(i for ids in ids_of(before + delivered) for i in ids) + seen
     assert max(everything.values()) <= whole + 1
-    # and all pairs considered since then were trained on or are held, exactly once
+    # all pairs considered since then were trained on or are held, exactly once
     new = sum(seen.values()) + sum(len(batch.ids) for batch in delivered) - held_before
     assert new == round((successor.stream.passes - passes_before) * 200)
 
 
 def test_pairs_of_a_rare_length_do_not_wait_for_ever():
-    """Three pairs of their length never fill a batch: the end of a pass takes them."""
+    """Three pairs of one length never fill a batch, so the end of a pass makes one of them."""
     sizes = np.full(2000, 20, np.int32)
     sizes[-3:] = 100
     spec = make_spec(2000, limits=BatchLimits(max_size=2000, multiple=8))

@@ -30,13 +30,13 @@ PASSES = 60
 
 
 def weighed(case: str, prior: Prior | None = None, **named) -> Planner:
-    """A planner for a case under a prior."""
+    """Planner for a case under a prior."""
     spec = spec_of(case, **named)
     return Planner(dataclasses.replace(spec, prior=prior or prior_of()), RareFeatures())
 
 
 def considered(planner: Planner, passes: int) -> np.ndarray:
-    """All pairs kept in so many passes, as an array of `KEPT`; nothing is learned meanwhile."""
+    """Pairs kept in so many passes, an array of `KEPT`; the strategy learns nothing meanwhile."""
     found = []
     while planner.stream.position[0] < passes:
         planner._consider()
@@ -45,12 +45,12 @@ def considered(planner: Planner, passes: int) -> np.ndarray:
     return np.concatenate([*found, planner.buckets.take_all()])
 
 
-def by_pair(kept: np.ndarray) -> np.ndarray:
+def times_kept(kept: np.ndarray) -> np.ndarray:
     return np.bincount(kept["id"], minlength=PAIRS)
 
 
-def exactly(probability: np.ndarray, passes: int = PASSES, seed: int = 1) -> np.ndarray:
-    """How often each pair's coin is below a probability: float32 (PAIRS,)."""
+def passes_below(probability: np.ndarray, passes: int = PASSES, seed: int = 1) -> np.ndarray:
+    """Number of passes in which each pair's coin is below its probability: int64 (PAIRS,)."""
     coins = [pass_coins(seed, number, PAIRS) for number in range(passes)]
     return sum((coin < probability).astype(int) for coin in coins)
 
@@ -58,24 +58,24 @@ def exactly(probability: np.ndarray, passes: int = PASSES, seed: int = 1) -> np.
 def test_the_prior_alone_keeps_a_pair_as_often_as_it_says() -> None:
     kept = considered(weighed("prior"), PASSES)
     prior = prior_of().of(np.arange(PAIRS))
-    np.testing.assert_array_equal(by_pair(kept), exactly(prior))
+    np.testing.assert_array_equal(times_kept(kept), passes_below(prior))
     assert kept["uniform"].all() and (kept["weight"] == 1.0).all()
-    # what the coins make of it is what it says: three standard errors of 24,000 coins
-    assert by_pair(kept).mean() / PASSES == pytest.approx(prior.mean(), abs=0.01)
+    # three standard errors of 24,000 coins
+    assert times_kept(kept).mean() / PASSES == pytest.approx(prior.mean(), abs=0.01)
 
 
-def test_p_keep_is_the_strategys_times_the_prior_and_the_slice_shrinks_with_it() -> None:
+def test_keep_probability_and_uniform_slice_are_multiplied_by_the_prior() -> None:
     planner, ids = weighed("autoassist by default"), np.arange(PAIRS)
     teach(planner.strategy, 80)
     own, share, _ = planner.strategy.choose(ids, START)
     assert np.ptp(own) > 0.2 and 0.2 < share < 0.9
     kept, prior = considered(planner, PASSES), prior_of().of(ids)
-    np.testing.assert_array_equal(by_pair(kept), exactly(own * prior))
-    np.testing.assert_array_equal(by_pair(kept[kept["uniform"]]), exactly(share * prior))
+    np.testing.assert_array_equal(times_kept(kept), passes_below(own * prior))
+    np.testing.assert_array_equal(times_kept(kept[kept["uniform"]]), passes_below(share * prior))
 
 
-def test_no_weight_takes_the_prior_back() -> None:
-    """The same losses, with a prior and without: a pair that is kept weighs the same."""
+def test_weights_do_not_depend_on_the_prior() -> None:
+    """A kept pair has the same weight with a prior and with none."""
     weights = []
     for prior in (prior_of(), Prior(np.ones(PAIRS, np.float32), 1.0)):
         planner = weighed("infobatch", prior)
@@ -106,27 +106,27 @@ def test_a_prior_of_one_changes_nothing() -> None:
         assert [b.keep_rate for b in found] == [b.keep_rate for b in plain]
 
 
-def test_the_guard_sees_the_slice_as_the_prior_weighs_it() -> None:
-    """Junk is as rare among the pairs that T_k and the guard go by as among those kept."""
+def test_the_uniform_slice_is_weighed_by_the_prior() -> None:
+    """Junk is rare among uniformly kept pairs, from which the guard judges."""
     planner = weighed("autoassist with a prior")
     batches = train(planner, 60)
     uniform = np.concatenate([b.kept[b.kept["uniform"]]["id"] for b in batches])
     assert len(uniform) > 200 and (uniform % 3 == 0).mean() < 0.05
 
 
-def test_an_assistant_that_stopped_leaves_the_prior_in_force() -> None:
+def test_the_prior_still_decides_after_the_assistant_stopped() -> None:
     planner, prior = weighed("autoassist by default"), prior_of().of(np.arange(PAIRS))
     teach(planner.strategy, 80)
     planner.strategy.stop_shrinking()
-    np.testing.assert_array_equal(by_pair(considered(planner, PASSES)), exactly(prior))
+    np.testing.assert_array_equal(times_kept(considered(planner, PASSES)), passes_below(prior))
     failed = weighed("autoassist by default")
     teach(failed.strategy, 80)
     teach(failed.strategy, 1, losses=lambda ids: np.full(len(ids), np.nan, np.float32))
-    np.testing.assert_array_equal(by_pair(considered(failed, PASSES)), exactly(prior))
+    np.testing.assert_array_equal(times_kept(considered(failed, PASSES)), passes_below(prior))
 
 
-def test_what_catching_up_keeps_counts() -> None:
-    """The share kept goes on from what the prior lets through, and not from all."""
+def test_pairs_kept_in_catching_up_count_in_the_keep_rate() -> None:
+    """The keep rate is then the mean prior, not 1."""
     spec = dataclasses.replace(spec_of("autoassist by default"), prior=prior_of())
     planner = Planner(spec, RareFeatures())
     delivered = train(planner, 40)
@@ -138,29 +138,29 @@ def test_what_catching_up_keeps_counts() -> None:
     assert successor._keep_rate == pytest.approx(mean, abs=0.12)
 
 
-# -- a share of which nothing is kept -------------------------------------------------------------
+# -- a rank that keeps nothing --------------------------------------------------------------------
 
 
 def starving(values: np.ndarray, floor: float = 1e-6) -> Planner:
-    """A planner whose strategy keeps nothing that its prior does not let through by a miracle."""
+    """Planner under a prior that lets next to nothing through."""
     spec = make_spec(len(values), strategy="prior", chunk=16, seed=5)
     return Planner(dataclasses.replace(spec, prior=Prior(values.astype(np.float32), floor)))
 
 
-def test_where_nothing_comes_through_the_best_of_a_few_are_kept() -> None:
+def test_where_the_prior_lets_nothing_through_the_highest_are_kept() -> None:
     values = np.zeros(64)
-    values[::8] = 2e-6  # no coin of three passes is as low
+    values[::8] = 2e-6  # below every coin of three passes
     batches = train(starving(values), 3)
     said = [message for batch in batches for message in batch.messages]
     assert ["no item was kept in two passes" in item.text for item in said] == [True]
     trained = np.concatenate([batch.ids for batch in batches])
     assert len(trained) and (trained % 8 == 0).all()
     assert not any(batch.kept["uniform"].any() for batch in batches)
-    assert batches[0].position[0] >= 4  # not before the prior was alone for a pass
+    assert batches[0].position[0] >= 4  # for a pass before, the prior alone decides
 
 
 def test_where_the_strategy_keeps_nothing_the_prior_still_decides() -> None:
-    """The easiest hundredth of 100 pairs, which the prior takes for junk."""
+    """The strategy keeps one pair of 100, and the prior of that pair is about 0."""
     settings = {"strategy": "competence", "competence_by": "length"}
     spec = dataclasses.replace(make_spec(100, chunk=100, **settings), max_update=5000)
     sizes = np.full(100, 20, np.int32)
@@ -176,11 +176,11 @@ def test_where_the_strategy_keeps_nothing_the_prior_still_decides() -> None:
     assert set(held["id"].tolist()) == kept and min(kept) >= 50
 
 
-# -- the share kept, ranks, the worker ------------------------------------------------------------
+# -- keep rate, ranks, worker ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("eligible", [None, np.arange(0, PAIRS, 3), np.arange(1, PAIRS, 3)])
-def test_the_keep_rate_begins_at_the_mean_prior_of_what_may_be_trained_on(eligible) -> None:
+def test_the_keep_rate_begins_at_the_mean_prior_of_eligible_pairs(eligible) -> None:
     planner = weighed("prior", eligible=eligible)
     ids = np.arange(PAIRS) if eligible is None else eligible
     mean = prior_of().of(ids).astype(np.float64).mean()
@@ -206,7 +206,7 @@ def test_ranks_share_a_pass_under_a_prior_and_merge() -> None:
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("damage", [False, True])
-def test_a_lost_worker_leaves_the_prior_unless_that_is_what_cannot_be_read(tmp_path, damage):
+def test_after_a_lost_worker_the_prior_decides_where_it_can_be_read(tmp_path, damage):
     prior = mapped(tmp_path)
     spec = dataclasses.replace(make_spec(PAIRS, strategy="prior", lag=10), prior=prior)
     exchange = ProcessExchange(spec)

@@ -1,4 +1,4 @@
-"""Values of the prior: its file, its floor, and messages on settings that it does not read."""
+"""Values of the prior: its file, its floor, and options that are refused."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_mapped_prior_is_pickled_by_its_path(tmp_path) -> None:
         pickle.loads(sent)
 
 
-def test_the_floor_is_part_of_what_a_prior_is() -> None:
+def test_the_identity_of_a_prior_depends_on_its_floor() -> None:
     values = np.array([0.0, 0.2, 1.0], np.float32)
     low, high = Prior(values, 0.001), Prior(values, 0.5)
     np.testing.assert_array_equal(low.of(np.arange(3)), np.float32([0.001, 0.2, 1.0]))
@@ -42,7 +42,7 @@ def test_the_floor_is_part_of_what_a_prior_is() -> None:
     assert Prior(values[::-1].copy(), 0.001).identity != low.identity
 
 
-def test_a_strategy_that_cannot_do_without_is_not_planned_without() -> None:
+def test_a_strategy_that_needs_a_prior_is_refused_without_one() -> None:
     needs = {name: needs_of(AutoAssistConfig(name)).prior for name in STRATEGIES}
     assert [name for name, prior in needs.items() if prior == "required"] == ["prior"]
     with pytest.raises(ValueError, match="'prior' needs a prior"):
@@ -55,7 +55,7 @@ def test_a_floor_out_of_range_is_refused(floor: float) -> None:
         AutoAssistConfig(prior_floor=floor)
 
 
-def test_what_has_no_effect_is_refused() -> None:
+def test_prior_options_without_effect_are_refused() -> None:
     def refused(**settings: object) -> str:
         with pytest.raises(ConfigError) as error:
             AutoAssistConfig(**settings)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Random choice, the control: the share that it keeps."""
+"""Random choice, the control: it keeps its share of any pairs."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from tests.support.strategies import train
 
 
 @pytest.mark.parametrize("keep", [0.2, 0.6])
-def test_keeps_the_share_of_any_pair(keep):
+def test_random_keeps_its_share_of_any_pairs(keep):
     pairs, passes = 5000, 8
     planner = Planner(make_spec(pairs, strategy="random", keep=keep, chunk=1000))
     kept = []
@@ -20,5 +20,5 @@ def test_keeps_the_share_of_any_pair(keep):
     assert abs(totals.kept / totals.considered - keep) < 5 * deviation
     parts = np.concatenate([batch.kept for batch in kept])
     assert parts["uniform"].all()  # so that aa_loss is over all that it keeps
-    for half in (parts["id"] % 2, parts["id"] < pairs // 2):  # hard ones and early ones alike
+    for half in (parts["id"] % 2, parts["id"] < pairs // 2):  # hard pairs and early pairs alike
         assert abs(half.mean() - 0.5) < 5 * 0.5 / np.sqrt(len(parts))

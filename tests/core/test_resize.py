@@ -20,13 +20,12 @@ WORLDS = st.lists(st.integers(1, 5), min_size=2, max_size=5)
 
 
 def consume(streams, steps, seen):
-    """Let every rank take so many chunks, some faster than others."""
+    """Take so many chunks on each rank, and one more on odd ranks; add their ids to ``seen``."""
     for rank, stream in enumerate(streams):
         for _ in range(steps + rank % 2):
-            number = None
             ids, coins = stream.take(7)
             assert len(ids) == len(coins) > 0
-            # the pass of what was just taken: the position may have gone on to the next one
+            # the pass of these ids; the position may be in the next pass already
             position = stream.position
             number = position[0] if position[1] else stream._cached_pass
             seen.setdefault(number, []).extend(ids.tolist())
@@ -45,7 +44,7 @@ def test_every_pair_once_per_pass_over_any_sequence_of_ranks(worlds, steps, pair
             stream.load_state_dict(over_other_ranks(states, rank, world_size))
         consume(streams, count, seen)
     last = max(stream.position[0] for stream in streams) + 1
-    for stream in streams:  # finish whatever pass was begun
+    for stream in streams:  # finish every pass that was begun
         while stream.position[0] < last:
             stream._prepare()
             number = stream._cached_pass
@@ -58,7 +57,7 @@ def test_every_pair_once_per_pass_over_any_sequence_of_ranks(worlds, steps, pair
 
 @settings(max_examples=25, deadline=None)
 @given(worlds=WORLDS, steps=st.lists(st.integers(0, 25), min_size=5, max_size=5))
-# a rank far ahead of the others, and then one rank, which goes back to where the last of them was
+# one rank far ahead of the others; then world size 1, which begins where the last one was
 @example(worlds=[1, 2, 1, 4, 1], steps=[0, 5, 0, 2, 0])
 def test_no_kept_pair_is_lost_or_doubled(worlds, steps):
     pairs, trained = 150, Counter()
@@ -85,7 +84,7 @@ def test_no_kept_pair_is_lost_or_doubled(worlds, steps):
         held.update(i for part in [*planner["ready"], *waiting] for i in part["id"].tolist())
     # every pair considered was kept (uniform): it is trained on or held, once each time
     assert sum((trained + held).values()) == considered
-    # the passes begun by any rank, now or before: who goes on from all begins at the first of them
+    # passes that any rank began, now or before a resize; a resize begins at the earliest of them
     streams = [state["planner"]["stream"] for state in states]
     positions = [stream["position"] for stream in streams]
     positions += [at for stream in streams for _, each in stream["lineage"] for at in each]
@@ -93,7 +92,7 @@ def test_no_kept_pair_is_lost_or_doubled(worlds, steps):
     assert max((trained + held).values(), default=0) <= passes + 1
 
 
-def test_the_mean_of_assistants():
+def test_merging_takes_the_mean_of_assistants():
     planners = []
     for rank in range(2):
         spec = make_spec(strategy="autoassist", rank=rank, world_size=2, gamma_decay=0.9)
@@ -115,7 +114,7 @@ def test_the_mean_of_assistants():
     assert found == pytest.approx(np.mean(rates)) and rates[0] != rates[1]
 
 
-def test_ranks_do_not_shrink_where_one_of_them_had_losses_that_were_not_finite():
+def test_merged_ranks_do_not_shrink_if_one_had_losses_that_were_not_finite():
     ranks = [strategy_of("autoassist") for _ in range(2)]
     for strategy in ranks:
         teach(strategy, 10)
@@ -127,7 +126,7 @@ def test_ranks_do_not_shrink_where_one_of_them_had_losses_that_were_not_finite()
         assert merged.guard.allows == allowed
 
 
-def test_what_other_numbers_of_ranks_have_finished_is_forgotten():
+def test_passes_finished_on_other_world_sizes_are_forgotten():
     streams = [Stream(60, 3)]
     for world_size in (2, 3, 2, 1):
         done = min(stream.position[0] for stream in streams) + 2

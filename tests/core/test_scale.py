@@ -1,7 +1,7 @@
 """Fifty million pairs: ids above 2 ** 24, which float32 cannot tell apart, are exact everywhere.
 
-Planning considers a few of the pairs only, those around the powers of two where a float would round
-and the last ones; all arrays by pair have their full length.
+All arrays by pair have their full length. Planning considers a few pairs only: those around powers
+of two, where a float would round, and the last ones.
 """
 
 import dataclasses
@@ -36,7 +36,7 @@ LIMITS = BatchLimits(max_size=600, multiple=8)
 
 
 class VirtualFeatures:
-    """Features computed from the id: of two columns, the one that its last bit names."""
+    """Features computed from the id: its last bit tells which of two columns is 1."""
 
     rows, dimensions = PAIRS, 2
     difficulty = None
@@ -56,7 +56,7 @@ class VirtualFeatures:
 
 
 def make_spec(strategy):
-    """Of 50 million pairs; shrinking, by the paper's rule, starts at once and is not judged."""
+    """Spec of 50 million pairs; shrinking by the paper's rule starts early, without a guard."""
     fast = {"gamma_decay": 0.5, "guard_pairs": 0, **PAPERS_RULE}
     return PlanSpec(
         config=AutoAssistConfig(strategy, **(fast if strategy == "autoassist" else {})),
@@ -68,7 +68,7 @@ def make_spec(strategy):
 
 
 def losses_of(ids):
-    """Odd pairs are the hard ones."""
+    """Losses by which odd pairs are hard."""
     return (1.0 + ids % 2).astype(np.float32)
 
 
@@ -82,7 +82,7 @@ def train(planner, batches):
 
 
 def saved_and_loaded(state):
-    """Through the checkpoint's form and a file, read under torch's rules for plain data."""
+    """State read back from a checkpoint, with ``weights_only``."""
     stream = io.BytesIO()
     torch.save(to_checkpoint(state), stream)
     stream.seek(0)
@@ -90,7 +90,7 @@ def saved_and_loaded(state):
 
 
 def coin_of(number, pair):
-    """The coin of one pair, by jumping to its place in the stream of random numbers."""
+    """Coin of one pair, by a jump to its place among the random numbers of the pass."""
     generator = np.random.Philox(key=np.array([SEED, 2 * number + 1], dtype=np.uint64))
     generator.advance(pair // 8)  # a step of Philox gives eight numbers of 32 bits
     return np.random.Generator(generator).random(8, dtype=np.float32)[pair % 8]
@@ -112,7 +112,7 @@ def test_a_whole_pass_has_every_id_once_with_its_own_coin():
         assert coins[pair] == coin_of(0, pair)
 
 
-def test_ranks_share_out_what_is_left_of_a_pass():
+def test_a_resume_on_three_ranks_shares_the_rest_of_a_pass():
     whole = Stream(PAIRS, SEED, ELIGIBLE)
     first, coins = whole.take(700)
     assert coins.tolist() == [coin_of(0, pair) for pair in first.tolist()]
@@ -175,7 +175,7 @@ def test_reports_learning_and_a_resumed_run_are_exact(tmp_path):
 
 
 def _recorded(planner):
-    """The reports that the strategy will learn from."""
+    """List to which every report is added that the strategy learns from."""
     reports, observe = [], planner.strategy.observe
 
     def recording(report, point):
@@ -187,7 +187,7 @@ def _recorded(planner):
 
 
 @pytest.mark.parametrize("low, high", WINDOWS)
-def test_losses_are_remembered_of_the_pair_itself(low, high):
+def test_each_loss_is_remembered_under_its_own_id(low, high):
     memory = LossMemory(PAIRS)
     odd = np.arange(low + 1, high, 2)
     memory.record(odd, odd % 1000 / 8)
@@ -195,7 +195,7 @@ def test_losses_are_remembered_of_the_pair_itself(low, high):
     assert np.isnan(memory.of(odd - 1)).all()
 
 
-def test_rows_find_their_place_in_the_plan():
+def test_rows_find_their_positions_among_the_ids():
     ids = np.random.default_rng(0).permutation(ELIGIBLE)
     rows = torch.from_numpy(np.sort(ids)).numpy()
     np.testing.assert_array_equal(ids[rows_to_positions(rows, ids)], rows)

@@ -31,12 +31,12 @@ def test_the_pace_grows_from_a_quarter_to_everything(passes, pace):
     easy = choice.probability == 1.0
     losses = losses_of(IDS)
     assert easy.mean() == pytest.approx(pace, abs=0.01)
-    # remembered in two bytes each: about three digits
+    # the memory holds float16: about three digits
     assert easy.all() or losses[easy].max() <= losses[~easy].min() + 2e-3
     assert choice.uniform_share == float(pace == 1.0)
 
 
-def test_of_unknown_pairs_it_keeps_a_share():
+def test_a_share_of_unknown_pairs_is_kept():
     strategy = spl(spl_start=0.4)
     assert (kept(strategy) == np.float32(0.4)).all()
     know(strategy, IDS[:100])
@@ -50,20 +50,19 @@ def test_the_last_loss_counts():
     know(strategy)
     before = kept(strategy)
     know(strategy, losses=losses_of(IDS)[::-1])
-    for _ in range(8):  # the quantile is taken anew now and then
+    for _ in range(8):  # the quantile is taken again after some chunks
         after = kept(strategy)
     np.testing.assert_array_equal(after, before[::-1])
 
 
-def test_the_quantile_is_taken_anew_by_share_of_a_pass_too():
-    """One of many ranks decides on few chunks in a pass."""
+def test_the_quantile_is_also_taken_again_after_a_share_of_a_pass():
+    """One of many ranks has few chunks in a pass."""
     strategy = spl(spl_passes=1e9)
     know(strategy)
     before = kept(strategy, TrainingPoint(0.0, 1.0, 0.0))
     know(strategy, losses=losses_of(IDS)[::-1] + 5.0)
-    assert not kept(
-        strategy, TrainingPoint(0.0, 1.1, 0.0)
-    ).any()  # all are above what was a quarter before
+    # all losses are now above the old quantile
+    assert not kept(strategy, TrainingPoint(0.0, 1.1, 0.0)).any()
     resumed = spl(spl_passes=1e9)
     resumed.load_state_dict(strategy.state_dict())
     for one in (strategy, resumed):
@@ -72,7 +71,7 @@ def test_the_quantile_is_taken_anew_by_share_of_a_pass_too():
         np.testing.assert_array_equal(after, before[::-1])
 
 
-def test_no_passes_and_a_start_with_everything_keep_everything():
+def test_zero_passes_or_a_start_of_1_keep_everything():
     for settings in ({"spl_passes": 0.0}, {"spl_start": 1.0}):
         strategy = spl(**settings)
         know(strategy)

@@ -1,4 +1,4 @@
-"""Ctrl-Z and fg: a run stopped for longer than its timeout keeps its Assistant."""
+"""Ctrl-Z and fg: a run that is stopped for longer than the timeout keeps its worker."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.corpus import ROOT
 from tests.support.processes import alive
 
 pytestmark = pytest.mark.timeout(60)
-TIMEOUT = 3.0  # seconds, of the Assistant
+TIMEOUT = 3.0  # --autoassist-timeout, seconds
 PROGRAM = f"""
 import sys
 sys.path.insert(0, {str(ROOT)!r})
@@ -32,22 +32,22 @@ sys.exit(exchange.failure)
 """
 
 
-def test_a_run_that_was_stopped_keeps_its_assistant() -> None:
+def test_a_run_that_was_stopped_keeps_its_worker() -> None:
     words = [sys.executable, "-c", PROGRAM]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     worker = None
     with subprocess.Popen(words, text=True, **pipes) as run:
         try:
             worker = int(run.stdout.readline())
-            os.kill(worker, signal.SIGSTOP)  # first, so that the run comes to wait for it
+            os.kill(worker, signal.SIGSTOP)  # first, so that the run waits for it
             run.stdin.write("\n")
             run.stdin.flush()
             time.sleep(TIMEOUT / 6)
             os.kill(run.pid, signal.SIGSTOP)
             time.sleep(1.2 * TIMEOUT)
             os.kill(run.pid, signal.SIGCONT)
-            time.sleep(TIMEOUT / 6)  # the run looks at its watch before the worker can answer
-            with contextlib.suppress(ProcessLookupError):  # given up: the exit status tells
+            time.sleep(TIMEOUT / 6)  # the run checks the timeout before the worker can answer
+            with contextlib.suppress(ProcessLookupError):  # the run ended it, and fails below
                 os.kill(worker, signal.SIGCONT)
             said = run.communicate(timeout=30)[1]
         finally:

@@ -46,7 +46,7 @@ from tests.support.strategies import (
 IDS = np.arange(PAIRS)
 SHARES = (0.0, 0.1, 0.3, 0.6, 0.9, 1.0)
 every_case = pytest.mark.parametrize("case", CASES)
-# what they do not keep: uniform keeps everything, and the prior is the planner's to multiply by
+# uniform keeps everything, and the prior is multiplied in by the planner
 shrinking = pytest.mark.parametrize("case", [c for c in CASES if c not in ("uniform", "prior")])
 
 
@@ -59,7 +59,7 @@ def test_every_strategy_has_a_case():
 
 
 @every_case
-def test_probabilities_are_probabilities_at_any_time(case):
+def test_probabilities_and_weights_are_in_range_at_any_time(case):
     strategy = strategy_of(case)
     for point in map(at, SHARES):
         for ids in (IDS, IDS[:1], IDS[::-3]):
@@ -75,7 +75,7 @@ def test_probabilities_are_probabilities_at_any_time(case):
 
 
 @shrinking
-def test_it_shrinks_and_stops_when_told_to(case):
+def test_a_strategy_shrinks_until_it_is_stopped(case):
     strategy = strategy_of(case)
     teach(strategy, 80, point=at(0.4))
     assert kept(strategy, at(0.4)).mean() < 0.95
@@ -96,13 +96,13 @@ def test_the_same_reports_make_the_same_choices(case):
 
 @shrinking
 def test_a_run_keeps_less_than_everything(case):
-    totals = train(planner_of(case), UPDATES)[-1].totals  # of which the first pass may be kept
+    totals = train(planner_of(case), UPDATES)[-1].totals  # the first pass may be kept whole
     assert totals.kept < 0.97 * totals.considered
 
 
 @every_case
 @pytest.mark.parametrize("step", [0, 7, 34, 55])
-def test_goes_on_from_its_state(case, step):
+def test_a_resume_makes_the_same_batches(case, step):
     planner = planner_of(case)
     train(planner, step)
     resumed = planner_of(case)
@@ -127,7 +127,7 @@ def test_a_saved_state_is_a_copy(case):
 
 @every_case
 @pytest.mark.parametrize("before, after", [(2, 3), (3, 1), (1, 2)])
-def test_goes_on_over_another_number_of_ranks(case, before, after):
+def test_a_resume_on_another_world_size_is_repeatable(case, before, after):
     states = []
     for rank in range(before):
         planner = planner_of(case, rank=rank, world_size=before)
@@ -147,7 +147,7 @@ def test_goes_on_over_another_number_of_ranks(case, before, after):
 
 
 @every_case
-def test_metrics_are_those_promised_and_finite(case):
+def test_metrics_have_the_declared_names_and_are_finite(case):
     strategy = strategy_of(case)
     for point in map(at, SHARES):
         choose(strategy, point)
@@ -200,7 +200,7 @@ def test_empty_reports_change_nothing(case):
 
 
 @every_case
-def test_what_it_says_about_the_end_of_the_run_is_true(case):
+def test_choices_depend_on_the_run_length_only_where_it_is_needed(case):
     config = config_of(case)
     needs = needs_of(config).run_length
     found = []
@@ -215,7 +215,7 @@ def test_what_it_says_about_the_end_of_the_run_is_true(case):
 
 
 @every_case
-def test_what_it_says_about_features_is_true(case):
+def test_features_are_read_only_where_they_are_needed(case):
     config = config_of(case)
 
     def run():
@@ -229,7 +229,7 @@ def test_what_it_says_about_features_is_true(case):
 
 
 @every_case
-def test_what_it_says_about_losses_is_true(case):
+def test_choices_depend_on_losses_only_where_they_are_needed(case):
     told, untold = strategy_of(case), strategy_of(case)
     teach(told, 80, point=at(0.4))
     chosen = [kept(strategy, at(0.4)).tolist() for strategy in (told, untold)]
@@ -256,8 +256,7 @@ def test_a_lost_planner_loses_no_pair(case, snapshot, more):
     seen = Counter(i for part in held for i in part["id"].tolist())
     seen.update(i for batch in delivered + after for i in batch.ids.tolist())
     seen.subtract(i for part in kept_before for i in part["id"].tolist())
-    # of what came up since the state was saved nothing is skipped that the prior lets through, and
-    # nothing comes twice
+    # every pair considered since the state was saved is kept once, where its prior lets it through
     passes = successor.stream.passes - passes_before
     assert passes > 2
     if case in WITH_PRIOR:
@@ -269,8 +268,8 @@ def test_a_lost_planner_loses_no_pair(case, snapshot, more):
 
 
 @every_case
-def test_goes_on_with_other_data(case):
-    """One data-bin after another (``a:b``), and back."""
+def test_after_other_data_the_same_pairs_of_the_first_are_kept(case):
+    """A run trains on one data-bin after another (``a:b``), and again on the first."""
     kind = STRATEGIES[CASES[case]["strategy"]]
     first, second = strategy_of(case), strategy_of(case, pairs=300)
     point = at(0.4)

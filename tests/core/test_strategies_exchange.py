@@ -1,4 +1,4 @@
-"""Every strategy in a worker process: the same batches as inline, and no skipping if it dies."""
+"""Strategies in a worker process: batches as inline, and no skipping after its death."""
 
 import dataclasses
 import os
@@ -27,7 +27,7 @@ def features(tmp_path_factory):
 
 @pytest.fixture
 def opened(features):
-    """Opens exchanges for a case, and closes them whatever happens."""
+    """Function that opens an exchange for a case; all are closed after the test."""
     exchanges = []
 
     def open_exchange(kind, case, state=None):
@@ -42,7 +42,7 @@ def opened(features):
 
 
 def train(exchange, batches, ahead=4):
-    """Train on batches, taken so many ahead."""
+    """Train on so many batches, with ``ahead`` further ones taken; returns those trained on."""
     taken, out = [], []
     for _ in range(batches):
         while len(taken) < ahead + 1:
@@ -66,7 +66,7 @@ def test_process_equals_inline_also_after_a_resume(opened, case):
 
 
 @pytest.mark.parametrize("case", ["random", "competence by rarity", "spl", "infobatch"])
-def test_without_its_process_nothing_is_skipped(opened, case):
+def test_after_a_dead_worker_nothing_is_skipped(opened, case):
     exchange = opened(ProcessExchange, case)
     train(exchange, 30, ahead=0)
     os.kill(exchange.pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""The stream and the coin."""
+"""Stream and coins: every pair once per pass, in an order of seed and pass alone."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from fairseq_autoassist.core.stream import Stream, pass_coins, pass_order
 
 
 def consume(stream, passes, chunk):
-    """Ids by pass, in order."""
+    """Ids of each pass, in the order of the stream."""
     out = {}
     while stream.position[0] < passes:
         number = stream.position[0]
@@ -85,7 +85,7 @@ def test_coins_are_uniform():
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 250), st.integers(1, 40))
-def test_resumes_anywhere(steps, chunk):
+def test_a_resume_anywhere_gives_the_same_ids(steps, chunk):
     whole = Stream(97, 3, rank=1, world_size=2)
     for _ in range(steps):
         whole.take(7)
@@ -95,7 +95,7 @@ def test_resumes_anywhere(steps, chunk):
         np.testing.assert_array_equal(whole.take(chunk)[0], resumed.take(chunk)[0])
 
 
-def test_refuses_a_position_in_another_stream():
+def test_a_state_of_another_stream_is_refused():
     state = Stream(100, 3).state_dict()
     for other in (Stream(101, 3), Stream(100, 4), Stream(100, 3, rank=0, world_size=2)):
         with pytest.raises(ValueError, match="saved with"):

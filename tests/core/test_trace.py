@@ -1,4 +1,4 @@
-"""Trace of pairs trained on: whole, cut short, and of a run that resumed."""
+"""Trace of the pairs trained on: whole, cut short, and after a resume."""
 
 import os
 from pathlib import Path
@@ -33,7 +33,7 @@ def test_reads_what_was_written_by_rank(tmp_path):
     assert read(tmp_path / "new" / "folder").dtype == TRAINED
 
 
-def test_a_run_that_goes_back_forgets_what_it_did_since(tmp_path):
+def test_a_resume_drops_what_came_after_its_checkpoint(tmp_path):
     write(tmp_path, (1, 0, [1]), (2, 1, [2]), (3, 2, [3]), (4, 3, [4]))
     # from the checkpoint of update 2; it ends sooner than the first time
     write(tmp_path, (3, 2, [30]))
@@ -41,7 +41,7 @@ def test_a_run_that_goes_back_forgets_what_it_did_since(tmp_path):
 
 
 def test_a_micro_batch_that_is_run_again_counts_once(tmp_path):
-    """AMP goes over an update again when its gradients overflow."""
+    """AMP runs an update again when its gradients overflow."""
     write(tmp_path, (1, 0, [1]), (1, 1, [2]), (1, 0, [1]), (1, 1, [2]), (2, 2, [3]))
     assert found(tmp_path) == [(1, 0, 1), (1, 1, 2), (2, 2, 3)]
 
@@ -56,7 +56,7 @@ def test_a_block_that_a_kill_cut_short_is_left_out_and_written_over(tmp_path, cu
     assert found(tmp_path) == [(1, 0, 1), (1, 0, 2), (2, 1, 3), (2, 1, 4)]
 
 
-def test_a_count_of_batches_that_began_anew_undoes_nothing(tmp_path):
+def test_a_count_of_batches_that_begins_again_drops_nothing(tmp_path):
     """--reset-dataloader: the stream starts again, the updates go on."""
     write(tmp_path, (1, 0, [1]), (2, 1, [2]), (3, 2, [3]))
     write(tmp_path, (4, 0, [4]), (5, 1, [5]))
@@ -64,15 +64,15 @@ def test_a_count_of_batches_that_began_anew_undoes_nothing(tmp_path):
     assert found(tmp_path) == [(1, 0, 1), (2, 1, 2), (3, 2, 3), (4, 0, 4), (5, 1, 6)]
 
 
-def test_an_attempt_from_the_same_checkpoint_is_forgotten_though_it_counted_anew(tmp_path):
+def test_an_attempt_from_the_same_checkpoint_is_dropped_though_its_count_began_again(tmp_path):
     write(tmp_path, (1, 0, [1]), (2, 1, [2]), (3, 2, [3]))
     write(tmp_path, (3, 0, [30]), (4, 1, [40]), (5, 2, [50]))  # --reset-dataloader, from update 2
     write(tmp_path, (3, 2, [3]), (4, 3, [4]))  # from update 2 again, without it
-    # of the update that both begin with, nothing tells where the second attempt began
+    # both attempts begin in update 3, where the batch of the dropped one cannot be told apart
     assert found(tmp_path) == [(1, 0, 1), (2, 1, 2), (3, 0, 30), (3, 2, 3), (4, 3, 4)]
 
 
-def test_nothing_trained_on_is_an_empty_trace_and_none_is_said_to_be_missing(tmp_path):
+def test_a_trace_without_updates_is_empty_and_a_missing_trace_is_an_error(tmp_path):
     write(tmp_path)
     assert len(read(tmp_path)) == 0 and read(tmp_path).dtype == TRAINED
     with pytest.raises(FileNotFoundError):
@@ -95,7 +95,7 @@ def test_a_folder_that_may_not_be_written_to_is_refused():
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device that is always full")
-def test_a_disk_that_is_full_in_the_middle_of_a_run_is_said_with_the_trace(tmp_path):
+def test_a_full_disk_during_a_run_is_named_with_the_trace(tmp_path):
     os.symlink("/dev/full", trace_file(tmp_path, 0))
     writer = TraceWriter.__new__(TraceWriter)
     writer._path = trace_file(tmp_path, 0)

@@ -1,4 +1,4 @@
-"""Whole passes in fairseq's batches, for a strategy that keeps every pair."""
+"""Whole passes: batches of fairseq's sizes, for a strategy that keeps every pair."""
 
 import dataclasses
 from collections import Counter
@@ -23,7 +23,7 @@ LIMITS = batch_limits(2000)
 
 
 def fairseqs_sizes(spec):
-    """Of the batches of its own epoch, by ascending length."""
+    """Sizes of the batches of an epoch of fairseq, by ascending length."""
     tokens = tokens_of(spec)
     order = by_length(spec.items.lengths, len(tokens))
     words = dataclasses.astuple(spec.limits)
@@ -45,7 +45,7 @@ def plan(planner):
 
 
 def one_pass(planner):
-    """Batches of the pass that begins; another is not begun."""
+    """Batches of the pass that begins now, up to its end."""
     batches = [plan(planner)]
     while planner._ready:
         batches.append(plan(planner))
@@ -62,7 +62,7 @@ def count(*parts):
 
 @pytest.mark.parametrize("pairs", [200, 1000, 5000])
 @pytest.mark.parametrize("limits", [BatchLimits(1000), BatchLimits(200), BatchLimits(None, 16)])
-def test_batches_are_of_the_sizes_of_fairseqs(pairs, limits):
+def test_batches_have_the_sizes_of_fairseqs(pairs, limits):
     spec = make_spec(pairs, limits=limits)
     planner = Planner(spec)
     for _ in range(2):
@@ -87,24 +87,24 @@ def test_every_pair_is_in_one_batch_of_a_pass_and_limits_hold(limits, pairs, wor
             few = stock < 100 * world_size
             assert few or size % limits.multiple == 0 or size < limits.multiple
         lengths = {len(part) for part in parts}
-        if limits.max_items != 1:  # else there may be no batch to be cut in two
+        if limits.max_items != 1:  # otherwise a batch may have to be cut in two
             assert len(lengths) == 1
         assert -(-stock // world_size) <= max(lengths) <= max(1, -(-(stock + 1) // world_size))
 
 
 @pytest.mark.parametrize("limits", [BatchLimits(1000, None, 8), BatchLimits(None, 20, 8)])
-def test_what_fairseq_leaves_out_goes_into_the_last_batches_of_few(limits):
+def test_pairs_that_fairseq_leaves_out_change_few_batches(limits):
     for pairs in (997, 1003):
         spec = make_spec(pairs, limits=limits)
         batches = one_pass(Planner(spec))
         stock = fairseqs_sizes(spec)
         assert len(batches) == len(stock) < 100 and sum(stock) < pairs
         changed = Counter(len(batch.ids) for batch in batches) - Counter(stock)
-        assert sum(changed.values()) <= 8  # of batches, the others are fairseq's
+        assert sum(changed.values()) <= 8  # the other batches have fairseq's sizes
 
 
 @pytest.mark.parametrize("world_size", [1, 2])
-def test_resuming_at_any_batch_changes_nothing(world_size):
+def test_a_resume_at_any_batch_makes_the_same_batches(world_size):
     spec = make_spec(300, rank=world_size - 1, world_size=world_size)
     exchange, states, batches = Exchange(spec), [], []
     for number in range(60):
@@ -122,7 +122,7 @@ def test_resuming_at_any_batch_changes_nothing(world_size):
 
 
 def test_each_pass_seed_and_repeat_has_batches_and_an_order_of_its_own():
-    spec = make_spec(5000)  # so many that there are several of the same lengths
+    spec = make_spec(5000)  # enough pairs for several batches of one length
     planner = Planner(spec)
     runs = [ids_of(one_pass(planner)) for _ in range(2)]
     for other in ({"seed": 2}, {"repeat": 1}):
@@ -134,15 +134,15 @@ def test_each_pass_seed_and_repeat_has_batches_and_an_order_of_its_own():
     assert ids_of(one_pass(Planner(spec))) == runs[0]
 
 
-def test_passes_are_those_in_batches_not_those_considered():
+def test_passes_count_the_pairs_in_batches_not_those_considered():
     batches = one_pass(Planner(make_spec(500)))
     passes = [batch.passes for batch in batches]
     assert passes == sorted(passes) and passes[-1] == 1.0
     assert passes[0] == len(batches[0].ids) / 500
 
 
-def test_a_run_that_began_in_buckets_goes_on_with_every_pair_once_a_pass(monkeypatch):
-    """A state of buckets, saved in the middle of a pass, is taken over."""
+def test_a_run_that_began_in_buckets_resumes_with_every_pair_once_per_pass(monkeypatch):
+    """Buckets are saved within a pass, and whole passes are planned from their state."""
     spec, begun = make_spec(500), []
     with monkeypatch.context() as patch:
         patch.setattr(wholepass, "MOST_ITEMS", 0)
@@ -185,11 +185,11 @@ def test_other_limits_lose_no_pair(world_size, max_tokens):
     assert count(*trained) == Counter(dict.fromkeys(range(500), 4))
 
 
-def test_only_what_keeps_every_pair_of_a_small_corpus_is_planned_so(monkeypatch):
+def test_whole_passes_are_planned_where_every_pair_of_a_small_corpus_is_kept(monkeypatch):
     prior = Prior(np.full(500, 0.5, dtype=np.float32), 0.1)
     uniform, random = make_spec(500), make_spec(500, strategy="random", keep=1.0)
     assert all(map(plans_whole_passes, (uniform, random)))
-    assert plans_whole_passes(dataclasses.replace(uniform, prior=prior))  # it does without
+    assert plans_whole_passes(dataclasses.replace(uniform, prior=prior))  # uniform ignores a prior
     assert not plans_whole_passes(make_spec(500, strategy="random", keep=0.9))
     assert not plans_whole_passes(make_spec(500, strategy="infobatch"))
     monkeypatch.setattr(wholepass, "MOST_ITEMS", 400)
@@ -197,8 +197,8 @@ def test_only_what_keeps_every_pair_of_a_small_corpus_is_planned_so(monkeypatch)
     assert plans_whole_passes(with_pairs(uniform, eligible=np.arange(400)))
 
 
-def test_no_pair_stays_behind_however_often_what_was_planned_is_dealt_out_again():
-    """Planning is two passes ahead, so that pairs of several passes wait together."""
+def test_no_pair_stays_behind_however_often_it_is_planned_again():
+    """Planning is two passes ahead, so pairs of several passes wait together."""
     spec, state, trained = make_spec(400, lag=150), None, []
     for _ in range(10):
         exchange = Exchange(spec, state)

@@ -39,7 +39,7 @@ time.sleep(200)
 
 @pytest.fixture
 def worker():
-    """Starts exchanges with a worker, and ends them whatever happens."""
+    """Function that starts an exchange with a worker; all are closed after the test."""
     with contextlib.ExitStack() as stack:
 
         def start(**settings):
@@ -66,7 +66,7 @@ def test_the_worker_computes_in_one_thread(worker, monkeypatch):
     assert threads == [b"OMP_NUM_THREADS=1"]
 
 
-def test_the_worker_ends_with_its_parent_though_a_copy_of_that_lives_on():
+def test_the_worker_ends_with_its_parent_though_a_fork_of_the_parent_lives():
     """A forked data loader holds the parent's end of the connection."""
     words, pids = [sys.executable, "-c", FORKED], []
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=ROOT) as parent:
@@ -84,7 +84,7 @@ def test_the_worker_ends_with_its_parent_though_a_copy_of_that_lives_on():
                     os.kill(pid, signal.SIGKILL)
 
 
-def test_what_is_remembered_of_a_worker_is_bounded(worker):
+def test_the_replay_of_a_worker_is_bounded(worker):
     exchange, longest = worker(), 0
     replay = exchange._replay
     for _ in range(4 * SNAPSHOT_EVERY):
@@ -94,7 +94,7 @@ def test_what_is_remembered_of_a_worker_is_bounded(worker):
     assert exchange.failure is None and longest <= SNAPSHOT_EVERY + 2 * LAG
 
 
-def test_reports_that_a_state_holds_or_has_learned_from_are_forgotten():
+def test_the_replay_forgets_reports_that_a_state_holds_or_has_learned_from():
     replay = Replay(None)
     for number in range(5):
         replay.reported(number, None, None)
