@@ -20,7 +20,7 @@ PRESENT = [document for document in DOCUMENTS if document not in PAST]
 
 
 def table(page: str) -> dict[str, list[str]]:
-    """First cell of each row, without backticks -> the row, of the table that the code makes."""
+    """Rows of the table that the code makes, by their first cell without backticks."""
     made = read(f"docs/{page}.md").split(make_docs.BEGIN)[1].split(make_docs.END)[0]
     found = documents.rows(made)
     assert len({row[0] for row in found}) == len(found)
@@ -28,7 +28,7 @@ def table(page: str) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("page", ["options", "metrics"])
-def test_a_page_is_what_the_code_gives(page):
+def test_a_page_has_the_table_that_the_code_makes(page):
     text = read(f"docs/{page}.md")
     made = {"options": make_docs.options_table, "metrics": make_docs.metrics_table}[page]()
     assert make_docs.filled(text, made) == text, "run `make pages`"
@@ -46,7 +46,7 @@ def test_a_metric_that_is_not_explained_is_refused(monkeypatch):
 
 
 def shown(default):
-    """A default as the table writes it: `value`, off for a switch, (empty) for no text."""
+    """Default as the table writes it: `value`, off for a switch, (empty) for no text."""
     if default is False:
         return "off"
     return default if default != "" else "(empty)"
@@ -61,7 +61,7 @@ def test_every_flag_is_listed_with_its_default():
         assert (float(found) if is_number else found) == shown(default), name
 
 
-def test_every_range_is_said():
+def test_every_range_is_listed():
     rows = table("options")
     for name, field in FIELDS.items():
         numbers = re.findall(r"\d+(?:\.\d+)?", rows[name][2])
@@ -114,8 +114,8 @@ def test_every_link_leads_somewhere(document):
         assert anchor in documents.anchors(text), f"{page}#{anchor}"
 
 
-def test_the_documents_name_files_at_all():
-    """So that a pattern that finds nothing cannot pass."""
+def test_patterns_find_files_and_links_in_documents():
+    """The tests above pass where their patterns find nothing."""
     assert len(documents.named_paths(read("docs/resume.md"))) > 2
     assert len(documents.links(read("README.md"))) > 10
 

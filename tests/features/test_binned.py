@@ -1,4 +1,4 @@
-"""Statistics as columns: the same product, whichever way it is made, and files found fit."""
+"""Statistics of agreement: columns of features, products with weights, and checks of files."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_scores_are_the_product_and_make_no_matrix(monkeypatch) -> None:
     assert len(features.scores(IDS[:0], weights)) == 0
 
 
-def test_the_rarity_of_what_is_extended_stays_within_reach() -> None:
+def test_the_difficulty_is_that_of_the_extended_features() -> None:
     np.testing.assert_array_equal(binned().difficulty, RareFeatures().difficulty)
 
 
@@ -82,14 +82,14 @@ def test_a_bin_that_does_not_exist_is_refused() -> None:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data-bin with features and an agreement: copy nothing, change nothing."""
+    """Data-bin with features and an agreement, which no test may change."""
     data = write_data_bin(tmp_path_factory.mktemp("data") / "bin", PAIRS, vocabulary=300)
     assert build_features([str(data)]) == 0
     write_agreement(data, PRIOR)
     return data
 
 
-def test_what_lies_on_disk_is_pickled_by_its_path(made: Path) -> None:
+def test_features_on_disk_are_pickled_by_their_path(made: Path) -> None:
     folder = made / "autoassist" / "train.de-en"
     codes = Codes(str(folder / CODES_NAME), STATISTICS, BINS)
     features = Binned.open(Features.open(folder), codes)
@@ -107,7 +107,7 @@ def opened(folder: Path) -> Agreement:
     return found
 
 
-def test_an_agreement_that_fits(made: Path) -> None:
+def test_an_agreement_of_the_same_data_is_accepted(made: Path) -> None:
     folder = made / "autoassist" / "train.de-en"
     found = opened(folder)
     found.check_sizes()
@@ -125,7 +125,7 @@ def test_an_agreement_without_statistics_has_no_columns(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(60)
-def test_the_assistant_learns_from_them_in_the_worker_and_inline(made: Path) -> None:
+def test_the_assistant_learns_from_statistics_in_the_worker_and_inline(made: Path) -> None:
     folder = made / "autoassist" / "train.de-en"
     codes = opened(folder).codes
     assert codes is not None
@@ -140,7 +140,7 @@ def test_the_assistant_learns_from_them_in_the_worker_and_inline(made: Path) -> 
             batches = []
             for _ in range(60):
                 batches.append(exchange.next_batch())
-                losses = 1.0 + codes_of(PRIOR)[batches[-1].ids, 0]  # told by the first statistic
+                losses = 1.0 + codes_of(PRIOR)[batches[-1].ids, 0]  # known from the first statistic
                 exchange.report(batches[-1].number, losses.astype(np.float32))
             assert exchange.failure is None
             state = exchange.state_dict()["planner"]["strategy"]["assistant"]

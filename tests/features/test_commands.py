@@ -17,11 +17,11 @@ def test_mending_command_names_what_is_not_default() -> None:
     assert mending_command(elsewhere) == (
         "autoassist-tfidf DATA_BIN --source-lang en --target-lang de --dest feat"
     )
-    dashes = feature_folder("bin", "train", "zh-CN", "en")  # where one language ends is open
+    dashes = feature_folder("bin", "train", "zh-CN", "en")  # two ways to split train.zh-CN-en
     assert mending_command(dashes) == "autoassist-tfidf bin"
 
 
-def test_what_lies_beside_the_features_is_made_with_the_same_words() -> None:
+def test_the_agreement_command_has_the_options_of_the_features() -> None:
     build = build_command("my bin", "mono", ("en", "de"), "/features")
     assert side_command("autoassist-agreement", build) == (
         "autoassist-agreement 'my bin' --source-lang en --target-lang de --train-subset mono "

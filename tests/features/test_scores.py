@@ -1,4 +1,4 @@
-"""A user's own scores: valid files are read, bad ones refused with the line."""
+"""Scores of a user: valid files are read, bad files are refused with the line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def text(path: Path, lines: list[object], end: str = "\n") -> Path:
 
 @pytest.mark.parametrize("name", ["scores.npy", "scores.txt", "scores"])
 @pytest.mark.parametrize("part", [2, 1 << 16])
-def test_good_scores(tmp_path: Path, monkeypatch, name: str, part: int) -> None:
+def test_good_scores_are_read(tmp_path: Path, monkeypatch, name: str, part: int) -> None:
     monkeypatch.setattr(scores, "_LINES", part)
     path = tmp_path / name
     np.save(path, np.array(GOOD)) if name.endswith(".npy") else text(path, GOOD)
@@ -32,7 +32,7 @@ def test_good_scores(tmp_path: Path, monkeypatch, name: str, part: int) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.int64, np.uint8, bool])
-def test_numbers_of_any_kind(tmp_path: Path, dtype: type) -> None:
+def test_numbers_of_any_type_are_read(tmp_path: Path, dtype: type) -> None:
     np.save(tmp_path / "s.npy", np.array([0, 1, 1], dtype=dtype))
     assert read_scores(tmp_path / "s.npy", 3, "bin").tolist() == [0.0, 1.0, 1.0]
 
@@ -67,7 +67,7 @@ def test_the_first_bad_index_is_named(tmp_path: Path, bad: float) -> None:
     "count, pairs, found",
     [(5, 6, "5 lines"), (5, 4, "5 lines"), (5, 2, "5 lines"), (0, 3, "0 lines")],
 )
-def test_another_number_of_lines(
+def test_another_number_of_lines_is_refused(
     tmp_path: Path, monkeypatch, count: int, pairs: int, found: str
 ) -> None:
     monkeypatch.setattr(scores, "_LINES", 2)
@@ -80,7 +80,7 @@ def test_another_number_of_lines(
     )
 
 
-def test_another_number_of_values(tmp_path: Path) -> None:
+def test_another_number_of_values_is_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "s.npy", np.array(GOOD))
     with pytest.raises(ConfigError, match="found 5 values, expected 4, one for each pair of bin"):
         read_scores(tmp_path / "s.npy", 4, "bin")
@@ -104,7 +104,9 @@ def numpy_file(array: np.ndarray, **named) -> bytes:
         (numpy_file(np.ones(2, complex)), "found an array of complex128"),
     ],
 )
-def test_what_is_no_array_of_numbers(tmp_path: Path, content: bytes, said: str) -> None:
+def test_a_file_that_is_no_array_of_numbers_is_refused(
+    tmp_path: Path, content: bytes, said: str
+) -> None:
     (tmp_path / "s.npy").write_bytes(content)
     with pytest.raises(ConfigError, match=said) as error:
         read_scores(tmp_path / "s.npy", 4, "bin")
@@ -112,7 +114,7 @@ def test_what_is_no_array_of_numbers(tmp_path: Path, content: bytes, said: str) 
 
 
 @pytest.mark.parametrize("name", ["none.npy", "none.txt", "."])
-def test_what_cannot_be_read(tmp_path: Path, name: str) -> None:
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, name: str) -> None:
     reason = "Is a directory" if name == "." else "No such file or directory"
     with pytest.raises(ConfigError, match=f"{reason}, expected a file of scores"):
         read_scores(tmp_path / name, 4, "bin")

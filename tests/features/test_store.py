@@ -58,7 +58,7 @@ def random_matrix(rows: int = 40, dimensions: int = 30, seed: int = 0) -> sp.csr
 
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory: pytest.TempPathFactory) -> dict:
-    """The same rows in one block, in a few, and in nearly one per row."""
+    """Equal rows in one block, in two, and in more than ten."""
     folder = tmp_path_factory.mktemp("features")
     matrix = random_matrix()
     limits = {1: 2**31 - 1, 2: 100, 3: int(np.diff(matrix.indptr).max())}
@@ -89,7 +89,7 @@ def test_scores_are_products_with_the_weights(stored: dict, blocks: int, ids: li
     np.testing.assert_allclose(found, matrix[ids] @ weights, rtol=1e-5, atol=1e-6)
 
 
-def test_every_way_to_store_is_the_same_matrix(stored: dict) -> None:
+def test_any_number_of_blocks_gives_the_same_matrix(stored: dict) -> None:
     for features in stored["opened"].values():
         assert (features.rows, features.dimensions) == (40, 30)
         np.testing.assert_array_equal(
@@ -97,7 +97,7 @@ def test_every_way_to_store_is_the_same_matrix(stored: dict) -> None:
         )
 
 
-def test_a_block_filled_to_the_limit_of_int32_goes_on_in_the_next(tmp_path: Path) -> None:
+def test_rows_beyond_the_limit_of_int32_go_into_the_next_block(tmp_path: Path) -> None:
     matrix = sp.csr_array(np.ones((8, 3), dtype=np.float32))
     assert matrix.indptr.dtype == np.int32
     with RowWriter(tmp_path) as writer:
@@ -124,7 +124,7 @@ def test_ids_above_two_to_the_24_are_exact(tmp_path: Path) -> None:
     np.testing.assert_array_equal(features.scores(ids, weights), weights[::-1])
 
 
-def test_opening_costs_nothing_per_nonzero(tmp_path: Path) -> None:
+def test_opening_takes_no_memory_per_nonzero(tmp_path: Path) -> None:
     nnz = 2**28  # 2 GB of indices and data, all holes
     files = block_files(tmp_path, 0)
     np.array([0, 0, nnz], dtype="<i4").tofile(files.indptr)
@@ -141,7 +141,7 @@ def test_opening_costs_nothing_per_nonzero(tmp_path: Path) -> None:
         tracemalloc.stop()
 
 
-def test_features_of_no_nonzeros(tmp_path: Path) -> None:
+def test_features_without_nonzeros_are_read(tmp_path: Path) -> None:
     features = Features.open(store(tmp_path / "f", sp.csr_array((3, 5), dtype=np.float32)))
     assert features.gather(np.array([2, 0])).matrix.toarray().tolist() == [[0] * 5] * 2
     assert features.scores(np.array([1]), np.ones(5, np.float32)).tolist() == [0]
@@ -161,7 +161,7 @@ def test_pickle_sends_the_path_only(stored: dict) -> None:
     np.testing.assert_array_equal(again.toarray(), features.gather(ids).matrix.toarray())
 
 
-def test_core_needs_neither_torch_nor_fairseq(stored: dict) -> None:
+def test_the_store_needs_neither_torch_nor_fairseq(stored: dict) -> None:
     code = (
         "import sys; from fairseq_autoassist.features.store import Features; import numpy as np\n"
         "Features.open(sys.argv[1]).gather(np.array([0]))\n"
@@ -180,12 +180,12 @@ def test_ids_must_be_a_row_of_integers(stored: dict, ids: np.ndarray) -> None:
 
 @pytest.mark.parametrize("blocks", [1, 2])
 @pytest.mark.parametrize("wrong", [-1, 40, 2**40])
-def test_ids_out_of_range(stored: dict, blocks: int, wrong: int) -> None:
+def test_ids_out_of_range_are_refused(stored: dict, blocks: int, wrong: int) -> None:
     with pytest.raises(IndexError, match="expected 0 to 39"):
         stored["opened"][blocks].scores(np.array([3, wrong]), np.ones(30, np.float32))
 
 
-def test_weights_of_another_shape(stored: dict) -> None:
+def test_weights_of_another_shape_are_refused(stored: dict) -> None:
     with pytest.raises(ValueError, match=r"expected \(30,\)"):
         stored["opened"][1].scores(np.array([0]), np.ones(31, np.float32))
 
@@ -236,7 +236,7 @@ def test_damage_is_named_with_the_mending_command(tmp_path: Path, damage: str) -
     assert isinstance(caught.value, AutoAssistError)
 
 
-def test_missing_folder(tmp_path: Path) -> None:
+def test_a_missing_folder_is_refused_with_the_command(tmp_path: Path) -> None:
     with pytest.raises(FeatureError, match="no features found.* with: autoassist-tfidf a:b$"):
         Features.open(feature_folder(tmp_path, "train", "en", "de"), build_command("a:b"))
 
@@ -250,7 +250,9 @@ def test_missing_folder(tmp_path: Path) -> None:
         ("sizes", "x" * 64, "sizes .*: found cccc.*, expected xxxx"),
     ],
 )
-def test_features_of_another_data_bin(stored: dict, field: str, value: object, said: str) -> None:
+def test_features_of_another_data_bin_are_refused(
+    stored: dict, field: str, value: object, said: str
+) -> None:
     features = stored["opened"][1]
     features.check(PRINT)
     with pytest.raises(FeatureError, match=said) as caught:

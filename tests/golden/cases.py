@@ -1,10 +1,9 @@
-"""The runs behind `streams.json`: made-up pairs, scripted losses, a case for each strategy.
+"""Runs recorded in `streams.json`: made-up pairs, scripted losses, cases for each strategy.
 
-`Rank` is the only code of the golden streams that touches the package, but for the flags of
-`FAIRSEQ` and the one call of autoassist-tfidf. A change of the package's names edits it, and leaves
-`streams.json` as it is.
+Only `Rank`, the flags of `FAIRSEQ` and the call of autoassist-tfidf use the package. Where the
+package changes its names, they change too, and `streams.json` stays as it is.
 
-Corpus and losses are arithmetic on ids, in numbers that float32 holds exactly. A pair in three
+Corpus and losses are arithmetic on ids, in numbers that float32 holds exactly. One pair in three
 becomes easy during the run, and one in eight is far too hard throughout.
 """
 
@@ -56,8 +55,8 @@ def sizes() -> tuple[np.ndarray, np.ndarray]:
 def losses_of(ids: np.ndarray, number: int) -> np.ndarray:
     """Losses (nats/token) of a micro-batch, float32, shape of ``ids``: exact multiples of 1/1024.
 
-    All begin near 3. Those of easy pairs fall to 0.25, those of others to 2; too hard ones stay
-    at 6.
+    Losses of easy pairs fall from 3 to 0.25, those of others from 3 to 2. Losses of far too hard
+    pairs stay at 6.
     """
     level = np.where(EASY[ids], max(256, 3072 - 48 * number), max(2048, 3072 - 16 * number))
     level = np.where(TOO_HARD[ids], 6144, level)
@@ -65,13 +64,13 @@ def losses_of(ids: np.ndarray, number: int) -> np.ndarray:
 
 
 def update_of(number: int) -> float:
-    """The update that a micro-batch is trained in; one overflows, and its number comes twice."""
+    """Update in which a micro-batch is trained; one overflows, so its number comes twice."""
     return float(number - (number > 30))
 
 
 @dataclass(frozen=True)
 class Case:
-    """One way to choose.
+    """Settings and data of a run.
 
     Attributes:
         settings: fields of the config; the others have their defaults
@@ -85,7 +84,7 @@ class Case:
 
     @property
     def strategy(self) -> str:
-        """Its name."""
+        """Name of the strategy."""
         return self.settings.get("strategy", "autoassist")
 
 
@@ -109,11 +108,11 @@ CASES = {
         {"strategy": "competence", "competence_by": "length", "competence_updates": 60}
     ),
 }
-# saved at one world size, continued at the other
+# saved at one world size, resumed at the other
 RESIZES = [("autoassist", 1, 2), ("infobatch", 2, 1)]
 
-# Streams of fairseq-train that no loss decides. Losses of torch differ in their last bits from
-# machine to machine, and a label or a coin may turn on such a bit.
+# Strategies of fairseq-train whose batches do not depend on losses. Losses of torch differ in their
+# last bits between machines, and such a bit may decide a label or a coin.
 FAIRSEQ = {
     "uniform": ["--autoassist-strategy", "uniform"],
     "random": ["--autoassist-strategy", "random", "--autoassist-keep", "0.6"],
@@ -122,7 +121,7 @@ FAIRSEQ_UPDATES = 130  # beyond two ends of passes
 
 
 class Batch(NamedTuple):
-    """A micro-batch: its number, ids int64 (n,), uniform marks bool (n,), weights float32 (n,)."""
+    """Micro-batch: number, ids int64 (n,), uniform marks bool (n,), weights float32 (n,)."""
 
     number: int
     ids: np.ndarray
@@ -131,7 +130,7 @@ class Batch(NamedTuple):
 
 
 class Rank:
-    """One rank of a run of a case.
+    """Rank of a run of a case.
 
     Args:
         case: key of `CASES`
@@ -169,7 +168,7 @@ class Rank:
         self.considered = self.kept = self.passes = 0
 
     def next(self) -> Batch:
-        """The next micro-batch; counts are taken up to it."""
+        """Take the next micro-batch and its counts."""
         planned = self._exchange.next_batch()
         totals, self.passes = planned.totals, int(planned.position[0])
         self.considered, self.kept = int(totals.considered), int(totals.kept)
@@ -177,28 +176,28 @@ class Rank:
         return Batch(planned.number, pairs["id"], pairs["uniform"], pairs["weight"])
 
     def report(self, batch: Batch) -> None:
-        """Train on a micro-batch: hand its losses over."""
+        """Report the losses of a micro-batch."""
         losses = losses_of(batch.ids, batch.number)
         self._exchange.report(batch.number, losses, update_of(batch.number))
 
     def state(self) -> dict[str, Any]:
-        """What to go on from, all batches reported so far being trained on."""
+        """State to resume from, after all batches reported so far."""
         return self._exchange.state_dict()
 
     def close(self) -> None:
-        """End a worker process."""
+        """End the worker process, if there is one."""
         self._exchange.close()
 
     @staticmethod
     def resized(case: str, states: list[dict[str, Any]], world_size: int) -> list[dict[str, Any]]:
-        """States of another number of ranks, from those of all ranks."""
+        """States for another world size, from the states of all ranks."""
         strategy = CASES[case].strategy
         return [redistribute(states, strategy, rank, world_size) for rank in range(world_size)]
 
 
 @functools.lru_cache(maxsize=None)
 def data_bin() -> Path:
-    """A data-bin with features, made once a session.
+    """Data-bin with features, made once a session.
 
     Every second word tells whether a pair is easy, too hard or neither.
     """

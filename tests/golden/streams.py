@@ -1,4 +1,4 @@
-"""Streams of batches in a short form that names the first batch that differs."""
+"""Streams of batches as digests, from which the first batch that differs is found."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ Stream = dict[str, Any]
 
 
 def name_of(case: str, rank: int, world_size: int, before: int = 0) -> str:
-    """Name of a rank's stream; ``before``: world size until the resume, 0: there was none."""
+    """Name of a rank's stream; ``before``: world size until the resume, 0: no resume."""
     resumed = f" after {before}" if before else ""
     return f"{case}: rank {rank} of {world_size}{resumed}"
 
 
 def content(batch: Batch) -> bytes:
-    """What two equal batches have in common, byte for byte."""
+    """Bytes of a batch: ids, uniform marks and weights."""
     columns = (batch.ids, "<i8"), (batch.uniform, "u1"), (batch.weights, "<f4")
     return b"".join(np.asarray(column, kind).tobytes() for column, kind in columns)
 
 
 def stream_of(contents: list[bytes], ids: Sequence, **counts: int) -> Stream:
-    """A stream as `streams.json` has it.
+    """Stream in the form of `streams.json`.
 
     Args:
         contents: bytes of each batch
@@ -60,7 +60,7 @@ def stream_of(contents: list[bytes], ids: Sequence, **counts: int) -> Stream:
 
 
 def recorded_from(rank: Rank, length: int, ahead: int = AHEAD) -> Stream:
-    """The stream of a rank over so many micro-batches; closes the rank."""
+    """Stream of a rank over so many micro-batches; closes the rank."""
     try:
         batches = train(rank, length, ahead)
     finally:
@@ -70,7 +70,7 @@ def recorded_from(rank: Rank, length: int, ahead: int = AHEAD) -> Stream:
 
 
 def streams_of(case: str, world_size: int) -> dict[str, Stream]:
-    """The streams of all ranks of a case, by name."""
+    """Streams of all ranks of a case, by name."""
     return {
         name_of(case, rank, world_size): recorded_from(
             Rank(case, rank, world_size), LENGTH[world_size]
@@ -80,7 +80,7 @@ def streams_of(case: str, world_size: int) -> dict[str, Stream]:
 
 
 def resized_streams(case: str, before: int, after: int) -> dict[str, Stream]:
-    """The streams of all ranks of a case after a resume on another world size, by name."""
+    """Streams of all ranks of a case after a resume on another world size, by name."""
     states = []
     for rank in range(before):
         saving = Rank(case, rank, before)
@@ -93,7 +93,7 @@ def resized_streams(case: str, before: int, after: int) -> dict[str, Stream]:
 
 
 def fairseq_stream(strategy: str) -> dict[str, Stream]:
-    """The ids that a real fairseq-train of a tiny model trains on, by name."""
+    """Stream of ids on which a real fairseq-train of a tiny model trains, by name."""
     words = [*training.PLUGIN, *FAIRSEQ[strategy], "--max-update", FAIRSEQ_UPDATES, "--no-save"]
     words += ["--disable-validation"]
     run = training.train(data_bin(), session_folder() / f"golden-{strategy}", *words)
@@ -105,12 +105,12 @@ def fairseq_stream(strategy: str) -> dict[str, Stream]:
 
 
 def digests(stream: Stream) -> list[str]:
-    """The digest of each batch, 8 hex."""
+    """Digest of each batch, 8 hex digits."""
     return stream["batches"].split()
 
 
 def difference(name: str, recorded: Stream, found: Stream) -> str:
-    """The first batch in which two streams differ, in words; empty: they are equal."""
+    """Text that names the first batch in which two streams differ; empty: they are equal."""
     before, now = digests(recorded), digests(found)
     for number, (old, new) in enumerate(zip(before, now)):
         if old != new:
@@ -131,7 +131,7 @@ def _ids(recorded: Stream, found: Stream, number: int) -> str:
 
 
 def all_streams(cases: Iterable[str]) -> dict[str, Stream]:
-    """The streams of cases (keys of `CASES`; ``fairseq-train NAME`` for one of `FAIRSEQ`)."""
+    """Streams of cases (keys of `CASES`; ``fairseq-train NAME`` for one of `FAIRSEQ`)."""
     made: dict[str, Stream] = {}
     for case in cases:
         if case not in CASES:
@@ -146,10 +146,10 @@ def all_streams(cases: Iterable[str]) -> dict[str, Stream]:
 
 
 def case_names() -> list[str]:
-    """Every case by its name on the command line."""
+    """Names of all cases, as the command line takes them."""
     return [*CASES, *(f"fairseq-train {strategy}" for strategy in FAIRSEQ)]
 
 
 def load() -> dict[str, Stream]:
-    """What `streams.json` holds, by name."""
+    """Streams recorded in `streams.json`, by name."""
     return json.loads(FILE.read_text(encoding="utf-8"))

@@ -1,6 +1,6 @@
-"""Every strategy makes the batches recorded in `streams.json`, id for id.
+"""Golden streams: every strategy makes the batches recorded in `streams.json`, id for id.
 
-Another process wrote the file, so a pass also shows that a stream depends on seed, settings and
+Another process wrote the file, so equal streams show that batches depend on seed, settings and
 losses alone. For a change that is meant to alter a stream see `write.py`.
 """
 
@@ -50,7 +50,7 @@ def test_batches_are_as_recorded(case, world_size):
 
 @every_case
 @every_world
-def test_a_resume_goes_on_with_the_recorded_batches(case, world_size):
+def test_a_resume_makes_the_recorded_batches(case, world_size):
     for rank in range(world_size):
         saving = Rank(case, rank, world_size)
         train(saving, SAVED_AT, ahead=6)
@@ -65,14 +65,14 @@ def test_a_resume_goes_on_with_the_recorded_batches(case, world_size):
 
 
 @pytest.mark.parametrize("case, before, after", RESIZES)
-def test_another_world_size_goes_on_as_recorded(case, before, after):
+def test_a_resume_on_another_world_size_makes_the_recorded_batches(case, before, after):
     check(resized_streams(case, before, after))
 
 
 @pytest.mark.parametrize("case", ["autoassist judged", "autoassist prior", "infobatch"])
 def test_a_worker_process_makes_the_recorded_batches(case):
     made = recorded_from(Rank(case, process=True), LENGTH[1], ahead=8)
-    # counts are those of the batch taken last, and so of `ahead`
+    # counts are those of the batch taken last, so they depend on `ahead`
     made = {**recorded()[name_of(case, 0, 1)], **{k: made[k] for k in ("sha256", "batches")}}
     check({name_of(case, 0, 1): made})
 
@@ -90,7 +90,7 @@ def test_each_case_has_its_streams_and_no_other_is_recorded():
 
 @every_case
 @every_world
-def test_what_is_recorded_goes_through_two_ends_of_passes_and_skips(case, world_size):
+def test_recorded_streams_have_two_whole_passes_and_skip_pairs(case, world_size):
     for rank in range(world_size):
         stream = recorded()[name_of(case, rank, world_size)]
         assert stream["passes"] >= 2
@@ -99,7 +99,7 @@ def test_what_is_recorded_goes_through_two_ends_of_passes_and_skips(case, world_
 
 
 @pytest.mark.parametrize("strategy", FAIRSEQ)
-def test_what_is_recorded_of_fairseq_train_goes_through_two_ends_of_passes(strategy):
+def test_recorded_streams_of_fairseq_train_have_two_whole_passes(strategy):
     assert recorded()[f"fairseq-train {strategy}"]["pairs"] > 2 * PAIRS
 
 

@@ -1,5 +1,7 @@
-"""For every test here: one thread, since the threads of several tests on one machine wait for each
-other by spinning."""
+"""One thread for every test of this folder.
+
+Threads of tests that run at the same time on one machine wait for each other by spinning.
+"""
 
 import pytest
 import torch

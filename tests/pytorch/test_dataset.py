@@ -1,4 +1,4 @@
-"""Items with their ids, whatever a dataset's items are."""
+"""`WithIds`: items with their ids, whatever the items of a dataset are."""
 
 from __future__ import annotations
 

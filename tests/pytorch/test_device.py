@@ -1,4 +1,4 @@
-"""On a GPU: the same batches, and no wait for it."""
+"""Losses on a GPU: the same batches as on the CPU, and no wait for the GPU."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(
 
 
 class Step:
-    """Reports losses that depend on the ids alone, on whatever device and in any precision."""
+    """Reports losses that depend on the ids alone, on any device and in any precision."""
 
     def __init__(self, loop: Loop, device: str, dtype: torch.dtype, ids_too: bool) -> None:
         self.loop, self.device, self.dtype, self.ids_too = loop, device, dtype, ids_too
@@ -25,7 +25,7 @@ class Step:
 
 @pytest.mark.parametrize("ids_too", [False, True], ids=["losses", "losses and ids"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
-def test_the_same_batches_as_on_the_host(dtype, ids_too):
+def test_losses_on_a_gpu_make_the_same_batches(dtype, ids_too):
     found = []
     for device in ("cpu", "cuda"):
         loop = Loop(make("infobatch", epoch=120))
@@ -44,9 +44,9 @@ def test_a_report_does_not_wait(ids_too):
     ids = torch.tensor(next(iter(assist)))
     ids = ids.cuda() if ids_too else ids
     losses = torch.ones(len(ids), device="cuda", requires_grad=True)
-    torch.empty(1).pin_memory()  # the first pinned memory takes a wait
+    torch.empty(1).pin_memory()  # the first allocation of pinned memory waits
     torch.cuda.synchronize()
-    torch.cuda._sleep(3_000_000_000)  # a second at least
+    torch.cuda._sleep(3_000_000_000)  # busy for a second at least
     mode = torch.cuda.get_sync_debug_mode()
     torch.cuda.set_sync_debug_mode("error")
     try:

@@ -1,4 +1,4 @@
-"""What fails is said, and training goes on without shrinking, or stops if that was asked for."""
+"""Failures: each is logged, and training goes on without shrinking or stops, as on_failure says."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def warnings(caplog) -> list[str]:
     return [record.getMessage() for record in caplog.records]
 
 
-def test_a_process_that_dies_does_not_end_training(caplog):
+def test_a_dead_worker_does_not_end_training(caplog):
     loop = Loop(make("autoassist", inline=False), num_workers=2)
     loop.epoch()
     loop.epoch(3)
@@ -32,7 +32,7 @@ def test_a_process_that_dies_does_not_end_training(caplog):
     assert loop.assist.metrics["keep"] == pytest.approx(1.0, abs=0.02)
 
 
-def test_a_process_that_dies_ends_training_where_that_was_asked_for():
+def test_a_dead_worker_ends_training_if_on_failure_is_stop():
     loop = Loop(make("autoassist", inline=False, on_failure="stop"))
     loop.epoch(3)
     os.kill(loop.assist._session._exchange.pid, signal.SIGKILL)
@@ -41,7 +41,7 @@ def test_a_process_that_dies_ends_training_where_that_was_asked_for():
             loop.epoch()
 
 
-def test_a_run_that_went_on_without_its_process_can_be_resumed():
+def test_a_run_that_went_on_without_its_worker_can_be_resumed():
     loop = Loop(make("autoassist", inline=False))
     loop.epoch(5)
     os.kill(loop.assist._session._exchange.pid, signal.SIGKILL)
@@ -55,7 +55,7 @@ def test_a_run_that_went_on_without_its_process_can_be_resumed():
 
 
 @pytest.mark.parametrize("action", ["continue", "stop"])
-def test_losses_that_are_no_numbers(action, caplog):
+def test_losses_that_are_not_finite_give_a_warning_or_an_error(action, caplog):
     assist = make("autoassist", on_failure=action, epoch=200)
 
     def run():
@@ -73,7 +73,7 @@ def test_losses_that_are_no_numbers(action, caplog):
         assert assist.batch == 0 and assist.epoch == 1
 
 
-def test_the_process_ends_with_its_owner():
+def test_the_worker_ends_with_its_sampler():
     loop = Loop(make("uniform", inline=False))
     loop.epoch(2)
     pid = loop.assist._session._exchange.pid

@@ -1,4 +1,4 @@
-"""``pip install .`` into an empty environment without fairseq, and the program of the page."""
+"""``pip install .`` in an environment without fairseq: the program of docs/pytorch.md trains."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from recipes.common.data import ROOT
 from tests.pytorch.test_page import FIRST
 from tests.support.mnist import small_mnist
 
-# what the page names, and what those need: all else of these tests' environment stays out of reach
+# packages that the page names, with their dependencies: the environment has no others
 NEEDED = ["torch", "numpy", "scipy", "typing_extensions", "sympy", "mpmath", "networkx", "jinja2"]
 NEEDED += [
     "markupsafe",
@@ -31,7 +31,7 @@ NEEDED += ["numpy.libs", "scipy.libs", "nvidia", "triton"]
 
 
 def call(*command: str | Path, folder: Path, **variables: str) -> str:
-    """Run a command with few environment variables; gives what it printed."""
+    """Run a command with few environment variables; returns what it printed."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
     environment = {**kept, "OMP_NUM_THREADS": "1", **variables}
     words = [str(word) for word in command]
@@ -43,7 +43,7 @@ def call(*command: str | Path, folder: Path, **variables: str) -> str:
 
 
 def borrow(site: Path) -> None:
-    """Link what the page names into an environment: a copy of torch would be gigabytes."""
+    """Link `NEEDED` into an environment: a copy of torch would take gigabytes."""
     here = Path(sysconfig.get_paths()["purelib"])
     folders = [here, *(Path(word) for word in sys.path if word.endswith("site-packages"))]
     for name in NEEDED:
@@ -54,13 +54,13 @@ def borrow(site: Path) -> None:
 
 
 @pytest.mark.timeout(290)
-def test_an_environment_without_fairseq_trains(tmp_path):
+def test_the_program_trains_without_fairseq(tmp_path):
     venv = tmp_path / "venv"
     call(sys.executable, "-m", "venv", "--without-pip", venv, folder=tmp_path)
     python = venv / "bin" / "python"
     (site,) = venv.glob("lib/python*/site-packages")
     borrow(site)
-    source = tmp_path / "source"  # a build leaves folders in what it builds
+    source = tmp_path / "source"  # a build leaves folders in its source
     source.mkdir()
     for name in ("setup.py", "pyproject.toml", "README.md"):
         shutil.copy(ROOT / name, source)

@@ -1,4 +1,4 @@
-"""A training loop in plain PyTorch: what it trains on, how long an epoch is, and its loaders."""
+"""Training loop in plain PyTorch: items trained on, length of an epoch, and loaders."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_metrics_are_empty_before_the_first_report():
     assert make("uniform").metrics == {}
 
 
-def test_weights_of_infobatch_stand_in_for_what_was_dropped():
+def test_weights_of_infobatch_come_in_the_order_of_ids():
     loop, found = Loop(make("infobatch")), collections.Counter()
     for _ in range(3):
         for ids, inputs, labels in loop.loader:
@@ -53,7 +53,7 @@ def test_weights_of_infobatch_stand_in_for_what_was_dropped():
     assert set(found) == {1.0, 2.0}  # 1 / (1 - r), r = 0.5
 
 
-def test_an_epoch_of_uniform_is_one_of_a_plain_loader():
+def test_an_epoch_of_uniform_has_the_batch_sizes_of_a_plain_loader():
     plain = DataLoader(dataset(), BATCH, shuffle=True)
     loop = Loop(make("uniform"))
     for epoch in range(1, 4):
@@ -79,7 +79,7 @@ def test_drop_last_makes_full_batches_and_loses_nothing(strategy):
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_scheduler_that_is_told_all_its_steps_ends_with_the_run(strategy):
+def test_a_scheduler_of_epochs_times_batches_ends_with_the_run(strategy):
     loop, epochs = Loop(make(strategy)), 3
     scheduler = torch.optim.lr_scheduler.OneCycleLR(
         loop.optimizer, 0.1, total_steps=epochs * len(loop.loader)
@@ -91,7 +91,7 @@ def test_a_scheduler_that_is_told_all_its_steps_ends_with_the_run(strategy):
     assert scheduler.last_epoch == epochs * len(loop.loader) == len(loop.batches)
 
 
-def test_an_epoch_of_one_pass_has_a_length_that_is_true_from_its_start():
+def test_the_length_of_an_epoch_of_one_pass_is_known_at_its_start():
     loop, passes = Loop(make("random", epoch="pass")), []
     for _ in range(7):
         lengths = set()
@@ -101,12 +101,12 @@ def test_an_epoch_of_one_pass_has_a_length_that_is_true_from_its_start():
             loop.step(ids, inputs, labels)
         assert lengths == {len(loop.batches) - before}
         passes.append(loop.assist.metrics["pass"])
-    # the first is as long as plain training's: what will be kept is not known yet
     assert max(lengths) < 0.75 * PLAIN
+    # the first epoch is as long as plain training's, as the keep rate is not known yet
     assert np.allclose(np.diff(passes[1:]), 1.0, atol=0.25)
 
 
-def test_an_epoch_of_so_many_batches():
+def test_an_epoch_may_be_a_number_of_batches():
     loop = Loop(make("random", epoch=7))
     assert len(loop.loader) == 7
     for _ in range(3):
@@ -145,8 +145,8 @@ def test_an_epoch_that_is_broken_off_loses_no_item():
     assert loop.assist.epoch == 3
 
 
-def test_losses_reach_the_items_that_they_are_of():
-    """Each item's loss is its id: whatever the order of the report, that is what is remembered."""
+def test_losses_are_remembered_under_their_ids():
+    """Each item's loss is its id, and reports have a random order."""
     assist = make("infobatch", epoch=4 * PLAIN)
     for step, ids in enumerate(DataLoader(WithIds(range(ITEMS)), batch_sampler=assist)):
         order = torch.randperm(len(ids[0]), generator=torch.Generator().manual_seed(step))
@@ -158,12 +158,12 @@ def test_losses_reach_the_items_that_they_are_of():
     assert np.array_equal(known[seen], np.flatnonzero(seen).astype(np.float32))
 
 
-def test_a_loader_that_runs_further_ahead_than_the_reports_is_told_so():
+def test_a_loader_that_takes_more_batches_than_the_lag_is_refused():
     for settings in ({"num_workers": 2, "prefetch_factor": 4}, {"num_workers": 0}):
         assist = make("autoassist", lag=8)
         loader = DataLoader(WithIds(dataset()), batch_sampler=assist, **settings)
         with pytest.raises(AutoAssistError, match=r"8 batches are handed out .* a lag above that"):
-            for _ in loader:  # nobody reports
+            for _ in loader:  # without a report
                 pass
     loop = Loop(make("autoassist", lag=9), num_workers=2, prefetch_factor=4)
     loop.epoch()
@@ -179,13 +179,13 @@ def test_two_loops_over_one_sampler_are_refused():
         next(first)
 
 
-def test_a_second_loop_begins_with_what_the_first_one_left():
+def test_a_new_loop_begins_with_the_first_batch_not_reported():
     assist = make("uniform")
     left = [next(iter(assist)) for _ in range(3)]
     assert left[0] == left[1] == left[2]
 
 
-def test_features_of_images_and_tensors_are_rows():
+def test_a_tensor_of_images_is_flattened_to_rows():
     images = torch.from_numpy(points()[0]).reshape(ITEMS, 2, 4)
     loop = Loop(AutoAssist(images, BATCH, inline=True, **STRATEGIES["autoassist"]))
     loop.epoch()

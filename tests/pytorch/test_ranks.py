@@ -1,4 +1,4 @@
-"""Several ranks over gloo: disjoint items, as many batches on each, and exact resume."""
+"""Two ranks over gloo: disjoint items, as many batches on each, and exact resume."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RANKS = 2
 
 
 def train(folder, strategy, steps, **arguments):
-    """What each rank was trained on: `tests.support.loop_rank` on two ranks."""
+    """Run `tests.support.loop_rank` on two ranks; returns what each trained on."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
@@ -42,7 +42,7 @@ def train(folder, strategy, steps, **arguments):
     return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(RANKS)]
 
 
-def test_an_epoch_of_uniform_is_one_of_a_distributed_sampler(tmp_path):
+def test_an_epoch_of_uniform_is_as_long_as_with_a_distributed_sampler(tmp_path):
     found = train(tmp_path, "uniform", [0, 0])
     sampler = DistributedSampler(dataset(), num_replicas=RANKS, rank=0)
     plain = len(DataLoader(dataset(), BATCH, sampler=sampler))
@@ -54,7 +54,7 @@ def test_an_epoch_of_uniform_is_one_of_a_distributed_sampler(tmp_path):
 
 
 @pytest.mark.parametrize("epoch", ["plain", "pass"])
-def test_ranks_have_as_many_batches_and_other_items(epoch, tmp_path):
+def test_ranks_have_as_many_batches_and_disjoint_items(epoch, tmp_path):
     found = train(tmp_path, "random", [0, 0, 0, 0], epoch=epoch, keep=0.4)
     first, second = found
     assert first["lengths"] == second["lengths"]
@@ -65,7 +65,7 @@ def test_ranks_have_as_many_batches_and_other_items(epoch, tmp_path):
 
 
 @pytest.mark.slow
-def test_ranks_go_on_exactly(tmp_path):
+def test_a_resume_on_two_ranks_is_exact(tmp_path):
     (tmp_path / "whole").mkdir()
     (tmp_path / "parts").mkdir()
     arguments = {"inline": False}
@@ -76,15 +76,15 @@ def test_ranks_go_on_exactly(tmp_path):
         for key in ("batches", "losses"):
             assert first[rank][key] + second[rank][key] == whole[rank][key]
     assert whole[0]["batches"] != whole[1]["batches"]
-    skipped = np.bincount(sum(sum((r["batches"] for r in whole), []), []), minlength=ITEMS)
-    assert skipped.min() < 6 < skipped.max()  # it did choose
+    times = np.bincount(sum(sum((r["batches"] for r in whole), []), []), minlength=ITEMS)
+    assert times.min() < 6 < times.max()  # some items were skipped
 
     state = torch.load(tmp_path / "parts" / "1.pt", weights_only=True)["assist"]
     with pytest.raises(AutoAssistError, match="is of 2 ranks, this run has 1"):
         make("autoassist").load_state_dict(state)
 
 
-def test_a_group_that_is_made_too_late_is_noticed(monkeypatch):
+def test_a_process_group_that_is_made_too_late_is_refused(monkeypatch):
     assist = make("uniform")
     next(iter(assist))
     monkeypatch.setattr(

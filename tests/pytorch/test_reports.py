@@ -30,36 +30,36 @@ def losses_of(ids):
 
 
 def refused(assist, ids, losses) -> str:
-    """The line in which a report is refused."""
+    """Line in which a report is refused."""
     with pytest.raises(ReportError) as caught:
         assist.report(ids, losses)
     (line,) = str(caught.value).splitlines()
     return line
 
 
-def test_a_loss_that_is_reduced(assist):
+def test_a_reduced_loss_is_refused(assist):
     (ids,) = take(assist)
     line = refused(assist, ids, losses_of(ids).mean())
     assert 'reduction="none"' in line and f"({BATCH},)" in line
 
 
 @pytest.mark.parametrize("shape", [(BATCH, 1), (BATCH, 7), (BATCH - 1,), (1,)])
-def test_losses_of_another_shape(assist, shape):
+def test_losses_of_another_shape_are_refused(assist, shape):
     (ids,) = take(assist)
     assert f"shape {shape} for {BATCH} ids" in refused(assist, ids, torch.ones(shape))
 
 
-def test_losses_that_are_no_losses(assist):
+def test_losses_of_integers_are_refused(assist):
     (ids,) = take(assist)
     assert "torch.int64" in refused(assist, ids, ids)
 
 
 @pytest.mark.parametrize("wrong", [torch.ones(BATCH), torch.ones(BATCH, 2).long(), torch.tensor(3)])
-def test_ids_that_are_no_ids(assist, wrong):
+def test_wrong_ids_are_refused(assist, wrong):
     assert "WithIds(dataset)" in refused(assist, wrong, torch.ones(BATCH))
 
 
-def test_a_batch_that_is_reported_twice(assist):
+def test_a_batch_that_is_reported_twice_is_refused(assist):
     ids, other = take(assist, 2)
     assist.report(ids, losses_of(ids))
     assert "batch 0 is reported a second time" in refused(assist, ids, losses_of(ids))
@@ -67,12 +67,12 @@ def test_a_batch_that_is_reported_twice(assist):
     assert assist.batch == 2
 
 
-def test_a_batch_that_is_reported_in_parts(assist):
+def test_a_batch_that_is_reported_in_parts_is_refused(assist):
     (ids,) = take(assist)
     assert f"10 of the {BATCH} items of batch 0" in refused(assist, ids[:10], losses_of(ids[:10]))
 
 
-def test_a_batch_of_another_loader(assist):
+def test_a_batch_of_another_loader_is_refused(assist):
     take(assist)
     other = torch.arange(BATCH)
     assert "that are no batch of this loader" in refused(assist, other, losses_of(other))
@@ -80,7 +80,7 @@ def test_a_batch_of_another_loader(assist):
 
 
 @pytest.mark.parametrize("off", [torch.no_grad, torch.inference_mode])
-def test_an_evaluation_that_reports(assist, off):
+def test_a_report_of_an_evaluation_is_refused(assist, off):
     (ids,) = take(assist)
     with off():
         losses = torch.ones(BATCH)
@@ -88,7 +88,7 @@ def test_an_evaluation_that_reports(assist, off):
     assert assist.batch == 0
 
 
-def test_losses_without_gradients_are_those_of_training_where_gradients_are_on(assist):
+def test_losses_are_accepted_with_gradients_or_where_gradients_are_on(assist):
     first, second = take(assist, 2)
     assist.report(first, losses_of(first).detach())
     with torch.no_grad():
@@ -96,7 +96,7 @@ def test_losses_without_gradients_are_those_of_training_where_gradients_are_on(a
     assert assist.batch == 2
 
 
-def test_a_batch_that_is_never_reported_is_left_out_and_said_once(assist, caplog):
+def test_a_batch_that_is_never_reported_is_left_out_with_one_warning(assist, caplog):
     batches = take(assist, 6)
     with caplog.at_level(logging.WARNING):
         for number in (1, 3, 5):
@@ -121,14 +121,14 @@ def test_losses_of_any_precision_are_learned_from(dtype):
     assert np.array_equal(*known, equal_nan=True) and np.isfinite(known[0]).sum() > 500
 
 
-def test_arrays_and_lists_are_taken_as_well(assist):
+def test_reports_may_be_arrays_and_lists(assist):
     batches = take(assist, 2)
     assist.report(batches[0].numpy(), np.ones(BATCH, np.float32))
     assist.report(batches[1].tolist(), [1.0] * BATCH)
     assert assist.batch == 2
 
 
-def test_weights_of_a_batch_that_there_is_none_of(assist):
+def test_weights_of_unknown_ids_are_refused(assist):
     (ids,) = take(assist)
     assert assist.weights(ids).tolist() == [1.0] * BATCH
     with pytest.raises(ReportError, match="are no batch of this loader"):
@@ -136,7 +136,7 @@ def test_weights_of_a_batch_that_there_is_none_of(assist):
 
 
 class OnDevice:
-    """Stands for a device: what is copied from it arrives when it is told to, or is waited for."""
+    """Simulated device: copies from it arrive once ``done`` is set, or are waited for."""
 
     def __init__(self, monkeypatch) -> None:
         self.done, self.waits = False, 0
@@ -182,11 +182,11 @@ def test_planning_waits_for_a_device_only_where_it_needs_its_losses(monkeypatch)
         ids = torch.tensor(next(batches))
         assist.report(ids, losses_of(ids))
     assert device.waits == 0
-    next(batches)  # planned with the losses of the first, and of no other
+    next(batches)  # planned with the losses of the first batch alone
     assert device.waits == 2 and assist.batch == 1
 
 
-def test_the_state_is_after_all_that_was_reported(assist, monkeypatch):
+def test_the_state_counts_every_report(assist, monkeypatch):
     OnDevice(monkeypatch)
     batches = take(assist, 3)
     for ids in batches[:2]:

@@ -1,4 +1,4 @@
-"""A run that is stopped and resumed trains on as one that never was."""
+"""Resume: a run that was stopped trains as one that was not, from any checkpoint."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from fairseq_autoassist.errors import AutoAssistError
 from fairseq_autoassist.pytorch import WithIds
 from tests.support.loop import BATCH, ITEMS, STRATEGIES, Loop, dataset, make, points
 
-STEPS = 70  # of 19 an epoch, with what is learned from the 32nd on
+STEPS = 70  # 19 an epoch; reports count from the 32nd on, the lag
 
 
 def whole(strategy, steps=STEPS, **arguments):
-    """A run that is not interrupted."""
+    """Run without interruption."""
     loop = Loop(make(strategy, **arguments))
     while len(loop.batches) < steps:
         loop.epoch(steps - len(loop.batches))
@@ -25,13 +25,13 @@ def whole(strategy, steps=STEPS, **arguments):
 
 
 def through_a_file(state, path):
-    """A state that was saved, and loaded by the strict rules."""
+    """State saved to a file and read back with ``weights_only``."""
     torch.save(state, path)
     return torch.load(path, weights_only=True)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_run_goes_on_exactly_in_the_middle_of_an_epoch(strategy, tmp_path):
+def test_a_resume_within_an_epoch_is_exact(strategy, tmp_path):
     expected = whole(strategy)
     first = Loop(make(strategy))
     first.epoch()
@@ -51,9 +51,11 @@ def test_a_run_goes_on_exactly_in_the_middle_of_an_epoch(strategy, tmp_path):
 
 
 @pytest.mark.parametrize("at", [1, 31, 38, 57])
-def test_any_checkpoint_will_do(at, tmp_path):
-    """Before a report counts, at the end of an epoch, with workers and a process, saved each time:
-    most states share a snapshot with others."""
+def test_a_resume_from_any_checkpoint_is_exact(at, tmp_path):
+    """Checkpoints before any report counts, within an epoch and at its end, with loader workers.
+
+    A state is saved after each batch, so most states share a snapshot with others.
+    """
     expected = whole("autoassist")
     settings = {"num_workers": 2, "persistent_workers": True}
     first = Loop(make("autoassist", inline=False), **settings)
@@ -76,7 +78,7 @@ def test_any_checkpoint_will_do(at, tmp_path):
     second.assist.close()
 
 
-def test_states_share_a_snapshot_only_for_so_long(monkeypatch):
+def test_states_share_a_snapshot_for_a_number_of_batches(monkeypatch):
     monkeypatch.setattr("fairseq_autoassist.pytorch.saving._TAIL", 10)
     expected, loop, states = whole("autoassist"), Loop(make("autoassist", epoch=STEPS)), []
     for batch in loop.loader:
@@ -111,7 +113,7 @@ def test_metrics_are_those_of_the_run_that_was_stopped():
     assert found == expected
 
 
-def test_a_state_from_before_the_first_batch():
+def test_a_state_saved_before_the_first_batch_can_be_resumed():
     first, second = Loop(make("autoassist")), Loop(make("autoassist"))
     second.load(first.state())
     first.epoch()
@@ -123,10 +125,10 @@ def test_a_state_from_before_the_first_batch():
 
 
 class SavingLoader:
-    """Saves its position as torchdata's StatefulDataLoader with workers does.
+    """Loader that saves its position as torchdata's StatefulDataLoader with workers does.
 
-    The sampler's state is taken whenever a batch is handed to the workers, ahead of the loop, and
-    kept as it is until that batch is the last one that the loop has.
+    It takes the sampler's state when a batch goes to the workers, ahead of the loop. That state
+    becomes the loader's when the loop gets that batch.
     """
 
     def __init__(self, sampler, ahead=4):
@@ -183,7 +185,7 @@ LOADERS = {
 
 @pytest.mark.parametrize("at", [7, 38, 45])
 @pytest.mark.parametrize("loader", LOADERS)
-def test_a_loader_that_saves_its_position_needs_nothing_else(loader, at, tmp_path):
+def test_a_loader_that_saves_its_position_resumes_without_the_sampler_state(loader, at, tmp_path):
     make_loader, settings = LOADERS[loader]
     expected, runs, state = whole("autoassist"), [], None
     for steps in (at, STEPS - at):
@@ -205,7 +207,7 @@ def test_a_loader_that_saves_its_position_needs_nothing_else(loader, at, tmp_pat
     assert runs[0].losses + runs[1].losses == expected.losses
 
 
-# -- what cannot go on -----------------------------------------------------------------------------
+# -- states that are refused -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -247,7 +249,7 @@ def test_a_state_of_other_features_strategy_or_version_is_refused():
         make("autoassist").load_state_dict({**state, "rank": 1})
 
 
-def test_where_planning_runs_may_change():
+def test_a_resume_may_move_planning_to_a_worker():
     expected = whole("autoassist")
     first = whole("autoassist", 40)
     second = Loop(make("autoassist", inline=False, timeout=60.0, on_failure="stop"))
@@ -259,14 +261,14 @@ def test_where_planning_runs_may_change():
 
 
 def test_a_state_is_small():
-    """It travels with each checkpoint: beside the loss memory a few bytes an item at most."""
+    """Each checkpoint holds it; without a loss memory it takes a few bytes an item at most."""
     loop = whole("autoassist")
     blob = loop.state()["assist"]["snapshot"]["blob"]
     assert blob.nbytes < 32 * (32 * BATCH + ITEMS)
 
 
-def test_a_plain_loader_goes_on_from_the_state_of_the_sampler_alone(tmp_path):
-    """With workers: what they have when it is saved is handed out again."""
+def test_a_plain_loader_resumes_from_the_state_of_the_sampler_alone(tmp_path):
+    """Batches that loader workers hold at the save are handed out again."""
     first = Loop(make("uniform"), num_workers=2)
     first.epoch(5)
     state = through_a_file(first.assist.state_dict(), tmp_path / "state.pt")

@@ -1,4 +1,4 @@
-"""The fingerprint of a corpus: other dictionaries or sentence lengths have another."""
+"""Fingerprint of a corpus: it depends on the length of every sentence, not on its dtype."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Buckets by length: pairs alike in both lengths share one."""
+"""Buckets by length: their layout depends on eligible pairs only."""
 
 import numpy as np
 
@@ -7,8 +7,8 @@ from fairseq_autoassist.text.lengths import length_buckets
 from tests.support.planning import make_sizes
 
 
-def test_pairs_that_may_not_be_trained_on_take_no_bucket():
-    """However long and many they are, the others are laid out as if they were not there."""
+def test_pairs_that_are_not_eligible_take_no_bucket():
+    """Eligible pairs have the buckets that they have without the others."""
     limits = BatchLimits(max_size=1000, multiple=8)
     source, target = make_sizes(6000)
     alone = length_buckets(source, target, limits, 6000)
@@ -19,4 +19,4 @@ def test_pairs_that_may_not_be_trained_on_take_no_bucket():
     among = length_buckets(*sizes, limits, 6000, eligible)
     assert among[eligible].max() == alone.max() > 20
     np.testing.assert_array_equal(among[eligible], alone[order[eligible]])
-    assert length_buckets(*sizes, limits, 6000).max() > alone.max()  # they would take some
+    assert length_buckets(*sizes, limits, 6000).max() > alone.max()  # eligible, they take some

@@ -35,7 +35,7 @@ class Corpus(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What the command found of a data-bin."""
+    """Output of the command on a data-bin."""
 
     report: AgreementReport
     folder: Path
@@ -44,7 +44,7 @@ class Found(NamedTuple):
 
 @functools.lru_cache(maxsize=None)
 def noisy_corpus() -> Corpus:
-    """Half of the targets belong to another of these pairs; a few pairs are copies."""
+    """Real pairs, half of them with targets of one another, and copies of the English."""
     pairs = multi30k_pairs("train", COUNT)
     rng = np.random.default_rng(0)
     bad = rng.permutation(COUNT)[: COUNT // 2]
@@ -82,7 +82,7 @@ def bins(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def found(data_bin: Path, **settings: Any) -> Found:
-    """Run it on one data-bin, and read what it wrote."""
+    """Run the command on one data-bin, and read what it wrote."""
     report = build_agreement(str(data_bin), progress=False, **settings)
     folder = feature_folder(data_bin, "train", "en", "de")
     return Found(report, folder, told_in(folder))
@@ -136,7 +136,7 @@ def test_copies_are_junk(noisy: Found) -> None:
     assert noisy.told["wrong_language"]["en"] <= 5
 
 
-def test_what_is_written(noisy: Found, bins: Path) -> None:
+def test_the_files_describe_the_prior_and_the_data(noisy: Found, bins: Path) -> None:
     rows, told = COUNT + COPIES, noisy.told
     prior = prior_in(noisy.folder)
     assert np.array_equal(prior, noisy.report.prior) and len(prior) == rows == told["pairs"]
@@ -153,7 +153,7 @@ def test_what_is_written(noisy: Found, bins: Path) -> None:
     assert names == {*AGREED, "agreement.png", "manifest.json", "rarity"}
 
 
-def test_the_bins_of_the_statistics(noisy: Found) -> None:
+def test_bins_of_the_statistics_tell_the_types_of_pairs_apart(noisy: Found) -> None:
     codes = np.fromfile(noisy.folder / "agreement.bins", np.uint8).reshape(-1, len(NAMES))
     assert len(codes) == COUNT + COPIES and codes.max() == BINS - 1
     types = noisy_corpus().types
@@ -167,7 +167,7 @@ def test_the_bins_of_the_statistics(noisy: Found) -> None:
     assert means["language_target"][COPY_OF_ENGLISH] < 0.2 < means["language_target"][OKAY]
 
 
-def test_training_accepts_it(noisy: Found, bins: Path) -> None:
+def test_training_accepts_the_agreement(noisy: Found, bins: Path) -> None:
     opened = Agreement.open(noisy.folder, "again")
     assert opened is not None
     opened.check_sizes()
@@ -201,7 +201,9 @@ def test_two_data_bins_are_judged_as_one_corpus(noisy: Found, bins: Path) -> Non
     assert told[0]["tokens"] != told[1]["tokens"]
 
 
-def test_a_sample_smaller_than_the_corpus(bins: Path, tmp_path: Path, noisy: Found) -> None:
+def test_a_sample_smaller_than_the_corpus_is_enough(
+    bins: Path, tmp_path: Path, noisy: Found
+) -> None:
     dest = tmp_path / "elsewhere"
     build_features(str(bins / "noisy"), dest=str(dest), progress=False)
     report = build_agreement(str(bins / "noisy"), dest=str(dest), sample=2500, progress=False)

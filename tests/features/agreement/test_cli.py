@@ -25,7 +25,7 @@ COUNT = 1500
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data-bin of real words, with features."""
+    """Data-bin of real words, with features."""
     folder = write_words(tmp_path_factory.mktemp("made") / "bin", multi30k_pairs("train", COUNT))
     build_features(str(folder), progress=False)
     return folder
@@ -33,7 +33,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def data(made: Path, tmp_path: Path) -> Path:
-    """A copy that a test may change."""
+    """Copy of the data-bin that a test may change."""
     return Path(shutil.copytree(made, tmp_path / "bin"))
 
 
@@ -46,8 +46,10 @@ def run(*words: object) -> int:
     return main([*map(str, words), "--no-progress"])
 
 
-def test_the_same_to_the_bit(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Twice in a row, and by two workers who share the learning, the measuring and the judging."""
+def test_any_number_of_workers_gives_the_same_bits(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One process runs twice; two workers share all steps, as threads and as processes."""
     for module in (build, learning):
         monkeypatch.setattr(module, "CHUNK", 400)
     build_agreement(str(data), progress=False)
@@ -59,7 +61,9 @@ def test_the_same_to_the_bit(data: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         assert written(data) == wanted, settings
 
 
-def test_it_says_what_it_found_and_exports_it(data: Path, tmp_path: Path, capsys: Any) -> None:
+def test_the_command_prints_and_exports_what_it_found(
+    data: Path, tmp_path: Path, capsys: Any
+) -> None:
     file = tmp_path / "prior.txt"
     file.write_text("what was there before\n")
     assert run(data, "--export", file, "--examples", 2) == 0
@@ -99,7 +103,7 @@ def test_too_few_pairs_are_all_kept(tmp_path: Path, capsys: Any) -> None:
     assert np.fromfile(folder / "prior", "<f4").tolist() == [1.0] * 999
 
 
-def test_help_answers_at_once(capsys: Any) -> None:
+def test_help_and_wrong_arguments_end_the_command_at_once(capsys: Any) -> None:
     with pytest.raises(SystemExit) as left:
         main(["--help"])
     assert left.value.code == 0 and "--export FILE" in capsys.readouterr().out
@@ -126,10 +130,10 @@ def test_new_features_say_that_the_prior_is_gone(data: Path, tmp_path: Path, cap
     assert len(written(data)) == 4
 
 
-def test_new_features_of_two_data_bins_and_elsewhere(
+def test_the_command_to_make_the_prior_again_has_the_options_of_the_features(
     made: Path, tmp_path: Path, capsys: Any
 ) -> None:
-    """The command names what the features were built with."""
+    """Options are two data-bins, and --dest."""
     a, b = (Path(shutil.copytree(made, tmp_path / name)) for name in "ab")
     (feature_folder(b, "train", "en", "de") / "prior").write_bytes(b"half of an agreement")
     assert tfidf([f"{a}:{b}", "--no-progress"]) == 0

@@ -12,7 +12,7 @@ COUNT = 1000
 
 
 def values(*parts: tuple[float, int]) -> np.ndarray:
-    """Each value so many times."""
+    """Array with each value so many times."""
     return np.repeat([value for value, _ in parts], [count for _, count in parts])
 
 
@@ -43,7 +43,7 @@ def test_unusual_lengths_count_against_a_pair_and_usual_ones_not_for_it() -> Non
     assert len(found.length_edges) == len(LENGTH_SHARES)
 
 
-def test_lengths_that_are_all_alike_say_nothing() -> None:
+def test_lengths_that_are_all_alike_are_no_evidence() -> None:
     same = np.zeros(COUNT)
     found = learn((same - 1, same - 1), (same, same), np.ones(COUNT))
     assert found.against(np.array([NO_NUMBERS]), np.array([0.0])) == pytest.approx([0.0])

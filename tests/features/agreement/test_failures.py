@@ -29,7 +29,7 @@ COUNT = 1500
 
 
 def with_features(folder: Path, pairs: list[tuple[str, str]]) -> Path:
-    """A data-bin of words, with features."""
+    """Data-bin of words, with features."""
     write_words(folder, pairs)
     build_features(str(folder), progress=False)
     return folder
@@ -42,7 +42,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def data(made: Path, tmp_path: Path) -> Path:
-    """A copy that a test may break."""
+    """Copy of the data-bin that a test may break."""
     return Path(shutil.copytree(made, tmp_path / "bin"))
 
 
@@ -125,7 +125,7 @@ def test_a_failed_run_leaves_the_old_agreement(data: Path, capsys: Any) -> None:
     assert [(place(data) / name).read_bytes() for name in NAMES] == before
 
 
-def test_the_same_corpus_on_both_sides(tmp_path: Path, capsys: Any) -> None:
+def test_the_same_corpus_on_both_sides_is_refused(tmp_path: Path, capsys: Any) -> None:
     english = [english for english, _ in multi30k_pairs("train", 1100)]
     data = with_features(tmp_path / "bin", [(text, text) for text in english])
     line = refused([data], data, capsys)
@@ -134,7 +134,7 @@ def test_the_same_corpus_on_both_sides(tmp_path: Path, capsys: Any) -> None:
 
 
 @pytest.mark.parametrize("side", ["source", "target"])
-def test_a_side_without_words(tmp_path: Path, capsys: Any, side: str) -> None:
+def test_a_side_without_words_is_refused(tmp_path: Path, capsys: Any, side: str) -> None:
     texts = [english for english, _ in multi30k_pairs("train", 1100)]
     pairs = [("", text) if side == "source" else (text, "") for text in texts]
     data = with_features(tmp_path / "bin", pairs)
@@ -143,15 +143,15 @@ def test_a_side_without_words(tmp_path: Path, capsys: Any, side: str) -> None:
     assert "fairseq-preprocess again" in line
 
 
-def test_bad_shards(data: Path, tmp_path: Path, capsys: Any) -> None:
-    """One without features: nothing is written beside the other's."""
+def test_a_shard_without_features_is_refused(data: Path, tmp_path: Path, capsys: Any) -> None:
+    """Nothing is written beside the features of the other shard."""
     other = Path(shutil.copytree(data, tmp_path / "other"))
     no_features(other)
     line = refused([f"{data}:{other}"], tmp_path, capsys)
     assert f"{data}:{other}" in line and "autoassist-tfidf" in line
 
 
-def test_an_export_that_cannot_be_written(
+def test_an_export_that_cannot_be_written_is_refused(
     data: Path, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     missing = tmp_path / "none" / "file"
@@ -159,7 +159,7 @@ def test_an_export_that_cannot_be_written(
     assert f"--export {missing}: cannot write to {missing.parent} (No such file" in line
     assert "found a folder" in refused([data, "--export", tmp_path], tmp_path, capsys)
 
-    def read_only(**named: Any) -> None:  # permissions do not hold for root, as whom tests may run
+    def read_only(**named: Any) -> None:  # tests may run as root, who may write anywhere
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(named["dir"]))
 
     monkeypatch.setattr(writing.tempfile, "TemporaryFile", read_only)
@@ -167,7 +167,7 @@ def test_an_export_that_cannot_be_written(
     assert f"cannot write to {tmp_path} (Read-only file system)" in line
 
 
-def test_a_read_only_folder_of_features(
+def test_a_read_only_folder_of_features_is_refused(
     data: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make = Path.mkdir
@@ -193,7 +193,9 @@ def test_a_full_disk_is_named_and_nothing_is_left(
     assert f"{place(data)}: 4096 requested and 0 written, expected room" in line
 
 
-def test_an_export_onto_a_full_disk(data: Path, tmp_path: Path, monkeypatch: Any) -> None:
+def test_an_export_onto_a_full_disk_is_refused_and_leaves_nothing(
+    data: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
     def full(*_: Any, **__: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -205,7 +207,7 @@ def test_an_export_onto_a_full_disk(data: Path, tmp_path: Path, monkeypatch: Any
 
 
 def started(data: Path, *words: str) -> subprocess.Popen:
-    """The command, in a group of its own; returns once it has drawn its sample."""
+    """Start the command in a process group of its own; returns once it has drawn its sample."""
     command = [*CLI, str(data), "--no-progress", *words]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     process = subprocess.Popen(command, cwd=ROOT, start_new_session=True, **pipes)
@@ -223,7 +225,7 @@ def started(data: Path, *words: str) -> subprocess.Popen:
 
 
 def end(process: subprocess.Popen) -> None:
-    """Whatever is left of it."""
+    """Kill what is left of the command."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
@@ -234,7 +236,9 @@ def end(process: subprocess.Popen) -> None:
 @pytest.mark.parametrize(
     ("number", "workers"), [(signal.SIGTERM, 1), (signal.SIGKILL, 1), (signal.SIGTERM, 2)]
 )
-def test_killed_while_it_learns(data: Path, number: signal.Signals, workers: int) -> None:
+def test_a_command_killed_while_it_learns_leaves_no_agreement(
+    data: Path, number: signal.Signals, workers: int
+) -> None:
     before = names_in(data)
     process = started(data, "--workers", str(workers))
     try:
@@ -250,7 +254,7 @@ def test_killed_while_it_learns(data: Path, number: signal.Signals, workers: int
         assert said == "autoassist-agreement: stopped by SIGTERM\n"
         return
     assert process.returncode == -signal.SIGKILL and any(".agreement.tmp-" in n for n in ruins)
-    assert Agreement.open(place(data), "again") is None  # none at all, and none of it is read
+    assert Agreement.open(place(data), "again") is None  # no file of it is found
     assert main([str(data), "--no-progress"]) == 0
     new = [Path(name).name for name in names_in(data) if name not in before]
     assert sorted(new) == sorted([*NAMES, "agreement.png"])
@@ -271,7 +275,9 @@ agreement.main([sys.argv[1], "--no-progress"])
 
 
 @pytest.mark.parametrize("renames", [0, 2])
-def test_killed_while_it_publishes(tmp_path: Path, renames: int) -> None:
+def test_a_command_killed_while_it_publishes_leaves_what_is_refused(
+    tmp_path: Path, renames: int
+) -> None:
     """Half of an agreement is refused in one line, and the next run makes it whole."""
     data = with_features(tmp_path / "bin", multi30k_pairs("train", 300))
     assert main([str(data), "--no-progress"]) == 0

@@ -16,7 +16,7 @@ from tests.support.corpus import multi30k_pairs
 
 COUNT = 3000  # real pairs
 TENTH = COUNT // 10
-#: a name, a number, a line of code
+#: lines without language: names, numbers and code
 NAMES = [(f"Anna{n} Kowalska{n}", f"Anna{n} Kowalska{n}") for n in range(30)]
 NUMBERS = [(f"{n}.{n + 1} {n + 7000}", f"{n}.{n + 1} {n + 7000}") for n in range(30)]
 CODE = [(f"x{n}=f(y{n}) return[{n}]", f"x{n}=f(y{n}) return[{n}]") for n in range(30)]
@@ -24,7 +24,7 @@ COPIED = [*NAMES, *NUMBERS, *CODE]
 
 
 class Learned(NamedTuple):
-    """A corpus and what it taught."""
+    """Corpus, and what was learned from it."""
 
     pairs: Pairs
     copies: np.ndarray
@@ -43,8 +43,10 @@ def learned(folder: Path, pairs: list[tuple[str, str]]) -> Learned:
 
 @pytest.fixture(scope="module")
 def noisy(tmp_path_factory: pytest.TempPathFactory) -> Learned:
-    """Real pairs: the first tenth has English targets, the next one German sources, of other
-    pairs; then come copied lines without language."""
+    """Real pairs, then copied lines without language.
+
+    The first tenth has English targets of other pairs, the second tenth German sources.
+    """
     real = multi30k_pairs("train", 2 * COUNT)
     pairs, others = real[:COUNT], real[COUNT:]
     for n in range(TENTH):
@@ -98,16 +100,16 @@ def test_evidence_is_bounded_and_of_frequent_pieces(noisy: Learned) -> None:
 def test_copies_have_a_share_of_their_own(copied: Learned) -> None:
     assert copied.copies[:TENTH].all() and copied.copies[COUNT:].all()
     assert copied.copies[TENTH:COUNT].mean() < 0.01
-    assert (copied.right[1, :TENTH] < 0.5).mean() > 0.95  # German they are not
+    assert (copied.right[1, :TENTH] < 0.5).mean() > 0.95  # they are not German
     assert copied.right[0, :TENTH].mean() > 0.95
     others, copies = copied.languages.shares[1]
-    assert others < 0.02 and copies == 0.5  # of all copies three quarters are wrong
+    assert others < 0.02 and copies == 0.5  # clipped: three quarters of all copies are wrong
     assert copied.right[1, COUNT:] == pytest.approx(0.5)
     assert copied.right[1, TENTH:COUNT].mean() > 0.99
 
 
 def test_most_of_a_side_may_be_in_the_wrong_language(tmp_path: Path) -> None:
-    """English on the German side does not count as German for long."""
+    """Six tenths of the German side are English."""
     real = multi30k_pairs("train", 2 * COUNT)
     pairs, wrong = real[:COUNT], 6 * TENTH
     for n in range(wrong):
@@ -119,7 +121,7 @@ def test_most_of_a_side_may_be_in_the_wrong_language(tmp_path: Path) -> None:
 
 
 def test_shares_are_clipped(tmp_path: Path) -> None:
-    """A corpus with nothing wrong in it leaves a little doubt; one all wrong no more than half."""
+    """Shares lie between 1e-4, where nothing is wrong, and a half."""
     rng = np.random.default_rng(0)
     words = [rng.integers(0, 10, (4000, 12)) + first for first in (4, 20)]
     none = np.zeros(4000, dtype=bool)

@@ -1,4 +1,4 @@
-"""Model 1 equals a plain loop's, and tells translations from other pairs."""
+"""Model 1: it equals a plain loop, and tells translations from other pairs."""
 
 from __future__ import annotations
 
@@ -30,8 +30,10 @@ NULL = 0
 
 
 def drawn_pairs(count: int = 60, seed: int = 0) -> Pairs:
-    """Pairs of up to nine pieces a side, most of which are translated; some sides are empty, one
-    pair is longer than is looked at."""
+    """Pairs of up to nine pieces a side, most of them translated.
+
+    Some sides are empty, and one pair is longer than `LONGEST`.
+    """
     rng = np.random.default_rng(seed)
     sides: tuple[list[list[int]], list[list[int]]] = ([], [])
     for number in range(count):
@@ -114,7 +116,7 @@ def likely(found: Lexicon, given: int) -> np.ndarray:
 
 @pytest.mark.parametrize("given", [0, 1])
 @pytest.mark.parametrize("alike", [False, True])
-def test_fit_is_model_1(given: int, alike: bool) -> None:
+def test_fit_equals_a_loop(given: int, alike: bool) -> None:
     pairs = drawn_pairs()
     weights = np.random.default_rng(1).choice([0.0, 0.3, 1.0], pairs.count)
     same = None
@@ -134,7 +136,7 @@ def test_fit_is_model_1(given: int, alike: bool) -> None:
 
 
 @pytest.mark.parametrize("given", [0, 1])
-def test_information_is_a_loop(given: int) -> None:
+def test_information_equals_a_loop(given: int) -> None:
     pairs, others = drawn_pairs(), drawn_pairs(50, seed=3)
     weights = np.linspace(0.2, 1, pairs.count)
     found = fit(pairs, given, SIZES, weights)
@@ -149,7 +151,7 @@ def test_information_is_a_loop(given: int) -> None:
     assert 0.1 < told.coverage.mean() < 0.9
 
 
-def test_no_sentence_and_no_piece() -> None:
+def test_information_of_empty_sentences_is_the_least() -> None:
     found = fit(drawn_pairs(), 0, SIZES, np.ones(60))
     assert len(information(found, sentences([]), sentences([])).gain) == 0
     told = information(found, sentences([[], []]), sentences([[], []]))
@@ -182,7 +184,7 @@ def word_for_word(count: int, seed: int) -> Pairs:
     return pairs_of(source, [rng.permutation(into[pieces - 4]) for pieces in source])
 
 
-def test_a_table_smaller_than_the_vocabularies() -> None:
+def test_a_table_smaller_than_the_vocabularies_tells_translations() -> None:
     pairs, sizes, cells = word_for_word(600, 1), (204, 204), 12_000
     found = fit(pairs, 0, sizes, np.ones(600), table=cells)
     assert len(found.table) == cells < sizes[0] * sizes[1]
@@ -193,7 +195,7 @@ def test_a_table_smaller_than_the_vocabularies() -> None:
     assert (true[:, None] > permuted).mean() > 0.99
 
 
-def test_save_and_open(tmp_path: Path) -> None:
+def test_an_opened_lexicon_equals_the_saved_one(tmp_path: Path) -> None:
     found = fit(drawn_pairs(), 1, SIZES, np.ones(60))
     found.save(tmp_path / "new")
     opened = Lexicon.open(tmp_path / "new")

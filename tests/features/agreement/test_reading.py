@@ -47,7 +47,7 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> list[Shard]:
 
 
 def plain(shard: Shard, side: int) -> list[list[int]]:
-    """The tokens of every sentence, without special symbols, by a loop."""
+    """Tokens of every sentence, without special symbols, by a loop."""
     half = (shard.source, shard.target)[side]
     tokens = np.fromfile(half.data_path, "<u2").tolist()
     lists, at = [], 0
@@ -107,7 +107,7 @@ def test_neighbouring_runs_are_read_at_once(monkeypatch: pytest.MonkeyPatch) -> 
     assert list(reading._joined(runs)) == [*wanted, (5, 1, 8 * RUN, 9 * RUN)]
 
 
-def test_save_and_load(shards: list[Shard], tmp_path: Path) -> None:
+def test_loaded_pairs_equal_the_saved_ones(shards: list[Shard], tmp_path: Path) -> None:
     pairs = read_pairs(side_paths(shards[0]), 0, 50, SIZES)
     pairs.save(tmp_path)
     loaded = Pairs.load(tmp_path)
@@ -116,7 +116,7 @@ def test_save_and_load(shards: list[Shard], tmp_path: Path) -> None:
         assert isinstance(loaded.side(side).pieces, np.memmap)
 
 
-def test_ids_that_the_dictionary_lacks(shards: list[Shard]) -> None:
+def test_ids_that_the_dictionary_lacks_are_refused(shards: list[Shard]) -> None:
     path = side_paths(shards[0])[1]
     highest = int(np.fromfile(shards[0].target.data_path, "<u2").max())
     assert len(read_side(path, 0, 2500, highest + 1).pieces)
@@ -164,7 +164,7 @@ def test_order_and_every_piece_count_for_the_half() -> None:
         assert abs(moved - 0.5) < 0.1, name
 
 
-def test_reordered() -> None:
+def test_reordered_takes_sentences_by_number() -> None:
     side = sentences([[5, 6], [], [7], [8, 9, 10]])
     assert lists_of(reordered(side, np.array([3, 1, 0, 3]))) == [[8, 9, 10], [], [5, 6], [8, 9, 10]]
     assert lists_of(reordered(side, np.array([], dtype=np.int64))) == []

@@ -1,4 +1,4 @@
-"""Numbers of a pair, against loops over Python sets."""
+"""Statistics of pairs, against loops over Python sets."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def write_dictionary(path: Path, words: list[str]) -> Path:
 
 @pytest.fixture
 def vocabulary(tmp_path: Path) -> Vocabulary:
-    """Of two dictionaries that have three words in common."""
+    """Vocabulary of two dictionaries that have three words in common."""
     paths = [
         write_dictionary(tmp_path / f"dict.{name}.txt", words)
         for name, words in (("en", ENGLISH), ("de", GERMAN))
@@ -60,7 +60,7 @@ def test_common_share_is_that_of_sets() -> None:
     np.testing.assert_allclose(found, wanted, rtol=1e-6)
 
 
-def test_common_share_of_some_pieces() -> None:
+def test_common_share_counts_only_chosen_pieces() -> None:
     pairs, counted = drawn_pairs(), {2, 3, 11}
     mask = np.isin(np.arange(20), list(counted))
     found = common_share(pairs, 20, mask)
@@ -73,7 +73,7 @@ def test_common_share_of_some_pieces() -> None:
     assert (common_share(pairs, 20, np.zeros(20, dtype=bool)) == NO_NUMBERS).all()
 
 
-def test_length_ratio() -> None:
+def test_length_ratio_is_the_log_ratio_of_lengths_plus_1() -> None:
     found = length_ratio(pairs_of([[4] * 3, [], [4] * 7], [[4] * 3, [4], []]))
     assert found == pytest.approx([0.0, math.log(2), -math.log(8)]) and found.dtype == np.float32
 
@@ -97,7 +97,7 @@ def test_same_is_the_other_sides_id(vocabulary: Vocabulary) -> None:
         assert vocabulary.same(given).tolist() == [-1] * 4 + wanted
 
 
-def test_a_dictionary_for_both_sides(tmp_path: Path) -> None:
+def test_a_dictionary_for_both_sides_gives_its_own_ids(tmp_path: Path) -> None:
     path = write_dictionary(tmp_path / "dict.txt", ENGLISH)
     vocabulary = read_vocabulary(path, path)
     assert vocabulary.size == 4 + len(ENGLISH)
@@ -115,7 +115,7 @@ def test_joined_pairs_have_joint_ids(vocabulary: Vocabulary) -> None:
     assert common_share(joined, vocabulary.size).tolist() == pytest.approx([1 / 3, 0.0])
 
 
-def test_a_dictionary_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_dictionary_is_refused(tmp_path: Path) -> None:
     path = write_dictionary(tmp_path / "dict.en.txt", ENGLISH)
     with pytest.raises(FeatureError, match="cannot read dictionary .*none.*No such file"):
         read_vocabulary(path, tmp_path / "none")

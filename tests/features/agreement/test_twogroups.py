@@ -15,7 +15,7 @@ COUNT = 12_000  # pairs: three ranges of lengths
 
 
 class Drawn:
-    """Pairs, some of them junk, and pairs made of them.
+    """Gains of pairs, some of them junk, and of the pairs made of them.
 
     Args:
         share: of junk among the pairs
@@ -59,7 +59,7 @@ class Drawn:
 
 @functools.lru_cache(maxsize=None)
 def fitted(share: float, accidents: float) -> tuple[Drawn, TwoGroups]:
-    """Pairs and what was found of them, not to be changed."""
+    """Pairs and the model fitted to them, which no test may change."""
     drawn = Drawn(share, accidents=accidents)
     return drawn, drawn.fit()
 
@@ -89,7 +89,7 @@ def test_junk_may_stand_elsewhere_than_the_made_pairs(shift: float) -> None:
     )
 
 
-def test_junk_far_from_the_made_pairs_is_not_believed_in() -> None:
+def test_junk_far_from_the_made_pairs_is_taken_for_translations() -> None:
     """The null moves by one spread at most: what stands higher is taken for translations."""
     drawn = Drawn(0.5, shift=0.9)
     groups = drawn.fit()
@@ -123,7 +123,7 @@ def test_the_posterior_is_that_of_the_two_groups() -> None:
 
 
 def widespread(share: float) -> TwoGroups:
-    """What is found where translations reach below the junk on both sides, as short ones do."""
+    """Model where translations reach beyond the junk on both sides, as short ones do."""
     drawn, rng = Drawn(share), np.random.default_rng(3)
     junk = JUNK + 0.12 * rng.standard_normal((2, COUNT))
     good = 1.5 + 0.9 * rng.standard_normal(COUNT)
@@ -140,7 +140,7 @@ def test_below_the_junk_no_pair_is_better_than_in_it() -> None:
 
 
 def test_above_the_translations_no_pair_is_worse_than_among_them() -> None:
-    """The null may have the wider tail on the right."""
+    """Junk has the wider tail on the right here."""
     drawn, rng = Drawn(0.5), np.random.default_rng(3)
     junk = rng.standard_normal((2, COUNT))
     junk = JUNK + np.where(junk > 0, 1.0, 0.25) * junk
@@ -150,13 +150,13 @@ def test_above_the_translations_no_pair_is_worse_than_among_them() -> None:
     assert high.min() > 0.9 and (np.diff(high) >= 0).all()
 
 
-def test_without_junk_a_low_gain_is_forgiven() -> None:
+def test_without_junk_a_low_gain_has_a_high_posterior() -> None:
     groups = widespread(0.0)
     assert groups.posterior(np.array([-2.5, -1.0, JUNK]), np.full(3, 10)).min() > 0.8
 
 
 def test_every_range_of_lengths_has_its_own_null() -> None:
-    """Short pairs without agreement have a gain that tells nothing; in long ones it is a sign."""
+    """A gain that short junk reaches too is evidence of translation in long pairs only."""
     drawn = Drawn(0.5)
     for gains, lengths in zip(drawn.gains, drawn.lengths):
         gains[lengths < 12] += 0.8
@@ -181,7 +181,7 @@ def test_the_share_is_that_of_the_weights() -> None:
 
 
 @pytest.mark.parametrize("share", SHARES)
-def test_few_pairs(share: float) -> None:
+def test_few_pairs_are_one_range(share: float) -> None:
     drawn = Drawn(share, count=1000)
     groups = drawn.fit()
     assert len(groups.fits) == 1 and len(groups.edges) == 0

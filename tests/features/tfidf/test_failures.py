@@ -40,7 +40,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def patch(name: str, offset: int, data: bytes) -> Callable[[Path], None]:
-    """Overwrite some bytes of a file."""
+    """Function that overwrites some bytes of a file."""
 
     def apply(folder: Path) -> None:
         content = bytearray((folder / name).read_bytes())
@@ -133,7 +133,7 @@ def test_bad_data_is_one_line_and_writes_nothing(
     assert not list(folder.rglob("autoassist/*"))
 
 
-def test_bad_shards_and_folders(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_bad_shards_are_refused(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     a, b = (Path(shutil.copytree(small, tmp_path / name)) for name in "ab")
     line("more 1\n")(b)
     assert "differs from" in refused([f"{a}:{b}"], capsys)
@@ -142,7 +142,7 @@ def test_bad_shards_and_folders(small: Path, tmp_path: Path, capsys: pytest.Capt
     assert "DATA_BIN is empty" in refused([""], capsys)
 
 
-def test_other_formats_of_fairseq(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_other_formats_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     train = ["--trainpref", write_text(tmp_path / "text", multi30k_pairs("train", 20)), "--destdir"]
     kinds = ("raw", "cached", "lazy")
     preprocess([[*train, tmp_path / kind, "--dataset-impl", kind] for kind in kinds])
@@ -178,7 +178,7 @@ def test_command_runs_without_torch_and_fairseq(small: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_killed_in_mid_write(tmp_path: Path, number: signal.Signals) -> None:
+def test_a_killed_build_leaves_no_features(tmp_path: Path, number: signal.Signals) -> None:
     folder = write_data_bin(tmp_path / "bin", 60_000, vocabulary=1000)
     target = feature_folder(folder, "train", "de", "en")
     # Chunks this small make the build last for many seconds.
@@ -211,13 +211,13 @@ def test_killed_in_mid_write(tmp_path: Path, number: signal.Signals) -> None:
 
 
 @pytest.mark.parametrize("exists", [False, True])
-def test_a_read_only_data_bin_is_told_where_else(small, tmp_path, monkeypatch, capsys, exists):
+def test_for_a_read_only_data_bin_flags_are_named(small, tmp_path, monkeypatch, capsys, exists):
     data = tmp_path / "bin"
     shutil.copytree(small, data, ignore=shutil.ignore_patterns("autoassist"))
     if exists:  # made by somebody else
         (data / "autoassist").mkdir()
 
-    make = Path.mkdir  # permissions do not hold for root, as whom tests may run
+    make = Path.mkdir  # tests may run as root, who may write anywhere
 
     def mkdir(path: Path, *words: object, **named: object) -> None:
         if not path.exists() and data in path.parents:
@@ -261,7 +261,7 @@ def test_a_full_disk_is_named_and_nothing_is_left(
         (OSError(errno.EACCES, "Permission denied", "/x/y"), "", "^/x/y: Permission denied, exp"),
     ],
 )
-def test_what_the_system_refuses_is_said_with_its_place(
+def test_an_error_of_the_system_is_named_with_its_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError, full: str, said: str
 ) -> None:
     for name in ("a", "b", "tmp"):
@@ -276,7 +276,7 @@ def test_what_the_system_refuses_is_said_with_its_place(
     assert "\n" not in str(caught.value)
 
 
-def test_no_room_for_the_locks_of_workers(
+def test_no_room_for_the_locks_of_workers_is_named(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     def lock(context: object) -> None:
@@ -290,7 +290,7 @@ def test_no_room_for_the_locks_of_workers(
 
 
 def test_one_worker_of_loky_is_this_process(small: Path, tmp_path: Path) -> None:
-    """joblib then starts none, as where processes cannot be had; nothing must wait for a parent."""
+    """joblib then starts no process, so the check for a lost parent must not end the build."""
     words = [str(small), "--dest", str(tmp_path / "mine"), "--backend", "loky"]
     done = subprocess.run([*CLI, *words], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr

@@ -23,7 +23,7 @@ PAD, EOS, UNK = 1, 2, 3
 
 
 def write_bin(folder: Path, source: list[list[int]], target: list[list[int]]) -> Path:
-    """A de-en data-bin of the given sentences, </s> added, with a dictionary of three words."""
+    """Data-bin (de-en) of the given sentences, </s> added, with a dictionary of three words."""
     folder.mkdir(parents=True)
     for lang, sentences in (("de", source), ("en", target)):
         (folder / f"dict.{lang}.txt").write_text("a 1\nb 1\nc 1\n")
@@ -51,7 +51,7 @@ def naive_rarity(data_bins: list[Path]) -> list[list[float]]:
 
 
 @pytest.mark.parametrize("settings", [TfidfSettings(), TfidfSettings(False, True)])
-def test_rarity_by_hand(tmp_path: Path, settings: TfidfSettings) -> None:
+def test_rarity_equals_numbers_by_hand(tmp_path: Path, settings: TfidfSettings) -> None:
     """Eight words: a a a a, b b, c, <unk>, hence ln 2, ln 4, ln 8, ln 8. Targets do not matter."""
     source = [[A, A, B], [A, PAD, C], [], [UNK, B, A]]
     folder = write_bin(tmp_path / "bin", source, [[B] * 9, [C], [A], []])
@@ -75,7 +75,7 @@ def test_words_are_counted_over_all_shards(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("chunk", [1, 1000, 10**6])
-def test_equal_to_a_naive_loop(tmp_path: Path, chunk: int) -> None:
+def test_rarity_equals_a_naive_loop(tmp_path: Path, chunk: int) -> None:
     folders = [write_data_bin(tmp_path / str(i), 150 + i, seed=i, vocabulary=50) for i in (0, 1)]
     tokens = np.fromfile(folders[0] / "train.de-en.de.bin", "<u2")
     tokens[::7] = np.where(tokens[::7] == EOS, EOS, UNK)
@@ -95,14 +95,14 @@ def test_damage_is_named_and_mended(tmp_path: Path, damage: str, said: str) -> N
         path.unlink()
     else:
         path.write_bytes(before[:-4])
-    features = features_of(folder)  # rarity is looked at only when asked for
+    features = features_of(folder)  # rarity is opened only when asked for
     with pytest.raises(FeatureError, match=f"rarity {said}.*autoassist-tfidf .* --force"):
         _ = features.rarity
     assert not build_features(str(folder), progress=False).reused
     assert path.read_bytes() == before
 
 
-def test_features_without_rarity_are_of_an_older_version(tmp_path: Path) -> None:
+def test_features_of_an_older_version_are_refused_and_built_again(tmp_path: Path) -> None:
     folder = write_bin(tmp_path / "bin", [[A]], [[A]])
     build_features(str(folder), progress=False)
     manifest = feature_folder(folder, "train", "de", "en") / "manifest.json"

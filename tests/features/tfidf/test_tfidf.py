@@ -51,7 +51,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
 
 @pytest.fixture
 def bins(made: SimpleNamespace, tmp_path: Path) -> SimpleNamespace:
-    """A copy of the data-bins that a test may break."""
+    """Copy of the data-bins that a test may break."""
     for name in ("a", "b", "joined"):
         shutil.copytree(made.root / name, tmp_path / name)
     return SimpleNamespace(root=tmp_path, pairs=made.pairs, a=tmp_path / "a", b=tmp_path / "b")
@@ -63,7 +63,7 @@ def dictionary(path: Path) -> list:
 
 
 def expected(folder: Path, train: list, rows: list, **settings: object) -> np.ndarray:
-    """Dense features of ``rows`` by TfidfVectorizer fitted on ``train``, as columns should lie."""
+    """Dense features of ``rows`` by TfidfVectorizer fitted on ``train``, with our columns."""
     blocks = []
     for side, lang in enumerate(("en", "de")):
         words = dictionary(folder / f"dict.{lang}.txt")
@@ -94,19 +94,21 @@ def leftovers(root: Path) -> list:
     ("arguments", "settings"),
     [([], {}), (["--sublinear-tf"], {"sublinear_tf": True})],
 )
-def test_equal_to_tfidf_vectorizer(bins: SimpleNamespace, arguments: list, settings: dict) -> None:
+def test_features_equal_tfidf_vectorizer(
+    bins: SimpleNamespace, arguments: list, settings: dict
+) -> None:
     assert main([str(bins.a), *arguments]) == 0
     train = bins.pairs["a"]
     wanted = expected(bins.a, train, train, **settings)
     found = rows_of(bins.a)
     np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-7)
     np.testing.assert_array_equal(found != 0, wanted != 0)
-    # Rare words became unknown, so that the test says something about special symbols.
+    # Rare words became unknown, so the test covers special symbols.
     assert (np.fromfile(bins.a / "train.en-de.en.bin", "<u2") == 3).sum() > 100
 
 
-def test_equal_to_tfidf_vectorizer_without_smoothing(bins: SimpleNamespace) -> None:
-    """A fitted vocabulary here: a word of the dictionary that occurs nowhere has no idf."""
+def test_features_equal_tfidf_vectorizer_without_smoothing(bins: SimpleNamespace) -> None:
+    """The vocabulary is fitted here: without smoothing a word that occurs nowhere has no idf."""
     assert main([str(bins.root / "joined"), "--no-smooth-idf"]) == 0
     found = rows_of(bins.root / "joined")
     words = dictionary(bins.root / "joined" / "dict.en.txt")
@@ -153,7 +155,7 @@ def test_shards_share_one_idf(bins: SimpleNamespace) -> None:
     assert first.fingerprint.source_dict == second.fingerprint.source_dict
 
 
-def test_chunks_and_blocks_do_not_show(bins: SimpleNamespace) -> None:
+def test_chunks_and_blocks_change_nothing(bins: SimpleNamespace) -> None:
     results = []
     for chunk, block in ((1, 2**31 - 1), (97, 100), (10**6, 2**31 - 1)):
         build_features(
@@ -165,7 +167,7 @@ def test_chunks_and_blocks_do_not_show(bins: SimpleNamespace) -> None:
     assert len(results[0]) == len(bins.pairs["a"])
 
 
-def test_reads_what_fairseq_reads(bins: SimpleNamespace) -> None:
+def test_the_reader_reads_what_fairseq_reads(bins: SimpleNamespace) -> None:
     from fairseq.data import Dictionary, indexed_dataset
 
     for lang in ("en", "de"):
@@ -207,7 +209,7 @@ def test_dictionary_size_is_fairseqs(tmp_path: Path, text: str) -> None:
 
 def test_current_features_are_kept(bins: SimpleNamespace, capsys: pytest.CaptureFixture) -> None:
     def run(*arguments: object) -> bool:
-        """True where the run found everything up to date."""
+        """Whether the run found everything up to date."""
         assert main([str(word) for word in arguments]) == 0
         return "up to date" in capsys.readouterr().out
 
@@ -225,7 +227,9 @@ def test_current_features_are_kept(bins: SimpleNamespace, capsys: pytest.Capture
     assert not leftovers(bins.root)
 
 
-def test_summary_and_other_places(bins: SimpleNamespace, capsys: pytest.CaptureFixture) -> None:
+def test_other_languages_subsets_and_folders_are_built(
+    bins: SimpleNamespace, capsys: pytest.CaptureFixture
+) -> None:
     for name in ("train.en-de.en", "train.en-de.de"):
         for end in ("idx", "bin"):
             (bins.a / f"{name}.{end}").rename(bins.a / f"{name.replace('train', 'mine')}.{end}")

@@ -53,7 +53,7 @@ def content(folders: Sequence[Path]) -> dict[str, bytes]:
 
 
 def leftovers(folders: Sequence[Path]) -> list[Path]:
-    """All that lies in the folders for features, hidden or not."""
+    """Files and folders in the folders for features, hidden ones too."""
     return [path for folder in folders for path in folder.glob("autoassist/*")]
 
 
@@ -90,12 +90,12 @@ def _resource_tracker(pid: int) -> bool:
         {"workers": 2, "chunk_tokens": 1, "block_nonzeros": 1000},
     ],
 )
-def test_parts_and_blocks_do_not_show(bins: list[Path], shards: int, settings: dict) -> None:
+def test_parts_and_blocks_change_nothing(bins: list[Path], shards: int, settings: dict) -> None:
     check_same(bins[:shards], backend="threading", **settings)
 
 
 def test_a_task_may_run_twice(bins: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    """As it may on a cluster that lost sight of the first run."""
+    """A cluster may run a task again when it has lost the first run."""
 
     def twice(function: Callable[..., Any]) -> Callable[..., Any]:
         def run(*arguments: Any, **more: Any) -> Any:
@@ -134,7 +134,7 @@ def test_workers_are_sent_paths_and_send_numbers_per_token(
 
 
 @pytest.mark.parametrize("backend", ["threading", "loky"])
-def test_errors_of_workers_are_the_users(bins: list[Path], backend: str, capfd: Any) -> None:
+def test_an_error_of_a_worker_is_one_line(bins: list[Path], backend: str, capfd: Any) -> None:
     path = bins[1] / "train.de-en.en.bin"
     tokens = np.fromfile(path, "<u2")
     tokens[-1] = 9999
@@ -156,7 +156,7 @@ def test_errors_of_workers_are_the_users(bins: list[Path], backend: str, capfd: 
         ("dask", "distributed", "'dask' needs dask and distributed .*pip install distributed"),
     ],
 )
-def test_backends_that_are_not_there(
+def test_backends_that_are_not_available_are_refused(
     bins: list[Path], backend: str, missing: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if missing:
@@ -168,8 +168,7 @@ def test_backends_that_are_not_there(
 
 
 def started(folder: Path) -> subprocess.Popen:
-    """A build by two processes, in a group of its own, that would last for many seconds; returns
-    once it writes."""
+    """Start a long build by two processes, in a group of its own; returns once it writes."""
     builder = subprocess.Popen(
         [sys.executable, "-m", "fairseq_autoassist.cli.tfidf", str(folder)]
         + ["--workers", "2", "--chunk-tokens", "60"],
@@ -193,7 +192,7 @@ def started(folder: Path) -> subprocess.Popen:
 
 
 def end(builder: subprocess.Popen) -> None:
-    """Whatever is left of the build."""
+    """Kill what is left of the build."""
     try:
         os.killpg(builder.pid, signal.SIGKILL)
     except ProcessLookupError:
@@ -233,7 +232,7 @@ def test_a_worker_that_comes_to_its_first_task_as_an_orphan_ends() -> None:
     assert subprocess.run([sys.executable, "-c", gone], cwd=ROOT, timeout=30).returncode == 1
 
 
-def test_a_killed_worker_is_one_line(tmp_path: Path) -> None:
+def test_a_killed_worker_gives_one_line(tmp_path: Path) -> None:
     folder = write_data_bin(tmp_path / "bin", 60_000, vocabulary=1000)
     builder = started(folder)
     try:
