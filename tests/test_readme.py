@@ -1,4 +1,4 @@
-"""The README is short, has its command on the first screen, and quotes the pages."""
+"""README: it is short, its command stands early, and its figures are those of the pages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support.documents import read
 TEXT = read("README.md")
 
 
-def test_the_readme_is_read_in_five_minutes():
+def test_the_readme_has_at_most_150_lines():
     assert len(TEXT.splitlines()) <= 150
 
 
@@ -20,7 +20,7 @@ def test_quick_start_comes_early():
 
 
 def reached(corpus):
-    """What docs/crawl.md quotes for the default: best BLEU, plain training's, tokens to that."""
+    """Figures of the default in docs/crawl.md: best BLEU, plain training's BLEU, tokens to that."""
     mark = rf"<!-- report: {corpus}, .* / To the baseline's final BLEU -->\n((?:\|.*\n)+)"
     (quoted,) = re.findall(mark, read("docs/crawl.md"))
     (row,) = (row for row in documents.rows(quoted) if row[0] == "default")
@@ -29,7 +29,7 @@ def reached(corpus):
 
 def test_the_figures_of_the_table_are_those_of_the_crawl_page():
     table = documents.rows(TEXT)
-    for row, corpus in zip(table[:2], ("mix77", "mdn-de")):
+    for row, corpus in zip(table[:2], ("mix77", "mdn-de"), strict=True):
         best, plain, tokens = reached(corpus)
         assert row[1] == f"{plain:.1f} BLEU"
         assert row[2] == f"{best:.1f} BLEU after as many updates"

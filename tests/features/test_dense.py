@@ -1,4 +1,4 @@
-"""A dense matrix as features: the Assistant makes the same choices as with sparse rows."""
+"""Dense matrix as features: the Assistant makes the same choices as with sparse rows."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ def test_adding_to_the_weights_is_the_transposed_product(kind: type) -> None:
     weights = rng.normal(size=12).astype(np.float32)
     coefficients = rng.normal(size=6).astype(np.float32)
     expected = weights.astype(np.float64) - 0.25 * (coefficients.astype(np.float64) @ dense)
-    given = weights
     rows.add_to(weights, coefficients, -0.25)
-    assert given is weights and weights.dtype == np.float32
     np.testing.assert_allclose(weights, expected, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(rows.dot(weights), dense @ weights, rtol=1e-5, atol=1e-6)
+    found = rows.dot(weights)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, dense @ weights, rtol=1e-5, atol=1e-6)
 
 
 def test_a_sparse_step_is_the_subtraction_of_eq_5_to_the_bit() -> None:
@@ -70,7 +70,7 @@ def test_a_sparse_step_is_the_subtraction_of_eq_5_to_the_bit() -> None:
     np.testing.assert_array_equal(weights, expected)
 
 
-def test_the_assistant_predicts_and_learns_alike() -> None:
+def test_the_assistant_predicts_and_learns_the_same_from_both() -> None:
     sources = both()
     assistants = [Assistant(12, 0.7, 0.01) for _ in sources]
     rng, every = np.random.default_rng(4), np.arange(40)
@@ -106,7 +106,7 @@ def test_a_run_on_a_dense_file_is_the_same_in_the_worker_and_inline(tmp_path: Pa
     assert batches[-1].keep_rate < 0.9  # easy items are skipped
 
 
-def test_a_file_is_named_by_its_path(tmp_path: Path) -> None:
+def test_a_file_is_pickled_by_its_path(tmp_path: Path) -> None:
     path = tmp_path / "features.npy"
     np.save(path, matrix_of(PAIRS))
     sent = pickle.dumps(DenseFile(str(path)))
@@ -135,7 +135,7 @@ def test_a_file_that_is_no_array_is_refused(tmp_path: Path, content: bytes | Non
     assert "\n" not in str(caught.value)
 
 
-def test_ids_are_checked() -> None:
+def test_wrong_ids_are_refused() -> None:
     dense, _ = both()
     with pytest.raises(TypeError, match="ids must be integers"):
         dense.gather(np.array([1.0]))

@@ -1,4 +1,4 @@
-"""Arguments that are wrong are refused in one line, before anything is trained."""
+"""Arguments: wrong ones are refused in one line, before training; features may have any form."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def features_of(kind, folder):
 
 @pytest.mark.parametrize("kind", ["csr", "csc", "doubles", "scaled", "file", "opener"])
 def test_features_may_come_in_any_form_and_scale(kind, tmp_path):
-    settings = {"inline": kind != "csr", **STRATEGIES["autoassist"]}  # through the process as well
+    settings = {"inline": kind != "csr", **STRATEGIES["autoassist"]}  # csr: in a worker
     expected = Loop(make("autoassist", epoch=60))
     found = Loop(AutoAssist(features_of(kind, tmp_path), BATCH, epoch=60, **settings))
     for loop in (expected, found):
@@ -78,12 +78,11 @@ def test_features_may_come_in_any_form_and_scale(kind, tmp_path):
 
 
 def test_the_features_given_are_left_as_they_are():
-    mine = SOME.copy()
-    make("autoassist").state_dict()
-    assert np.array_equal(points()[0], mine)
-    sparse = sp.csr_array(SOME)
-    AutoAssist(sparse, BATCH)
-    assert np.array_equal(sparse.toarray(), mine)
+    dense, sparse = SOME.copy(), sp.csr_array(SOME)
+    for given in (dense, sparse):
+        AutoAssist(given, BATCH, inline=True).state_dict()
+    assert np.array_equal(dense, SOME)
+    assert np.array_equal(sparse.toarray(), SOME)
 
 
 def test_bytes_of_pixels_are_features():
@@ -93,7 +92,7 @@ def test_bytes_of_pixels_are_features():
     assert spec.dimensions == 49 and np.isclose(np.square(rows).sum(1).mean(), 1.0)
 
 
-def test_a_strategy_without_features_needs_their_number_alone():
+def test_a_strategy_without_features_needs_the_number_of_items_alone():
     loop = Loop(AutoAssist(ITEMS, BATCH, strategy="random", inline=True))
     expected = Loop(make("random", keep=0.7))
     for one in (loop, expected):
@@ -110,7 +109,7 @@ def test_easy_items_come_first():
     assert difficulty[seen].max() < np.quantile(difficulty, 0.4)
 
 
-def test_a_prior_is_what_is_kept_of_each_item():
+def test_items_of_prior_1_are_kept_and_items_of_prior_0_hardly():
     loop = Loop(make("autoassist", prior=np.r_[np.ones(ITEMS // 2), np.zeros(ITEMS // 2)]))
     loop.epoch()
     times = np.bincount(sum(loop.batches, []), minlength=ITEMS)
