@@ -110,7 +110,7 @@ def test_in_a_run_the_weights_travel_with_their_pairs():
     pruned = np.concatenate([batch.kept for batch in batches[40:60]])
     assert set(pruned["weight"].tolist()) == {1.0, 2.0}
     assert not pruned["uniform"].all()
-    # even pairs are easy; losses known are of an earlier pass
+    # even pairs are easy, by their losses in the pass before
     assert (pruned["id"][pruned["weight"] == 2.0] % 2 == 0).mean() > 0.95
     # from update 70 on nothing is dropped (buckets hold what was kept before)
     totals = [batch.totals for batch in (batches[70], batches[129])]

@@ -82,5 +82,5 @@ def test_merging_takes_the_mean_over_ranks_that_know_a_loss():
     memory.load_state_dict(LossMemory.merge(states))
     np.testing.assert_array_equal(memory.of(IDS), [1.0, 3.0, 5.0, *[np.nan] * 3])
     assert memory.known == 3 and memory.mean == 3.0
-    memory.record(np.array([5]), np.array([7.0], np.float32))  # a loss is added to them
+    memory.record(np.array([5]), np.array([7.0], np.float32))  # a new loss
     assert memory.known == 4 and memory.mean == 4.0

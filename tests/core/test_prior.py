@@ -156,7 +156,7 @@ def test_where_the_prior_lets_nothing_through_the_highest_are_kept() -> None:
     trained = np.concatenate([batch.ids for batch in batches])
     assert len(trained) and (trained % 8 == 0).all()
     assert not any(batch.kept["uniform"].any() for batch in batches)
-    assert batches[0].position[0] >= 4  # for a pass before, the prior alone decides
+    assert batches[0].position[0] >= 4  # first the prior alone decides for a pass
 
 
 def test_where_the_strategy_keeps_nothing_the_prior_still_decides() -> None:

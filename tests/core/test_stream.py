@@ -49,9 +49,9 @@ def test_passes_and_seeds_have_orders_of_their_own():
 
 def test_the_coin_depends_on_seed_pass_and_id_only():
     coins = pass_coins(7, 3, 1000)
-    # not on how many pairs there are
+    # the number of pairs does not change it
     np.testing.assert_array_equal(pass_coins(7, 3, 400), coins[:400])
-    # not on the order in which, or the chunks in which, pairs come up, nor on ranks or filtering
+    # nor do order, chunks, ranks and filtering
     variants = [
         (Stream(1000, 7), 1000),
         (Stream(1000, 7), 13),

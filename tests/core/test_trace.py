@@ -68,7 +68,7 @@ def test_an_attempt_from_the_same_checkpoint_is_dropped_though_its_count_began_a
     write(tmp_path, (1, 0, [1]), (2, 1, [2]), (3, 2, [3]))
     write(tmp_path, (3, 0, [30]), (4, 1, [40]), (5, 2, [50]))  # --reset-dataloader, from update 2
     write(tmp_path, (3, 2, [3]), (4, 3, [4]))  # from update 2 again, without it
-    # both attempts begin in update 3, where the batch of the dropped one cannot be told apart
+    # both attempts begin in update 3, so the batch (3, 0) of the dropped one stays
     assert found(tmp_path) == [(1, 0, 1), (2, 1, 2), (3, 0, 30), (3, 2, 3), (4, 3, 4)]
 
 

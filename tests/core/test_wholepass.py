@@ -87,7 +87,7 @@ def test_every_pair_is_in_one_batch_of_a_pass_and_limits_hold(limits, pairs, wor
             few = stock < 100 * world_size
             assert few or size % limits.multiple == 0 or size < limits.multiple
         lengths = {len(part) for part in parts}
-        if limits.max_items != 1:  # otherwise a batch may have to be cut in two
+        if limits.max_items != 1:  # a batch of one cannot be cut in two to even the counts
             assert len(lengths) == 1
         assert -(-stock // world_size) <= max(lengths) <= max(1, -(-(stock + 1) // world_size))
 
