@@ -21,6 +21,11 @@ def test_fingerprint_sees_every_size_whatever_the_dtype(tmp_path: Path) -> None:
     assert of([3, 4], [5, 6]) == of([3, 4], [5, 6], "i8")
     assert of([3, 4], [5, 6]) != of([3, 4], [6, 5])
     assert of([3, 4], [5, 6]) != of([5, 6], [3, 4])
+    (tmp_path / "other").write_text("b 1\n")
+    sides = np.array([3, 4]), np.array([5, 6])
+    mine, other = tmp_path / "dict", tmp_path / "other"
+    prints = [fingerprint(*pair, *sides) for pair in ((mine, mine), (mine, other), (other, mine))]
+    assert len({str(each) for each in prints}) == 3  # every dictionary counts
     with pytest.raises(FeatureError, match="found 1 and 2"):
         of([3], [5, 6])
     with pytest.raises(FeatureError, match="cannot read dictionary"):

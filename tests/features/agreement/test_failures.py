@@ -251,7 +251,9 @@ def test_a_command_killed_while_it_learns_leaves_no_agreement(
     ruins = [name for name in names_in(data) if name not in before]
     if number == signal.SIGTERM:
         assert process.returncode == 143 and ruins == []
-        assert said == "autoassist-agreement: stopped by SIGTERM\n"
+        # on a loaded machine joblib may add a warning about a folder that it removes itself
+        assert said.startswith("autoassist-agreement: stopped by SIGTERM\n")
+        assert "Traceback" not in said
         return
     assert process.returncode == -signal.SIGKILL and any(".agreement.tmp-" in n for n in ruins)
     assert Agreement.open(place(data), "again") is None  # no file of it is found
