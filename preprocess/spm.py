@@ -14,7 +14,7 @@ import os
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Iterator
+from typing import Any, Iterator
 
 import sentencepiece
 from tqdm import tqdm
@@ -32,8 +32,15 @@ from preprocess.text import (
     writing,
 )
 
-# fixed, since the trainer's sums depend on the number of threads
-TRAINER_THREADS = 4
+# Settings that no option changes; the trainer's sums depend on its number of threads.
+FIXED: dict[str, Any] = {
+    "num_threads": 4,
+    "unk_id": 0,
+    "bos_id": -1,
+    "eos_id": -1,
+    "pad_id": -1,
+    "minloglevel": 2,
+}
 ENCODE_CHUNK = 10_000  # lines; bounds memory, long enough for SentencePiece's own threads
 
 
@@ -93,12 +100,7 @@ def train(
                 normalization_rule_name=normalization,
                 byte_fallback=byte_fallback,
                 max_sentence_length=max_line_bytes,
-                num_threads=TRAINER_THREADS,
-                unk_id=0,
-                bos_id=-1,
-                eos_id=-1,
-                pad_id=-1,
-                minloglevel=2,
+                **FIXED,
             )
         except RuntimeError as error:
             if lines.failure is not None:
