@@ -89,11 +89,10 @@ def train(
         folder = stack.enter_context(staging(target.parent / f".{model.name}.spm"))
         stack.enter_context(held(folder))
         lines = Lines(inputs, normalization, max_line_bytes)
-        prefix = folder / "spm"
         try:
             sentencepiece.SentencePieceTrainer.train(
                 sentence_iterator=iter(lines),
-                model_prefix=str(prefix),
+                model_prefix=str(folder / "spm"),
                 vocab_size=vocab,
                 model_type=kind,
                 character_coverage=coverage,
@@ -107,11 +106,16 @@ def train(
                 raise lines.failure from None
             raise _refusal(lines, vocab, " ".join(str(error).split())) from error
         with writing(target):
-            for suffix in (".vocab", ".model"):  # the model last: other steps wait for it
-                os.replace(f"{prefix}{suffix}", model.with_name(model.name + suffix))
+            _put_in_place(folder / "spm", model)
     if lines.warning:
         print(f"warning: {lines.warning}", file=sys.stderr, flush=True)
     return target
+
+
+def _put_in_place(made: Path, model: Path) -> None:
+    """Rename the files of one prefix; the model last, since other steps wait for it."""
+    for suffix in (".vocab", ".model"):
+        os.replace(f"{made}{suffix}", model.with_name(model.name + suffix))
 
 
 def _check(
