@@ -50,7 +50,8 @@ class CommonOptions(Options):
     )
     features: str = option(
         "",
-        "folder of the TF-IDF features (autoassist-tfidf --dest); empty: inside the data-bin",
+        "folder of the features (autoassist-tfidf --dest); empty: inside the data-bin. 'uniform' "
+        "and 'random' have none",
         "ours",
     )
     inline: bool = option(

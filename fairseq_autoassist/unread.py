@@ -5,8 +5,14 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from .core.prior import NONE
-from .core.strategies import STRATEGIES, begins_easily, readers_of, strategy_class
+from .core.prior import AGREEMENT, NONE
+from .core.strategies import (
+    STRATEGIES,
+    begins_easily,
+    needs_of,
+    readers_of,
+    strategy_class,
+)
 from .core.strategies.easy_first import SWITCH, EasyFirstOptions
 from .errors import ConfigError
 from .options import flag
@@ -54,14 +60,19 @@ def _of_the_curriculum(config: AutoAssistConfig, changed: dict[str, Any]) -> dic
 
 
 def _of_the_prior(config: AutoAssistConfig, changed: dict[str, Any]) -> dict[str, str]:
-    """Options of the prior; switching it off is accepted where it is ignored."""
+    """Options of the prior and of its place; switching it off is accepted where it is ignored."""
     using = [name for name, kind in STRATEGIES.items() if kind.needs(config).prior != "ignored"]
     own = [name for name in ("prior", "prior_floor") if changed.get(name, NONE) != NONE]
+    if "features" in changed and not needs_of(config).features:
+        own.append("features")  # the prior of autoassist-agreement is in that folder
     if config.strategy not in using:
         return {name: f"read by {_named(using)}" for name in own}
+    unread = {}
     if config.prior == NONE and "prior_floor" in changed:
-        return {"prior_floor": f"read with a {flag('prior')} other than {NONE}"}
-    return {}
+        unread["prior_floor"] = f"read with a {flag('prior')} other than {NONE}"
+    if config.prior != AGREEMENT and "features" in own:
+        unread["features"] = f"read with {flag('prior')} {AGREEMENT}"
+    return unread
 
 
 def _named(strategies: list[str] | tuple[str, ...]) -> str:

@@ -14,7 +14,7 @@ import os
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Iterator
+from typing import Any, Iterator
 
 import sentencepiece
 from tqdm import tqdm
@@ -32,8 +32,15 @@ from preprocess.text import (
     writing,
 )
 
-# fixed, since the trainer's sums depend on the number of threads
-TRAINER_THREADS = 4
+# Settings that no option changes; the trainer's sums depend on its number of threads.
+FIXED: dict[str, Any] = {
+    "num_threads": 4,
+    "unk_id": 0,
+    "bos_id": -1,
+    "eos_id": -1,
+    "pad_id": -1,
+    "minloglevel": 2,
+}
 ENCODE_CHUNK = 10_000  # lines; bounds memory, long enough for SentencePiece's own threads
 
 
@@ -82,34 +89,33 @@ def train(
         folder = stack.enter_context(staging(target.parent / f".{model.name}.spm"))
         stack.enter_context(held(folder))
         lines = Lines(inputs, normalization, max_line_bytes)
-        prefix = folder / "spm"
         try:
             sentencepiece.SentencePieceTrainer.train(
                 sentence_iterator=iter(lines),
-                model_prefix=str(prefix),
+                model_prefix=str(folder / "spm"),
                 vocab_size=vocab,
                 model_type=kind,
                 character_coverage=coverage,
                 normalization_rule_name=normalization,
                 byte_fallback=byte_fallback,
                 max_sentence_length=max_line_bytes,
-                num_threads=TRAINER_THREADS,
-                unk_id=0,
-                bos_id=-1,
-                eos_id=-1,
-                pad_id=-1,
-                minloglevel=2,
+                **FIXED,
             )
         except RuntimeError as error:
             if lines.failure is not None:
                 raise lines.failure from None
             raise _refusal(lines, vocab, " ".join(str(error).split())) from error
         with writing(target):
-            for suffix in (".vocab", ".model"):  # the model last: other steps wait for it
-                os.replace(f"{prefix}{suffix}", model.with_name(model.name + suffix))
+            _put_in_place(folder / "spm", model)
     if lines.warning:
         print(f"warning: {lines.warning}", file=sys.stderr, flush=True)
     return target
+
+
+def _put_in_place(made: Path, model: Path) -> None:
+    """Rename the files of one prefix; the model last, since other steps wait for it."""
+    for suffix in (".vocab", ".model"):
+        os.replace(f"{made}{suffix}", model.with_name(model.name + suffix))
 
 
 def _check(

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ..config import AutoAssistConfig
 from .batching import BatchLimits
 from .cutting import batches_of_pass
 from .items import Items
 from .message import Message
 from .prior import Prior
 from .source import FeatureOpener
+
+if TYPE_CHECKING:
+    from ..config import AutoAssistConfig
 
 
 class Totals(NamedTuple):
@@ -123,6 +125,20 @@ class PlannedBatch:
     def ids(self) -> np.ndarray:
         """Item ids, int64, shape (n,)."""
         return self.kept["id"]
+
+
+def rows_to_positions(row_ids: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """Give the position in a planned batch of each row of a loader's batch.
+
+    Args:
+        row_ids, ids: the same ids in two orders, int64, shape (B,); an id may come twice
+
+    Returns:
+        int64, shape (B,), a permutation
+    """
+    positions = np.empty(len(ids), dtype=np.int64)
+    positions[np.argsort(row_ids, kind="stable")] = np.argsort(ids, kind="stable")
+    return positions
 
 
 def restore_batches(saved: list[dict[str, Any]]) -> list[PlannedBatch]:

@@ -8,8 +8,8 @@ from typing import Iterator
 
 import numpy as np
 
-from ..config import flag
 from ..errors import ConfigError
+from ..options import flag
 
 _LINES = 1 << 16  # lines read at once
 

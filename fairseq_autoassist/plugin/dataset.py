@@ -8,7 +8,7 @@ from typing import Any, Callable, Iterator
 import numpy as np
 import torch
 
-from ..core.protocol import PlannedBatch
+from ..core.protocol import PlannedBatch, rows_to_positions
 from .criterions import PLAN
 
 
@@ -52,20 +52,6 @@ class PlannedDataset(torch.utils.data.Dataset):
     def collate(samples: list[dict[str, Any]]) -> dict[str, Any]:
         """Give the only sample, which is collated already."""
         return samples[0]
-
-
-def rows_to_positions(row_ids: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """Give the position in ``ids`` of each row of a collated batch, sorted by length.
-
-    Args:
-        row_ids, ids: the same ids in two orders, int64, shape (B,); an id may come twice
-
-    Returns:
-        int64, shape (B,), a permutation
-    """
-    positions = np.empty(len(ids), dtype=np.int64)
-    positions[np.argsort(row_ids, kind="stable")] = np.argsort(ids, kind="stable")
-    return positions
 
 
 class EpochSampler:

@@ -9,7 +9,7 @@ from typing import Iterator
 import numpy as np
 import torch
 
-from ..core.protocol import PlannedBatch
+from ..core.protocol import PlannedBatch, rows_to_positions
 from ..tensors import HostCopy
 from .handed import Handed
 
@@ -88,12 +88,5 @@ class _Report:
         """Find the micro-batch that this is of."""
         ids = self.ids.numpy()
         self.batch, self.left_out = handed.take(ids)
-        self.order = positions(ids, self.batch.ids)
+        self.order = rows_to_positions(ids, self.batch.ids)
         return self.batch
-
-
-def positions(row_ids: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """Position in ``ids`` of each of the same ids in another order: int64 (B,), a permutation."""
-    found = np.empty(len(ids), dtype=np.int64)
-    found[np.argsort(row_ids, kind="stable")] = np.argsort(ids, kind="stable")
-    return found

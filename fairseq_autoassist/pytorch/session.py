@@ -10,13 +10,13 @@ import numpy as np
 import torch
 
 from ..core.message import Message
-from ..core.protocol import PlannedBatch, PlanSpec
+from ..core.protocol import PlannedBatch, PlanSpec, rows_to_positions
 from ..core.worker.client import Exchange
 from ..core.worker.process import ProcessExchange
 from ..errors import AssistantFailure, AutoAssistError
 from .epochs import Progress
 from .handed import Handed
-from .reports import Reports, positions
+from .reports import Reports
 from .saving import Recorder, replayed
 
 logger = logging.getLogger("fairseq_autoassist")
@@ -129,7 +129,7 @@ class Session:
         self.flush()
         host = ids.cpu().numpy()
         batch = self._handed.find(host)
-        weights = batch.kept["weight"][positions(host, batch.ids)]
+        weights = batch.kept["weight"][rows_to_positions(host, batch.ids)]
         return torch.from_numpy(weights).to(ids.device)
 
     def state(self, header: dict[str, Any]) -> dict[str, Any]:

@@ -62,6 +62,37 @@ def test_several_unread_options_are_named_in_one_line():
     )
 
 
+BY_PRIOR = "read by --autoassist-strategy autoassist or competence or spl or infobatch or prior"
+
+
+@pytest.mark.parametrize(
+    "strategy, options, by",
+    [
+        ("uniform", {}, BY_PRIOR),
+        ("random", {"competence": True, "competence_by": "length"}, BY_PRIOR),
+        ("spl", {"prior": "none"}, "read with --autoassist-prior agreement"),
+        ("prior", {"prior": "scores.npy"}, "read with --autoassist-prior agreement"),
+    ],
+)
+def test_a_folder_of_features_is_refused_where_nothing_in_it_is_read(strategy, options, by):
+    with pytest.raises(ConfigError) as error:
+        AutoAssistConfig(strategy, features="folder", **options)
+    assert f"does not read --autoassist-features folder ({by})" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "strategy, options",
+    [
+        ("autoassist", {"prior": "none"}),
+        ("uniform", {"competence": True}),
+        ("spl", {}),
+        ("prior", {}),
+    ],
+)
+def test_a_folder_of_features_is_read_for_its_rows_rarity_or_prior(strategy, options):
+    assert AutoAssistConfig(strategy, features="folder", **options).features == "folder"
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_every_option_may_be_given_its_default_with_any_strategy(case):
     config = config_of(case)

@@ -47,8 +47,8 @@ class EasyFirstOptions(Options):
     )
     competence_updates: int = option(
         0,
-        "T: updates after which 'competence' keeps all pairs; 0: half of the run (of --max-update, "
-        "or with --max-epoch alone of its passes, the first of which are short)",
+        "T: updates after which 'competence' keeps all pairs; 0: half of the run, which then needs "
+        "an end (where passes alone end it, half of these, the first of which are short)",
         "Platanios et al. 2019, eq. (7); value: ours",
         low=0,
     )

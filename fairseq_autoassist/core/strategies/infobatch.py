@@ -34,8 +34,8 @@ class InfoBatchOptions(Options):
     )
     infobatch_anneal: float = option(
         0.125,
-        "1 - delta: share of the run at its end that 'infobatch' trains on all pairs (of "
-        "--max-update or --max-epoch)",
+        "1 - delta: share of the run at its end that 'infobatch' trains on all pairs; 0: none, and "
+        "the run needs no end",
         "Qin et al. 2024, section 3.1",
         low=0.0,
         high=1.0,
