@@ -29,10 +29,10 @@ class CommonOptions(Options):
     )
     prior: str = option(
         "agreement",
-        "what P(keep) is multiplied by: 'agreement', what autoassist-agreement wrote, if it has "
-        "run; 'none'; or a file of your own scores in [0, 1], a number a pair: .npy, or text with "
-        "one number a line (for several data-bins one each, joined by ':'). 'uniform' and 'random' "
-        "have none",
+        "the prior, a factor of P(keep): 'agreement', as autoassist-agreement wrote it, if it has "
+        "run; 'none'; or a file of your own scores in [0, 1], one number per pair: .npy, or text "
+        "with one number per line (for several data-bins one file each, joined by ':'). 'uniform' "
+        "and 'random' have no prior",
         "ours; the paper has none",
     )
     prior_floor: float = option(
@@ -44,8 +44,8 @@ class CommonOptions(Options):
     )
     trace: str = option(
         "",
-        "folder in which each rank records the pairs that it trained on, eight bytes each time; "
-        "empty: none",
+        "folder in which each rank records the pairs that it trained on, 8 bytes per pair and "
+        "pass; empty: no record",
         "ours",
     )
     features: str = option(
@@ -61,13 +61,13 @@ class CommonOptions(Options):
     )
     timeout: float = option(
         20.0,
-        "seconds without an answer after which the Assistant's process is given up",
+        "seconds without an answer after which the Assistant's process counts as failed",
         "ours",
         low=0.1,
     )
     on_failure: str = option(
         "continue",
-        "when the Assistant fails: 'continue' training without shrinking, or 'stop'",
+        "when the Assistant fails: 'continue' training without skipping, or 'stop'",
         "ours",
         choices=("continue", "stop"),
     )

@@ -32,10 +32,10 @@ BEGIN, END = "<!-- made by tools/make_docs.py -->\n", "<!-- end -->"
 METRICS = {
     "keep": (
         "share",
-        "pairs kept of pairs considered, a moving average over about an eighth of a pass. It "
-        "begins at 1, or at the mean prior",
+        "share of the considered pairs that were kept, a moving average over about an eighth of a "
+        "pass. It begins at 1, or at the mean prior",
     ),
-    "saved": ("share", "target tokens skipped so far, of those considered in the whole run"),
+    "saved": ("share", "share of the target tokens considered in the whole run that were skipped"),
     "pass": (
         "passes",
         "position in the stream of the current data-bin: 2.25 is a quarter into the third pass",
@@ -50,20 +50,20 @@ METRICS = {
     ),
     "acc": (
         "share",
-        "the Assistant's accuracy on pairs before learning from them, a moving average over *kept* "
-        "pairs, hence biased",
+        "the Assistant's accuracy on pairs before learning from them, a moving average. It is over "
+        "*kept* pairs, so it is biased",
     ),
     "majority": (
         "share",
-        "accuracy of always guessing the more frequent label on the same pairs; `aa_acc` means "
-        "something only in comparison with it",
+        "the accuracy of always guessing the more frequent label on the same pairs. Only the "
+        "difference of `aa_acc` from it is meaningful",
     ),
     "competence": (
         "share",
-        "c(t): the share of the pairs, the easiest, that may be trained on; 0 for batches planned "
-        "before it was switched on",
+        "c(t): the share of easiest pairs that may be trained on; 0 for batches planned before it "
+        "was switched on",
     ),
-    "pace": ("share", "the share of the pairs, the easiest, that `spl` trains on"),
+    "pace": ("share", "the share of easiest pairs that `spl` trains on"),
     "mean_loss": (
         "nats/token",
         "mean of the losses that `infobatch` remembered when the pass began; 0 until the first "
@@ -71,24 +71,24 @@ METRICS = {
     ),
     "below_mean": (
         "share",
-        "pairs of the last chunk considered whose remembered loss is below that mean; of these a "
-        "share r is dropped",
+        "share of the last chunk of pairs considered whose remembered loss is below that mean; of "
+        "these pairs a share r is dropped",
     ),
     "loss": (
         "nats/token",
         "training loss over the uniformly kept pairs: an unbiased estimate of the loss on the "
-        "training set (with a prior: on that set as the prior weighs it). `null` in the JSON log "
-        "where no pair since the line before was kept uniformly",
+        "training set (with a prior: on that set weighted by the prior). `null` in the JSON log "
+        "if no pair was kept uniformly since the previous line",
     ),
-    "considered": ("pairs", "considered so far"),
-    "kept": ("pairs", "kept so far"),
-    "considered_tokens": ("target tokens, EOS included", "considered so far"),
-    "kept_tokens": ("target tokens, EOS included", "kept so far"),
+    "considered": ("pairs", "pairs considered so far"),
+    "kept": ("pairs", "pairs kept so far"),
+    "considered_tokens": ("target tokens, EOS included", "tokens considered so far"),
+    "kept_tokens": ("target tokens, EOS included", "tokens kept so far"),
     "wait": (
         "seconds",
-        "time the loader has waited for the next batch since this process started (with several "
-        "data-bins: this epoch), the worker's start included. The loader runs ahead of training, "
-        "so training lost at most this",
+        "time that the loader waited for batches since this process started (with several "
+        "data-bins: in this epoch), including the start of the worker process. The loader runs "
+        "ahead of training, so training waited at most this long",
     ),
 }
 

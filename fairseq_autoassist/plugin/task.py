@@ -245,7 +245,7 @@ class TranslationAutoAssistTask(TranslationTask):
             self._failure_said = True
             kept = exchange.kept_since
             logger.error(
-                f"AutoAssist: {failure}. Training goes on without shrinking: {kept} is kept, and "
+                f"AutoAssist: {failure}. Training goes on without skipping: {kept} is kept, and "
                 "none is lost. Resume from the last checkpoint to have the Assistant back"
             )
         for message in batch.messages if batch is not None else ():

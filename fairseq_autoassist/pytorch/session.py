@@ -146,7 +146,7 @@ class Session:
         if failure is not None:
             kept = self._exchange.kept_since
             self._say_once(
-                "failure", f"{failure}. Training goes on without shrinking: {kept} is kept"
+                "failure", f"{failure}. Training goes on without skipping: {kept} is kept"
             )
         for one in messages:
             if one.bad and self.spec.config.on_failure == "stop":

@@ -190,7 +190,7 @@ def test_training_goes_on_without_a_failed_assistant(tmp_path, cause, loader):
     words = ["--max-update", 500, "--num-workers", loader]
     result = hurt(tmp_path, lambda pid: os.kill(pid, number), *words).ok()
     line = find(result, said)
-    assert line and "| ERROR |" in line and "without shrinking" in line
+    assert line and "| ERROR |" in line and "without skipping" in line
     assert len(result.batches) == 500
     # long after the failure, every pair comes up
     late = np.bincount([i for ids in result.ids()[-300:] for i in ids], minlength=400)

@@ -161,7 +161,7 @@ def test_after_a_killed_worker_the_prior_still_holds(data, tmp_path) -> None:
         os.kill(workers(process.pid)[0], signal.SIGKILL)
         result = process.wait().ok()
     line = find(result, "died (signal 9)")
-    assert line and "without shrinking: every item that its prior lets through is kept" in line
+    assert line and "without skipping: every item that its prior lets through is kept" in line
     assert len(result.batches) == 400 and junk(result, -200) < 0.02
     late = np.bincount(np.concatenate(result.ids()[-200:]), minlength=PAIRS)
     assert (late[~JUNK] > 0).all()  # all that the prior lets through comes up

@@ -27,7 +27,7 @@ def test_a_dead_worker_does_not_end_training(caplog):
         for _ in range(3):
             loop.epoch()
     (said,) = [text for text in warnings(caplog) if "signal 9" in text]
-    assert "Training goes on without shrinking: every item is kept" in said
+    assert "Training goes on without skipping: every item is kept" in said
     assert len(loop.batches) == 19 + 3 + 3 * 19
     assert loop.assist.metrics["keep"] == pytest.approx(1.0, abs=0.02)
 

@@ -82,10 +82,10 @@ class AutoAssistOptions(Options):
     )
     guard_pairs: int = option(
         2000,
-        "uniformly kept pairs to a verdict whether the Assistant beats the majority class; nothing "
-        "is skipped while it does not (after it did once: three verdicts in a row); ten such "
-        "verdicts in a row are a failure, without those where nine tenths of the labels are the "
-        "same; 0: no verdicts",
+        "uniformly kept pairs per verdict on whether the Assistant beats the majority class; while "
+        "it does not, nothing is skipped (once it did: after three bad verdicts in a row); ten bad "
+        "verdicts in a row are a failure, not counting those where nine tenths of the labels are "
+        "the same; 0: no verdicts",
         "ours",
         low=0,
     )
@@ -110,7 +110,7 @@ class AutoAssist(Strategy):
     """Keeps items by Algorithm 1.
 
     State, in the paper's symbols: phi (`assistant`), T_k (`threshold`, nats/token) and gamma_k
-    (`accuracy_sum`). gamma_k starts at 0, so training starts without shrinking.
+    (`accuracy_sum`). gamma_k starts at 0, so training starts without skipping.
     """
 
     about = "asks the Assistant, Algorithm 1"

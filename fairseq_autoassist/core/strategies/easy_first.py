@@ -28,8 +28,8 @@ class EasyFirstOptions(Options):
 
     competence: bool = option(
         False,
-        "begin with easy pairs: pairs harder than the competence c(t) allows wait; the Assistant "
-        "only learns until c(t) is 1",
+        "begin with easy pairs: pairs that are harder than the competence c(t) allows wait; until "
+        "c(t) is 1 the Assistant learns and skips nothing",
         "Platanios et al. 2019; the paper has none",
     )
     competence_by: str = option(
@@ -47,8 +47,8 @@ class EasyFirstOptions(Options):
     )
     competence_updates: int = option(
         0,
-        "T: updates after which 'competence' keeps all pairs; 0: half of the run, which then needs "
-        "an end (where passes alone end it, half of these, the first of which are short)",
+        "T: updates after which 'competence' keeps all pairs; 0: half of the run, in updates if "
+        "their number is known, else in passes",
         "Platanios et al. 2019, eq. (7); value: ours",
         low=0,
     )

@@ -40,7 +40,7 @@ class SelfPacedOptions(Options):
 class SelfPaced(LossBased):
     """Keeps the items with the lowest last known losses, and a share of those with none."""
 
-    about = "keeps the pairs of the lowest losses, more of them from pass to pass"
+    about = "keeps the pairs with the lowest losses, more of them from pass to pass"
     option_class = SelfPacedOptions
     metric_names = ("pace",)
 

@@ -47,7 +47,7 @@ _MODULE = f"{__package__}.child"  # the full name, which ps shows
 
 
 class ProcessExchange(Exchange):
-    """Plans in a worker process; when that fails, goes on inline without shrinking, or raises.
+    """Plans in a worker process; when that fails, goes on inline without skipping, or raises.
 
     Args:
         spec: what to plan from

@@ -39,7 +39,7 @@ class Replay:
         self._reports = {n: x for n, x in self._reports.items() if n >= learned and n not in held}
 
     def successor(self, spec: PlanSpec) -> Planner:
-        """Make a planner that goes on where the lost one was, without shrinking or learning.
+        """Make a planner that goes on where the lost one was, without skipping or learning.
 
         It keeps the prior, unless the file of that can no longer be read.
         """
