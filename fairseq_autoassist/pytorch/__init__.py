@@ -1,6 +1,6 @@
 """AutoAssist in any PyTorch loop: a batch sampler, and one call that reports the losses.
 
-Imports torch, numpy and scipy; fairseq need not be installed.
+The package imports torch, numpy and scipy, and needs no fairseq.
 """
 
 from .dataset import WithIds

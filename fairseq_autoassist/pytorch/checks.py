@@ -1,4 +1,4 @@
-"""What a loop hands to `AutoAssist.report`, checked before anything is learned from it."""
+"""Checks of the ids and losses that a loop gives to `AutoAssist.report`."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ _INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 
 class ReportError(ValueError):
-    """A report that cannot be right; the message says what to change in the loop."""
+    """A wrong report of losses; the message says what to change in the loop."""
 
 
 def checked_ids(ids: Any) -> torch.Tensor:
-    """Item ids as a tensor, where they are.
+    """Give item ids as a detached tensor of integers (B,), on the device that they are on.
 
     Args:
         ids: integers (B,): a tensor on any device, an array or a list
 
     Raises:
-        ReportError: they are something else
+        ReportError: the ids are empty, not integers, or of another shape
     """
     found = ids if isinstance(ids, torch.Tensor) else torch.as_tensor(ids)
     if found.ndim != 1 or found.dtype not in _INTEGERS or not len(found):
         raise ReportError(
             f"found ids of type {found.dtype} with shape {tuple(found.shape)}, expected integers "
-            "(B,): the first of what a batch of WithIds(dataset) holds"
+            "(B,): the first field of a batch of WithIds(dataset)"
         )
     return found.detach()
 
 
 def checked_losses(losses: Any, items: int) -> torch.Tensor:
-    """The losses of a batch as float32, where they are.
+    """Give the losses of a batch as a detached float32 tensor (B,), on the device that they are on.
 
     Args:
         losses: floats (B,) of any precision: a tensor on any device, an array or a list
-        items: B
+        items: B, the number of ids
 
     Raises:
-        ReportError: they are something else, or those of an evaluation
+        ReportError: the losses are not floats of shape (B,), or were computed without gradients
     """
     found = losses if isinstance(losses, torch.Tensor) else torch.as_tensor(losses)
     if found.ndim == 0:
@@ -50,7 +50,7 @@ def checked_losses(losses: Any, items: int) -> torch.Tensor:
     if found.shape != (items,):
         raise ReportError(
             f"found losses of shape {tuple(found.shape)} for {items} ids, expected shape "
-            f"({items},): one number an item, in the order of the ids, such as "
+            f"({items},): one number per item, in the order of the ids, such as "
             "losses.flatten(1).mean(1)"
         )
     if not found.is_floating_point():

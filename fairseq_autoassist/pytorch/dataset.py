@@ -1,4 +1,4 @@
-"""Each item of a dataset with its id before it, so that its loss can be reported by that."""
+"""A dataset that gives each item with its id, by which the loss of the item is reported."""
 
 from __future__ import annotations
 
@@ -7,28 +7,30 @@ from typing import Any, Sequence
 
 import torch
 
-#: under which the id stands in items that are dictionaries
+#: key of the id in items that are dictionaries
 KEY = "ids"
 
 
 class WithIds(torch.utils.data.Dataset):
     """A dataset whose items begin with their index.
 
-    Item ``i`` becomes ``(i, *item)`` of a tuple or list, ``{"ids": i, **item}`` of a dictionary,
-    and ``(i, item)`` of anything else. A batch of them has its ids as an int64 tensor (B,).
+    Item ``i`` becomes ``(i, *item)`` if it is a tuple or list, ``{"ids": i, **item}`` if it is a
+    dictionary, and else ``(i, item)``. The default collation makes the ids of a batch an int64
+    tensor (B,).
 
     Args:
-        dataset: with ``__getitem__`` and ``__len__``; its ``__getitems__`` is used where it has one
+        dataset: has ``__getitem__`` and ``__len__``; its ``__getitems__`` is used if it has one
 
     Raises:
-        TypeError: it has no length or no items by index
+        TypeError: the dataset has no length or no items by index
+        ValueError: (from reading an item) a dictionary has a field "ids" already
     """
 
     def __init__(self, dataset: Any) -> None:
         if not hasattr(dataset, "__getitem__") or not hasattr(dataset, "__len__"):
             raise TypeError(
                 f"found {type(dataset).__name__}, expected a dataset with __getitem__ and __len__: "
-                "an item is known by its index"
+                "the index of an item is its id"
             )
         self.dataset = dataset
 
@@ -50,7 +52,7 @@ def _with_id(index: int, item: Any) -> Any:
     if isinstance(item, Mapping):
         if KEY in item:
             raise ValueError(
-                f"item {index} has a field {KEY!r} already, which WithIds puts the id in: rename it"
+                f"item {index} has a field {KEY!r} already, where WithIds puts the id: rename it"
             )
         return {KEY: index, **item}
     return (index, *item) if isinstance(item, (tuple, list)) else (index, item)

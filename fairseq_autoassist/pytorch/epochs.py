@@ -1,7 +1,7 @@
-"""How many batches an epoch has: the same on every rank, fixed when the epoch begins.
+"""Number of batches of an epoch: the same on every rank, fixed when the epoch begins.
 
-By default as many as plain training has. Skipping then makes an epoch go further through the data,
-not shorter, so that schedulers which are told ``epochs * len(loader)`` steps stay right.
+By default an epoch has as many batches as in plain training. With skipping it then covers more of
+the data and is not shorter. So a scheduler may be given ``epochs * len(loader)`` steps.
 """
 
 from __future__ import annotations
@@ -16,7 +16,14 @@ PLAIN, PASS = "plain", "pass"
 
 
 class Progress(NamedTuple):
-    """Where training stands: after the last batch that was reported."""
+    """Position of training after the last batch that was reported.
+
+    Attributes:
+        passes: passes over the data considered so far (a fraction)
+        keep_rate: share of the considered items that were kept lately
+        totals: counts of items and cost over the run
+        metrics: metrics of the strategy
+    """
 
     passes: float
     keep_rate: float
@@ -25,20 +32,23 @@ class Progress(NamedTuple):
 
     @classmethod
     def of(cls, batch: PlannedBatch) -> Progress:
-        """After a batch."""
+        """Make the position after a batch."""
         return cls(batch.passes, batch.keep_rate, batch.totals, batch.metrics)
 
     @classmethod
     def restored(cls, saved: list) -> Progress:
-        """From its saved form."""
+        """Restore a position from its saved form, ``list(progress)``."""
         return cls(saved[0], saved[1], Totals(*saved[2]), saved[3])
 
 
 def check_epoch(epoch: int | str) -> None:
-    """Refuse a kind of epoch that there is not.
+    """Refuse a wrong kind of epoch.
+
+    Args:
+        epoch: 'plain', 'pass', or a number of batches, at least 1
 
     Raises:
-        ConfigError: names what was found and what is expected
+        ConfigError: `epoch` is none of these
     """
     if isinstance(epoch, int) and not isinstance(epoch, bool) and epoch > 0:
         return
@@ -50,7 +60,7 @@ def check_epoch(epoch: int | str) -> None:
 
 
 def plain_length(spec: PlanSpec, world_size: int, drop_last: bool) -> int:
-    """Batches of plain training's epoch on each rank, at least 1."""
+    """Number of batches of an epoch of plain training on each rank, at least 1."""
     items, size = spec.items.count, spec.limits.max_items or 1
     if drop_last:
         return max(1, items // (size * world_size))
@@ -59,12 +69,14 @@ def plain_length(spec: PlanSpec, world_size: int, drop_last: bool) -> int:
 
 
 def pass_length(spec: PlanSpec, progress: Progress | None, plain: int) -> int:
-    """Batches until about one pass more, in whole passes, was trained on; a collective.
+    """Number of batches of an epoch that ends after about one more pass, at the end of a pass.
+
+    It is a mean over the ranks, at least 1. All ranks have to call it (a collective).
 
     Args:
-        spec: what is planned from
-        progress: None at the start
-        plain: batches of plain training's epoch
+        spec: the specification of this rank's plan
+        progress: position of training; None at the start
+        plain: batches of an epoch of plain training
     """
     items = spec.items.count / spec.world_size
     done, keep_rate = 0.0, spec.mean_prior

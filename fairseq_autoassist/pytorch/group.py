@@ -6,7 +6,7 @@ import torch
 
 
 def rank_and_world_size() -> tuple[int, int]:
-    """Of this process; (0, 1) where torch.distributed is not initialised."""
+    """Rank of this process and world size; (0, 1) if torch.distributed is not initialised."""
     distributed = torch.distributed
     if not distributed.is_available() or not distributed.is_initialized():
         return 0, 1
@@ -14,7 +14,7 @@ def rank_and_world_size() -> tuple[int, int]:
 
 
 def mean_over_ranks(value: float) -> float:
-    """The mean over the ranks, the same number on each; a collective."""
+    """Mean of a value over the ranks, the same on each. A collective: all ranks have to call it."""
     world_size = rank_and_world_size()[1]
     if world_size == 1:
         return value

@@ -1,5 +1,4 @@
-"""The micro-batches that the loader has and the loop has not reported, and which one a report is
-of."""
+"""Micro-batches that the loader has and the loop has not reported, found again by their ids."""
 
 from __future__ import annotations
 
@@ -11,35 +10,37 @@ import numpy as np
 from ..core.protocol import PlannedBatch
 from .checks import ReportError
 
-_REMEMBERED = 64  # micro-batches reported last, so that a second report is called that
+_REMEMBERED = 64  # newest reported micro-batches, by which a second report is recognised
 
 
 class Handed:
-    """Micro-batches handed to the loader, until each is reported or left out."""
+    """Micro-batches handed to the loader and neither reported nor left out yet."""
 
     def __init__(self) -> None:
         self._batches: dict[int, PlannedBatch] = {}
         self._reported: deque[PlannedBatch] = deque(maxlen=_REMEMBERED)
 
     def __len__(self) -> int:
-        """Micro-batches that the loader has."""
+        """Number of micro-batches that the loader has."""
         return len(self._batches)
 
     def add(self, batch: PlannedBatch) -> None:
-        """Take a micro-batch that the loader gets now."""
+        """Add a micro-batch that is handed to the loader."""
         self._batches[batch.number] = batch
 
     def take_back(self) -> list[PlannedBatch]:
-        """All micro-batches that were not reported, in order; the loader has none then."""
+        """Remove and return all micro-batches that were not reported, in order."""
         left, self._batches = list(self._batches.values()), {}
         return left
 
     def find(self, ids: np.ndarray) -> PlannedBatch:
-        """The micro-batch of these ids (integers (B,)), in whatever order they stand: the next one
-        that is not reported, or the last one that is.
+        """Find the next unreported micro-batch of these ids, or else the newest reported one.
+
+        Args:
+            ids: integers (B,), in any order
 
         Raises:
-            ReportError: there is none; the message says what is likely wrong
+            ReportError: no micro-batch has these ids; the message names the likely cause
         """
         found = _first(ids, self._batches.values()) or _first(ids, reversed(self._reported))
         if found is None:
@@ -47,11 +48,15 @@ class Handed:
         return found
 
     def take(self, ids: np.ndarray) -> tuple[PlannedBatch, list[PlannedBatch]]:
-        """The micro-batch of these ids that is not reported, and those before it that were left
-        out; from here on they are.
+        """Remove and return the unreported micro-batch of these ids, and those before it.
+
+        The micro-batches before it count as left out.
+
+        Args:
+            ids: integers (B,), in any order
 
         Raises:
-            ReportError: as `find`
+            ReportError: no unreported micro-batch has these ids
         """
         found = _first(ids, self._batches.values())
         if found is None:
@@ -67,24 +72,24 @@ class Handed:
         if again is not None:
             return (
                 f"batch {again.number} is reported a second time, expected one report of each "
-                "batch, before the next one is taken from the loader"
+                "batch, before the next batch is taken from the loader"
             )
         for batch in self._batches.values():
             if len(ids) != len(batch.kept) and np.isin(ids, batch.ids).all():
                 return (
                     f"found a report of {len(ids)} of the {len(batch.kept)} items of batch "
-                    f"{batch.number}, expected all of them in one report: NaN stands for a loss "
-                    "that there is none of"
+                    f"{batch.number}, expected all of them in one report: give NaN for an item "
+                    "that has no loss"
                 )
         return (
             f"found a report of {len(ids)} items (ids {_shown(ids)}) that are no batch of "
-            "this loader: report the ids that came with the losses, on the rank that they came on, "
-            "in the order of the batches; an evaluation, with a loader of its own, must not report"
+            "this loader: report the ids of the batch that has these losses, on its own rank, in "
+            "the order of the batches; an evaluation, with its own loader, must not report"
         )
 
 
 def _first(ids: np.ndarray, batches: Iterable[PlannedBatch]) -> PlannedBatch | None:
-    """The first of the batches that has these ids, in whatever order."""
+    """Find the first of the batches that has these ids, in any order."""
     wanted = np.sort(ids)
     for batch in batches:
         if len(batch.kept) == len(ids) and np.array_equal(np.sort(batch.ids), wanted):

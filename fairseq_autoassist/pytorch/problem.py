@@ -1,4 +1,4 @@
-"""What a PyTorch user gives -> what the core plans from."""
+"""Arguments of a PyTorch user, turned into the specification that the core plans from."""
 
 from __future__ import annotations
 
@@ -23,17 +23,18 @@ from ..features.dense import DenseFile
 from ..features.memory import HeldFeatures
 from ..features.store import StoredFeatures
 
-#: options that concern files of the fairseq plugin, or are arguments here
+#: options that name files of the fairseq plugin, or that are arguments of `AutoAssist`
 _ELSEWHERE = {"features", "prior", "strategy", "trace", "competence_by"}
 _COUNT = "give AutoAssist(features, ...) an array or CSR matrix (items, dimensions), or a store"
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """Where a run ends, and how far the loader may run ahead of the reports.
+    """Length of a run, and how far the loader may run ahead of the reports.
 
     Attributes:
-        max_batches, max_passes: of the run, of each rank; 0: not known
+        max_batches: batches of each rank in the whole run; 0: not known
+        max_passes: passes over the data in the whole run; 0: not known
         lag: micro-batch k is planned with the reports of micro-batches 0 .. k - lag
     """
 
@@ -52,20 +53,20 @@ def make_spec(
     options: dict[str, Any],
     full_batches: bool,
 ) -> PlanSpec:
-    """The problem of one rank alone; the adapter puts the rank in.
+    """Make the specification of a plan for one rank; the adapter sets rank and world size.
 
     Args:
-        features: rows by item id, or the number of items
-        limits: of a batch
-        seed: of the run
-        prior: a number in [0, 1] an item, or None
-        difficulty: a number an item, or None
-        run: its end and its lag
-        options: of the core, the strategy among them
-        full_batches: whether no batch is smaller than the limits allow
+        features: rows by item id, as `AutoAssist` takes them, or the number of items
+        limits: limits of a batch
+        seed: seed of the run
+        prior: numbers in [0, 1], shape (items,), or None
+        difficulty: numbers, shape (items,), or None
+        run: length of the run and lag
+        options: options of the core by name, the strategy included
+        full_batches: whether no batch may be smaller than the limits allow
 
     Raises:
-        AutoAssistError: an argument is wrong; the message says which, and what was expected
+        AutoAssistError: an argument is wrong; the message names it and what was expected
     """
     config = _config(options, prior)
     opener, count, dimensions, identity = _features(features)
@@ -91,7 +92,7 @@ def make_spec(
 
 
 def in_python(error: ConfigError) -> ConfigError:
-    """An error about flags as one about arguments: ``--autoassist-spl-start`` -> ``spl_start``."""
+    """Name arguments in place of flags in an error: ``--autoassist-spl-start`` -> ``spl_start``."""
     text = re.sub(
         r"--autoassist-([a-z-]+)", lambda found: found.group(1).replace("-", "_"), str(error)
     )
@@ -120,12 +121,12 @@ def _check_needs(
     if needs.features and opener is None:
         raise ConfigError(f"{named} needs features, found a number of items: {_COUNT}")
     if prior is not None and needs.prior == "ignored":
-        raise ConfigError(f"{named} goes without a prior: leave prior=... out")
+        raise ConfigError(f"{named} uses no prior: leave prior=... out")
     if prior is None and needs.prior == "required":
-        raise ConfigError(f"{named} needs a prior: give prior=..., a number in [0, 1] an item")
+        raise ConfigError(f"{named} needs a prior: give prior=..., a number in [0, 1] per item")
     eased = begins_easily(config)
     if eased and difficulty is None:
-        raise ConfigError(f"{named} begins with easy items: give difficulty=..., a number an item")
+        raise ConfigError(f"{named} begins with easy items: give difficulty=..., a number per item")
     if difficulty is not None and not eased:
         raise ConfigError(f"{named} reads no difficulty: leave it out, or give {SWITCH}=True")
     if needs.run_length and not run.max_batches and not run.max_passes:
@@ -137,7 +138,7 @@ def _check_needs(
 
 
 def _features(given: Any) -> tuple[FeatureOpener | None, int, int, str]:
-    """Opener, number of items, number of features, and what tells them from others."""
+    """Give the opener, the number of items, the number of features, and their identity."""
     if isinstance(given, (int, np.integer)) and not isinstance(given, bool):
         if given < 1:
             raise ConfigError(f"found {given} items, expected at least 1")
@@ -154,7 +155,7 @@ def _features(given: Any) -> tuple[FeatureOpener | None, int, int, str]:
 
 
 def _matrix(given: Any) -> Any:
-    """Rows of float32 whose norms are 1 in the mean square, which the default of eta is for."""
+    """Scale rows to float32 with a mean square norm of 1, for which the default eta is chosen."""
     if sp.issparse(given):
         matrix = sp.csr_array(given, dtype=np.float32, copy=True)
         values = matrix.data
@@ -169,8 +170,8 @@ def _matrix(given: Any) -> Any:
     norm = float(np.sqrt(np.square(values, dtype=np.float64).sum() / max(matrix.shape[0], 1)))
     if not np.isfinite(norm) or norm == 0.0:
         raise ConfigError(
-            f"found features of shape {matrix.shape} that are all 0, or NaN or infinite in places, "
-            "expected numbers: mend them with numpy.nan_to_num"
+            f"found features of shape {matrix.shape} that are all 0, or some NaN or infinite, "
+            "expected finite numbers: mend them with numpy.nan_to_num"
         )
     values /= np.float32(norm)
     return matrix
@@ -181,13 +182,13 @@ def _column(given: Any, name: str, count: int) -> np.ndarray:
     if found.shape != (count,) or found.dtype.kind not in "fiub" or not np.isfinite(found).all():
         raise ConfigError(
             f"found a {name} of type {found.dtype} with shape {found.shape}, expected a finite "
-            f"number an item, shape ({count},)"
+            f"number per item, shape ({count},)"
         )
     return found
 
 
 def _ranks(difficulty: np.ndarray) -> np.ndarray:
-    """Place of each item from the easiest on: int32, shape (items,)."""
+    """Place of each item in the order of difficulty, 0 the easiest: int32, shape (items,)."""
     ranks = np.empty(len(difficulty), dtype=np.int32)
     ranks[np.argsort(difficulty, kind="stable")] = np.arange(len(difficulty))
     return ranks

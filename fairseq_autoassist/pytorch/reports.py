@@ -1,4 +1,4 @@
-"""Losses on their way from the device to the planner, each with the micro-batch that it is of."""
+"""Losses on their way from the device to the planner, each with its micro-batch."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from .handed import Handed
 
 
 class Reports:
-    """Takes reports without a wait, and gives them in order once they have arrived.
+    """Takes reports without waiting, and gives them in order once they are on the host.
 
     Args:
-        handed: the micro-batches that they can be of
+        handed: the micro-batches that may be reported
     """
 
     def __init__(self, handed: Handed) -> None:
@@ -26,18 +26,20 @@ class Reports:
         self._pending: deque[_Report] = deque()
 
     def __len__(self) -> int:
-        """Reports that were not given yet."""
+        """Number of reports that were taken and not given yet."""
         return len(self._pending)
 
     def put(self, ids: torch.Tensor, losses: torch.Tensor) -> None:
         """Take a report.
+
+        Ids on the host are looked up at once, ids on a device when they have arrived.
 
         Args:
             ids: integers (B,), on any device
             losses: float32 (B,), on any device
 
         Raises:
-            ReportError: the ids are on the host, and of no micro-batch that can be reported
+            ReportError: ids on the host belong to no unreported micro-batch
         """
         report = _Report(HostCopy(ids), HostCopy(losses))
         if self._on_host(ids) and all(one.batch is not None for one in self._pending):
@@ -49,14 +51,15 @@ class Reports:
         return ids.device.type == "cpu"
 
     def arrived(self, wait_for: int) -> Iterator[tuple[PlannedBatch, np.ndarray | None]]:
-        """Micro-batches with their losses (float32, in the order of their items), or without any
-        (None): those that were left out before them.
+        """Yield reported micro-batches with their losses, and left out ones with None, in order.
+
+        Losses are float32 (B,), in the order of the items of their micro-batch.
 
         Args:
-            wait_for: so many of the reports, however long they take
+            wait_for: number of reports to wait for; later ones are given if they have arrived
 
         Raises:
-            ReportError: ids that came from a device are of no micro-batch that can be reported
+            ReportError: ids from a device belong to no unreported micro-batch
         """
         while self._pending and (wait_for > 0 or self._pending[0].arrived):
             wait_for -= 1
@@ -71,7 +74,7 @@ class Reports:
 
 @dataclasses.dataclass
 class _Report:
-    """Losses and ids on their way, and the micro-batch that they are of once it is known."""
+    """Losses and ids on their way, and their micro-batch once it is known."""
 
     ids: HostCopy
     losses: HostCopy
@@ -81,11 +84,15 @@ class _Report:
 
     @property
     def arrived(self) -> bool:
-        """Whether nothing has to be waited for."""
+        """Whether ids and losses are on the host."""
         return self.ids.arrived and self.losses.arrived
 
     def find(self, handed: Handed) -> PlannedBatch:
-        """Find the micro-batch that this is of."""
+        """Find the micro-batch of this report.
+
+        Raises:
+            ReportError: no unreported micro-batch has these ids
+        """
         ids = self.ids.numpy()
         self.batch, self.left_out = handed.take(ids)
         self.order = rows_to_positions(ids, self.batch.ids)

@@ -1,4 +1,4 @@
-"""The batch sampler that learns which items are worth a forward pass."""
+"""A batch sampler that learns which items are worth a forward pass."""
 
 from __future__ import annotations
 
@@ -21,30 +21,33 @@ from .session import Session
 class AutoAssist(torch.utils.data.Sampler):
     """Batches of the items worth training on, for ``DataLoader(..., batch_sampler=...)``.
 
-    Each rank of torch.distributed has its own, made after the group is initialised: the ranks get
-    disjoint batches, as many on each.
+    The method is Algorithm 1 of Zhang, Yu, Dhillon, NeurIPS 2019, or another strategy. Make one on
+    each rank after torch.distributed is initialised: the ranks get disjoint batches, equally many
+    on each.
 
     Args:
-        features: rows by item id: an array or tensor (items, ...) or a CSR matrix, scaled here so
-            that the mean square norm of a row is 1; the path of a ``.npy`` file or of a folder of
-            TF-IDF features, or an opener, taken as they are; the number of items alone for a
-            strategy that reads no features
-        batch_size: items of a batch
-        seed: of the order of items and of the coins
-        strategy: see docs/strategies.md
-        prior: a number in [0, 1] an item, by which its keep probability is multiplied
-        difficulty: a number an item, for the strategy 'competence' and ``competence=True``
-        drop_last: make no batch smaller than ``batch_size``; what is left when a pass ends begins
-            the next one, and no item is lost
-        epoch: batches of an epoch, of each rank: 'plain', as many as plain training has; 'pass',
-            those of one pass over the data, fewer the more is skipped; or a number
-        max_batches, max_passes: where the run ends, for strategies that have to know: batches of
-            each rank, passes over the data
+        features: rows by item id: an array or tensor (items, ...) or a CSR matrix (items,
+            dimensions), which is copied and scaled to a mean square norm of 1; the path of a
+            ``.npy`` file or of a folder of TF-IDF features, or an opener, which are not scaled;
+            the number of items for a strategy that reads no features
+        batch_size: items of a batch, on each rank
+        seed: seed of the order of items and of the coins
+        strategy: a name from docs/strategies.md
+        prior: numbers in [0, 1], shape (items,), or None; the keep probability of an item is
+            multiplied by its number
+        difficulty: numbers, shape (items,), for the strategy 'competence' and ``competence=True``
+        drop_last: make no batch smaller than ``batch_size``; the last items of a pass begin the
+            next pass, and no item is lost
+        epoch: batches of an epoch on each rank: 'plain', as many as plain training has; 'pass',
+            those of one pass over the data, the fewer the more is skipped; or a number
+        max_batches: batches of each rank in the whole run, for strategies that need its length;
+            0: not known
+        max_passes: passes over the data in the whole run, likewise; 0: not known
         lag: batches that the loader may take ahead of the reports
-        options: of the core, by the names in docs/options.md (``floor=0.5``)
+        options: options of the strategies, by the names in docs/options.md (``floor=0.5``)
 
     Raises:
-        AutoAssistError: an argument is wrong; the message says which, and what was expected
+        AutoAssistError: an argument is wrong; the message names it and what was expected
     """
 
     def __init__(
@@ -78,77 +81,84 @@ class AutoAssist(torch.utils.data.Sampler):
     # -- for the loader ---------------------------------------------------------------------------
 
     def __len__(self) -> int:
-        """Batches of an epoch on this rank: of the present one, from its first batch on."""
+        """Number of batches of the current epoch on this rank; before its first batch, of plain
+        training."""
         return self._length or self._plain
 
     def __iter__(self) -> Iterator[list[int]]:
-        """The ids of each batch of an epoch, or of what is left of one that was resumed.
+        """Yield the ids of each batch of an epoch, or of the rest of a resumed epoch.
 
         Batches that were handed out before and not reported come first.
 
         Raises:
-            AutoAssistError: the loader runs too far ahead, or the Assistant failed and
-                ``on_failure`` is 'stop'
+            AutoAssistError: the loader runs too far ahead, two loops read at once, or the Assistant
+                failed and ``on_failure`` is 'stop'
         """
-        left = self._begin()  # with the first batch, since loaders ask for iterators in vain
+        left = self._begin()  # at the first batch: loaders also make iterators that they never use
         reader = self._reader = object()
         for _ in range(left):
             if self._reader is not reader:
                 raise AutoAssistError(
-                    "two loops read from one AutoAssist at once: give each loader its own"
+                    "two loops read from one AutoAssist at once: make one for each loader"
                 )
             yield self._open().next_batch().ids.tolist()
 
     # -- for the loop -----------------------------------------------------------------------------
 
     def report(self, ids: Any, losses: Any) -> None:
-        """Learn from the losses of a batch; once for each batch, in the order of the batches.
+        """Report the losses of a batch, once for each batch, in the order of the batches.
 
-        Nothing waits for the device: losses (and ids) on it are read when they have arrived.
+        The call does not wait for a device: losses and ids on a device are read when they have
+        arrived.
 
         Args:
-            ids: of the batch, as `WithIds` gave them, integers (B,)
-            losses: one an item, floats (B,) of any precision, before any mean
+            ids: ids of the batch from `WithIds`, integers (B,)
+            losses: losses of the items before any mean, floats (B,) of any precision, in the order
+                of the ids
 
         Raises:
-            ReportError: they cannot be right; the message says what to change in the loop. Of ids
-                on a device it comes with a later call.
+            ReportError: ids or losses are wrong; the message says what to change in the loop. With
+                ids on a device a later call may raise it.
         """
         ids = checked_ids(ids)
         self._open().report(ids, checked_losses(losses, len(ids)))
 
     def weights(self, ids: Any) -> torch.Tensor:
-        """Factor on each item's loss, float32 (B,), on the device of the ids; 1 where the strategy
-        has no weights. Ids on a device are waited for.
+        """Weight of each item's loss: float32 (B,), on the device of the ids.
+
+        It is 1 if the strategy has no weights. With ids on a device the call waits for it.
 
         Args:
-            ids: of a batch, before its report or after it, integers (B,)
+            ids: ids of a batch, before or soon after its report, integers (B,)
 
         Raises:
-            ReportError: there is no such batch
+            ReportError: no batch has these ids
         """
         return self._open().weights(checked_ids(ids))
 
     @property
     def epoch(self) -> int:
-        """Number of the present epoch, from 0; of the next one once all its batches are
+        """Number of the current epoch, from 0; of the next one once all its batches are
         reported."""
         done = self._length and self._trained - self._begun >= self._length
         return self._epoch + bool(done)
 
     @property
     def batch(self) -> int:
-        """Batches of the present epoch that are reported."""
+        """Number of batches of the current epoch that are reported."""
         done = self._trained - self._begun
         return 0 if done >= self._length else done
 
     @property
     def metrics(self) -> dict[str, float]:
-        """Numbers worth plotting, of this rank, as of the last batch reported; empty before.
+        """Metrics of this rank at the last batch reported; empty before the first report.
 
-        ``keep``: share of items kept lately; ``skipped``: share of all items considered so far;
-        ``pass``; ``considered`` and ``kept`` items; ``wait``: seconds waited for planning; and
-        those of the strategy, as docs/metrics.md has them without ``aa_``.
+        - ``keep``: share of the considered items that were kept lately
+        - ``skipped``: share of all considered items that were skipped
+        - ``pass``: position in the passes over the data
+        - ``considered``, ``kept``: numbers of items
+        - ``wait``: seconds waited for planning
+        - those of the strategy, by their names in docs/metrics.md without ``aa_``
         """
         session = self._open()
         session.flush()
@@ -166,11 +176,11 @@ class AutoAssist(torch.utils.data.Sampler):
         }
 
     def state_dict(self) -> dict[str, Any]:
-        """All that decides the future of this rank: tensors and plain Python.
+        """Make the state of this rank for a checkpoint: tensors and plain Python.
 
-        Save it with the model after a report. It is as of then, in the middle of an epoch too, and
-        goes on with the reports of batches that the loader has already, so copy it
-        (`copy.deepcopy`) if it is not saved at once.
+        Save it with the model after a report, in the middle of an epoch too. Later reports of
+        batches that the loader already has are added to the state. So copy it (`copy.deepcopy`) if
+        it is not saved at once.
         """
         session = self._open()
         return session.state(
@@ -183,10 +193,14 @@ class AutoAssist(torch.utils.data.Sampler):
         )
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a state: the next epoch is what was left of the one in which it was saved.
+        """Resume from a state: the next loop gets the rest of the epoch in which it was saved.
+
+        Args:
+            state: from `state_dict` on the same rank
 
         Raises:
-            AutoAssistError: it is of another run or rank; the message says which
+            AutoAssistError: the state belongs to another run or rank; the message names the
+                difference
         """
         spec = self._of_this_rank()
         check_state(state, spec, self._drop_last)
@@ -197,7 +211,7 @@ class AutoAssist(torch.utils.data.Sampler):
         self._resumed = 0 < self.batch
 
     def close(self) -> None:
-        """End the Assistant's process; it ends with the program, and with this object, anyway."""
+        """End the Assistant's process, which else ends with this object or with the program."""
         if self._session is not None:
             self._session.close()
             self._session = None
@@ -230,7 +244,7 @@ class AutoAssist(torch.utils.data.Sampler):
         return self._session
 
     def _begin(self) -> int:
-        """Begin an epoch, or go on with one that was resumed; returns the batches left of it."""
+        """Begin an epoch, or continue a resumed one; return the number of its batches left."""
         session = self._open()
         session.take_back()
         if self._resumed:

@@ -1,8 +1,8 @@
-"""The state of an `AutoAssist`: a snapshot of the planner, and what was reported since.
+"""State of an `AutoAssist`: a snapshot of the planner, and the reports since the snapshot.
 
-torchdata's StatefulDataLoader asks for a state whenever it hands a batch to its workers, which is
-some batches before that one is trained on. So a state is cheap, and until it is saved it goes on
-with the reports of the batches that were handed out before it was asked for.
+torchdata's StatefulDataLoader asks for a state whenever it hands a batch to its workers, some
+batches before that batch is trained on. So making a state is cheap. Reports of batches that were
+handed out before the state was made are added to it later.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from ..tensors import from_checkpoint, to_checkpoint
 from .epochs import Progress
 
 STATE_VERSION = 2
-# Reports after which a new snapshot is taken: as many batches are planned again at most on resume.
+# Reports between two snapshots. On resume at most as many batches are planned again.
 _TAIL = 256
-_BEGIN_ANEW = "give the same, or begin anew without this state"
-# options that change where planning runs, and no batch
+_BEGIN_ANEW = "give the same value, or start again without this state"
+# options that change how planning runs, and no batch
 _FREE = {"inline", "timeout", "on_failure", "trace"}
 
 
@@ -39,7 +39,12 @@ class Recorder:
         self._growing: deque[tuple[int, dict[str, Any]]] = deque()
 
     def reported(self, number: int, losses: np.ndarray | None) -> None:
-        """Note a report: the states of batches handed out from here on go on with it."""
+        """Add a report to the states that were made after its batch was handed out.
+
+        Args:
+            number: number of the micro-batch
+            losses: float32 (B,), or None for a batch that was left out
+        """
         if self._snapshot is not None:
             self._reports[number] = None if losses is None else torch.from_numpy(losses.copy())
         while self._growing and self._growing[0][0] < number:
@@ -50,13 +55,13 @@ class Recorder:
     def state(
         self, exchange: Exchange, progress: Progress | None, handed: int, header: dict[str, Any]
     ) -> dict[str, Any]:
-        """The state after all that was reported.
+        """Make the state after the newest report: tensors and plain Python.
 
         Args:
-            exchange: that made the batches
-            progress: at the last batch reported
+            exchange: the exchange that made the batches
+            progress: position at the last batch reported
             handed: number of the last batch handed out; -1: none
-            header: what tells the run, and where in an epoch it is
+            header: identity of the run, and position in the epoch
         """
         old = exchange.ledger.reported - self._first >= _TAIL or exchange.failure != self._failure
         if self._snapshot is None or old:
@@ -79,13 +84,14 @@ class Recorder:
 def replayed(
     kind: type[Exchange], spec: PlanSpec, state: dict[str, Any]
 ) -> tuple[Exchange, Progress | None, dict[int, np.ndarray | None]]:
-    """The exchange that a state is of, where training stood, and the reports that came until the
-    state was saved of batches that it does not count as trained on.
+    """Restore the exchange and the position of training from a state.
+
+    Also return the reports by batch number that the state has of batches not counted as trained on.
 
     Args:
-        kind: of the exchange
-        spec: what to plan from, as it was when the state was made
-        state: of `Recorder.state`
+        kind: class of the exchange
+        spec: specification of the plan, as it was when the state was made
+        state: a state of `Recorder.state`
     """
     taken = from_checkpoint(state["snapshot"])
     exchange = kind(spec, taken["exchange"])
@@ -99,7 +105,7 @@ def replayed(
 
 
 def header_of(spec: PlanSpec, drop_last: bool) -> dict[str, Any]:
-    """What a state says about the run that it is of: plain Python."""
+    """Identity of the run that a state belongs to, as plain Python; `check_state` compares it."""
     options = {k: v for k, v in dataclasses.asdict(spec.config).items() if k not in _FREE}
     return {
         "version": STATE_VERSION,
@@ -120,8 +126,13 @@ def header_of(spec: PlanSpec, drop_last: bool) -> dict[str, Any]:
 def check_state(state: Any, spec: PlanSpec, drop_last: bool) -> None:
     """Refuse a state of another run or rank.
 
+    Args:
+        state: a state of `AutoAssist.state_dict`
+        spec: specification of this rank's plan
+        drop_last: whether no batch may be smaller than the batch size
+
     Raises:
-        AutoAssistError: names what differs, in one line
+        AutoAssistError: the state belongs to another run or rank; one line names the difference
     """
     if not isinstance(state, dict) or "snapshot" not in state:
         raise AutoAssistError("found no state of AutoAssist, expected what its state_dict() gave")
@@ -132,16 +143,16 @@ def check_state(state: Any, spec: PlanSpec, drop_last: bool) -> None:
             key, found, expected = names[0], found.get(names[0]), expected.get(names[0])
         if found != expected:
             raise AutoAssistError(
-                f"the state has {key} {found}, this run has {expected}: it cannot go on "
-                f"from there; {_BEGIN_ANEW}"
+                f"the state has {key} {found}, this run has {expected}: it cannot be resumed; "
+                f"{_BEGIN_ANEW}"
             )
     if state["world_size"] != spec.world_size:
         raise AutoAssistError(
             f"the state is of {state['world_size']} ranks, this run has {spec.world_size}: it "
-            f"cannot go on from there; {_BEGIN_ANEW}"
+            f"cannot be resumed; {_BEGIN_ANEW}"
         )
     if state["rank"] != spec.rank:
         raise AutoAssistError(
             f"the state is of rank {state['rank']}, this is rank {spec.rank}: save the "
-            "state_dict() of each rank, and load on each its own"
+            "state_dict() of each rank, and load it on the same rank"
         )

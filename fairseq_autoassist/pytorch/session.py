@@ -1,4 +1,4 @@
-"""A stream in training: batches go out to the loader, losses come in from the loop."""
+"""The exchange with the planner: batches go to the loader, losses come from the loop."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Session:
     """Owns the exchange with the planner, the batches that the loader has, and their reports.
 
     Args:
-        spec: what to plan from
-        state: of an earlier session; None: the stream begins
+        spec: specification of this rank's plan
+        state: state of an earlier session; None: the stream begins
 
     Raises:
         AssistantFailure: (from any method) the Assistant failed, and ``on_failure`` is 'stop'
@@ -37,7 +37,7 @@ class Session:
         self.spec = spec
         kind = Exchange if spec.config.inline else ProcessExchange
         self.progress: Progress | None = None  # at the last batch reported
-        self._known: dict[int, np.ndarray | None] = {}  # reports that the state has more of
+        self._known: dict[int, np.ndarray | None] = {}  # later reports in the state, by batch
         if state is None:
             self._exchange = kind(spec)
         else:
@@ -45,25 +45,25 @@ class Session:
         self._handed = Handed()
         self._reports = Reports(self._handed)
         self._recorder = Recorder()
-        self._again: deque[PlannedBatch] = deque()  # handed out before, and not reported
+        self._again: deque[PlannedBatch] = deque()  # to hand out again, not reported yet
         self._last = self.trained - 1  # number of the last batch handed out
         self._said: set[str] = set()
 
     @property
     def trained(self) -> int:
-        """Batches of the run whose losses the planner has been told."""
+        """Number of batches of the run whose losses were reported to the planner."""
         return self._exchange.ledger.reported
 
     @property
     def waited(self) -> float:
-        """Seconds waited for planning."""
+        """Seconds that this process has waited for planning."""
         return self._exchange.waited
 
     def next_batch(self) -> PlannedBatch:
-        """The next batch for the loader.
+        """Give the next batch for the loader.
 
         Raises:
-            AutoAssistError: it needs reports that cannot come before it does
+            AutoAssistError: ``lag`` batches are handed out and none of them is reported
         """
         self.flush()
         lag = self.spec.lag
@@ -72,8 +72,8 @@ class Session:
         if self._last + 1 - self.trained >= lag and not self._again:
             raise AutoAssistError(
                 f"{lag} batches are handed out and none of them is reported: call report(ids, "
-                "losses) for each; or the loader takes so many ahead (num_workers x "
-                f"prefetch_factor): give AutoAssist a lag above that, in place of {lag}"
+                "losses) for each; or, if the loader takes that many ahead (num_workers x "
+                f"prefetch_factor), give AutoAssist a lag above that, in place of {lag}"
             )
         batch = self._again.popleft() if self._again else self._exchange.next_batch()
         self._handed.add(batch)
@@ -81,7 +81,10 @@ class Session:
         return batch
 
     def take_back(self) -> None:
-        """Hand out again, first of all, what the loader has and will not give any more."""
+        """Put the batches that the loader has and that were not reported first in the stream.
+
+        A new loop calls it, since the old loader gives these batches no more.
+        """
         self.flush(wait_for=len(self._reports))
         left = deque(self._handed.take_back())
         while left and left[0].number in self._known:
@@ -89,29 +92,38 @@ class Session:
         self._again.extendleft(reversed(left))
 
     def report(self, ids: torch.Tensor, losses: torch.Tensor) -> None:
-        """Take the losses of a batch (float32 (B,)) by its ids (integers (B,)).
+        """Take the losses of a batch.
+
+        Args:
+            ids: integers (B,), on any device
+            losses: float32 (B,), in the order of the ids
 
         Raises:
-            ReportError: there is no such batch
+            ReportError: no unreported batch has these ids
         """
         self._reports.put(ids, losses)
         self.flush()
 
     def flush(self, wait_for: int = 0) -> None:
-        """Tell the planner the losses that have arrived, after a wait for so many reports."""
+        """Pass the losses that have arrived to the planner.
+
+        Args:
+            wait_for: number of reports to wait for
+        """
         for batch, losses in self._reports.arrived(wait_for):
             self._tell(batch, losses)
 
     def _tell(self, batch: PlannedBatch, losses: np.ndarray | None) -> None:
-        """Tell the planner the losses of a batch; None: it was left out.
+        """Pass the losses of a batch to the planner; None: the batch was left out.
 
-        A loader that goes on from a state passes over what was trained on since it was made.
+        A loader that resumes skips the batches that were trained on after its state was made. Their
+        losses are in the state.
         """
         if losses is None and batch.number not in self._known:
             self._say_once(
                 "left out",
                 f"batch {batch.number} was taken from the loader and not reported, and a later one "
-                "was: it counts as not trained on",
+                "was: the first counts as not trained on",
             )
         known = self._known.pop(batch.number, None)
         losses = known if losses is None else losses
@@ -121,10 +133,13 @@ class Session:
         self._say(batch.messages)
 
     def weights(self, ids: torch.Tensor) -> torch.Tensor:
-        """Factors on the losses of a batch that is not reported, float32 (B,), by its ids.
+        """Weights of the losses of a batch: float32 (B,), on the device of the ids.
+
+        Args:
+            ids: integers (B,), of a batch before or soon after its report
 
         Raises:
-            ReportError: there is no such batch
+            ReportError: no batch has these ids
         """
         self.flush()
         host = ids.cpu().numpy()
@@ -133,7 +148,7 @@ class Session:
         return torch.from_numpy(weights).to(ids.device)
 
     def state(self, header: dict[str, Any]) -> dict[str, Any]:
-        """The state after all that was reported, with ``header`` in it."""
+        """Make the state after the newest report, with the entries of ``header`` in it."""
         self.flush(wait_for=len(self._reports))
         return self._recorder.state(self._exchange, self.progress, self._last, header)
 
