@@ -121,7 +121,7 @@ def _check_needs(
     if needs.features and opener is None:
         raise ConfigError(f"{named} needs features, found a number of items: {_COUNT}")
     if prior is not None and needs.prior == "ignored":
-        raise ConfigError(f"{named} uses no prior: leave prior=... out")
+        raise ConfigError(f"{named} goes without a prior: leave prior=... out")
     if prior is None and needs.prior == "required":
         raise ConfigError(f"{named} needs a prior: give prior=..., a number in [0, 1] per item")
     eased = begins_easily(config)

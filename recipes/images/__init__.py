@@ -1,1 +1,1 @@
-"""The paper's image experiments, on the adapter for PyTorch loops alone."""
+"""Image experiments of the paper, on the adapter for PyTorch loops."""

@@ -1,31 +1,36 @@
-"""The arms: ways to choose or weigh samples, by name; and how each looks on every figure."""
+"""Arms by name: ways to choose or weigh samples, with their colours and markers on figures."""
 
 from __future__ import annotations
 
 from typing import Any, Mapping, NamedTuple
 
-ADAPTER = "adapter"  # chooses through `fairseq_autoassist.pytorch`
+ADAPTER = "adapter"  # the loop of arms that choose by `fairseq_autoassist.pytorch`
 BASELINE = "sgd"
-# label 1 above T_k (section 3.2), no floor, and no guard that would stop shrinking
+# label 1 above T_k (section 3.2), no floor, and no guard that would stop skipping
 PAPERS_RULE = {"lower": 1.0, "upper": 0.0, "floor": 0.0, "guard_pairs": 0}
 
 
 class Arm(NamedTuple):
     """One way to train.
 
-    `colour` and `marker` are matplotlib's; no two arms share either.
+    Attributes:
+        title: name on figures and in tables
+        colour, marker: matplotlib's; no two arms share either
+        loop: `ADAPTER`, or the name of a class of `weighing`: "spl" or "screenernet"
+        strategy: strategy of the adapter
+        options: options of that strategy
     """
 
     title: str
     colour: str
     marker: str
-    loop: str = ADAPTER  # or that of `weighing.LOOPS`
-    strategy: str = ""  # of the adapter
-    options: Mapping[str, Any] = {}  # of that strategy
+    loop: str = ADAPTER
+    strategy: str = ""
+    options: Mapping[str, Any] = {}
 
     @property
     def assists(self) -> bool:
-        """Whether it has an Assistant, whose accuracy can be drawn."""
+        """Whether the arm has an Assistant, whose accuracy can be drawn."""
         return self.strategy == "autoassist"
 
 

@@ -1,4 +1,4 @@
-"""Images that fit into memory, and what a training asks of any set of images."""
+"""Images in memory, and the interface of any set of images to the training."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import torch
 from torch.nn import functional
 
 PROBE = 5_000  # training images on which the training loss is measured
-CHUNK = 500  # images without a backward pass, at once
+CHUNK = 500  # images of a batch in evaluation
 PADDING = 4  # pixels by which an image of CIFAR-10 moves at most
 
 
 class Batch(NamedTuple):
-    """What one update trains on."""
+    """Images of one update."""
 
     ids: np.ndarray  # int64 (n,)
     images: torch.Tensor  # float32 (n, channels, height, width), normalised
@@ -27,7 +27,12 @@ Pairs = Iterator["tuple[torch.Tensor, torch.Tensor]"]  # images as in `Batch`, a
 class Images(Protocol):
     """A set of images to train and test on.
 
-    `labels` int64 (n,) are what is trained on, `true_labels` what they were before noise.
+    Attributes:
+        name: name of the set
+        classes: number of classes
+        channels: channels of an image
+        labels: training labels, int64 (n,)
+        true_labels: the same before labels were replaced, int64 (n,)
     """
 
     name: str
@@ -37,27 +42,28 @@ class Images(Protocol):
     true_labels: np.ndarray
 
     def features(self) -> np.ndarray:
-        """What the Assistant sees: float32 (n, dimensions)."""
+        """Features of the training images for the Assistant: float32 (n, dimensions)."""
 
     def batches(self, sampler: Iterable[Any], seed: int) -> Iterator[Batch]:
-        """The images of one pass of a batch sampler.
+        """Yield the images of one pass of a batch sampler.
 
         Args:
-            seed: of the transforms; another one in each pass
+            sampler: yields the ids of each batch
+            seed: seed of the random transforms, another one for each pass
         """
 
     def probe(self) -> Pairs:
-        """A fixed uniform sample of what is trained on, as in testing."""
+        """Yield a fixed uniform sample of the training images, without random transforms."""
 
     def test(self) -> Pairs:
-        """What is tested on."""
+        """Yield the test images."""
 
     def to(self, device: torch.device) -> None:
-        """Yield everything on this device from now on."""
+        """Yield images and labels on this device from now on."""
 
 
 def pixel_features(pixels: np.ndarray) -> np.ndarray:
-    """Stacked pixels without their mean, of unit norm, and a constant 1.
+    """Centre rows of pixels, scale each to unit norm, and add a constant 1.
 
     Args:
         pixels: (n, dimensions)
@@ -75,14 +81,21 @@ def pixel_features(pixels: np.ndarray) -> np.ndarray:
 
 
 def probe_ids(count: int) -> np.ndarray:
-    """Ids of at most `PROBE` images, the same in every run: int64, ascending."""
+    """Ids of at most `PROBE` of `count` images, the same in every run: int64, ascending."""
     if count <= PROBE:
         return np.arange(count)
     return np.sort(np.random.default_rng(0).choice(count, PROBE, replace=False))
 
 
 class Arrays:
-    """Images in memory, uint8 (n, channels, height, width), with labels (n,)."""
+    """Images in memory.
+
+    Args:
+        name: name of the set
+        images, test_images: uint8 (n, channels, height, width)
+        labels, test_labels: integers (n,)
+        classes: number of classes
+    """
 
     def __init__(
         self,
@@ -105,17 +118,22 @@ class Arrays:
         self.std = sample.std(dim=(0, 2, 3), keepdim=True).clamp(min=1e-6)
 
     def to(self, device: torch.device) -> None:
-        """Keep images there; ids and labels stay here as well."""
+        """Move images and test labels to the device; training labels stay on the host."""
         self.device = device
         for name in ("images", "test_images", "test_labels", "mean", "std"):
             setattr(self, name, getattr(self, name).to(device))
 
     def features(self) -> np.ndarray:
-        """Stacked pixels; see `pixel_features`."""
+        """Stacked pixels, as `pixel_features` gives them."""
         return pixel_features(self.images.cpu().numpy().reshape(len(self.labels), -1))
 
     def batches(self, sampler: Iterable[Any], seed: int) -> Iterator[Batch]:
-        """The images of one pass of a batch sampler, moved and mirrored by the seed."""
+        """Yield the images of one pass of a batch sampler, shifted and mirrored if `moves` is set.
+
+        Args:
+            sampler: yields the ids of each batch
+            seed: seed of shifts and mirroring, another one for each pass
+        """
         generator = torch.Generator().manual_seed(seed)
         labels = torch.from_numpy(self.labels).to(self.device)
         for found in sampler:
@@ -125,13 +143,13 @@ class Arrays:
             yield Batch(ids, moved(images, generator) if self.moves else images, labels[index])
 
     def probe(self) -> Pairs:
-        """A fixed uniform sample of what is trained on, neither moved nor mirrored."""
+        """Yield a fixed uniform sample of the training images, neither shifted nor mirrored."""
         index = torch.from_numpy(probe_ids(len(self.labels)))
         labels = torch.from_numpy(self.labels)[index].to(self.device)
         return self._chunks(self.images[index.to(self.device)], labels)
 
     def test(self) -> Pairs:
-        """What is tested on."""
+        """Yield the test images."""
         return self._chunks(self.test_images, self.test_labels)
 
     def _chunks(self, images: torch.Tensor, labels: torch.Tensor) -> Pairs:
@@ -144,11 +162,14 @@ class Arrays:
 
 
 def moved(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Move each image by at most `PADDING` pixels and mirror half of them (He et al. 2016).
+    """Shift each image by at most `PADDING` pixels and mirror half of them (He et al. 2016).
 
     Args:
-        images: (n, channels, height, width); what comes in from outside is 0
-        generator: on the CPU, whatever the device of the images
+        images: (n, channels, height, width); pixels from outside the image are 0
+        generator: a generator on the CPU, for images on any device
+
+    Returns:
+        images of the same shape
     """
     n, _, height, width = images.shape
     draws = torch.randint(0, 2 * PADDING + 1, (2, n, 1), generator=generator)

@@ -1,4 +1,4 @@
-"""What an arm does beside training: the batches it chooses, and the weights it gives."""
+"""Methods of the arms: they choose batches, and give weights to samples."""
 
 from __future__ import annotations
 
@@ -15,24 +15,27 @@ from recipes.images.weighing import Permutations, Screener, SelfPaced
 
 
 class Method(Protocol):
-    """An arm at work."""
+    """Method of an arm in a run."""
 
     @property
     def sampler(self) -> Iterable[Any]:
-        """Ids of the batches of one pass; iterate it again for the next."""
+        """Iterable of the ids of each batch of one pass; it is iterated again for the next pass."""
 
     def weigh(self, batch: Batch, losses: torch.Tensor) -> torch.Tensor | None:
-        """Take the losses of a batch (n,); return the samples' weights (n,), None for all 1."""
+        """Take the losses of a batch (n,), and return the weights of its samples (n,).
+
+        None stands for weights of 1.
+        """
 
     def metrics(self) -> dict[str, float]:
-        """What is drawn beside the losses."""
+        """Metrics at the last batch, for the curve of a record."""
 
     def close(self) -> None:
-        """End what was started."""
+        """End the processes that were started."""
 
 
 class Adapted:
-    """An arm that is a strategy of the adapter."""
+    """Method that chooses by a strategy of the adapter."""
 
     def __init__(self, run: Run, data: Images) -> None:
         arm = ARMS[run.arm]
@@ -48,25 +51,26 @@ class Adapted:
 
     @property
     def sampler(self) -> Iterable[Any]:
-        """The adapter itself."""
+        """The `AutoAssist` of the run."""
         return self.assist
 
     def weigh(self, batch: Batch, losses: torch.Tensor) -> torch.Tensor | None:
-        """The strategy's weights, where it has some; then the report."""
+        """Return the weights of the strategy, and report the losses to it."""
         weights = self.assist.weights(batch.ids).to(losses.device)
         self.assist.report(batch.ids, losses)
         return weights
 
     def metrics(self) -> dict[str, float]:
-        """Those of the strategy."""
+        """Metrics of the adapter and its strategy."""
         return dict(self.assist.metrics)
 
     def close(self) -> None:
-        """End the planner's process."""
+        """End the process of the Assistant."""
+        self.assist.close()
 
 
 class Weighed:
-    """An arm that trains on every sample and weighs its loss."""
+    """Method that trains on every sample and weighs its loss."""
 
     def __init__(self, run: Run, data: Images, device: torch.device) -> None:
         self.sampler = Permutations(len(data.labels), run.batch, run.seed)
@@ -78,21 +82,21 @@ class Weighed:
         self.mean_weight = torch.zeros(())
 
     def weigh(self, batch: Batch, losses: torch.Tensor) -> torch.Tensor | None:
-        """The weights, by the rule of the arm."""
+        """Return the weights by the rule of the arm."""
         weights = self.loop.weigh(batch.images, losses)
         self.mean_weight = weights.mean()
         return weights
 
     def metrics(self) -> dict[str, float]:
-        """The mean weight of the last batch."""
+        """Mean weight of the last batch."""
         return {"mean_weight": float(self.mean_weight)}
 
     def close(self) -> None:
-        """Nothing was started."""
+        """Do nothing, since no process was started."""
 
 
 def method_of(run: Run, data: Images, device: torch.device) -> Method:
-    """The method of a run's arm."""
+    """Make the method of a run's arm."""
     if ARMS[run.arm].loop == ADAPTER:
         return Adapted(run, data)
     return Weighed(run, data, device)

@@ -1,7 +1,7 @@
 """CIFAR-10, from lossless grids of images or from the published binary files.
 
-The last 5,000 images to train on are held out and tested on, together with the test images there
-are: 1,000 beside the grids, 10,000 in the published archive.
+The last 5,000 training images are held out and used for testing, together with the test images:
+1,000 beside the grids, 10,000 in the published archive.
 """
 
 from __future__ import annotations
@@ -61,10 +61,10 @@ def read_grid(path: Path) -> np.ndarray:
 
 
 def read_binary(path: Path) -> Split:
-    """Return images and labels of a published binary file.
+    """Return the images, uint8 (n, 3, 32, 32), and labels, uint8 (n,), of a published binary file.
 
     Raises:
-        UserError: its length is not that of whole images
+        UserError: the length of the file is no multiple of an image's
     """
     content = np.fromfile(path, np.uint8)
     if not len(content) or len(content) % ROW:
@@ -106,7 +106,11 @@ def _splits(downloads: Path) -> tuple[Split, Split]:
 
 
 def load(downloads: Path) -> Arrays:
-    """Return CIFAR-10: 45,000 images to train on, 6,000 or 15,000 to test on, of 32 x 32."""
+    """Return CIFAR-10: 45,000 training images and 6,000 or 15,000 test images of 32 x 32.
+
+    Raises:
+        UserError: a file is missing or damaged
+    """
     (images, labels), (others, their_labels) = _splits(downloads)
     kept = len(images) - HELD_OUT
     test = np.concatenate([images[kept:], others])

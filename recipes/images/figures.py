@@ -1,4 +1,4 @@
-"""The paper's Figures 3 and 6 for our runs."""
+"""Figures 3 and 6 of the paper for our runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from recipes.images.sets import title
 matplotlib.use("Agg")  # no display needed
 from matplotlib import pyplot
 
-SMALLEST = 1e-5  # loss on figures, nats
+SMALLEST = 1e-5  # lowest loss on figures, nats
 UNITS = {"samples": "thousand samples trained on", "seconds": "seconds of training"}
 SCALE = {"samples": 1e-3, "seconds": 1.0}
 
@@ -26,9 +26,9 @@ Draw = Callable[[Any, Panel], None]
 
 
 def band(records: Sequence[Record], x: str, y: str) -> tuple[np.ndarray, ...]:
-    """Return x, and the mean, smallest and largest y over seeds, at the marks that all have.
+    """Return x, and the mean, lowest and highest y over seeds, at the marks that all have.
 
-    x is the mean over seeds.
+    x is the mean over seeds. All four arrays have the shape (marks,).
     """
     marks = min(len(record.curve[y]) for record in records)
     values = np.array([record.curve[y][:marks] for record in records])
@@ -37,7 +37,7 @@ def band(records: Sequence[Record], x: str, y: str) -> tuple[np.ndarray, ...]:
 
 
 def one_session(panel: Panel) -> list[Record]:
-    """The records of the session that has most of them, at the full budget: of one clock."""
+    """Records at the full budget of the session that has most of them; their times compare."""
     whole = [record for record in panel.records if record.run.share == 1.0]
     counts = Counter(record.session for record in whole)
     most = max(sorted(counts), key=lambda session: counts[session])
@@ -45,7 +45,7 @@ def one_session(panel: Panel) -> list[Record]:
 
 
 def _draw_loss(axis: Any, panel: Panel, x: str) -> None:
-    """Training loss of every arm against samples or seconds."""
+    """Draw the training loss of every arm against samples or seconds."""
     clock = one_session(panel)
     for name in panel.arms:
         records = [r for r in panel.of(name) if x != "seconds" or r in clock]
@@ -64,7 +64,7 @@ def _draw_loss(axis: Any, panel: Panel, x: str) -> None:
 
 
 def _draw_accuracy(axis: Any, panel: Panel) -> None:
-    """The Assistant's accuracy, and what the majority class alone would have."""
+    """Draw the accuracy of the Assistant and of the majority class."""
     for name in panel.arms:
         records = panel.of(name)
         if not ARMS[name].assists or not all("acc" in r.curve for r in records):
@@ -74,7 +74,7 @@ def _draw_accuracy(axis: Any, panel: Panel) -> None:
             ("acc", arm.colour, arm.marker, f"{arm.title}: the Assistant"),
             ("majority", "black", "", "the majority class"),
         ):
-            reported = band(records, "samples", "majority")[2] > 0.0  # 0: no loss came back yet
+            reported = band(records, "samples", "majority")[2] > 0.0  # 0: no report yet
             across, mean, low, high = (x[reported] for x in band(records, "samples", key))
             across = across * SCALE["samples"]
             line = "-" if key == "acc" else "--"
@@ -87,7 +87,7 @@ def _draw_accuracy(axis: Any, panel: Panel) -> None:
 
 
 def _draw(panels: Sequence[Panel], draw: Draw, path: Path) -> None:
-    """A row a data set, a column a model; a legend below."""
+    """Draw one row for each set and one column for each model, with a legend below."""
     rows = list(dict.fromkeys((panel.data, panel.budget) for panel in panels))
     columns = list(dict.fromkeys((panel.model, panel.width) for panel in panels))
     size = (1.0 + 4.2 * len(columns), 1.0 + 3.2 * len(rows))
@@ -116,10 +116,10 @@ def _draw(panels: Sequence[Panel], draw: Draw, path: Path) -> None:
 
 
 def draw(panels: Sequence[Panel], folder: Path) -> list[Path]:
-    """Write figure3_samples.png, figure3_time.png and, where an arm has an Assistant, figure6.png.
+    """Write figure3_samples.png, figure3_time.png and, if an arm has an Assistant, figure6.png.
 
     Returns:
-        their paths
+        paths of the files
     """
     paths = []
     for x, name in (("samples", "figure3_samples.png"), ("seconds", "figure3_time.png")):

@@ -1,4 +1,4 @@
-"""The named matrices of runs; each is one command: `python -m recipes.images.run NAME`."""
+"""Matrices of runs by name, for `python -m recipes.images.run NAME`."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from preprocess.text import UserError
 from recipes.images.arms import ARMS
 from recipes.images.spec import Run
 
-SHARES = (1.0, 0.6, 0.4)  # of the budget, each with a schedule of its own
+SHARES = (1.0, 0.6, 0.4)  # of the budget, each with its own schedule
 SEEDS = (1, 2, 3)
 CHOOSING = ("sgd", "random", "autoassist", "infobatch")
 DEPTHS = ("resnet18", "resnet34", "resnet101")
 SETS = ("mnist", "rotated-mnist", "cifar10", "photos")
 NARROW = 16  # channels of the first stage, for a CPU
-SLOW = 450_000  # samples of CIFAR-10 that a CPU can bear: ten passes
+SLOW = 450_000  # samples of CIFAR-10 on a CPU: ten passes
 
-# set -> what its runs have in common. The photos are few where they stand in for ImageNet.
+# set -> settings of its runs. The published photos are few, so their budget is small.
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "mnist": {"budget": 300_000},
     "rotated-mnist": {"budget": 300_000},
@@ -34,10 +34,10 @@ def grid(
     shares: Sequence[float] = (1.0,),
     **others: Any,
 ) -> list[Run]:
-    """All combinations; whole comparisons come one after another, so that a cut leaves some.
+    """All combinations, one whole comparison after the other, so an early end leaves whole ones.
 
     Args:
-        others: settings of every run, before those of its set
+        others: settings of every run; they override those of its set
     """
     return [
         Run(data, model, arm, share=share, seed=seed, **{**SETTINGS[data], **others})
@@ -50,40 +50,40 @@ def grid(
 
 
 def _quick() -> list[Run]:
-    """`make images`: MNIST, a narrow ResNet-18, one seed."""
+    """Runs of `make images`: MNIST, a narrow ResNet-18, one seed."""
     arms = ("sgd", "autoassist", "random")
     return grid(["mnist"], ["resnet18"], arms, budget=180_000, width=NARROW, marks=12)
 
 
 def _figures() -> list[Run]:
-    """Figures 3 and 6 on a CPU: a narrow ResNet-18, three sets, seeds and budgets."""
+    """Runs of Figures 3 and 6 on a CPU: a narrow ResNet-18, three sets, seeds and budgets."""
     how = ["resnet18"], CHOOSING, SEEDS, SHARES
     digits = grid(["mnist", "rotated-mnist"], *how, width=NARROW)
     return digits + grid(["cifar10"], *how, width=NARROW, budget=SLOW)
 
 
 def _cost() -> list[Run]:
-    """What each arm costs a sample, side by side."""
+    """Runs that measure the time per sample of every arm."""
     return grid(["mnist", "cifar10"], ["resnet18"], list(ARMS), width=NARROW, budget=20_000)
 
 
 def _noise() -> list[Run]:
-    """CIFAR-10 with 40% of the labels replaced."""
+    """Runs on CIFAR-10 with 40% of the labels replaced."""
     return grid(["cifar10-noise40"], ["resnet18"], CHOOSING, SEEDS, width=NARROW, budget=SLOW)
 
 
 def _photos() -> list[Run]:
-    """A folder of photos on a CPU: every arm, a narrow ResNet-18."""
+    """Runs on a folder of photos on a CPU: every arm, a narrow ResNet-18."""
     return grid(["photos"], ["resnet18"], list(ARMS), SEEDS, width=NARROW, side=64)
 
 
 def _gpu() -> list[Run]:
-    """CIFAR-10, ResNet-18 at full width in bf16: for one GPU, about ten minutes."""
+    """Runs on CIFAR-10, ResNet-18 at full width in bf16: about ten minutes of one GPU."""
     return grid(["cifar10"], ["resnet18"], CHOOSING, SEEDS, bf16=True)
 
 
 def _paper() -> list[Run]:
-    """The paper's matrix at full width, with the arms it has not: for a GPU."""
+    """Runs of the paper's matrix at full width, with further arms: for a GPU."""
     return grid(SETS, DEPTHS, list(ARMS), SEEDS, bf16=True)
 
 
@@ -102,7 +102,7 @@ def matrix(name: str) -> list[Run]:
     """Return the runs of a matrix, in the order in which they begin.
 
     Raises:
-        UserError: there is no such matrix
+        UserError: no matrix has that name
     """
     if name not in MATRICES:
         raise UserError(f"found the matrix {name!r}; expected one of {', '.join(MATRICES)}")

@@ -33,7 +33,7 @@ MNIST = Corpus(
         ),
     },
 )
-TURN = 90.0  # degrees: the angles of rotated MNIST lie between minus this and this
+TURN = 90.0  # degrees; the angles of rotated MNIST are in [-TURN, TURN]
 ANGLES = 0  # seed of the angles; the same in every run, since the data are
 CHUNK = 10_000  # images rotated at once
 UNSIGNED_BYTES = 8  # idx's code of the type
@@ -43,7 +43,7 @@ def read_idx(path: Path) -> np.ndarray:
     """Return the array of a gzipped idx file of unsigned bytes.
 
     Raises:
-        UserError: it is no such file
+        UserError: the file is not an idx file of unsigned bytes
     """
     with gzip.open(path) as stream:
         content = stream.read()
@@ -61,7 +61,7 @@ def read_idx(path: Path) -> np.ndarray:
 
 
 def angles(count: int, split: str) -> np.ndarray:
-    """Return an angle in degrees for each image of a split: float32 (count,), the same always."""
+    """Return an angle in degrees for each image of a split: float32 (count,), always the same."""
     rng = np.random.Generator(np.random.Philox([ANGLES, len(split)]))
     return rng.uniform(-TURN, TURN, count).astype(np.float32)
 
@@ -70,7 +70,7 @@ def rotate(images: np.ndarray, degrees: np.ndarray) -> np.ndarray:
     """Turn each image counter-clockwise about its middle, by bilinear interpolation.
 
     Args:
-        images: uint8 (n, height, width); what comes in from outside is 0
+        images: uint8 (n, height, width); pixels from outside the image are 0
         degrees: float32 (n,)
 
     Returns:
@@ -89,7 +89,15 @@ def rotate(images: np.ndarray, degrees: np.ndarray) -> np.ndarray:
 
 
 def load(downloads: Path, rotated: bool = False) -> Arrays:
-    """Return MNIST: 60,000 images to train on, 10,000 to test on, of 28 x 28."""
+    """Return MNIST: 60,000 training and 10,000 test images of 28 x 28.
+
+    Args:
+        downloads: folder of downloads
+        rotated: turn each image by a random angle
+
+    Raises:
+        UserError: a file is missing or damaged
+    """
     paths = find(MNIST, downloads)
     parts = {}
     for split, prefix in (("train", "train"), ("test", "t10k")):

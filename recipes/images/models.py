@@ -7,34 +7,34 @@ from torch import nn
 
 from recipes.images.vision import resnet
 
-WIDTH = 64  # channels of the first stage of torchvision's own
+WIDTH = 64  # channels of the first stage in torchvision
 
-# name -> block, and blocks of each of the four stages
+# name -> class of a block, and number of blocks of each of the four stages
 DEPTHS = {
     "resnet18": (resnet.BasicBlock, (2, 2, 2, 2)),
     "resnet34": (resnet.BasicBlock, (3, 4, 6, 3)),
     "resnet101": (resnet.Bottleneck, (3, 4, 23, 3)),
 }
 
-# name -> side of the first filter, its stride, and whether a maximum over 3 x 3 follows
+# name -> side of the first filter, its stride, and whether max pooling over 3 x 3 follows
 STEMS = {
-    "photo": (7, 2, True),  # torchvision's own
+    "photo": (7, 2, True),  # as in torchvision
     "small": (3, 1, False),  # images of 32 x 32
     "digit": (3, 2, False),  # images of 28 x 28, grey
 }
 
 
 class ResNet(resnet.ResNet):  # type: ignore[name-defined]
-    """torchvision's network; with width 64 and the stem "photo" it is torchvision's own.
+    """Residual network (He et al. 2016); with width 64 and the stem "photo" it is torchvision's.
+
+    The input is float32 (n, channels, height, width), the output float32 (n, classes).
 
     Args:
         depth: a key of `DEPTHS`
         classes: number of outputs
-        channels: of the images, 1 or 3
-        width: channels of the first stage; each later one has twice those of the one before
+        channels: channels of the images, 1 or 3
+        width: channels of the first stage; each later stage has twice as many as the one before
         stem: a key of `STEMS`
-
-    Input float32 (n, channels, height, width), output float32 (n, classes).
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class ResNet(resnet.ResNet):  # type: ignore[name-defined]
         nn.Module.__init__(self)
         block, layers = DEPTHS[depth]
         side, stride, pools = STEMS[stem]
-        # what torchvision's `_make_layer` reads
+        # attributes that torchvision's `_make_layer` reads
         self._norm_layer = nn.BatchNorm2d
         self.inplanes, self.dilation, self.groups, self.base_width = width, 1, 1, 64
         self.conv1 = nn.Conv2d(channels, width, side, stride, side // 2, bias=False)
@@ -64,7 +64,7 @@ class ResNet(resnet.ResNet):  # type: ignore[name-defined]
 def build(
     depth: str, classes: int, channels: int, width: int, stem: str, seed: int
 ) -> torch.nn.Module:
-    """Return a network whose first weights depend on the seed alone."""
+    """Return a `ResNet` whose first weights depend on the seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return ResNet(depth, classes, channels, width, stem)

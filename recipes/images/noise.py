@@ -1,4 +1,4 @@
-"""Labels replaced at random: where skipping must pay."""
+"""Replacement of labels at random, after which skipping should help."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import numpy as np
 
 from recipes.images.arrays import Images
 
-SEED = 0  # of which labels are replaced by what; the same in every run, since the data are
+SEED = 0  # seed of the replacement; the same in every run, so that the data are the same
 
 
 def replaced(labels: np.ndarray, classes: int, share: float) -> np.ndarray:
-    """Return labels of which a share is drawn anew from all classes.
+    """Return labels, int64 (n,), of which a share is drawn again from all classes.
 
-    A label drawn anew may be the same again: with ten classes a tenth of them are.
+    A label that is drawn again may stay the same: with ten classes a tenth of them do.
 
     Args:
         labels: int64 (n,)
-        share: in [0, 1], of labels drawn anew
+        classes: number of classes
+        share: share of the labels to draw again, in [0, 1]
     """
     rng = np.random.default_rng(SEED)
     chosen = rng.permutation(len(labels))[: round(share * len(labels))]
@@ -26,5 +27,5 @@ def replaced(labels: np.ndarray, classes: int, share: float) -> np.ndarray:
 
 
 def add_noise(data: Images, share: float) -> None:
-    """Replace a share of the labels that are trained on; those tested on stay."""
+    """Replace a share of the training labels; test labels stay."""
     data.labels = replaced(data.true_labels, data.classes, share)

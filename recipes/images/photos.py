@@ -1,4 +1,4 @@
-"""A folder of photos in ImageNet's layout: train/<class>/*.JPEG and val/ or test/ beside it."""
+"""Photos in a folder of ImageNet's layout: train/<class>/*.JPEG, and val/ or test/ beside it."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from recipes.images.vision import ImageFolder, transforms
 
 LOW = 16  # side in pixels of the images that the Assistant sees
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as torchvision's
-CHUNK = 50  # photos without a backward pass, at once
-LARGER = 256 / 224  # a photo to test on is scaled to this many times what is cut from its middle
+CHUNK = 50  # photos of a batch in evaluation
+LARGER = 256 / 224  # side of a scaled test photo over that of the square cut from its middle
 
 CALTECH = Corpus(
     name="caltech101-small",
@@ -45,7 +45,7 @@ def test_folder(folder: Path) -> Path:
     """Return val/ or test/ of a folder of photos.
 
     Raises:
-        UserError: there is neither, or no train/
+        UserError: the folder has neither, or no train/
     """
     found = [folder / name for name in ("val", "test") if (folder / name).is_dir()]
     if not found or not (folder / "train").is_dir():
@@ -57,7 +57,11 @@ def test_folder(folder: Path) -> Path:
 
 
 def published(downloads: Path) -> Path:
-    """Return a folder of photos: 20 classes of Caltech-101, or Imagenette by download."""
+    """Return a folder of photos: 20 classes of Caltech-101 if they are at hand, else Imagenette.
+
+    Raises:
+        UserError: the archive cannot be downloaded, or is damaged
+    """
     if local_folder(CALTECH) is not None:
         archive = find(CALTECH, downloads)["caltech101-20.zip"]
         return _unpacked(archive, downloads / "caltech101-20")
@@ -70,7 +74,7 @@ def published(downloads: Path) -> Path:
 
 
 def _unpacked(archive: Path, folder: Path) -> Path:
-    """The folder with all files of an archive; it appears whole."""
+    """Unpack an archive into a folder, which appears when it is complete, and return the folder."""
     if folder.is_dir():
         return folder
     with writing(folder), with_parents(folder):
@@ -91,7 +95,7 @@ def _unpacked(archive: Path, folder: Path) -> Path:
 
 
 class _Flat(Dataset):
-    """Photos as (image, label), with labels of one's own."""
+    """Photos as (image, label), with given labels in place of those of the folders."""
 
     def __init__(self, photos: Any, labels: np.ndarray) -> None:
         self.photos, self.labels = photos, labels
@@ -104,17 +108,17 @@ class _Flat(Dataset):
 
 
 class Photos:
-    """Photos read from the disk by worker processes as they are trained on.
+    """Photos that worker processes read from the disk during training.
 
     Args:
-        name: of the set
-        folder: in ImageNet's layout
+        name: name of the set
+        folder: folder in ImageNet's layout
         cache: folder in which features are kept
-        side: of what is cut from a photo, in pixels
-        workers: processes that read photos; 0: this one
+        side: side in pixels of the square that is cut from a photo
+        workers: processes that read photos; 0: this process reads them
 
     Raises:
-        UserError: the folder holds no such photos
+        UserError: the folder has another layout, or its parts have different classes
     """
 
     channels = 3
@@ -143,11 +147,11 @@ class Photos:
         self.device = torch.device("cpu")
 
     def to(self, device: torch.device) -> None:
-        """Yield everything on this device from now on."""
+        """Yield images and labels on this device from now on."""
         self.device = device
 
     def features(self) -> np.ndarray:
-        """Stacked pixels of 16 x 16 images, kept from one call to the next."""
+        """Stacked pixels of 16 x 16 images, float32 (n, 769); the cache keeps the pixels."""
         names = "\n".join(Path(path).as_posix() for path, _ in self.photos.samples)
         key = hashlib.sha256(names.encode()).hexdigest()[:16]
         path = self.cache / f"{self.name}.{LOW}.{key}.npy"
@@ -160,7 +164,12 @@ class Photos:
         return pixel_features(np.load(path))
 
     def batches(self, sampler: Iterable[Any], seed: int) -> Iterator[Batch]:
-        """The photos of one pass of a batch sampler, cut and mirrored by the seed."""
+        """Yield the photos of one pass of a batch sampler, randomly cut and mirrored.
+
+        Args:
+            sampler: yields the ids of each batch
+            seed: seed of cuts and mirroring, another one for each pass
+        """
         data = WithIds(_Flat(self.photos, self.labels))
         generator = torch.Generator().manual_seed(seed)
         for ids, images, labels in self._loader(data, batch_sampler=sampler, generator=generator):
@@ -168,12 +177,12 @@ class Photos:
             yield Batch(np.asarray(ids), there, labels.to(self.device))
 
     def probe(self) -> Pairs:
-        """A fixed uniform sample of the photos that are trained on, cut from their middle."""
+        """Yield a fixed uniform sample of the training photos, cut from their middle."""
         flat = _Flat(self._still, self.labels)
         return self._pairs(Subset(flat, probe_ids(len(self.labels)).tolist()))
 
     def test(self) -> Pairs:
-        """The photos tested on, cut from their middle."""
+        """Yield the test photos, cut from their middle."""
         return self._pairs(self._test)
 
     def _pairs(self, data: Any) -> Pairs:

@@ -1,4 +1,4 @@
-"""What was run: lines of records.jsonl, each with the session in which it was made."""
+"""Records of runs: lines of records.jsonl, each with the session in which it was made."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ _FIELDS = {field.name for field in fields(Run)}
 
 @dataclass(frozen=True)
 class Record:
-    """One training that ended.
+    """One finished training.
 
     Attributes:
-        session: the call of the runner that made it; times are compared within one alone
+        run: what was trained
+        settings: settings of the run, as `Run.settings` gives them
+        session: the call of the runner that made it; times are compared within one session only
         curve: name -> values at the marks
-        ends: name -> what holds of the whole run
+        ends: name -> figure of the whole run
         place: machine, device, runs side by side, threads
     """
 
@@ -36,19 +38,19 @@ class Record:
 
     @classmethod
     def of_line(cls, line: dict[str, Any]) -> Record:
-        """From a line of records.jsonl."""
+        """Make a record from a line of records.jsonl."""
         settings = line["settings"]
         run = Run(**{key: value for key, value in settings.items() if key in _FIELDS})
         return cls(run, settings, line["session"], line["curve"], line["ends"], line["place"])
 
     def as_line(self) -> dict[str, Any]:
-        """The reverse of `of_line`."""
+        """Make a line of records.jsonl, the reverse of `of_line`."""
         names = ("settings", "session", "place", "ends", "curve")
         return {"id": self.run.id, **{name: getattr(self, name) for name in names}}
 
 
 def append(path: Path, record: Record) -> None:
-    """Write a record behind those that are there, and see it on the disk."""
+    """Append a record to the file, and wait until it is on the disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     torn = path.is_file() and path.stat().st_size > 0 and not path.read_bytes().endswith(b"\n")
     with open(path, "a", encoding="utf-8") as stream:
@@ -58,9 +60,9 @@ def append(path: Path, record: Record) -> None:
 
 
 def load(path: Path) -> list[Record]:
-    """Return the newest record of each run; a line that was cut off by a crash is left out.
+    """Return the newest record of each run; a line that a crash cut off is left out.
 
-    No file: no records.
+    A missing file has no records.
     """
     found: dict[str, Record] = {}
     if path.is_file():
@@ -76,7 +78,7 @@ def load(path: Path) -> list[Record]:
 
 @dataclass(frozen=True)
 class Panel:
-    """All records of a set and a model, of one size and budget."""
+    """Records of one set, model, width and budget."""
 
     data: str
     model: str
@@ -85,7 +87,7 @@ class Panel:
     records: tuple[Record, ...]
 
     def of(self, arm: str, share: float = 1.0) -> list[Record]:
-        """The records of an arm at a share of the budget, by seed."""
+        """Records of an arm at a share of the budget, in the order of seeds."""
         found = [r for r in self.records if (r.run.arm, r.run.share) == (arm, share)]
         return sorted(found, key=lambda record: record.run.seed)
 
@@ -102,7 +104,7 @@ class Panel:
 
 
 def panels(records: Sequence[Record]) -> list[Panel]:
-    """Records by set, model, width and budget, in the order of their first record.
+    """Group records by set, model, width and budget, in the order of their first record.
 
     Raises:
         UserError: there is no record
@@ -122,7 +124,7 @@ def panels(records: Sequence[Record]) -> list[Panel]:
 
 
 def baseline_of(panel: Panel, record: Record) -> Record | None:
-    """Plain training of the same session and seed, at the same share; None: there is none."""
+    """Plain training of the same session, seed and share of the budget, or None."""
     for other in panel.of(BASELINE, record.run.share):
         if (other.session, other.run.seed) == (record.session, record.run.seed):
             return other

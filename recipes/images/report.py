@@ -1,4 +1,4 @@
-"""The report of a matrix: a table a set and model, what a sample costs, and the figures.
+"""Report of a matrix: tables of errors and costs for each set and model, and the figures.
 
 python -m recipes.images.report runs/images/quick
 """
@@ -29,7 +29,7 @@ DASH = "-"
 
 
 def shown(value: Estimate | None, scale: float = 1.0, digits: int = 2) -> str:
-    """A mean with its interval in brackets; a dash where there is none."""
+    """Format a mean with its interval in brackets; a dash if there is no value."""
     if value is None:
         return DASH
     text = f"{scale * value.mean:.{digits}f}"
@@ -39,7 +39,7 @@ def shown(value: Estimate | None, scale: float = 1.0, digits: int = 2) -> str:
 
 
 def error_table(panel: Panel) -> list[str]:
-    """Test error in % at each share of the budget, and what the baseline's error took."""
+    """Lines of the table of test errors in %, and of samples and time to SGD's error."""
     head = ["", "seeds", *(f"error at {share:g}" for share in panel.shares)]
     head += ["samples to SGD's error, x", "time to SGD's error, x"]
     noisy = parts(panel.data)[1] > 0
@@ -58,7 +58,7 @@ def error_table(panel: Panel) -> list[str]:
 
 
 def cost_table(panel: Panel) -> list[str]:
-    """Time a sample, of which choosing, and the time over plain training's."""
+    """Lines of the table of times: ms per sample, share of choosing, and ratio to SGD."""
     head = ["", "ms a sample", "of it for choosing, %", "time a sample over SGD's, x"]
     rows = []
     for name in panel.arms:
@@ -75,7 +75,7 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def accuracy_table(panel: Panel) -> list[str]:
-    """The Assistant's accuracy at the end beside the majority class; empty without an Assistant."""
+    """Lines of the table of final accuracies: Assistant and majority class; empty without one."""
     rows = []
     for name in panel.arms:
         records = panel.of(name)
@@ -87,7 +87,7 @@ def accuracy_table(panel: Panel) -> list[str]:
 
 
 def section(panel: Panel) -> list[str]:
-    """Lines on a set and a model."""
+    """Lines of the section of one set and model."""
     size = f"{panel.model}, width {panel.width}, {panel.budget:,} samples"
     lines = [f"## {title(panel.data)}, {size}", "", *error_table(panel), ""]
     found = accuracy_table(panel)
@@ -96,16 +96,16 @@ def section(panel: Panel) -> list[str]:
 
 
 def text_of(records: Sequence[Record]) -> str:
-    """The report as Markdown."""
+    """Text of the report, in Markdown."""
     sessions = {record.session for record in records}
     lines = [
         "# Images",
         "",
-        "Errors are shares of the images tested on, in %, at the end of a run; brackets hold 95% "
-        "intervals over seeds. Every share of the budget has a schedule of its own. Samples and "
-        "time to SGD's error are ratios to SGD's whole run: up to the mark from which the error "
-        f"stays at or below the mean of SGD's final ones. `{DASH}`: not every seed gets there, or "
-        "no SGD ran in the same session.",
+        "Errors are shares of the test images, in %, at the end of a run; brackets hold 95% "
+        "intervals over seeds. Every share of the budget has its own schedule. Samples and time to "
+        "SGD's error are ratios to SGD's whole run: up to the mark from which the error stays at "
+        f"or below the mean of SGD's final errors. `{DASH}`: not every seed reaches it, or no SGD "
+        "ran in the same session.",
         "",
         f"{len(records)} runs of {len(sessions)} session(s).",
         "",
@@ -126,8 +126,8 @@ def write(folder: Path) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description="Report and figures from records.jsonl again.")
-    parser.add_argument("folder", type=Path, help="of a matrix")
+    parser = argparse.ArgumentParser(description="Make report and figures again from the records.")
+    parser.add_argument("folder", type=Path, help="folder of a matrix")
     print(write(parser.parse_args(arguments).folder))
 
 

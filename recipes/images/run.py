@@ -1,10 +1,10 @@
-"""The paper's image experiments, a matrix by one command: `make images` is the smallest.
+"""Run a matrix of the image experiments; `make images` runs the smallest one.
 
     python -m recipes.images.run quick [--out FOLDER] [--jobs 2]
     python -m recipes.images.run gpu --jobs 4 --budget-minutes 10
 
-Writes records.jsonl, report.md and figures into the folder. What was run is not run again, and each
-record is written as its run ends.
+The folder gets records.jsonl, report.md and figures. Each record is written when its run ends. A
+run that has a record is not repeated.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from recipes.images.records import NAME, append, load
 from recipes.images.side_by_side import Place, SideBySide
 from recipes.images.spec import Run
 
-READERS = 12  # processes of a run at most: they take twice as many batches ahead, the adapter 32
+READERS = 12  # most processes of a run; each takes 2 batches ahead, and the adapter's lag is 32
 
 
 def place_of(options: argparse.Namespace) -> Place:
-    """Where this call makes its runs; a GPU is used where there is one."""
+    """Place of the runs of this call; it uses a GPU if there is one."""
     cores = len(os.sched_getaffinity(0))
     gpu = torch.cuda.is_available() and not options.cpu
     budget = options.budget_minutes
@@ -50,24 +50,24 @@ def place_of(options: argparse.Namespace) -> Place:
 
 
 def changed(runs: Sequence[Run], options: argparse.Namespace) -> list[Run]:
-    """The runs of a matrix with what the call says otherwise."""
+    """Runs of a matrix with the budget, width and side that the call gives."""
     others = {name: getattr(options, name) for name in ("budget", "width", "side")}
     said = {name: value for name, value in others.items() if value is not None}
     return [replace(run, **said) for run in runs]
 
 
 def to_do(runs: Sequence[Run], path: Path) -> list[Run]:
-    """The runs that have no record made with the same settings."""
+    """Runs that have no record with the same settings."""
     kept = {record.run.id: record.settings for record in load(path)}
     return [run for run in runs if kept.get(run.id) != run.settings]
 
 
 def prepare(runs: Sequence[Run], place: Place) -> None:
-    """Download and unpack what the runs need, before they begin side by side."""
+    """Download and unpack the data of the runs before they begin side by side."""
     for name in dict.fromkeys(run.data for run in runs):
         data = sets.load(name, place.cache, place.photos, runs[0].side, 0)
         if sets.parts(name)[0] == "photos":
-            data.features()  # kept for the runs
+            data.features()  # fills the cache for the runs
 
 
 def images(options: argparse.Namespace) -> int:
@@ -91,9 +91,9 @@ def images(options: argparse.Namespace) -> int:
     if path.is_file():
         print("\n" + report.write(options.out), flush=True)
     for run in queue.failed:
-        print(f"failed, its own words are above: {run.id}", file=sys.stderr)
+        print(f"failed, its error is above: {run.id}", file=sys.stderr)
     if queue.left:
-        print(f"{len(queue.left)} runs are left; the same command goes on with them", flush=True)
+        print(f"{len(queue.left)} runs are left; the same command continues with them", flush=True)
     return 1 if queue.failed else 0
 
 
@@ -105,10 +105,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--photos", type=Path, help="folder with train/<class>/*.JPEG and val/")
     parser.add_argument("--jobs", type=int, default=2, help="runs side by side")
     parser.add_argument("--budget-minutes", type=float, help="begin no run that would end later")
-    parser.add_argument("--budget", type=int, help="samples of every run, instead of the matrix's")
+    parser.add_argument("--budget", type=int, help="samples of every run, in place of the matrix's")
     parser.add_argument("--width", type=int, help="channels of the first stage, likewise")
-    parser.add_argument("--side", type=int, help="pixels of what is cut from a photo, likewise")
-    parser.add_argument("--cpu", action="store_true", help="use no GPU, though there is one")
+    parser.add_argument("--side", type=int, help="side in pixels of a cut photo, likewise")
+    parser.add_argument("--cpu", action="store_true", help="use no GPU, even if there is one")
     words = sys.argv[1:] if arguments is None else arguments
     options = parser.parse_args(words)
     options.out = options.out or ROOT / "runs" / "images" / options.matrix

@@ -1,4 +1,4 @@
-"""The learning rate over a run: each budget has a whole schedule of its own."""
+"""Learning rates over a run; a run of any budget has a whole schedule."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ STEPS = (0.5, 0.75)  # shares of a run after which the rate is divided by ten
 
 
 def one_cycle(share: float) -> float:
-    """Smith and Topin 2019: from a 25th up to the whole rate, then down to 0; half a cosine each.
+    """One-cycle schedule (Smith and Topin 2019): up from a 25th of the rate, then down to 0.
+
+    Both parts are half a cosine. torch's own scheduler fails on a run of a few updates.
 
     Args:
-        share: of the run that is done, in [0, 1]
+        share: share of the run that is done, in [0, 1]
 
     Returns:
-        the factor on the highest rate; torch's own scheduler fails on a run of a few updates
+        factor on the highest rate, in [0, 1]
     """
     if share < RISING:
         return FIRST + (1.0 - FIRST) * (1.0 - math.cos(math.pi * share / RISING)) / 2.0
@@ -29,7 +31,14 @@ def one_cycle(share: float) -> float:
 
 
 def step(share: float) -> float:
-    """He et al. 2016: a tenth after half of the run, a hundredth after three quarters."""
+    """Step schedule (He et al. 2016): 0.1 after half of the run, 0.01 after three quarters.
+
+    Args:
+        share: share of the run that is done, in [0, 1]
+
+    Returns:
+        factor on the highest rate
+    """
     return 0.1 ** sum(share >= limit for limit in STEPS)
 
 
@@ -40,11 +49,12 @@ def schedule(name: str, optimizer: Any, updates: int) -> LRScheduler:
     """Return the scheduler of a run; step it after each update.
 
     Args:
+        name: a key of `SCHEDULES`
         optimizer: made with the highest rate
-        updates: of the whole run
+        updates: number of updates of the whole run
 
     Raises:
-        UserError: there is no schedule of that name
+        UserError: no schedule has that name
     """
     if name not in SCHEDULES:
         known = ", ".join(SCHEDULES)

@@ -1,4 +1,4 @@
-"""The sets of images by name, and the stem that suits them."""
+"""Sets of images by name, and the stem of the network for each."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def parts(name: str) -> tuple[str, float]:
     """Return a set's plain name, and the share of its labels replaced: `cifar10-noise40`.
 
     Raises:
-        UserError: there is no such set
+        UserError: no set has that name
     """
     found = NOISE.fullmatch(name)
     plain, percent = (found["name"], int(found["percent"])) if found else (name, 0)
@@ -38,13 +38,13 @@ def parts(name: str) -> tuple[str, float]:
 
 
 def title(name: str) -> str:
-    """The name of a set on figures."""
+    """Title of a set on figures."""
     plain, share = parts(name)
     return TITLES[plain] + (f", {share:.0%} of labels replaced" if share else "")
 
 
 def stem(name: str) -> str:
-    """The stem of the network that suits a set's images; a key of `models.STEMS`."""
+    """Stem of the network for a set's images: a key of `models.STEMS`."""
     return STEM[parts(name)[0]]
 
 
@@ -55,11 +55,11 @@ def load(name: str, cache: Path, photos: Path | None, side: int, workers: int) -
         name: see `parts`
         cache: folder of downloads and features
         photos: folder in ImageNet's layout; None: published photos
-        side: of what is cut from a photo, in pixels
+        side: side in pixels of the square cut from a photo
         workers: processes that read photos
 
     Raises:
-        UserError: there is no such set, or it cannot be had
+        UserError: no set has that name, or it is neither found nor downloaded
     """
     plain, share = parts(name)
     data: Any

@@ -1,4 +1,4 @@
-"""Runs side by side, a process each; a run that fails does not end the others."""
+"""Runs side by side, one process each; a run that fails does not end the others."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from typing import Any, Callable, Iterator, Sequence
 from recipes.images.records import Record
 from recipes.images.spec import Run
 
-SLACK = 1.3  # a run may take this many times what its kind took before
+SLACK = 1.3  # factor on the expected time of a run, for safety
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where and with what a run is made.
+    """Place and resources of a run.
 
     Attributes:
         session: name of the call
-        device: as torch names it
-        threads: of torch, of each run
-        workers: processes of each run that read photos
-        jobs: runs side by side
-        deadline: by `time.time`, after which nothing is trained; None: there is none
+        cache: folder of downloads and features
+        device: name of a torch device
+        threads: torch's threads, for each run
+        workers: processes that read photos, for each run
+        jobs: number of runs side by side
+        deadline: end of training, in seconds of `time.time`; None: no deadline
         photos: folder in ImageNet's layout; None: published photos
     """
 
@@ -42,7 +43,7 @@ class Place:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What a record says of it."""
+        """Facts of the place that go into a record."""
         names = ("device", "threads", "workers", "jobs")
         return {name: getattr(self, name) for name in names}
 
@@ -72,11 +73,11 @@ def perform(run: Run, place: Place) -> Record:
 
 
 def _child(run: Run, place: Place, pipe: Connection) -> None:
-    """What a run's process does: send the record, or why there is none."""
+    """Make a run and send its record, or None if the deadline passed: the target of a process."""
     from recipes.images.train import OutOfTime
 
     try:
-        with contextlib.redirect_stdout(io.StringIO()):  # where the data were found, said before
+        with contextlib.redirect_stdout(io.StringIO()):  # the parent has printed the same lines
             record = perform(run, place)
         pipe.send(record.as_line())
     except OutOfTime:
@@ -90,17 +91,20 @@ class _Started:
     run: Run
     process: Any
     pipe: Connection
-    begun: float  # by `time.monotonic`
+    begun: float  # seconds of `time.monotonic`
 
 
 class SideBySide:
     """Makes runs and yields their records as they end.
 
-    `left` has the runs that time did not suffice for, `failed` those that failed, afterwards.
+    Attributes:
+        left: after `make`, the runs for which the time was too short
+        failed: after `make`, the runs that failed
 
     Args:
-        child: what a process does
-        start: how it starts; "fork" suits no process that has used a GPU
+        place: place and resources of the runs
+        child: target of a process
+        start: start method of processes; "fork" fails after this process has used a GPU
     """
 
     def __init__(
@@ -110,10 +114,10 @@ class SideBySide:
         self._context: Any = multiprocessing.get_context(start)
         self.left: list[Run] = []
         self.failed: list[Run] = []
-        self._speed: dict[tuple, float] = {}  # wall seconds a sample, by kind of run
+        self._speed: dict[tuple, float] = {}  # wall seconds per sample, by kind of run
 
     def make(self, runs: Sequence[Run]) -> Iterator[Record]:
-        """Start `jobs` runs, and one more whenever one ends."""
+        """Make all runs, `jobs` at a time, and yield each record when its run ends."""
         waiting = list(runs)
         started: list[_Started] = []
         try:
@@ -137,7 +141,7 @@ class SideBySide:
                 other.process.join()
 
     def _suffices(self, run: Run) -> bool:
-        """Whether a run is expected to end in time; one of a kind not seen yet is."""
+        """Whether a run is expected to end in time; True for a kind of run that is new."""
         if self.place.deadline is None:
             return True
         expected = SLACK * self._speed.get(_kind(run), 0.0) * run.updates * run.batch
@@ -151,10 +155,10 @@ class SideBySide:
         return _Started(run, process, ours, time.monotonic())
 
     def _end(self, ended: _Started) -> Record | None:
-        """Take what a process sent, and wait for its end."""
+        """Receive the record of a process, or None, and wait for the end of the process."""
         try:
             line = ended.pipe.recv()
-        except EOFError:  # it died; its own words are on the terminal
+        except EOFError:  # the process died; its error is on the terminal
             self.failed.append(ended.run)
             line = None
         else:
@@ -169,5 +173,5 @@ class SideBySide:
 
 
 def _kind(run: Run) -> tuple:
-    """Runs of one kind take the same time a sample, or nearly."""
+    """Kind of a run; runs of one kind take about the same time per sample."""
     return run.data, run.model, run.width, run.arm == "screenernet", run.bf16

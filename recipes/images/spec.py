@@ -1,4 +1,4 @@
-"""One training: what is trained, on what, for how long; and the settings that belong to it."""
+"""Specification of one training: data, model, arm, budget and settings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from recipes.images.sets import parts
 
 MOMENTUM = 0.9
 DECAY = 5e-4  # of the weights, per update and unit of learning rate
-SIDE = 224  # of what is cut from a photo, in pixels
+SIDE = 224  # side in pixels of the square that is cut from a photo
 
 
 @dataclass(frozen=True)
@@ -21,15 +21,22 @@ class Run:
     """One training.
 
     Attributes:
+        data: name of a set, see `sets.parts`
+        model: a key of `models.DEPTHS`
+        arm: a key of `arms.ARMS`
         budget: samples of the full budget
-        share: of the budget that this run trains on, in (0, 1]; its schedule ends there
+        share: share of the budget that this run trains on, in (0, 1]; its schedule ends there
+        seed: seed of the first weights and of the batches
+        width: channels of the first stage
+        batch: samples of a batch
         rate: highest learning rate
+        schedule: a key of `schedule.SCHEDULES`
         bf16: compute in bfloat16 where that is safe (autocast)
-        side: of what is cut from a photo, in pixels; other sets do not read it
-        marks: how often loss and error are measured
+        side: side in pixels of the square cut from a photo; other sets do not read it
+        marks: number of times that loss and error are measured
 
     Raises:
-        UserError: a value is out of its range, or no such arm, model, set or schedule
+        UserError: a value is out of its range, or no such arm, model, set or schedule exists
     """
 
     data: str
@@ -63,23 +70,23 @@ class Run:
 
     @property
     def updates(self) -> int:
-        """How often the network is updated, 1 or more."""
+        """Number of updates, 1 or more."""
         return max(1, round(self.budget * self.share / self.batch))
 
     @property
     def id(self) -> str:
-        """A name for files and lines; different runs of a matrix have different ones."""
+        """Name for files and lines, different for different runs of a matrix."""
         size = f"{self.model}-w{self.width}"
         return f"{self.data}.{size}.{self.arm}.n{self.budget}.{self.share:g}.s{self.seed}"
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What a kept record must have been made with."""
+        """Settings that a record must have to be reused for this run."""
         arm = ARMS[self.arm]
         options = {key: arm.options[key] for key in sorted(arm.options)}
         return {**asdict(self), "strategy": arm.strategy, "options": options, "loop": arm.loop}
 
     def mark_after(self) -> set[int]:
-        """Numbers of updates after which loss and error are measured; the last one is in it."""
+        """Numbers of the updates after which loss and error are measured, the last included."""
         count = min(self.marks, self.updates)
         return {round(self.updates * number / count) for number in range(1, count + 1)}

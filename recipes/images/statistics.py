@@ -1,4 +1,4 @@
-"""What it took an arm to come to plain training's final error, and what a sample costs it."""
+"""Statistics of an arm: samples and time to plain training's final error, cost of a sample."""
 
 from __future__ import annotations
 
@@ -12,14 +12,20 @@ from recipes.images.records import Panel, Record, baseline_of
 
 
 def ends(records: Sequence[Record], key: str) -> Estimate | None:
-    """The mean over seeds of a figure at the end of the runs, with its 95% interval."""
+    """Mean over seeds of a figure at the end of the runs, with its 95% interval."""
     return estimate([float(record.ends[key]) for record in records])
 
 
 def reach(record: Record, key: str, error: float) -> float | None:
-    """`key` ("samples", "seconds") at the first mark from which the test error stays at or below.
+    """`key` at the first mark from which the test error stays at or below `error`.
 
-    None where it ends above.
+    Args:
+        record: of one run
+        key: "samples" or "seconds"
+        error: share of wrong images, in [0, 1]
+
+    Returns:
+        samples or seconds; None if the run ends above `error`
     """
     above = np.flatnonzero(np.asarray(record.curve["test_error"]) > error)
     first = int(above[-1]) + 1 if len(above) else 0
@@ -28,15 +34,15 @@ def reach(record: Record, key: str, error: float) -> float | None:
 
 
 def target(panel: Panel) -> float | None:
-    """Plain training's final test error at the full budget: the mean over seeds."""
+    """Final test error of plain training at the full budget, the mean over seeds, or None."""
     found = ends(panel.of(BASELINE), "test_error")
     return None if found is None else found.mean
 
 
 def samples_ratio(panel: Panel, arm: str) -> Estimate | None:
-    """Samples to the target over those of plain training's whole run.
+    """Ratio of the samples to the target error to those of plain training's whole run.
 
-    None unless every seed gets there.
+    None unless every seed reaches the target.
     """
     error = target(panel)
     if error is None:
@@ -47,9 +53,9 @@ def samples_ratio(panel: Panel, arm: str) -> Estimate | None:
 
 
 def time_ratio(panel: Panel, arm: str) -> Estimate | None:
-    """Seconds to the target over those of plain training's whole run in the same session.
+    """Ratio of the seconds to the target error to those of plain training in the same session.
 
-    None unless every seed gets there, and has such a run.
+    None unless every seed reaches the target and has such a run of plain training.
     """
     error = target(panel)
     if error is None:
@@ -64,18 +70,18 @@ def time_ratio(panel: Panel, arm: str) -> Estimate | None:
 
 
 def cost_ratio(panel: Panel, arm: str) -> Estimate | None:
-    """Seconds a sample over those of plain training in the same session; None without that."""
+    """Ratio of the seconds per sample to those of plain training in the same session, or None."""
     pairs = [(record, baseline_of(panel, record)) for record in panel.of(arm)]
     return _all([None if b is None else per_sample(r) / per_sample(b) for r, b in pairs])
 
 
 def per_sample(record: Record) -> float:
-    """Seconds of training that a sample took."""
+    """Seconds of training per sample."""
     return record.ends["seconds"] / record.ends["samples"]
 
 
 def choosing_share(record: Record) -> float:
-    """Share of the seconds that went into the batches, the report and the weights."""
+    """Share of the seconds spent on waiting for batches, on the report and on weights."""
     return record.ends["choosing_seconds"] / record.ends["seconds"]
 
 

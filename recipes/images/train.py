@@ -1,4 +1,4 @@
-"""One training, by any arm: what it came to, and what it cost."""
+"""One training by any arm, with the record of its losses, errors and times."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class OutOfTime(Exception):
 
 
 class Clock:
-    """Seconds that training took, without measuring, and how many of them went into choosing."""
+    """Counts seconds of training without evaluation, and the seconds of choosing in them."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
@@ -35,22 +35,24 @@ class Clock:
             torch.cuda.synchronize(self.device)
 
     def start(self) -> None:
-        """Go on counting."""
+        """Start or continue counting."""
         self._settle()
         self._begun = time.perf_counter()
 
     def stop(self) -> None:
-        """Count no more until the next start."""
+        """Stop counting until the next start."""
         self._settle()
         self.seconds += time.perf_counter() - self._begun
 
 
 class Training:
-    """One run, and its record.
+    """One run, which makes a record.
 
     Args:
-        data: on the device already
-        deadline: by `time.time`; None: there is none
+        run: what to train
+        data: images, on the device already
+        device: device of the network
+        deadline: end of training, in seconds of `time.time`; None: no deadline
     """
 
     def __init__(
@@ -69,14 +71,14 @@ class Training:
             nesterov=True,
         )
         self.scheduler = schedule(run.schedule, self.optimizer, run.updates)
-        self.counts = np.zeros(len(data.labels), dtype=np.int64)  # times each was trained on
+        self.counts = np.zeros(len(data.labels), dtype=np.int64)  # times each sample was trained on
         self.clock = Clock(device)
         self.start_seconds = 0.0
         self.passes = 0
         self.curve: dict[str, list[float]] = {}
 
     def do(self) -> dict[str, Any]:
-        """Train and return the record without its run.
+        """Train, and return the figures of the whole run and the curve.
 
         Raises:
             OutOfTime: the deadline passed before the end
@@ -109,7 +111,7 @@ class Training:
                 self.clock.choosing += time.perf_counter() - begun
 
     def _batches(self, method: Method) -> Iterator[Batch]:
-        """Batches without an end, pass after pass."""
+        """Yield batches without end, pass after pass."""
         while True:
             seed = 1_000_003 * self.run.seed + self.passes
             yield from self.data.batches(method.sampler, seed)
@@ -150,7 +152,7 @@ class Training:
 
     @torch.no_grad()
     def measure(self, pairs: Pairs) -> tuple[float, float]:
-        """Mean loss (nats) and error (share) over some images, in the mode of testing."""
+        """Mean loss (nats) and error (share) over images, in evaluation mode."""
         self.model.eval()
         loss, wrong, count = 0.0, 0, 0
         for images, labels in pairs:
@@ -161,7 +163,7 @@ class Training:
         return loss / count, wrong / count
 
     def _ends(self) -> dict[str, Any]:
-        """What holds of the run as a whole."""
+        """Figures of the whole run."""
         samples = int(self.counts.sum())
         wrong = self.data.labels != self.data.true_labels
         return {

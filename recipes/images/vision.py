@@ -1,8 +1,8 @@
-"""torchvision, importable beside any torch.
+"""Import of torchvision beside any build of torch.
 
 PyPI's wheel is built for the CUDA build of torch. Beside another build its compiled operators do
-not load, and the import then fails at `nms`. Networks and transforms need no operator, so what the
-import asks for is declared without an implementation.
+not load, and the import fails at `nms`. Networks and transforms need no operator. So the operators
+that the import asks for are declared without an implementation.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ import torch
 
 from preprocess.text import UserError
 
-OPERATORS = ("nms", "qnms")  # whose declarations the import of torchvision needs
+OPERATORS = ("nms", "qnms")  # operators that the import of torchvision asks for
 SIGNATURE = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 
-_library = None  # the declarations last as long as this
+_library = None  # keeps the declarations alive
 
 
 def declare_operators() -> None:
-    """Declare what torchvision's import needs, where its compiled operators do not load.
+    """Declare the operators that torchvision's import asks for, if its compiled ones do not load.
 
     Raises:
-        UserError: there is no torchvision
+        UserError: torchvision is not installed
     """
     global _library
     spec = importlib.util.find_spec("torchvision")
@@ -43,7 +43,7 @@ def declare_operators() -> None:
 
 declare_operators()
 
-# by name: a plain import would have to stand above the call
+# imported by name, because import statements would have to precede the call
 ImageFolder = importlib.import_module("torchvision.datasets").ImageFolder
 resnet = importlib.import_module("torchvision.models.resnet")
 transforms = importlib.import_module("torchvision.transforms.v2")

@@ -1,6 +1,6 @@
-"""Self-paced learning and ScreenerNet: both train on every sample and weigh its loss.
+"""Self-paced learning and ScreenerNet, which train on every sample and weigh its loss.
 
-They pay a forward and a backward pass for every sample, also for those of weight 0.
+Every sample costs a forward and a backward pass, even with weight 0.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from recipes.images.models import build
 
 
 class Permutations:
-    """Batches of a new permutation in each pass, without its last, smaller one."""
+    """Batches of ids, int64 (batch,), of a new permutation in each pass.
+
+    A last batch that is smaller is dropped.
+    """
 
     def __init__(self, count: int, batch: int, seed: int) -> None:
         self.count, self.batch, self.seed = count, min(batch, count), seed
@@ -30,20 +33,23 @@ class Permutations:
 
 
 class SelfPaced:
-    """Self-paced learning: easy samples first (Kumar et al. 2010), graded (Li and Gong 2017).
+    """Self-paced learning: easy samples first (Kumar et al. 2010), with graded weights.
 
-    The weight of loss l is v = (1 - l / lambda)^(1 / (q - 1)) below lambda, 0 above: the minimum of
-    v l + lambda (v^q / q - v). A large q is Kumar's own choice, 1 below lambda. Li and Gong let q
-    fall, so that weights become graded.
+    The weight of loss l is v = (1 - l / lambda)^(1 / (q - 1)) below lambda, and 0 above (Li and
+    Gong 2017). It minimises v l + lambda (v^q / q - v). With a large q the weight is 1 below
+    lambda, as in Kumar et al. Li and Gong decrease q, so weights become graded.
 
-    Ours, since neither paper fixes it for batches: 1 / (q - 1) is the share of the run done;
-    lambda is a moving average of the quantile of each batch's losses; the quantile rises from
-    `FIRST` to 1 within `GROWING` of the run.
+    Neither paper fixes the rest for batches. Our choice: 1 / (q - 1) is the share of the run that
+    is done. lambda is a moving average of a quantile of each batch's losses. The quantile rises
+    from `FIRST` to 1 within `GROWING` of the run.
+
+    Args:
+        updates: number of updates of the run
     """
 
     FIRST = 0.5  # share of samples with a weight at the beginning
-    GROWING = 0.5  # share of the run after which none has to wait
-    DECAY = 0.9  # of lambda, per batch
+    GROWING = 0.5  # share of the run after which every sample has a weight
+    DECAY = 0.9  # decay of lambda per batch
 
     def __init__(self, updates: int) -> None:
         self.updates, self.done = updates, 0
@@ -56,7 +62,7 @@ class SelfPaced:
         return self.FIRST + (1.0 - self.FIRST) * share
 
     def weigh(self, images: torch.Tensor, losses: torch.Tensor) -> torch.Tensor:
-        """Return the weights of a batch: float32 (n,), in [0, 1]."""
+        """Return the weights of a batch of losses (n,): float32 (n,), in [0, 1]."""
         losses = losses.float()
         now = torch.quantile(losses, self.quantile)
         self.limit = now if self.limit is None else torch.lerp(now, self.limit, self.DECAY)
@@ -67,27 +73,33 @@ class SelfPaced:
 
 
 class Screener:
-    """ScreenerNet (Kim and Choi 2018): a network learns the weight w(x) of a sample's loss.
+    """ScreenerNet (Kim and Choi 2018): a network that learns the weight w(x) of a sample's loss.
 
-    Its objective, with e the sample's loss and M the margin:
+    Its objective, with e the sample's loss and M the margin, is
 
-        sum_x (1 - w)^2 e + w^2 max(M - e, 0), plus alpha times the L1 norm of its parameters
+        sum_x (1 - w)^2 e + w^2 max(M - e, 0), plus alpha times the L1 norm of its parameters.
 
-    so that w rises to 1 on samples of large loss and falls on those of small loss.
+    So w rises to 1 on samples of large loss and falls on samples of small loss. Our choice: the
+    network is a ResNet-18 of the trained network's width and stem, and alpha is `ALPHA`.
 
-    Ours: it is a ResNet-18 of the trained network's width and stem, and alpha is `ALPHA`.
+    Args:
+        channels: channels of the images
+        width: channels of the first stage
+        stem: a key of `models.STEMS`
+        seed: seed of the first weights
+        device: device of the network
     """
 
     MARGIN = 1.0  # M of the paper
     ALPHA = 1e-6
-    RATE = 1e-3  # of Adam
+    RATE = 1e-3  # learning rate of Adam
 
     def __init__(self, channels: int, width: int, stem: str, seed: int, device: torch.device):
         self.network = build("resnet18", 1, channels, width, stem, seed).to(device)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=self.RATE)
 
     def weigh(self, images: torch.Tensor, losses: torch.Tensor) -> torch.Tensor:
-        """Return the weights of a batch, float32 (n,) in (0, 1), then learn from its losses."""
+        """Return the weights of a batch, float32 (n,) in (0, 1), and learn from its losses (n,)."""
         weights = torch.sigmoid(self.network(images)).squeeze(1).float()
         errors = losses.float()
         objective = self.objective(weights, errors)
@@ -99,7 +111,7 @@ class Screener:
 
     @classmethod
     def objective(cls, weights: torch.Tensor, errors: torch.Tensor) -> torch.Tensor:
-        """The objective without the norm, as a mean over samples: a scalar."""
+        """Objective without the norm, for weights and losses (n,): a scalar mean over samples."""
         hard = (1.0 - weights) ** 2 * errors
         easy = weights**2 * functional.relu(cls.MARGIN - errors)
         return (hard + easy).mean()
