@@ -1,1 +1,1 @@
-"""Recipe for raw crawl: AutoAssist's defaults where most pairs are no translations."""
+"""Recipe for raw crawl, where most pairs are no translations: AutoAssist with its defaults."""

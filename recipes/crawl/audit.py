@@ -2,9 +2,9 @@
 
     python -m recipes.crawl.audit [CORPUS ...] [--corpora runs/compare/corpora]
 
-For a mix: okay pairs against each type of noise, by the prior and by each statistic. For `web`:
-pairs that people call misaligned (A) against valid and free translations (V, F), beside the scores
-of Bicleaner that came with them. Labels never reach the training.
+A mix is audited by okay pairs against each type of noise, for the prior and for each statistic.
+`web` is audited by pairs that people labelled misaligned (A) against valid and free translations
+(V, F), beside the published scores of Bicleaner. Training never reads these labels.
 """
 
 from __future__ import annotations
@@ -30,13 +30,20 @@ GOOD, BAD = ("V", "F"), "A"  # human labels: valid and free translations; misali
 
 
 def auc(good: np.ndarray, bad: np.ndarray) -> float:
-    """Probability that a good pair scores above a bad one; ties count half."""
+    """Probability that a good pair scores above a bad one, for scores (n,) and (m,).
+
+    Ties count half.
+    """
     labels = np.r_[np.ones(len(good)), np.zeros(len(bad))]
     return float(roc_auc_score(labels, np.r_[good, bad]))
 
 
 def scores_of(corpus: Path, langs: tuple[str, str]) -> dict[str, np.ndarray]:
-    """Return the prior of each training pair and the bin of each statistic, each (pairs,)."""
+    """Return the prior of each training pair and the bin of each statistic, each (pairs,).
+
+    Raises:
+        UserError: the corpus has no agreement
+    """
     folder = feature_folder(corpus / "data-bin", "train", *langs)
     path = folder / AGREEMENT_NAME
     if not path.is_file():
@@ -52,7 +59,7 @@ def scores_of(corpus: Path, langs: tuple[str, str]) -> dict[str, np.ndarray]:
 
 
 def by_type(corpus: Path) -> str:
-    """Table of scores by types of noise, and the share of each that the prior keeps."""
+    """Make the table of AUCs by type of noise, and the share of each type that the prior keeps."""
     langs = CORPORA[corpus.name].langs
     scores = scores_of(corpus, langs)
     labels = np.array(list(read_lines(corpus / "labels.txt")))
@@ -69,7 +76,7 @@ def by_type(corpus: Path) -> str:
 
 
 def by_people(corpus: Path) -> str:
-    """AUC of A against V and F for each release of ParaCrawl: Bicleaner's score and ours."""
+    """Make the table of AUCs of A against V and F for each release of ParaCrawl."""
     langs = CORPORA[corpus.name].langs
     scores = scores_of(corpus, langs)
     texts = [list(read_lines(corpus / "text" / f"train.{lang}")) for lang in langs]

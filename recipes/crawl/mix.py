@@ -30,7 +30,7 @@ NOISE = {  # label -> its share of the pairs of raw crawl
     "code": 0.03,
 }
 LONGEST_FRAGMENT = 3  # words
-DOCS_WORDS = range(4, 26)  # words of a sentence of documentation that is made noise of
+DOCS_WORDS = range(4, 26)  # words of a sentence of documentation that noise is made of
 CODE = re.compile(r"[A-Za-z]_|_[A-Za-z]|::|[(){};=<>#\\]|[a-z][A-Z]|\w\.\w")
 # first stream of draws here, after those of `recipes.compare.splits`
 _CLEAN_DRAW, _POOL_DRAW, _CODE_DRAW, _CUT_DRAW, _TIE_DRAW, _ORDER_DRAW = range(10, 16)
@@ -39,10 +39,10 @@ _TYPE_DRAW = 20  # and the following ones, for the types
 
 
 def amounts(share: float | None) -> dict[str, int]:
-    """Label -> number of pairs of noise for `CLEAN` clean ones.
+    """Number of pairs of noise beside `CLEAN` clean pairs, by label.
 
     Args:
-        share: of noise among all pairs; None: as the audit found it
+        share: share of noise among all pairs, in [0, 1); None: the audit's
     """
     whole = {label: int(part * CLEAN / OKAY_SHARE) for label, part in NOISE.items()}
     if share is None:
@@ -52,9 +52,12 @@ def amounts(share: float | None) -> dict[str, int]:
 
 
 def compose(clean: Pairs, noise: dict[str, Pairs], share: float | None) -> Pairs:
-    """Clean pairs and noise of each type for a share, in a random order.
+    """Mix clean pairs with the noise of each type for a share, in a random order.
 
-    The noise of a smaller share is the first part of that of a larger one.
+    The noise of a smaller share is the first part of the noise of a larger one.
+
+    Raises:
+        UserError: a type has too few pairs of noise
     """
     mixed = [pair._replace(label=OKAY) for pair in clean]
     for label, count in amounts(share).items():
@@ -74,8 +77,9 @@ def clean_and_rest(pairs: Pairs, measured: Pairs, clean: int = CLEAN) -> tuple[P
     the clean pairs, valid and test.
 
     Args:
-        pairs: for training
-        measured: valid and test
+        pairs: pairs for training
+        measured: pairs of valid and test
+        clean: number of clean pairs
     """
     variants: dict[str, Pairs] = {}
     for pair in pairs:
@@ -108,14 +112,14 @@ def lines_of_code(copies: Sequence[str]) -> list[str]:
 
 
 def make_noise(rest: Pairs, docs: Pairs, code: Sequence[str]) -> dict[str, Pairs]:
-    """As much noise of each type as the audit found.
+    """Make as much noise of each type as the audit found, by label.
 
-    A pair gives its sentences to one type. Of pairs for `english` and `german`, each gets the
-    sentence in its language.
+    The sentences of a pair are used for one type. Only `english` and `german` share their pairs:
+    each takes the sentence in its language.
 
     Args:
         rest: pairs of sentences to make noise of
-        docs: further pairs, for where the rest does not suffice
+        docs: further pairs, used if the rest has too few
         code: lines of code
     """
     wanted = amounts(None)
@@ -155,7 +159,7 @@ def two_by_two(lines: Sequence[str]) -> Pairs:
 
 
 def misaligned(pairs: Pairs, known: Iterable[Pair]) -> Pairs:
-    """Pair each source with the target of another pair, of about the length of its own.
+    """Pair each source with the target of another pair, about as long as its own target.
 
     No target is a translation of the source in `known`.
     """
@@ -171,7 +175,7 @@ def misaligned(pairs: Pairs, known: Iterable[Pair]) -> Pairs:
 
 
 def _plain(sentence: str) -> str:
-    """The sentence in lower case without marks."""
+    """The sentence in lower case without punctuation."""
     return " ".join(re.findall(r"\w+", sentence.casefold()))
 
 
@@ -197,7 +201,7 @@ def _until_none(left: list[str], right: list[str], bad: Callable[[str, str], boo
 
 
 def fragments(pairs: Pairs) -> Pairs:
-    """One to three words of each source, with as few of the target of another pair."""
+    """Pair one to three words of each source with one to three of the target of another pair."""
     random = np.random.Generator(np.random.Philox(key=[SEED, _CUT_DRAW]))
 
     def cut(sentence: str) -> str:

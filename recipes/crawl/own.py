@@ -19,7 +19,7 @@ LANGUAGE = re.compile(r"[A-Za-z_]+")
 
 @dataclass(frozen=True)
 class Own:
-    """Files of a user's corpus, one sentence a line, in two languages.
+    """Files of a user's corpus, one sentence per line, in two languages.
 
     Attributes:
         train, valid, test: source and target; None: drawn from `train` at random
@@ -32,7 +32,7 @@ class Own:
     langs: tuple[str, str]
 
     def settings(self) -> dict[str, object]:
-        """Settings of the step: hashes of the files, by their role."""
+        """Settings of the step: languages and hashes of the files, by split."""
         files = {"train": self.train, "valid": self.valid, "test": self.test}
         return {
             name: [*self.langs, *map(sha256_of, paths)] for name, paths in files.items() if paths

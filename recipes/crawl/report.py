@@ -27,7 +27,7 @@ def section_of(records: Sequence[Record]) -> Section:
     """Return the section of the records.
 
     Raises:
-        UserError: the records are of several corpora or lengths
+        UserError: the records belong to several corpora or lengths
     """
     found = sections(records)
     if len(found) != 1:
@@ -39,7 +39,7 @@ def section_of(records: Sequence[Record]) -> Section:
 
 
 def rows(section: Section) -> list[list[str]]:
-    """Lines of the table: a name, then a figure for each training."""
+    """Rows of the table: a name, then a figure for each training."""
     cells, base = section.cells, section.baseline
     assert base is not None
     ends = [cell.records[0].end for cell in cells]
@@ -91,7 +91,11 @@ def write(folders: Sequence[Path], out: Path) -> str:
     """Write report.txt and crawl.png into `out`, and return the table.
 
     Args:
-        folders: of the runs
+        folders: folders of the runs
+        out: folder for both files
+
+    Raises:
+        UserError: the records belong to several corpora or lengths
     """
     section = section_of(load(folders))
     headers = ["", *(NAMES.get(cell.arm, cell.arm) for cell in section.cells)]

@@ -1,10 +1,10 @@
-"""Plain training and AutoAssist's defaults on raw crawl, side by side: `make crawl`.
+"""Run plain training and AutoAssist's defaults on raw crawl, side by side: `make crawl`.
 
     python -m recipes.crawl.run [--out runs/crawl]
     python -m recipes.crawl.run --source FILE --target FILE --source-lang en --target-lang de
 
-The second form takes your own noisy corpus, one sentence a line. Finished steps are skipped.
-Corpus, training, measuring and records are those of `recipes.compare`.
+The second form takes your own noisy corpus, one sentence per line. Finished steps are skipped.
+Corpus, training, evaluation and records are those of `recipes.compare`.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def prepare_corpus(own: Own | None, vocab: int, corpora: Path) -> str:
 
 
 def crawl(options: argparse.Namespace) -> int:
-    """Prepare, train both, measure, report; return the exit status."""
+    """Prepare, train twice, evaluate and report; return the exit status."""
     own = own_of(options)
     out: Path = options.out
     corpora = out / "corpora"
@@ -82,14 +82,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "crawl")
     for part, what in (("", "train"), ("valid-", "validate"), ("test-", "test")):
         for side in ("source", "target"):
-            text = f"{side} text to {what} on, one sentence a line"
+            text = f"{side} text to {what} on, one sentence per line"
             parser.add_argument(f"--{part}{side}", type=Path, metavar="FILE", help=text)
-    parser.add_argument("--source-lang", help="of your own corpus, such as en")
-    parser.add_argument("--target-lang", help="of your own corpus, such as de")
-    parser.add_argument("--vocab", type=int, default=VOCAB, help="pieces, of your own corpus")
-    parser.add_argument("--updates", type=int, default=UPDATES, help="of each training")
+    parser.add_argument("--source-lang", help="source language of your own corpus, such as en")
+    parser.add_argument("--target-lang", help="target language of your own corpus, such as de")
+    parser.add_argument("--vocab", type=int, default=VOCAB, help="pieces for your own corpus")
+    parser.add_argument("--updates", type=int, default=UPDATES, help="updates of each training")
     parser.add_argument("--jobs", type=int, default=2, help="trainings side by side")
-    parser.add_argument("--cpu", action="store_true", help="use no GPU, though there is one")
+    parser.add_argument("--cpu", action="store_true", help="use no GPU, even if there is one")
     options = parser.parse_args(arguments)
     for name in ("updates", "jobs"):
         if getattr(options, name) < 1:

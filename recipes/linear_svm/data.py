@@ -1,4 +1,4 @@
-"""Data sets as problems: originals where there is a network, else stand-ins named as such."""
+"""Data sets as problems: originals if they can be downloaded, else stand-ins named as such."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def read_svmlight(path: Path) -> tuple[Any, np.ndarray]:
 
 
 def read_bigrams(path: Path) -> tuple[Any, np.ndarray]:
-    """Unigrams and bigrams of the texts without a cut: (1 + log tf) idf, rows of unit norm."""
+    """Return all unigrams and bigrams as (1 + log tf) idf, in rows of unit norm, and the labels."""
     with gzip.open(path, "rt", encoding="utf-8") as stream:
         lines = [json.loads(line) for line in stream]
     x = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True).fit_transform(
@@ -67,14 +67,14 @@ def read_bigrams(path: Path) -> tuple[Any, np.ndarray]:
 
 
 def problems(downloads: Path, online: bool = True) -> list[Problem]:
-    """Return all problems, rcv1 or what stands in for it first.
+    """Return all problems: rcv1 or its stand-in first.
 
     Args:
         downloads: folder of the originals
-        online: try to download those
+        online: try to download the originals
 
     Raises:
-        UserError: neither an original nor its stand-in is there
+        UserError: neither an original nor its stand-in is found
     """
     found, left = [], set(STAND_INS.sha256)
     for name, prefixes in REPLACES.items():

@@ -1,4 +1,4 @@
-"""The paper's Figure 1 for our runs, and Theorem 1 with its bound."""
+"""Figure 1 of the paper for our runs, and a figure of Theorem 1 with its bound."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from recipes.linear_svm.solvers import SOLVERS
 matplotlib.use("Agg")  # no display needed
 from matplotlib import pyplot
 
-FLOOR = 1e-4  # of the gap, on figures
+FLOOR = 1e-4  # lowest gap on figures
 
 
 def band(curves: Sequence[Curve], key: str) -> tuple[np.ndarray, ...]:
-    """Return x, and the mean, smallest and largest gap over seeds, at the marks that all have.
+    """Return x, and the mean, lowest and highest gap over seeds, at the marks that all have.
 
-    x is the mean of `key` over seeds.
+    x is the mean of `key` over seeds, the mean gap a geometric one. All have the shape (marks,).
     """
     marks = min(len(curve["gap"]) for curve in curves)
     gaps = np.array([curve["gap"][:marks] for curve in curves])
@@ -34,7 +34,7 @@ def _panel(axis: Any, records: Records, data: str, key: str) -> None:
     for name in solvers(records):
         solver = SOLVERS[name]
         x, mean, low, high = band(records.of(data, name), key)
-        line = "--" if name == "gradient" else "-"  # it lies on others
+        line = "--" if name == "gradient" else "-"  # its curve covers others
         axis.plot(x, mean, line, color=solver.colour, label=solver.title, linewidth=1.4)
         axis.fill_between(x, low, high, color=solver.colour, alpha=0.15, linewidth=0)
     for gap in GAPS:
@@ -46,7 +46,7 @@ def _panel(axis: Any, records: Records, data: str, key: str) -> None:
 
 
 def draw_gaps(records: Records, path: Path) -> None:
-    """Write Figure 1: the relative gap against updates (above) and time, a column a data set."""
+    """Write Figure 1: gap against updates (upper row) and time, one column for each data set."""
     names = [fact["data"] for fact in records.facts]
     size = (3.4 * len(names), 6.4)
     figure, axes = pyplot.subplots(2, len(names), figsize=size, sharey=True, squeeze=False)

@@ -1,4 +1,4 @@
-"""The solvers' inner loops, compiled by numba over one sparse, lazily scaled weight vector.
+"""Inner loops of the solvers, compiled by numba, on one sparse, lazily scaled weight vector.
 
 The weights are w = scale * v. The regulariser multiplies `scale` alone, so a step costs one row.
 Every step is Pegasos's (Shalev-Shwartz et al. 2007): w <- (1 - 1/k) w + 1/(lambda k) a y_i x_i.
@@ -16,7 +16,7 @@ from fairseq_autoassist.core import labels
 
 Rows = Tuple[np.ndarray, ...]  # indptr, indices, data, y, norms
 
-# places in the state, float64 of shape (5,)
+# indices of the state, float64 of shape (5,)
 SCALE, SQUARED, THRESHOLD, STEP, UPDATES = range(5)
 NONE, LOSS, GRADIENT = range(3)  # utilities; NONE is plain Pegasos
 TINY = 1e-100  # below it the scale is multiplied into v
@@ -26,13 +26,13 @@ ema = njit(labels.ema)  # the core's own function, compiled
 
 
 def new_state() -> np.ndarray:
-    """w = 0, no T_k, no step done."""
+    """State of w = 0 with no T_k and no step done: float64 (5,)."""
     return np.array([1.0, 0.0, UNSET, 0.0, 0.0])
 
 
 @njit
 def dot(rows: Rows, i: int, v: np.ndarray) -> float:
-    """v . x_i"""
+    """Product v . x_i."""
     indptr, indices, data = rows[0], rows[1], rows[2]
     total = 0.0
     for j in range(indptr[i], indptr[i + 1]):
@@ -50,7 +50,7 @@ def advance_threshold(threshold: float, worth: float, decay: float) -> float:
 def decay_weights(v: np.ndarray, state: np.ndarray) -> None:
     """Do the regulariser's part of step k: w <- (1 - 1/k) w."""
     state[STEP] += 1.0
-    if state[STEP] > 1.0:  # at the first w is 0
+    if state[STEP] > 1.0:  # at the first step w is 0
         state[SCALE] *= 1.0 - 1.0 / state[STEP]
     if state[SCALE] < TINY:
         v *= state[SCALE]
@@ -62,7 +62,7 @@ def decay_weights(v: np.ndarray, state: np.ndarray) -> None:
 def add_row(
     rows: Rows, i: int, product: float, weight: float, lam: float, v: np.ndarray, state: np.ndarray
 ) -> None:
-    """w <- w + weight / (lambda k) y_i x_i, then project; `product` is v . x_i."""
+    """Do w <- w + weight / (lambda k) y_i x_i, and project; `product` is v . x_i."""
     indptr, indices, data, y, norms = rows
     part = weight * y[i] / (lam * state[STEP] * state[SCALE])
     for j in range(indptr[i], indptr[i + 1]):
@@ -86,15 +86,19 @@ def shrink(
     kind: int,
     whole: bool,
 ) -> None:
-    """Pegasos, which skips the rows whose utility is below T_k (eq. 3) unless `kind` is NONE.
+    """Do steps of Pegasos, and skip rows whose utility is below T_k (eq. 3) unless `kind` is NONE.
 
-    Pegasos counts every draw as an update; shrinking counts the rows that it keeps. The regulariser
-    belongs to no row: a skipped row still does its part of the step, which is one multiplication.
+    Pegasos counts every draw as an update; shrinking counts the rows that it keeps. A skipped row
+    still applies the regulariser's part of the step, which is one multiplication.
 
     Args:
+        rows: `Problem.rows`
+        v: unscaled weights, float64 (d,); changed
+        state: see `new_state`; changed
         draws: uniform in [0, 1), shape (steps,)
-        decay: of T_k's moving average, in [0, 1)
-        factor: of T_k; a row is kept at a utility of factor * T_k or more
+        lam: lambda
+        decay: decay of T_k's moving average, in [0, 1)
+        factor: a row is kept at a utility of factor * T_k or more
         kind: NONE, LOSS (the hinge loss) or GRADIENT (the norm of its gradient)
         whole: skip the regulariser's part too, and do not count the step; the optimum is then that
             of lambda times the share of kept rows
@@ -124,9 +128,10 @@ def shrink(
 def sample_exactly(
     rows: Rows, v: np.ndarray, state: np.ndarray, draws: np.ndarray, lam: float
 ) -> None:
-    """Importance sampling (Zhao & Zhang 2015): p_i is proportional to the norm of row i's gradient.
+    """Do steps of importance sampling (Zhao & Zhang 2015): p_i ~ the norm of row i's gradient.
 
-    All norms are computed anew before each step, as the paper has it. A step costs the whole data.
+    All norms are computed again before each step, as in the paper, so a step reads the whole data.
+    The arguments are those of `shrink`.
     """
     y, norms = rows[3], rows[4]
     n = len(y)

@@ -1,6 +1,6 @@
-"""Oracles of the solvers in plain NumPy, with dense unscaled weights, for the tests of the kernels.
+"""Plain NumPy versions of the solvers, with dense unscaled weights, for the tests of the kernels.
 
-Each takes the same draws as the kernel and returns its state after every draw.
+Each takes the same draws as its kernel, and returns the state after every draw.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from recipes.linear_svm.tree import UNIFORM
 
 @dataclass
 class Path:
-    """States of a solver: a list entry for every draw."""
+    """States of a solver, one list entry for each draw."""
 
     weights: list[np.ndarray] = field(default_factory=list)  # each of shape (d,)
     thresholds: list[float | None] = field(default_factory=list)  # T_k after the draw
-    chosen: list[int] = field(default_factory=list)  # the row drawn
+    chosen: list[int] = field(default_factory=list)  # id of the row drawn
     kept: list[bool] = field(default_factory=list)
 
 
 def _step(
     problem: Problem, w: np.ndarray, k: int, weight: float, row: np.ndarray, y: float
 ) -> np.ndarray:
-    """Step k of Pegasos with the subgradient times `weight`, then the projection."""
+    """Do step k of Pegasos with the subgradient times `weight`, and project; return w (d,)."""
     eta = 1.0 / (problem.lam * k)
     w = w - eta * (problem.lam * w - weight * y * row)
     norm = math.sqrt(w @ w)
@@ -45,7 +45,10 @@ def shrink(
     kind: int,
     whole: bool = False,
 ) -> Path:
-    """Pegasos (`kind` NONE) or shrinking; T_k comes from the core's `update_threshold`."""
+    """Run Pegasos (`kind` NONE) or shrinking, with T_k from the core's `update_threshold`.
+
+    The arguments are those of `kernels.shrink`.
+    """
     x, y = problem.x.toarray(), problem.y
     w, k, threshold, path = np.zeros(x.shape[1]), 0, None, Path()
     for draw in draws:
@@ -68,7 +71,7 @@ def shrink(
 
 
 def sample_exactly(problem: Problem, draws: np.ndarray) -> Path:
-    """Importance sampling with all norms computed anew before each step."""
+    """Run importance sampling with all norms computed again before each step."""
     x, y = problem.x.toarray(), problem.y
     w, path = np.zeros(x.shape[1]), Path()
     for k, draw in enumerate(draws, start=1):
@@ -82,7 +85,7 @@ def sample_exactly(problem: Problem, draws: np.ndarray) -> Path:
 
 
 def sample_by_memory(problem: Problem, draws: np.ndarray) -> Path:
-    """Importance sampling with each row's norm from when it was last drawn."""
+    """Run importance sampling with the norm of each row from its last draw."""
     x, y = problem.x.toarray(), problem.y
     n, norms = len(y), np.linalg.norm(x, axis=1)
     known, w, path = norms.copy(), np.zeros(x.shape[1]), Path()

@@ -1,4 +1,4 @@
-"""rcv1 and news20 as LIBSVM publishes them: downloaded where there is a network, shapes checked."""
+"""Download of rcv1 and news20 as LIBSVM publishes them, with a check of their shapes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TIMEOUT = 10  # seconds without a byte after which the stand-ins are used
 
 
 class Original(NamedTuple):
-    """A file of LIBSVM's site; it has no published checksum, so its shape is checked."""
+    """A file of LIBSVM's site. It has no published checksum, so its shape is checked."""
 
     file: str
     shape: tuple[int, int]
@@ -32,7 +32,7 @@ ORIGINALS = {
 
 
 def fetch(name: str, folder: Path) -> Path | None:
-    """Return the path of a downloaded original, or None where the download fails."""
+    """Return the path of a downloaded original, or None if the download fails."""
     path = folder / f"{ORIGINALS[name].file}.bz2"
     if path.is_file():
         return path
@@ -44,7 +44,7 @@ def fetch(name: str, folder: Path) -> Path | None:
                 shutil.copyfileobj(response, stream)
         part.replace(path)
     except (HTTPException, OSError) as error:
-        print(f"{name}: no download ({error}); its stand-in is taken", flush=True)
+        print(f"{name}: no download ({error}); its stand-in is used", flush=True)
         return None
     finally:
         part.unlink(missing_ok=True)
@@ -52,10 +52,10 @@ def fetch(name: str, folder: Path) -> Path | None:
 
 
 def read(name: str, path: Path) -> tuple[Any, np.ndarray]:
-    """Return the CSR matrix and labels of an original.
+    """Return the CSR matrix, shape (n, d), and the labels, shape (n,), of an original.
 
     Raises:
-        UserError: its shape is not the published one
+        UserError: the file is damaged, or its shape is not the published one
     """
     shape = ORIGINALS[name].shape
     try:

@@ -26,10 +26,13 @@ class Problem:
     """A data set with its lambda.
 
     Args:
-        name: on figures, marked where it is a stand-in
+        name: name on figures; it says if the data set is a stand-in
         x: CSR matrix, float64 values and int32 indices, shape (n, d)
         y: float64, shape (n,), each -1 or +1
         lam: lambda, above 0
+
+    Raises:
+        UserError: lambda is not above 0, or a label is neither -1 nor +1
     """
 
     name: str
@@ -45,7 +48,7 @@ class Problem:
 
     @property
     def rows(self) -> tuple[np.ndarray, ...]:
-        """indptr, indices, data, y and the norms ||x_i||, as the kernels take them.
+        """Arrays for the kernels: indptr, indices, data, y, and the norms ||x_i||.
 
         Indices are unsigned: numba then leaves out a slow check for negative ones.
         """
@@ -55,7 +58,7 @@ class Problem:
 
 
 def as_problem(name: str, x: Any, y: np.ndarray, lam: float) -> Problem:
-    """Return a problem of any sparse or dense matrix; zeros that are stored are removed."""
+    """Make a problem of any sparse or dense matrix (n, d); stored zeros are removed."""
     matrix = sparse.csr_matrix(x, dtype=np.float64)
     matrix.eliminate_zeros()
     matrix.indptr, matrix.indices = matrix.indptr.astype(np.int32), matrix.indices.astype(np.int32)
@@ -63,13 +66,13 @@ def as_problem(name: str, x: Any, y: np.ndarray, lam: float) -> Problem:
 
 
 def objective(problem: Problem, w: np.ndarray) -> float:
-    """F(w), for weights of shape (d,)."""
+    """Objective F(w) for weights of shape (d,)."""
     hinge = np.maximum(0.0, 1.0 - problem.y * (problem.x @ w))
     return float(0.5 * problem.lam * (w @ w) + hinge.mean())
 
 
 def optimum(problem: Problem) -> tuple[np.ndarray, float]:
-    """w* of shape (d,) and F(w*), by LinearSVC's dual coordinate descent.
+    """Find w*, shape (d,), and F(w*) by LinearSVC's dual coordinate descent.
 
     Raises:
         UserError: liblinear did not converge

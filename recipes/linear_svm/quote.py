@@ -1,8 +1,8 @@
-"""Put the tables of a report into docs/svm.md, and its figures beside it.
+"""Write the tables of a report into docs/svm.md, and its figures beside that page.
 
     python -m recipes.linear_svm.quote runs/svm
 
-A mark `<!-- report: HEADING -->` in the page stands before the block that is quoted.
+A block between `<!-- report: HEADING -->` and `<!-- end -->` in the page is replaced.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ BLOCK = re.compile(r"<!-- report: (.+?) -->\n.*?<!-- end -->", re.DOTALL)
 
 
 def blocks(folder: Path) -> dict[str, str]:
-    """Blocks to quote: heading -> text, of the records in a folder."""
+    """Blocks to quote from the records in a folder: heading -> text."""
     records = load(folder / "records.jsonl")
     parts = text_of(records).split("\n## ")[1:]
     found = dict(part.split("\n", 1) for part in parts)
@@ -34,7 +34,7 @@ def blocks(folder: Path) -> dict[str, str]:
 
 
 def quoted(page: str, found: dict[str, str]) -> str:
-    """The page with every marked block replaced.
+    """Return the page with every marked block replaced.
 
     Raises:
         UserError: the report has no such heading
@@ -51,7 +51,7 @@ def quoted(page: str, found: dict[str, str]) -> str:
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("folder", type=Path, help="of `make svm`")
+    parser.add_argument("folder", type=Path, help="output folder of `make svm`")
     folder: Path = parser.parse_args(arguments).folder
     page = quoted(PAGE.read_text(encoding="utf-8"), blocks(folder))
     KEPT.mkdir(exist_ok=True)

@@ -18,12 +18,12 @@ Curve = Dict[str, Any]  # data, solver, seed; draws, updates, seconds and gap at
 class Records(NamedTuple):
     """All lines of records.jsonl by kind."""
 
-    facts: list[dict[str, Any]]  # one a data set, in the order of the figures
+    facts: list[dict[str, Any]]  # one for each data set, in the order of the figures
     curves: list[Curve]
     theorems: list[dict[str, Any]]
 
     def of(self, data: str, solver: str) -> list[Curve]:
-        """The curves of a solver on a data set, one a seed."""
+        """Curves of a solver on a data set, one for each seed."""
         return [c for c in self.curves if (c["data"], c["solver"]) == (data, solver)]
 
 
@@ -31,7 +31,7 @@ def load(path: Path) -> Records:
     """Read records.jsonl.
 
     Raises:
-        UserError: it holds no curve
+        UserError: the file holds no curve
     """
     found = Records([], [], [])
     for line in read_lines(path):
@@ -48,9 +48,17 @@ def load(path: Path) -> Records:
 
 
 def reach(curve: Curve, key: str, gap: float) -> float | None:
-    """Return `key` ("updates", "seconds") at the first mark from which the gap stays at or below.
+    """Return `key` at the first mark from which the gap stays at or below `gap`.
 
-    None where it ends above. A dip below that does not last does not count.
+    A gap that rises again later does not count.
+
+    Args:
+        curve: of one run
+        key: "updates" or "seconds"
+        gap: (F(w) - F(w*)) / F(w*)
+
+    Returns:
+        updates or seconds; None if the run ends above `gap`
     """
     above = np.flatnonzero(np.asarray(curve["gap"]) > gap)
     first = int(above[-1]) + 1 if len(above) else 0
@@ -58,21 +66,21 @@ def reach(curve: Curve, key: str, gap: float) -> float | None:
 
 
 def median_reach(curves: Sequence[Curve], key: str, gap: float) -> float | None:
-    """The median over seeds; None unless every seed reaches the gap."""
+    """Median of `reach` over seeds; None unless every seed reaches the gap."""
     found = [reach(curve, key, gap) for curve in curves]
     values = [value for value in found if value is not None]
     return float(np.median(values)) if values and len(values) == len(found) else None
 
 
 def ratio(records: Records, data: str, solver: str, key: str, gap: float) -> float | None:
-    """Ratio of a solver's cost of reaching a gap to Pegasos's; None where one does not reach it."""
+    """Ratio of a solver's cost of reaching a gap to Pegasos's; None if one does not reach it."""
     ours = median_reach(records.of(data, solver), key, gap)
     base = median_reach(records.of(data, BASELINE), key, gap)
     return None if ours is None or base is None else ours / base
 
 
 def end(records: Records, data: str, solver: str, key: str) -> float:
-    """The median over seeds of the last mark's `key`."""
+    """Median over seeds of `key` at the last mark."""
     return float(np.median([curve[key][-1] for curve in records.of(data, solver)]))
 
 

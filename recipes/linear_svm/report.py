@@ -1,4 +1,4 @@
-"""Report of `make svm`: the data, the table, the claims, Theorem 1."""
+"""Report of `make svm`: data, tables, claims, and Theorem 1."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def facts_table(records: Records) -> list[str]:
 
 
 def shown(value: float | None, form: str = ".2f") -> str:
-    """A figure, without decimals from 100 on; a dash where there is none."""
+    """Format a figure, without decimals from 100 on; a dash if there is none."""
     if value is None:
         return DASH
     return f"{value:,.0f}" if value >= 100 else f"{value:{form}}"
@@ -80,7 +80,7 @@ def reach_table(records: Records, data: str) -> list[str]:
 
 
 def theorem_lines(records: Records) -> list[str]:
-    """Lines of the measurements of Theorem 1."""
+    """Lines on the measurements of Theorem 1."""
     lines = []
     for record in records.theorems:
         under = all(
@@ -97,7 +97,7 @@ def theorem_lines(records: Records) -> list[str]:
 
 
 def text_of(records: Records) -> str:
-    """The report as Markdown."""
+    """Text of the report, in Markdown."""
     lines = [
         "# Linear SVMs with instance shrinking",
         "",
@@ -129,8 +129,8 @@ def write(folder: Path) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description="Report and figures from records.jsonl again.")
-    parser.add_argument("folder", type=Path)
+    parser = argparse.ArgumentParser(description="Make report and figures again from the records.")
+    parser.add_argument("folder", type=Path, help="output folder of `make svm`")
     print(write(parser.parse_args(arguments).folder))
 
 

@@ -1,4 +1,4 @@
-"""Figure 1 and Theorem 1 of the paper by one command: `make svm`.
+"""Run the experiments of Figure 1 and Theorem 1 of the paper: `make svm`.
 
     python -m recipes.linear_svm.run [--out runs/svm] [--seeds 5] [--jobs 2] [--offline]
 
@@ -33,7 +33,7 @@ class Facts:
     data: str
     rows: int
     columns: int
-    per_row: float  # values that are not zero
+    per_row: float  # mean number of values that are not zero
     lam: float
     best: float  # F(w*)
     violated: float  # share of rows with a loss at w*
@@ -42,11 +42,11 @@ class Facts:
 
 
 def facts(problem: Problem) -> Facts:
-    """Solve a problem by liblinear and describe it."""
+    """Solve a problem by liblinear, and return its size and the figures at w*."""
     w, best = optimum(problem)
     margins, norms = problem.y * (problem.x @ w), problem.rows[4]
     n, d = problem.x.shape
-    # liblinear leaves margins of 1 exact to its tolerance
+    # liblinear's margins of 1 are exact only to its tolerance
     violated = float(np.mean(margins < 1.0 - 1e-3))
     loss = float(np.maximum(0.0, 1.0 - margins).mean())
     spread = float(norms.std() / norms.mean())
@@ -55,7 +55,7 @@ def facts(problem: Problem) -> Facts:
 
 
 def svm(options: argparse.Namespace) -> None:
-    """Prepare, run, report."""
+    """Prepare the data, run all solvers, and write the report."""
     begun = time.monotonic()
     ready = problems(options.out / "data", online=not options.offline)
     described = [facts(problem) for problem in ready]

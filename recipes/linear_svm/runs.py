@@ -1,4 +1,4 @@
-"""All runs of all solvers, side by side; runs with the same settings are reused."""
+"""Runs of all solvers side by side; a finished run with the same settings is reused."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from recipes.linear_svm.solvers import DECAY, GROWTH, SOLVERS, run, warm_up
 
 DRAWS = 1_000_000  # of a run
 LIMIT = 3.0  # CPU seconds of a run
-EXACT_LIMIT = 4.0  # CPU seconds of a run of which every step costs the whole data
+EXACT_LIMIT = 4.0  # CPU seconds of a run in which every step reads the whole data
 
 Found = Sequence["tuple[Problem, float]"]  # problems, each with F(w*)
 
@@ -35,8 +35,8 @@ class Task(NamedTuple):
         return {"lam": problem.lam, "draws": self.draws, "marks": GROWTH, "T": DECAY, "s": limits}
 
 
-_problems: dict[str, tuple[Problem, float]] = {}  # of a worker
-_warm: set[str] = set()  # solvers that it has compiled
+_problems: dict[str, tuple[Problem, float]] = {}  # problems of this worker process
+_warm: set[str] = set()  # solvers that this worker process has compiled
 
 
 def _begin(found: Found) -> None:
@@ -71,8 +71,11 @@ def measure(
     """Run every solver on every problem with every seed; return the curves.
 
     Args:
-        jobs: runs side by side
-        folder: keeps each run, for the next call
+        found: problems, each with F(w*)
+        seeds: number of seeds
+        jobs: number of runs side by side
+        folder: folder that keeps each run for the next call
+        draws: number of draws of a run
     """
     folder.mkdir(parents=True, exist_ok=True)
     tasks = [

@@ -1,4 +1,4 @@
-"""Solvers by name, and the run of a solver, with its gap at marks."""
+"""Solvers by name, and a run of a solver that measures the gap at marks."""
 
 from __future__ import annotations
 
@@ -11,21 +11,28 @@ import numpy as np
 from recipes.linear_svm import kernels, tree
 from recipes.linear_svm.problem import Problem, objective
 
-DECAY = 0.99  # of T_k, a row; the core's default is for a report of many pairs
-FIRST = 10  # draws before the first mark
-GROWTH = 1.4  # draws of a mark over those of the one before
+DECAY = 0.99  # decay of T_k per row; the core's default is per report of many pairs
+FIRST = 10  # draws up to the first mark
+GROWTH = 1.4  # ratio of the draws of two successive marks
 
 Advance = Callable[[np.ndarray, np.ndarray, np.ndarray], None]  # v, state, draws: more steps
 
 
 @dataclass(frozen=True)
 class Solver:
-    """A solver: its name, its look on figures, and its steps on a problem."""
+    """A solver.
+
+    Attributes:
+        title: name on figures and in tables
+        colour: matplotlib's, on figures
+        make: makes the function that does steps on a problem
+        whole_pass: whether a step reads the whole data
+    """
 
     title: str
     colour: str
     make: Callable[[Problem], Advance]
-    whole_pass: bool = False  # a step costs the whole data
+    whole_pass: bool = False
 
 
 def _shrinking(kind: int, factor: float = 1.0, whole: bool = False) -> Callable[[Problem], Advance]:
@@ -74,7 +81,7 @@ SOLVERS = {
 
 
 def marks_of(total: int) -> list[int]:
-    """Draws at the marks of a run: they grow by GROWTH, and the last is `total`."""
+    """Numbers of draws at the marks of a run: they grow by GROWTH, and the last is `total`."""
     found = [FIRST]
     while found[-1] * GROWTH < total:
         found.append(int(found[-1] * GROWTH))
@@ -82,7 +89,7 @@ def marks_of(total: int) -> list[int]:
 
 
 def warm_up(problem: Problem, names: list[str]) -> None:
-    """Compile the kernels, so that no run is timed with it."""
+    """Compile the kernels, so that compiling is in no measured time."""
     for name in names:
         draws = np.array([0.1, 0.9])
         SOLVERS[name].make(problem)(np.zeros(problem.x.shape[1]), kernels.new_state(), draws)
@@ -94,13 +101,16 @@ def run(
     """Run a solver from w = 0 and return its curve.
 
     Args:
+        problem: data and lambda
         best: F(w*)
-        total: draws
-        limit: of CPU seconds, after which the run ends at its next mark
+        name: a key of `SOLVERS`
+        seed: seed of the draws
+        total: number of draws
+        limit: CPU seconds after which the run ends at its next mark
 
     Returns:
-        draws, updates, seconds (of CPU, of the solver alone) and gap, (F(w) - F(w*)) / F(w*), at
-        the same marks
+        lists of draws, updates, seconds (CPU seconds of the solver alone) and gap,
+        (F(w) - F(w*)) / F(w*), one entry for each mark
     """
     rng = np.random.default_rng([seed, 25])
     advance = SOLVERS[name].make(problem)

@@ -1,4 +1,4 @@
-"""One table of all data sets: updates to a gap of AIM as ratios to Pegasos, and why they differ."""
+"""Summary table: updates and time to a gap of AIM on all data sets, as ratios to Pegasos."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from recipes.linear_svm.verdict import AIM
 
 
 def summary_table(records: Records) -> list[str]:
-    """Lines of the table: a row a data set, "updates / time" a solver."""
+    """Lines of the table: one row for each data set, "updates / time" for each solver."""
     others = [name for name in solvers(records) if name != BASELINE]
     head = ["data", "rows with a loss at w*", "Pegasos's updates"]
     head += [SOLVERS[name].title for name in others]

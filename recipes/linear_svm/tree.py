@@ -1,4 +1,4 @@
-"""Importance sampling with a tree of last known gradient norms: a step costs one row and log n."""
+"""Importance sampling with a tree of last known gradient norms: a step costs one row + O(log n)."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from numba import njit
 
 from recipes.linear_svm.kernels import SCALE, UPDATES, Rows, add_row, decay_weights, dot
 
-UNIFORM = 0.5  # share of the probability that is spread evenly, so that no weight is above 2
+UNIFORM = 0.5  # share of the probability that is uniform, so that no weight is above 2
 
 
 def new_tree(norms: np.ndarray) -> np.ndarray:
-    """A tree of sums, shape (2 m,) with m the next power of two; leaf i is at m + i."""
+    """Make a tree of sums of norms (n,): shape (2 m,), m the next power of two, leaf i at m + i."""
     leaves = 1 << max(len(norms) - 1, 0).bit_length()
     tree = np.zeros(2 * leaves)
     tree[leaves : leaves + len(norms)] = norms
@@ -33,7 +33,7 @@ def put(tree: np.ndarray, i: int, value: float) -> None:
 
 @njit
 def find(tree: np.ndarray, mass: float) -> int:
-    """Return the leaf in which a mass in [0, tree[1]) falls."""
+    """Return the number of the leaf into which a mass in [0, tree[1]) falls."""
     node, leaves = 1, len(tree) // 2
     while node < leaves:
         node *= 2
@@ -52,11 +52,13 @@ def sample_by_tree(
     lam: float,
     tree: np.ndarray,
 ) -> None:
-    """Draw i with p_i = (1 - UNIFORM) tree_i / sum + UNIFORM / n, and learn only its norm anew.
+    """Do steps with p_i = (1 - UNIFORM) tree_i / sum + UNIFORM / n, and update the drawn norms.
+
+    The other arguments are those of `kernels.shrink`.
 
     Args:
         draws: uniform in [0, 1), shape (steps,)
-        tree: of last known norms of the gradients; changed
+        tree: tree of last known norms of the gradients; changed
     """
     y, norms = rows[3], rows[4]
     n = len(y)

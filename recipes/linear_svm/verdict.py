@@ -5,14 +5,14 @@ from __future__ import annotations
 from recipes.linear_svm.records import GAPS, Records, end, median_reach, ratio
 from recipes.linear_svm.solvers import BASELINE, SOLVERS
 
-AIM = 1e-2  # the gap of the claim about shrinking
-FEWER = 0.7  # of Pegasos's updates, at most
-DATA_SETS = 2  # on so many at least
-SLOWER = 5.0  # times Pegasos's time, at least, for exact importance sampling
+AIM = 1e-2  # gap of the claim about shrinking
+FEWER = 0.7  # largest ratio to Pegasos's updates for the claim
+DATA_SETS = 2  # least number of data sets on which the claim has to hold
+SLOWER = 5.0  # least ratio to Pegasos's time for exact importance sampling
 
 
 def shrinking_line(records: Records, solver: str) -> str:
-    """Line on the data where a solver needs at most FEWER of Pegasos's updates to AIM."""
+    """Line that names the data on which a solver needs at most FEWER of the updates to AIM."""
     held: list[str] = []
     failed: list[str] = []
     for fact in records.facts:
@@ -52,7 +52,7 @@ def importance_lines(records: Records) -> list[str]:
 
 
 def verdict_lines(records: Records) -> list[str]:
-    """All claims, a line each."""
+    """Lines on all claims, one each."""
     shrinking = [name for name in SOLVERS if name.startswith(("loss", "gradient"))]
     return [
         *(shrinking_line(records, name) for name in shrinking),
