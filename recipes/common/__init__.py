@@ -1,1 +1,1 @@
-"""Parts that recipes share: corpora, steps with stamps, fairseq's log."""
+"""Modules that recipes share: corpora, steps with stamps, fairseq's log."""

@@ -12,7 +12,7 @@ from recipes.common.data import ROOT
 from recipes.common.steps import Steps, run_command
 
 MODULE = "fairseq_autoassist.cli.agreement"
-VERSION = 2  # of the command's results; a new number runs it again
+VERSION = 2  # version of the command's results; a new number runs the step again
 
 
 def measure(data_bin: Path) -> None:
@@ -23,7 +23,7 @@ def measure(data_bin: Path) -> None:
 def step(
     steps: Steps, data_bin: Path, langs: tuple[str, str], action: Callable[[], None] | None = None
 ) -> None:
-    """Do it as one step of a recipe, after the features; `action` replaces `measure`."""
+    """Measure agreement as a step of a recipe, after the features; `action` replaces `measure`."""
     folder = feature_folder(data_bin, "train", *langs)
     outputs = [folder / name for name in NAMES]
     steps.run("agreement", {"version": VERSION}, outputs, action or (lambda: measure(data_bin)))

@@ -1,7 +1,7 @@
-"""Published archives (.tgz): find or download them, check them, extract files.
+"""Download, check and unpack published archives (.tgz).
 
-They are large, unlike the files of `data.py`: an interrupted download resumes, and files are
-extracted one at a time, each appearing whole.
+Archives are large, unlike the files of `data.py`. So an interrupted download resumes, and files are
+extracted one at a time; each appears when it is complete.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from tqdm import tqdm
 from preprocess.text import UserError, unfinished
 from recipes.common.data import CHUNK, TIMEOUT
 
-GZIP = b"\x1f\x8b"  # first bytes of a .tgz, which tell it from the login page of a network
+GZIP = b"\x1f\x8b"  # first bytes of a .tgz; the login page of a network has others
 
 
 @dataclass(frozen=True)
 class Archive:
-    """One published .tgz, and what it must be."""
+    """A published .tgz, with its size and digest."""
 
     url: str
     size: int  # bytes, also for the estimate of a dry run
@@ -54,12 +54,15 @@ def digest_of(path: Path, algorithm: str) -> str:
 
 
 def check(archive: Archive, path: Path, mend: str | None = None) -> Path:
-    """Return `path` if it is the published archive; refuse it in one line otherwise.
+    """Return `path` if it is the published archive.
 
     Args:
-        archive: with the published size and digest
-        path: where it lies
-        mend: advice to the user; default: download it again
+        archive: archive with its published size and digest
+        path: path of the archive on this machine
+        mend: advice to the user; None: download it again
+
+    Raises:
+        UserError: the file is missing, damaged or another version
     """
     if not path.is_file():
         mend = mend or "put it there, or name another folder in AUTOASSIST_DATA"
@@ -76,9 +79,9 @@ def check(archive: Archive, path: Path, mend: str | None = None) -> Path:
 
 
 def download(archive: Archive, path: Path) -> Path:
-    """Fetch an archive; it appears under `path` only once it is whole and its digest is right.
+    """Download an archive, which appears under `path` when it is complete and its digest is right.
 
-    Where the server allows it, the download resumes from `path`.part of an earlier attempt.
+    If the server allows it, the download resumes from `path`.part of an earlier attempt.
 
     Raises:
         UserError: the download is empty or incomplete, is another file, or another process is
@@ -112,7 +115,7 @@ def _alone(part: Path) -> Iterator[None]:
         except BlockingIOError:
             busy = True
         except OSError:
-            busy = False  # the file system has no locks: go on without one
+            busy = False  # the file system has no locks: continue without one
         if busy or not _is_open(part, stream):
             raise UserError(
                 f"another process downloads to {part}; expected none: wait for its end "
@@ -195,6 +198,14 @@ def extract(archive: Path, members: Sequence[str], folder: Path) -> None:
     """Extract files of a .tgz into `folder`, under their paths in it; existing files stay.
 
     Progress is counted in compressed bytes, since the archive is read from its start.
+
+    Args:
+        archive: the .tgz
+        members: paths of the files in the archive
+        folder: folder for the files
+
+    Raises:
+        UserError: the archive is damaged, lacks a file, or the disk is full
     """
     wanted = {name for name in members if not (folder / name).is_file()}
     if not wanted:

@@ -49,7 +49,7 @@ def average(paths: Sequence[Path], output: Path) -> None:
     since a run cannot resume from a mean.
 
     Raises:
-        UserError: a checkpoint is damaged, they are of different models, or the disk is full
+        UserError: a checkpoint is damaged, the models differ, or the disk is full
     """
     import torch
 

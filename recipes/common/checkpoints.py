@@ -1,8 +1,8 @@
-"""Read fairseq's checkpoints; refuse one that was cut short in one line.
+"""Read fairseq's checkpoints; a checkpoint that was cut short is refused in one line.
 
     python -m recipes.common.checkpoints --run RUN_FOLDER
 
-checks the one that a run would resume from.
+This command checks the checkpoint from which a run would resume.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ Found = TypeVar("Found")
 
 
 def load(path: Path, mend: str) -> dict[str, Any]:
-    """Return a checkpoint's state on the CPU, brought up to date by fairseq.
+    """Return a checkpoint's state on the CPU, converted by fairseq to its current form.
 
     Args:
-        path: of the checkpoint
-        mend: what the user can do where it is damaged
+        path: path of the checkpoint
+        mend: advice to the user if the file is damaged
 
     Raises:
         UserError: the file is damaged, or no checkpoint
@@ -44,8 +44,8 @@ def updates_done(path: Path, mend: str) -> int:
     """Return the number of updates of a checkpoint without reading its tensors.
 
     Args:
-        path: of the checkpoint
-        mend: what the user can do where it is damaged
+        path: path of the checkpoint
+        mend: advice to the user if the file is damaged
 
     Raises:
         UserError: the file is damaged, or no checkpoint

@@ -1,8 +1,8 @@
 """Find a public corpus on this machine, or download it; check every file by its sha256.
 
-Where AUTOASSIST_DATA is set, the folder that it names must hold the corpus. Otherwise the corpus
-comes from `shared/data` beside the checkout, else from its public repository. The repository is
-read at one commit, so that the bytes never change.
+If AUTOASSIST_DATA is set, the folder that it names must hold the corpus. Otherwise the corpus comes
+from `shared/data` beside the checkout, or else from its public repository. The repository is read
+at one commit, so the bytes never change.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ CHUNK = 1 << 16  # bytes
 
 @dataclass(frozen=True)
 class Corpus:
-    """Files of a corpus: their public address and their sha256."""
+    """Files of a corpus, with their public address and their sha256."""
 
-    name: str  # also the folder's name on disk
-    url: str  # of the folder, without a final slash; empty: not published in this form
+    name: str  # also the name of the folder on disk
+    url: str  # address of the folder, without a final slash; empty: not published in this form
     sha256: Mapping[str, str]  # file name -> hexadecimal digest
 
 
@@ -77,7 +77,7 @@ MSDOCS = Corpus(
     },
 )
 
-# paracrawl/human-evaluations @ 677ccfa70e11e6254e2db232869ae49db188379e, its files put into one
+# paracrawl/human-evaluations @ 677ccfa70e11e6254e2db232869ae49db188379e, merged into one file
 PARACRAWL = Corpus(
     name="paracrawl-labelled-en-de",
     url="",
@@ -117,7 +117,11 @@ def sha256_of(path: Path) -> str:
 
 
 def check(path: Path, expected: str) -> Path:
-    """Return `path` if its bytes are the published ones; refuse it in one line otherwise."""
+    """Return `path` if its sha256 is the expected one.
+
+    Raises:
+        UserError: the file has another sha256
+    """
     found = sha256_of(path)
     if found != expected:
         raise UserError(
@@ -130,7 +134,8 @@ def check(path: Path, expected: str) -> Path:
 def local_folder(corpus: Corpus, root: Path = ROOT) -> Path | None:
     """Return the folder on this machine that holds the corpus, or None to download it.
 
-    A folder that the user names must hold it: a download would hide the mistake.
+    Raises:
+        UserError: AUTOASSIST_DATA names a folder without it; a download would hide the mistake
     """
     named = os.environ.get("AUTOASSIST_DATA")
     bases = [Path(named)] if named else [root.parent / "shared" / "data"]
@@ -146,7 +151,11 @@ def local_folder(corpus: Corpus, root: Path = ROOT) -> Path | None:
 
 
 def download(url: str, path: Path, expected: str) -> Path:
-    """Download one file; it appears under `path` once it is whole and its sha256 is right."""
+    """Download one file, which appears under `path` when it is complete and its sha256 is right.
+
+    Raises:
+        UserError: the download failed, or has another sha256
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = unfinished(path)
     try:
@@ -172,7 +181,11 @@ def download(url: str, path: Path, expected: str) -> Path:
 
 
 def find(corpus: Corpus, downloads: Path, root: Path = ROOT) -> dict[str, Path]:
-    """Return file name -> checked path of every file of the corpus."""
+    """Return the checked path of every file of the corpus, by its name.
+
+    Raises:
+        UserError: a file is damaged, or is neither found nor downloaded
+    """
     folder = local_folder(corpus, root)
     if folder is not None:
         print(f"{corpus.name}: found in {folder}", flush=True)

@@ -51,7 +51,7 @@ class Log:
                 kind.pop()
 
     def last(self, key: str) -> float | None:
-        """The latest value of a metric in training: of an epoch's end, or of an interval."""
+        """Latest value of a training metric, at an epoch's end or an interval's; None if absent."""
         reports = sorted([*self.epochs, *self.inner], key=lambda report: report["num_updates"])
         for report in reversed(reports):
             if key in report:
@@ -73,7 +73,11 @@ def numbers(raw: Mapping[str, object], prefix: str) -> Values:
 
 
 def read(path: Path) -> Log:
-    """Read a log file; refuse a missing one and one without a training report."""
+    """Read a log file.
+
+    Raises:
+        UserError: the file is missing, or has no training report
+    """
     expected = f"expected the log of a run with `--log-format json --log-file {path}"
     if not path.is_file():
         raise UserError(f"found no {path}; {expected}`: train first")
@@ -83,7 +87,7 @@ def read(path: Path) -> Log:
             continue
         try:
             raw = json.loads(line)
-        except ValueError:  # the line a kill cut short
+        except ValueError:  # a line that a kill cut short
             continue
         if isinstance(raw, dict):
             log.add(raw)
@@ -96,9 +100,9 @@ def read(path: Path) -> Log:
 
 
 def tokens_trained(log: Log) -> list[float]:
-    """Target tokens trained on up to each training report.
+    """Target tokens trained on up to each training report, one number per report.
 
-    The sum of fairseq's mean number per update since the last report (`wpb`). The plugin's
+    Each report has the mean number per update since the report before (`wpb`). The plugin's
     `aa_kept_tokens` is larger: it includes kept pairs that still wait for their batch.
     """
     totals: list[float] = []

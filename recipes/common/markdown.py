@@ -10,6 +10,6 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a table; the first column is text, the others are figures."""
+    """Make the lines of a table; the first column is text, the others are figures."""
     rule = ["---"] + ["---:"] * (len(head) - 1)
     return [_line(head), _line(rule), *map(_line, rows)]

@@ -1,4 +1,4 @@
-"""Write pictures that appear under their name once they are whole."""
+"""Write pictures that appear under their name when they are complete."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from typing import Any, Mapping
 
 
 def save_png(figure: Any, path: Path, dpi: int, metadata: Mapping[str, str] | None = None) -> None:
-    """Write a figure of matplotlib and close it; the folder is made if it does not exist.
+    """Write a figure of matplotlib and close it; a missing folder is made.
 
     Args:
+        figure: figure of matplotlib
+        path: file to write
+        dpi: pixels per inch
         metadata: text chunks of the PNG, by name
     """
     from matplotlib import pyplot

@@ -26,7 +26,13 @@ class Cost:
 
 
 class DryRun(Steps):
-    """Steps that are printed instead of done; nothing is written."""
+    """Steps that are printed and not done; nothing is written.
+
+    Args:
+        folder: folder of the stamps
+        total: number of steps
+        costs: expected cost of each step, by its name
+    """
 
     def __init__(self, folder: Path, total: int, costs: Mapping[str, Cost]) -> None:
         super().__init__(folder, total)
@@ -41,6 +47,7 @@ class DryRun(Steps):
         outputs: Sequence[Path],
         action: Callable[[], None],
     ) -> bool:
+        """Print one step with its state and cost; return whether it is not done yet."""
         self.count += 1
         text = json.dumps([self.key, name, settings], sort_keys=True)  # the key of Steps.run
         self.key = hashlib.sha256(text.encode()).hexdigest()
@@ -59,16 +66,16 @@ class DryRun(Steps):
 def check_disk(
     folder: Path, needed: float, purpose: str, mend: str = "name another folder with --out"
 ) -> None:
-    """Print what is needed and free on the disk of `folder`; refuse what will not fit.
+    """Print the needed and the free space on the disk of `folder`.
 
     Args:
-        folder: may not exist yet
+        folder: folder, which need not exist yet
         needed: bytes
-        purpose: what the bytes are for
+        purpose: purpose of the bytes, for the message
         mend: advice to the user besides freeing space
 
     Raises:
-        UserError: less is free than is needed
+        UserError: less space is free than is needed
     """
     existing = _existing(folder)
     free = shutil.disk_usage(existing).free

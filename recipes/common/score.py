@@ -1,6 +1,6 @@
 """Translate a test set with fairseq-generate, and score the translations.
 
-Every score has its signature, without which it cannot be compared.
+Every score has its signature, because scores of different signatures cannot be compared.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ def check_prepared(
 
     Args:
         texts: folder of the test set as published
-        model: SentencePiece's, of the target
-        data_bin: with the test set in it
-        langs: source and target
-        maker: the command that makes them
+        model: SentencePiece model of the target
+        data_bin: data-bin that has the test set
+        langs: source and target language
+        maker: command that makes these files
 
     Raises:
-        UserError: one of them is missing
+        UserError: a file is missing
     """
     paths = [texts / f"test.{langs[1]}", model]
     paths += [data_bin / f"dict.{lang}.txt" for lang in langs]
     paths += [data_bin / f"test.{'-'.join(langs)}.{lang}.idx" for lang in langs]
     for path in paths:
         if not path.is_file():
-            raise UserError(f"found no {path}; expected what this leaves there: run `{maker}`")
+            raise UserError(f"found no {path}; expected a file of prepare.py: run `{maker}`")
 
 
 def run_generate(command: list[str], output: Path, sentences: int) -> None:
-    """Run fairseq-generate with a progress bar; `output` appears once it is complete."""
+    """Run fairseq-generate with a progress bar; `output` appears when it is complete."""
     with whole_files(output) as (stream,), child(command, ROOT, piped=True) as process:
         assert process.stdout is not None
         with tqdm(total=sentences, desc="translate", unit=" sentences") as bar:
@@ -54,7 +54,11 @@ def run_generate(command: list[str], output: Path, sentences: int) -> None:
 
 
 def hypotheses(output: Path, sentences: int) -> list[str]:
-    """Return the best translation of every sentence, as pieces, in the order of the test set."""
+    """Return the best translation of every sentence, as pieces, in the order of the test set.
+
+    Raises:
+        UserError: the output lacks a sentence
+    """
     found: dict[int, str] = {}
     for line in read_lines(output):
         if line.startswith("H-"):
@@ -84,9 +88,9 @@ def split_compounds(line: str) -> str:
 
 
 def old_score(translations: Sequence[str], references: Sequence[str], lang: str) -> Scores:
-    """Return BLEU of Moses tokens with compounds split: the figure of papers before sacreBLEU.
+    """Return BLEU of Moses tokens with compounds split, as in papers before sacreBLEU.
 
-    It is higher than sacreBLEU's own, and comparable to those papers alone.
+    It is higher than sacreBLEU's BLEU, and comparable with those papers only.
 
     Raises:
         UserError: sacremoses, the Moses tokeniser, is not installed

@@ -1,7 +1,7 @@
-"""Steps of a recipe: a finished step is skipped, an interrupted one resumes.
+"""Steps of a recipe: a finished step is skipped, an interrupted step resumes.
 
-The key of a step is a hash of its settings and of the step before. So a changed setting repeats
-that step and all later ones. `NAME.begun` is written before the work, `NAME.done` after it.
+The key of a step is a hash of its settings and of the key before. So a changed setting repeats that
+step and all later ones. `NAME.begun` is written before the work, `NAME.done` after it.
 """
 
 from __future__ import annotations
@@ -24,16 +24,19 @@ from preprocess.text import UserError, whole_files
 
 
 def environment() -> dict[str, str]:
-    """Environment of a command, in which scripts of this Python (fairseq-train, ...) come first."""
+    """Make the environment of a command, with this Python's scripts (fairseq-train, ...) first."""
     scripts = str(Path(sys.executable).parent)
     return {**os.environ, "PATH": scripts + os.pathsep + os.environ.get("PATH", "")}
 
 
 @contextmanager
 def child(command: Sequence[str], cwd: Path, piped: bool = False) -> Iterator[subprocess.Popen]:
-    """Start a command, which ends with the block, by a signal too.
+    """Start a command that ends with the block, also when a signal ends the block.
 
     Its standard output goes to the block as text if `piped`, else to this terminal.
+
+    Raises:
+        UserError: the command is not found, or fails
     """
     print("$ " + shlex.join(command), flush=True)
     output = subprocess.PIPE if piped else None
@@ -49,7 +52,7 @@ def child(command: Sequence[str], cwd: Path, piped: bool = False) -> Iterator[su
         yield process
         if process.wait() != 0:
             raise UserError(
-                f"{command[0]} failed with status {process.returncode}; its own words are above"
+                f"{command[0]} failed with status {process.returncode}; its own messages are above"
             )
     finally:
         if process.poll() is None:
@@ -58,15 +61,22 @@ def child(command: Sequence[str], cwd: Path, piped: bool = False) -> Iterator[su
 
 
 def run_command(command: Sequence[str], cwd: Path) -> None:
-    """Run a command with its output on this terminal; its failure ends the recipe in one line."""
+    """Run a command with its output on this terminal.
+
+    Raises:
+        UserError: the command is not found, or fails
+    """
     with child(command, cwd):
         pass
 
 
 @contextmanager
 def stoppable(again: str) -> Iterator[None]:
-    """End a recipe in order on Ctrl-C, SIGTERM and a closed terminal, with a line that tells how
-    to resume."""
+    """End a recipe in order on Ctrl-C, SIGTERM and a closed terminal, and print how to resume.
+
+    Args:
+        again: command that resumes the recipe
+    """
 
     def stop(number: int, _frame: object) -> None:
         raise KeyboardInterrupt
@@ -102,7 +112,12 @@ def _set_aside(path: Path) -> None:
 
 
 class Steps:
-    """A chain of steps whose stamps lie in one folder."""
+    """A chain of steps with their stamps in one folder.
+
+    Args:
+        folder: folder of the stamps
+        total: number of steps
+    """
 
     def __init__(self, folder: Path, total: int) -> None:
         self.folder = folder
@@ -130,9 +145,18 @@ class Steps:
     ) -> bool:
         """Do one step unless it was done with these settings; return whether it was done now.
 
-        If an interrupted run had the same settings, its `outputs` stay, and `action` resumes from
+        If an interrupted step had the same settings, its `outputs` stay, and `action` resumes from
         them. Outputs of this step with other settings are removed first. Files that this step never
         made, such as a model trained by hand, are renamed.
+
+        Args:
+            name: name of the step and of its stamps
+            settings: settings on which the outputs depend, for JSON
+            outputs: files and folders that the step makes
+            action: does the step
+
+        Raises:
+            UserError: the action fails, or leaves an output out
         """
         self.count += 1
         text = json.dumps([self.key, name, settings], sort_keys=True)

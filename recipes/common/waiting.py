@@ -1,4 +1,4 @@
-"""Commands that are silent for minutes, with a clock that shows that they are alive."""
+"""A clock beside commands that print nothing for minutes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ TICK = 1.0  # seconds
 
 
 def run_with_clock(title: str, command: Sequence[str], cwd: Path) -> None:
-    """Run a command as `run_command` does, with the elapsed time on the last line."""
+    """Run a command as `run_command` does, and show the elapsed time.
+
+    Raises:
+        UserError: the command is not found, or fails
+    """
     with child(command, cwd) as process:
         with tqdm(desc=title, bar_format="{desc}: {elapsed} so far", mininterval=TICK) as bar:
             while True:

@@ -1,1 +1,1 @@
-"""Multi30k English-German: the quick start."""
+"""Recipe for Multi30k English-German: the quick start."""

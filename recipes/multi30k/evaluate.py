@@ -31,14 +31,22 @@ def generate_command(data_bin: Path, checkpoint: Path) -> list[str]:
 
 
 def evaluate(data: Path, run: Path) -> None:
-    """Translate, detokenise, score; writes generate.txt, hypotheses.txt and scores.json."""
+    """Translate, detokenise and score; write generate.txt, hypotheses.txt and scores.json.
+
+    Args:
+        data: output folder of prepare.py
+        run: folder of the run, for the three files
+
+    Raises:
+        UserError: a file of prepare.py or the checkpoint is missing
+    """
     text, data_bin, model = data / "text", data / "data-bin", data / "spm.model"
     prepare = shlex.join(["python", "-m", "recipes.multi30k.prepare", "--out", str(data)])
     check_prepared(text, model, data_bin, LANGS, prepare)
     checkpoint = run / "checkpoint_best.pt"
     if not checkpoint.is_file():
         train = shlex.join(["recipes/multi30k/train.sh", str(data_bin), str(run)])
-        raise UserError(f"found no {checkpoint}; expected what this leaves there: run `{train}`")
+        raise UserError(f"found no {checkpoint}; expected that of a training run: run `{train}`")
     references = list(read_lines(text / "test.de"))
     output = run / "generate.txt"
     command = generate_command(data_bin, checkpoint)

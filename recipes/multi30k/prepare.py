@@ -2,8 +2,8 @@
 
     python -m recipes.multi30k.prepare --out runs/multi30k
 
-Leaves OUT/text (clean text), OUT/spm.model (one vocabulary for both languages), OUT/pieces (encoded
-text) and OUT/data-bin.
+The outputs are OUT/text (clean text), OUT/spm.model (one vocabulary for both languages), OUT/pieces
+(encoded text) and OUT/data-bin.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""From text to a scored translation model trained with AutoAssist: `make quickstart`.
+"""Train and score a translation model with AutoAssist, starting from text: `make quickstart`.
 
     python -m recipes.multi30k.quickstart [--baseline] [--out runs/multi30k]
 
-Every step prints what it does and resumes after an interruption. A step that was done with the
-same settings is skipped. --baseline trains without AutoAssist, into a folder of its own.
+Every step prints its name and resumes after an interruption. A step that was done with the same
+settings is skipped. --baseline trains without AutoAssist, into its own folder.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def quickstart(out: Path, baseline: bool) -> None:
         lambda: evaluate(out, run),
     )
     report(run)
-    print(f"all of it took {(time.monotonic() - start) / 60:.1f} min", flush=True)
+    print(f"all steps took {(time.monotonic() - start) / 60:.1f} min", flush=True)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""A short table and a picture of one run, from its fairseq log and its scores.
+"""Make a short table and a picture of one run, from its fairseq log and its scores.
 
 python -m recipes.multi30k.report --run runs/multi30k/autoassist
 """
@@ -34,7 +34,11 @@ def minutes(seconds: float | None) -> str:
 
 
 def load_scores(path: Path) -> dict[str, tuple[float, str]]:
-    """Read what evaluate.py wrote: metric -> score, signature."""
+    """Read the scores of evaluate.py: metric -> score, signature.
+
+    Raises:
+        UserError: the file is missing or damaged
+    """
     if not path.is_file():
         raise UserError(
             f"found no {path}; expected the scores of a run: run `python -m "
@@ -51,7 +55,7 @@ def load_scores(path: Path) -> dict[str, tuple[float, str]]:
 
 
 def rows(log: Log, scores: dict[str, tuple[float, str]]) -> list[tuple[str, str]]:
-    """Return the lines of the table, which says where a plain run has no AutoAssist figures."""
+    """Return the rows of the table; a plain run has no figures of AutoAssist, and a row says so."""
     table = []
     if log.last("aa_considered") is None:
         table.append(("AutoAssist", "off (the log holds no aa_ metrics)"))

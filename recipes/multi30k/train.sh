@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Train on Multi30k:  recipes/multi30k/train.sh DATA_BIN RUN_FOLDER [--baseline] [more flags]
 #
-# A run that was interrupted goes on from its last checkpoint. --baseline trains without AutoAssist,
-# the same model on as many updates; every other flag is passed on and overrides what stands here.
+# An interrupted run resumes from its last checkpoint. --baseline trains the same model without
+# AutoAssist for as many updates. Every other flag is passed on and overrides the flags below.
 set -euo pipefail
 usage="usage: train.sh DATA_BIN RUN_FOLDER [--baseline] [fairseq-train flags]"
 data_bin=${1:?$usage} run=${2:?$usage}
@@ -15,12 +15,12 @@ if [[ ${1:-} == --baseline ]]; then
   method=(--task translation --criterion label_smoothed_cross_entropy)
 fi
 
-# On a CPU torch's threads would spin while they wait for one another, and any other process on
-# these cores (the loader, the Assistant's worker, a neighbour) would slow training severalfold.
+# On a CPU torch's threads would spin while they wait for one another. Any other process on these
+# cores (the loader, the Assistant's worker) would then make training several times slower.
 export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 
 mkdir -p "$run"
-if [[ -f $run/checkpoint_last.pt ]]; then # one that a kill cut short is told in one line
+if [[ -f $run/checkpoint_last.pt ]]; then # a checkpoint that a kill cut short ends in one line
   root=$(dirname "${BASH_SOURCE[0]}")/../..
   PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH} python -m recipes.common.checkpoints --run "$run"
 fi
