@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Several ranks on the CPU of one machine, over gloo: to try things out and to test.
+# Start several ranks on the CPU of one machine, over gloo, for trials and tests.
 #   RANKS=2 recipes/launch/cpu_gloo.sh DATA_BIN RUN_FOLDER [fairseq-train flags]
 #
 # Rank 0 writes to the terminal, rank n to RUN_FOLDER/rank<n>.log. When one rank fails, or this
-# script is told to end, all of them end. DRY_RUN=1 prints the commands.
+# script gets a signal, all of them end. DRY_RUN=1 prints the commands.
 set -euo pipefail
 usage="usage: [RANKS=n] [PORT=n] cpu_gloo.sh DATA_BIN RUN_FOLDER [fairseq-train flags]"
 data_bin=${1:?$usage} run=${2:?$usage}
@@ -15,13 +15,13 @@ shift 2
 source recipes/launch/flags.sh
 ranks=${RANKS:-2}
 
-# One thread to a rank, asleep while it waits: else the ranks take each other's cores.
+# Each rank has one thread, which sleeps while it waits. Otherwise the ranks compete for the cores.
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 free_port='import socket; s = socket.socket(); s.bind(("localhost", 0)); print(s.getsockname()[1])'
 port=${PORT:-$(python -c "$free_port")}
 
-# The one way in which fairseq runs several ranks without GPUs: a process started for each, and
-# its own gradient averaging, since for torch's it names a GPU.
+# fairseq runs several ranks without GPUs only in this way: each rank is a process started here, and
+# gradients are averaged by legacy_ddp, since fairseq gives torch's DDP the number of a GPU.
 command=(fairseq-train "$data_bin" "${plugin[@]}" --save-dir "$run" --cpu
   --distributed-world-size "$ranks" --distributed-no-spawn --distributed-backend gloo
   --distributed-init-method "tcp://localhost:$port" --ddp-backend legacy_ddp "$@")

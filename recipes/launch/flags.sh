@@ -1,10 +1,10 @@
-# Sourced by the scripts beside it: what they have in common.
+# Common parts of the scripts in this folder, which source it.
 
-# The plugin, for any command line of fairseq-train. Flags given after it override it.
+# Flags of the plugin for fairseq-train. Flags given after them override them.
 plugin=(--user-dir fairseq_autoassist --task translation_autoassist
   --criterion autoassist_label_smoothed_cross_entropy --label-smoothing 0.1)
 
-# Run a command in this shell's place; DRY_RUN=1 prints it instead.
+# Run a command in place of this shell; DRY_RUN=1 only prints it.
 launch() {
   if [[ -n ${DRY_RUN:-} ]]; then
     printf '%q ' "$@"
@@ -14,7 +14,7 @@ launch() {
   fi
 }
 
-# End this shell's children $2.. : SIGTERM first, SIGKILL to those that are left after $1 seconds.
+# End the children $2.. of this shell: first by SIGTERM, after $1 seconds by SIGKILL.
 end_all() {
   local patience=$1
   shift

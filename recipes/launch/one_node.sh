@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# All GPUs of one machine (GPUS=n: the first n):
+# Start a rank on each GPU of one machine (GPUS=n: the first n):
 #   recipes/launch/one_node.sh DATA_BIN RUN_FOLDER [fairseq-train flags: model, optimiser, batches]
 #
-# fairseq-train starts a process for each GPU by itself. A run that was interrupted goes on from its
-# last checkpoint. DRY_RUN=1 prints the command.
+# fairseq-train starts a process for each GPU by itself. An interrupted run resumes from its last
+# checkpoint. DRY_RUN=1 prints the command.
 set -euo pipefail
 usage="usage: [GPUS=n] one_node.sh DATA_BIN RUN_FOLDER [fairseq-train flags]"
 data_bin=${1:?$usage} run=${2:?$usage}

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Several nodes with torchrun. Once on every node, with the same words and variables:
+# Start ranks on several nodes with torchrun. Run on every node, with equal arguments and variables:
 #   NNODES=2 GPUS=8 MASTER=first-node:29500 \
 #     recipes/launch/torchrun.sh DATA_BIN RUN_FOLDER [fairseq-train flags]
 #
-# GPUS is the number of GPUs of a node, all of them, since fairseq takes GPU (rank mod GPUs).
-# The nodes find each other at MASTER; which is which torchrun settles. RESTARTS=n starts all ranks
-# again, from the last checkpoint, up to n times after one failed. DRY_RUN=1 prints the command.
+# GPUS is the number of all GPUs of a node, since fairseq takes GPU (rank mod GPUs). The nodes meet
+# at MASTER, and torchrun numbers them. RESTARTS=n: after a rank has failed, all ranks start again
+# from the last checkpoint, up to n times. DRY_RUN=1 prints the command.
 set -euo pipefail
 usage="usage: NNODES=n GPUS=n MASTER=host:port torchrun.sh DATA_BIN RUN_FOLDER [flags]"
 data_bin=${1:?$usage} run=${2:?$usage}
@@ -17,9 +17,9 @@ shift 2
 }
 source recipes/launch/flags.sh
 
-# The world size has to be said although torchrun knows it: its default is the number of this node's
-# GPUs, and with one GPU to a node fairseq would take it for a run of one rank, on every node.
-# --distributed-init-method must not be given: fairseq would not look for torchrun's rank then.
+# The world size has to be given although torchrun knows it. fairseq's default is the number of GPUs
+# of this node. With one GPU in a node, each node would train alone as a run of one rank.
+# --distributed-init-method must not be given, since fairseq then does not read torchrun's rank.
 launch torchrun --nnodes "$NNODES" --nproc-per-node "$GPUS" \
   --rdzv-backend c10d --rdzv-endpoint "$MASTER" --rdzv-id "${JOB:-autoassist}" \
   --max-restarts "${RESTARTS:-0}" --no-python \

@@ -1,7 +1,7 @@
 """Convert a budget in target tokens to fairseq's --max-update.
 
---max-tokens bounds a batch *with* its padding, of the longer side. Its number of target tokens
-depends on the text, so fairseq's own code makes the batches, and they are counted.
+--max-tokens bounds the padded tokens of a batch on its longer side. The number of target tokens
+depends on the text. So fairseq's own code makes the batches, and their tokens are counted.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BATCH_MULTIPLE = 8  # fairseq's default
 
 @dataclass(frozen=True)
 class Budget:
-    """Updates of a run of a number of target tokens."""
+    """Number of updates for a number of target tokens, and what it is computed from."""
 
     pass_tokens: int  # target tokens of a pass over the training pairs, EOS included
     batch_tokens: float  # mean target tokens of a rank's batch
@@ -37,16 +37,16 @@ class Budget:
 
 
 def budget(data_bin: Path, target_tokens: int, max_tokens: int, batches: int) -> Budget:
-    """Count the batches of plain training.
+    """Count the batches of plain training, and compute the number of updates.
 
     Args:
         data_bin: OUT/VOCAB/data-bin of prepare.py
-        target_tokens: to train on in all
-        max_tokens: of a rank's batch, padding included
-        batches: ranks times --update-freq
+        target_tokens: number to train on in the run
+        max_tokens: tokens of a rank's batch, padding included
+        batches: world size times --update-freq
 
     Raises:
-        UserError: there is no data-bin, or its pairs make no batch
+        UserError: the data-bin is missing, or its pairs make no batch
     """
     sizes, groups = _fairseq_batches(data_bin, max_tokens)
     if not groups:

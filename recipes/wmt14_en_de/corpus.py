@@ -1,7 +1,7 @@
-"""The corpus: its archives, their files, and the folders where they are looked for.
+"""Archives and files of the corpus, and the folders in which they are looked for.
 
-A stand-in has the same archive names and inner paths with other text (`standin.py`). A list of its
-own digests and line counts replaces the published ones.
+A stand-in has the same archive names and inner paths with other text (`standin.py`). Its own list
+of digests and line counts replaces the published one.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Part:
     archive: str
     source: str  # path in the archive
     target: str
-    lines: int  # as published; 0 in a stand-in's list: unknown
+    lines: int  # number of lines as published
 
     @property
     def files(self) -> tuple[str, str]:
@@ -62,10 +62,10 @@ PARTS = {**TRAIN, "newstest2013": VALID, "newstest2014": TEST}
 # - sha256 and size of the first four: tensorflow/datasets,
 #   tensorflow_datasets/url_checksums/wmt14_translate.txt @ 333639b3; dmlc/gluon-nlp lists the same
 #   sizes (and sha1) of commoncrawl, nc-v9 and dev in scripts/datasets/url_checksums/wmt.txt.
-# - dev.tgz is the one of WMT19, which holds newstest2013 under the same path as WMT14's: for
-#   WMT14's own dev.tgz no digest is published.
-# - md5 of test-full.tgz: sacreBLEU's own list of test sets (wmt14/full). Nobody publishes a sha256
-#   of it; its size is as measured by others, and only the md5 decides.
+# - dev.tgz is that of WMT19, which holds newstest2013 under the same path as WMT14's. No digest is
+#   published for WMT14's own dev.tgz.
+# - md5 of test-full.tgz: sacreBLEU's list of test sets (wmt14/full). No sha256 is published. Its
+#   size was measured by others, and only the md5 is checked.
 _ARCHIVES = (
     Archive(
         "https://www.statmt.org/wmt13/training-parallel-europarl-v7.tgz",
@@ -106,7 +106,7 @@ class Corpus:
 
     archives: Mapping[str, Archive]  # file name -> archive
     lines: Mapping[str, int]  # part -> lines of each of its files
-    folder: Path | None = None  # of a stand-in: its archives
+    folder: Path | None = None  # folder of a stand-in's archives
 
     @property
     def pairs(self) -> int:
@@ -125,7 +125,7 @@ WMT14 = Corpus(
 
 
 def written_by(folder: Path) -> str:
-    """The command that writes a stand-in into a folder."""
+    """Command that writes a stand-in into a folder, in backticks."""
     return f"`{shlex.join(['python', '-m', 'recipes.wmt14_en_de.standin', '--out', str(folder)])}`"
 
 
@@ -133,7 +133,7 @@ def stand_in(folder: Path) -> Corpus:
     """Return the corpus that `standin.py` wrote into a folder.
 
     Raises:
-        UserError: its list is not there, or damaged
+        UserError: its list is missing or damaged
     """
     path = folder / STAND_IN_LIST
     write = written_by(folder)
@@ -168,10 +168,12 @@ class Location:
 
 
 def locate(corpus: Corpus, downloads: Path, root: Path = ROOT) -> Location:
-    """Look for the corpus: a stand-in in its own folder; WMT14 in AUTOASSIST_DATA where that is
-    set, else in `shared/data`, else among the downloads.
+    """Find the corpus: a stand-in in its own folder, WMT14 in AUTOASSIST_DATA if that is set.
 
-    A folder that the user names must hold it: a download would hide the mistake.
+    Otherwise WMT14 is in `shared/data`, or else among the downloads.
+
+    Raises:
+        UserError: AUTOASSIST_DATA names a folder without it; a download would hide the mistake
     """
     if corpus.folder is not None:
         return Location("archives", corpus.folder)
@@ -196,7 +198,7 @@ def check_outside(corpus: Corpus, location: Location, raw: Path) -> None:
     """Refuse a corpus in `raw`, since the step that fills that folder empties it first.
 
     Raises:
-        UserError: the folder, or a file that a link in it leads to, is `raw` or lies inside it
+        UserError: the folder of the corpus, or a file that a link leads to, is in `raw`
     """
     names = [name for part in PARTS.values() for name in part.files]
     if location.kind != "files":
@@ -214,7 +216,7 @@ def check_outside(corpus: Corpus, location: Location, raw: Path) -> None:
 
 
 def to_download(corpus: Corpus, location: Location) -> int:
-    """Return the bytes of the archives that are still to download."""
+    """Return the number of bytes that are still to download."""
     if location.kind != "download":
         return 0
     missing = 0
@@ -227,7 +229,11 @@ def to_download(corpus: Corpus, location: Location) -> int:
 
 
 def check_archive(corpus: Corpus, name: str, folder: Path) -> Path:
-    """Return an archive in a folder if it is the corpus's own; UserError otherwise."""
+    """Return the path of an archive of the corpus in a folder.
+
+    Raises:
+        UserError: the archive is missing, damaged or another version
+    """
     mend = f"write it again with {written_by(corpus.folder)}" if corpus.folder else None
     return check(corpus.archives[name], folder / name, mend)
 
@@ -257,7 +263,7 @@ def collect(corpus: Corpus, location: Location, out: Path) -> None:
 def segments(path: Path) -> Iterator[str]:
     """Yield the sentences of a WMT .sgm file, exactly as sacreBLEU reads them.
 
-    The format is not parsed as SGML: it has one `<seg>` a line, and entities stay.
+    The format is not parsed as SGML: each line has one `<seg>`, and entities stay.
     """
     for line in read_lines(path):
         if line.startswith("<seg "):

@@ -1,4 +1,4 @@
-"""Translate newstest2014 and score it: sacreBLEU, and tokenised BLEU as older papers give it.
+"""Translate newstest2014 and score it by sacreBLEU, and by tokenised BLEU as in older papers.
 
 python -m recipes.wmt14_en_de.evaluate --model base --run runs/wmt14_en_de/paper/base
 """
@@ -22,8 +22,8 @@ MAX_TOKENS = "8000"  # of a batch of sources
 def generate_command(model: Model, data_bin: Path, checkpoint: Path, cpu: bool) -> list[str]:
     """Return the fairseq-generate command.
 
-    --user-dir is there for torch >= 2.6, which refuses fairseq's checkpoints without it;
-    --required-batch-size-multiple because fairseq's default, 8, drops the last 3 of 3003 sentences.
+    torch >= 2.6 refuses fairseq's checkpoints without --user-dir. fairseq's default of
+    --required-batch-size-multiple, 8, would drop the last 3 of 3003 sentences.
     """
     command = ["fairseq-generate", str(data_bin.resolve()), "--user-dir", "fairseq_autoassist"]
     command += ["--task", "translation", "--source-lang", LANGS[0], "--target-lang", LANGS[1]]
@@ -35,15 +35,18 @@ def generate_command(model: Model, data_bin: Path, checkpoint: Path, cpu: bool) 
 def evaluate(
     model: Model, vocabulary: Vocabulary, texts: Path, data: Path, checkpoint: Path, cpu: bool
 ) -> None:
-    """Translate, detokenise, score; writes generate.txt, hypotheses.txt and scores.json.
+    """Translate, detokenise and score; write generate.txt, hypotheses.txt and scores.json.
 
     Args:
+        model: gives the flags of fairseq-generate
+        vocabulary: says whether it is joint
         texts: folder of the test set as published
         data: folder of a vocabulary, with its data-bin
-        checkpoint: lies in the folder of the run, where everything is written
+        checkpoint: checkpoint in the folder of the run, where the three files are written
+        cpu: use no GPU
 
     Raises:
-        UserError: one of these is missing
+        UserError: a file of prepare.py or the checkpoint is missing
     """
     target = models(data, vocabulary)[1]
     prepare = ["python", "-m", "recipes.wmt14_en_de.prepare", "--vocab", data.name]
@@ -65,13 +68,13 @@ def evaluate(
     scores = score(translations, references)
     try:
         scores.update(old_score(translations, references, LANGS[1]))
-    except UserError as error:  # sacreBLEU's score is there in any case
+    except UserError as error:  # sacreBLEU's scores are reported in any case
         print(f"no tokenised BLEU: {error}", flush=True)
     report(scores, translations, run)
 
 
 def tell_if_old(checkpoint: Path) -> None:
-    """Warn where the run resumed after its checkpoints were averaged."""
+    """Warn if the run was resumed after its checkpoints were averaged."""
     last = checkpoint.with_name("checkpoint_last.pt")
     if checkpoint.name != AVERAGED or not last.is_file():
         return
@@ -94,7 +97,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     evaluate(
         MODELS[options.model],
-        SCALES["full"].vocabularies[options.vocab],  # only whether the vocabulary is joint
+        SCALES["full"].vocabularies[options.vocab],  # read only for whether it is joint
         options.data / "text",
         options.data / options.vocab,
         options.run / options.checkpoint,

@@ -1,4 +1,4 @@
-"""Read flags of fairseq-train as fairseq does: of a repeated flag, the last counts."""
+"""Read flags of fairseq-train as fairseq does: the last of a repeated flag counts."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Sequence
 from preprocess.text import UserError
 
 COUNTED = ("--max-tokens", "--update-freq", "--max-update")
-# Flags that would change the updates, or their number, against the plan
+# Flags that would change the size or number of updates, and what to give in their place
 INSTEAD = {
-    "--batch-size": "give --max-tokens, which batches are made and counted by",
-    "--max-sentences": "give --max-tokens, which batches are made and counted by",
-    "--max-epoch": "give --max-update, to which the learning rate and the checkpoints go",
+    "--batch-size": "give --max-tokens, by which batches are made and counted",
+    "--max-sentences": "give --max-tokens, by which batches are made and counted",
+    "--max-epoch": "give --max-update, on which the learning rate and the checkpoints depend",
     "--distributed-world-size": "give --gpus, before the --",
 }
 
 
 def own(flags: Sequence[str]) -> dict[str, int]:
-    """Return the user's own flags on the budget: those of `COUNTED` that are given.
+    """Return the values of the flags of `COUNTED` that the user gives.
 
     Raises:
-        UserError: one of them is no number, or one of `INSTEAD` is given
+        UserError: a value is no number of 1 or more, or a flag of `INSTEAD` is given
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     for name in (*COUNTED, *INSTEAD):
@@ -42,14 +42,14 @@ def own(flags: Sequence[str]) -> dict[str, int]:
 
 
 def changes(before: Sequence[str], now: Sequence[str]) -> list[str]:
-    """Return how flags differ: `--flag old -> new` for each that does."""
+    """Return the differences of flags: `--flag old -> new` for each."""
     old, new = _values(before), _values(now)
     names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
     return [f"{name} {_told(old.get(name))} -> {_told(new.get(name))}" for name in names]
 
 
 def _values(flags: Sequence[str]) -> dict[str, str]:
-    """Flag -> its value, or its values in one; a switch has none."""
+    """Values of each flag in one text; empty for a switch."""
     found: dict[str, list[str]] = {}
     values: list[str] = []
     for word in flags:

@@ -1,10 +1,10 @@
-"""WMT14 English-German from the public archives to a fairseq data-bin with features.
+"""Prepare WMT14 English-German: from the public archives to a fairseq data-bin with features.
 
     python -m recipes.wmt14_en_de.prepare --vocab paper [--dry-run]
 
-Leaves OUT/raw (files of the archives), OUT/text (clean text), and in OUT/paper or OUT/joint:
-SentencePiece models, pieces/ and data-bin/ with the features in it. An interrupted step
-resumes when the same command is given again.
+The outputs are OUT/raw (files of the archives), OUT/text (clean text), and in OUT/paper or
+OUT/joint SentencePiece models, pieces/ and data-bin/ with the features in it. The same command
+resumes an interrupted step.
 """
 
 from __future__ import annotations
@@ -48,27 +48,31 @@ DOWNLOADS = ROOT / "runs" / "data" / "wmt14_en_de"
 SPLITS = ("train", "valid", "test")
 STEPS = 6
 
-# For a training pair before cleaning: bytes needed on disk, seconds. Measured on a stand-in (see
-# the README) and scaled by bytes of text, of which WMT14 has about 300 a pair.
+# Bytes on disk and seconds per training pair before cleaning. They were measured on a stand-in (see
+# the README) and scaled by bytes of text, of which WMT14 has about 300 per pair.
 COSTS = {
     "raw": (300, 13e-6),
     "text": (300, 9e-6),
     "sentencepiece": (1, 127e-6),
-    "pieces": (880, 63e-6),  # twice what is left: before the last cleaning and after it
+    "pieces": (880, 63e-6),  # the text before the last cleaning and after it
     "data-bin": (180, 184e-6),
     "features": (411, 13e-6),
 }
 
 
 def models(folder: Path, vocabulary: Vocabulary) -> tuple[Path, Path]:
-    """Return the SentencePiece models of source and target: one and the same where joint."""
+    """Return the SentencePiece models of source and target, the same if the vocabulary is joint."""
     if vocabulary.target is None:
         return folder / "spm.model", folder / "spm.model"
     return folder / "spm.en.model", folder / "spm.de.model"
 
 
 def check_lines(name: str, found: int, corpus: Corpus) -> None:
-    """Refuse a part whose files are not the published ones."""
+    """Refuse a part whose files have another number of lines than the published ones.
+
+    Raises:
+        UserError: the numbers differ
+    """
     expected = corpus.lines[name]
     if found != expected:
         raise UserError(
@@ -112,9 +116,12 @@ def spread(path: Path, count: int) -> Iterator[str]:
 
 
 def sentencepiece(texts: Path, folder: Path, vocabulary: Vocabulary, lines: int) -> None:
-    """Train one model for each language, or one for both.
+    """Train one SentencePiece model for each language, or one for both.
 
-    A clock runs beside it, since SentencePiece is silent for minutes.
+    A clock shows the elapsed time, since SentencePiece prints nothing for minutes.
+
+    Raises:
+        UserError: SentencePiece fails
     """
     samples = {}
     for lang in LANGS:
@@ -142,7 +149,7 @@ def sentencepiece(texts: Path, folder: Path, vocabulary: Vocabulary, lines: int)
 
 
 def pieces(texts: Path, folder: Path, vocabulary: Vocabulary) -> None:
-    """Encode every split that is not encoded yet; drop training pairs by their pieces."""
+    """Encode every split that is not encoded yet; drop training pairs by their number of pieces."""
     output = folder / "pieces"
     for lang, model in zip(LANGS, models(folder, vocabulary)):
         for split in SPLITS:
@@ -184,7 +191,7 @@ def prepare(
     """Do the steps that are not done yet (with `DryRun`, print them).
 
     Raises:
-        UserError: the corpus lies in the folder that the first step empties, or a step fails
+        UserError: the corpus is in the folder that the first step empties, or a step fails
     """
     raw, texts, folder = out / "raw", out / "text", out / vocab
     check_outside(corpus, location, raw)
@@ -231,8 +238,8 @@ def plan(corpus: Corpus, location: Location, out: Path, vocab: str, scale: Scale
     """Print every step with its state, disk and time, and check that the disk has room.
 
     Raises:
-        UserError: the disk is too small, the corpus lies in the folder that the first step
-            empties, or an archive of a stand-in was changed
+        UserError: the disk is too small, the corpus is in the folder that the first step empties,
+            or an archive of a stand-in was changed
     """
     costs = {}
     for step, (size, seconds) in COSTS.items():
@@ -242,7 +249,7 @@ def plan(corpus: Corpus, location: Location, out: Path, vocab: str, scale: Scale
     steps = DryRun(out / "steps", STEPS, costs)
     prepare(corpus, location, out, vocab, scale, 1, steps)
     if "raw" in steps.to_do and location.folder == corpus.folder:
-        for name in corpus.archives:  # small archives; WMT14's own would take minutes
+        for name in corpus.archives:  # a stand-in's are small; WMT14's would take minutes
             check_archive(corpus, name, location.folder)
     missing = to_download(corpus, location) if "raw" in steps.to_do else 0
     if missing and same_disk(out, location.folder):

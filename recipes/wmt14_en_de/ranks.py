@@ -1,7 +1,7 @@
 """Check that a script of recipes/launch/ starts as many ranks as the budget is made for.
 
-The scripts read that number from variables of the environment, Slurm's from flags of sbatch. In
-`env NAME=VALUE SCRIPT` the variables before the script count.
+The scripts read that number from environment variables, the script of Slurm from flags of sbatch.
+In `env NAME=VALUE SCRIPT` the variables before the script count.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def launcher(text: str) -> list[str]:
     """Split --launch into words.
 
     Raises:
-        UserError: it holds none, or quotes that do not end
+        UserError: the text has no word, or a quote without an end
     """
     try:
         words = shlex.split(text)
@@ -42,10 +42,10 @@ def launcher(text: str) -> list[str]:
 
 
 def told(launch: Sequence[str]) -> int | None:
-    """Return how many ranks the environment names for the launcher; None where it names none.
+    """Return the number of ranks that the environment gives to the launcher, or None.
 
     Raises:
-        UserError: its value is no number
+        UserError: a value is no number
     """
     if _is_slurm(launch):
         return None
@@ -58,10 +58,10 @@ def told(launch: Sequence[str]) -> int | None:
 
 
 def variables(launch: Sequence[str], gpus: int) -> dict[str, str]:
-    """Return the environment of the launcher, in which it starts `gpus` ranks.
+    """Return the environment in which the launcher starts `gpus` ranks.
 
     Raises:
-        UserError: it would start another number: the budget counts the tokens of `gpus`
+        UserError: the launcher would start another number than the budget is made for
     """
     found = environment()
     assigned = _assigned(launch)
@@ -82,13 +82,13 @@ def variables(launch: Sequence[str], gpus: int) -> dict[str, str]:
 
 
 def check_visible(launch: Sequence[str], gpus: int, divided: int) -> None:
-    """Refuse more ranks on this machine than it has GPUs: fairseq would name one that is not there.
+    """Refuse more ranks than visible GPUs for the launcher of one machine.
 
-    Other launchers may start their ranks on other machines.
+    Other launchers may start their ranks on other machines, so they are not checked.
 
     Args:
         launch: words of --launch
-        gpus: ranks
+        gpus: number of ranks
         divided: number that a smaller number of ranks has to divide
 
     Raises:
@@ -129,7 +129,7 @@ def _assigned(launch: Sequence[str]) -> Mapping[str, str]:
 
 
 def _slurm(launch: Sequence[str]) -> tuple[int, int]:
-    """Return nodes, and ranks of a node: by the flags of sbatch, else by the script's header."""
+    """Return nodes and ranks of a node, from the flags of sbatch or else the script's header."""
     script = ROOT / launch[-1]
     if not script.is_file():
         raise UserError(f"found no {launch[-1]}; expected a batch script: see `ls recipes/launch`")

@@ -12,19 +12,19 @@ from typing import Mapping
 from preprocess.clean import Limits
 
 LANGS = ("en", "de")
-TARGET_TOKENS = 6_000_000_000  # trained on in a run; at full scale
-GPUS = 8  # that the learning rates below are for; with fewer, gradients are accumulated
+TARGET_TOKENS = 6_000_000_000  # trained on in a run at full scale
+GPUS = 8  # number that the learning rates below are for; fewer GPUs accumulate gradients
 SEED = 1
 
-# Text: only what no reading of the corpus would keep. Pieces: as fairseq's prepare-wmt14en2de.sh
-# does after BPE (`clean-corpus-n.perl -ratio 1.5 ... 1 250`).
+# The limits of text drop only pairs that cannot be translations. Those of pieces are fairseq's in
+# prepare-wmt14en2de.sh after BPE (`clean-corpus-n.perl -ratio 1.5 ... 1 250`).
 TEXT_LIMITS = Limits(max_words=250, spaced=True)
 PIECE_LIMITS = Limits(max_words=250, max_ratio=1.5, ratio_from=1, spaced=True)
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Pieces of each side; one model for both sides where `target` is None."""
+    """Number of pieces of each side; one model is for both sides if `target` is None."""
 
     source: int
     target: int | None
@@ -35,11 +35,11 @@ class Scale:
     """Settings that are smaller in a trial of the recipe."""
 
     vocabularies: Mapping[str, Vocabulary]
-    sentencepiece_lines: int  # of a language, evenly spread, that SentencePiece learns from
+    sentencepiece_lines: int  # lines of each language, evenly spread, for SentencePiece
     target_tokens: int  # trained on in a run
-    checkpoints: int  # saved over a run, at equal distances
-    average: int  # of them, the last
-    gpus: int  # whose batches make up an update
+    checkpoints: int  # number saved in a run, at equal distances
+    average: int  # number of last checkpoints to average
+    gpus: int  # number whose batches make up an update
     max_tokens: int | None  # of a rank; None: the model's own
     flags: tuple[str, ...]
     model_flags: Mapping[str, tuple[str, ...]]
@@ -52,9 +52,9 @@ class Model:
     flags: tuple[str, ...]
     max_tokens: int  # of a rank: padded source or target tokens, whichever are more
     generate: tuple[str, ...]
-    family: str  # which of Scale.model_flags it takes
-    tied: tuple[str, ...]  # with a joint vocabulary
-    untied: tuple[str, ...]  # with one for each language
+    family: str  # key of Scale.model_flags
+    tied: tuple[str, ...]  # flags for a joint vocabulary
+    untied: tuple[str, ...]  # flags for one vocabulary for each language
     parameters: Mapping[str, int]  # vocabulary -> number, of fairseq's model
 
 
@@ -62,7 +62,7 @@ _ADAM = (
     *("--optimizer", "adam", "--adam-betas", "(0.9, 0.98)", "--clip-norm", "0.0"),
     *("--lr-scheduler", "inverse_sqrt", "--warmup-init-lr", "1e-07", "--warmup-updates", "4000"),
 )
-# Vaswani et al. (2017), and what fairseq's authors advise to reproduce it (issue 1352)
+# Vaswani et al. (2017), as fairseq's authors advise for reproducing it (issue 1352)
 _VASWANI = ("--beam", "4", "--lenpen", "0.6")
 _TIED = ("--share-all-embeddings",)
 _UNTIED = ("--share-decoder-input-output-embed",)
@@ -82,9 +82,9 @@ MODELS = {
         untied=(),
         parameters={"joint": 167_105_003, "paper": 193_113_003},
     ),
-    # examples/translation, "WMT'14 English to German (Convolutional)". Left out: --force-anneal 50,
-    # which counts epochs. A plain run of this budget ends before its 50th; one with AutoAssist,
-    # whose epochs are shorter, would have had another learning rate from there on.
+    # examples/translation, "WMT'14 English to German (Convolutional)", without --force-anneal 50,
+    # which counts epochs. A plain run of this budget ends before epoch 50. A run with AutoAssist
+    # has shorter epochs, so its learning rate would change at epoch 50.
     "fconv": Model(
         flags=(
             *("--arch", "fconv_wmt_en_de", "--optimizer", "nag", "--lr", "0.5"),
@@ -97,9 +97,9 @@ MODELS = {
         untied=(),
         parameters={"joint": 193_176_070, "paper": 211_112_070},
     ),
-    # fairseq has no page for the base model: the recipe of the big one, with dropout 0.1 and the
-    # peak of Vaswani et al.'s schedule, (dimensions * warm-up)^-0.5 = 0.0007. The same rule gives
-    # the big one's 0.0005.
+    # fairseq has no recipe for the base model. This is that of the big model with dropout 0.1 and
+    # the peak of Vaswani et al.'s schedule, (dimensions * warm-up)^-0.5 = 0.0007. The same rule
+    # gives 0.0005 for the big model.
     "base": Model(
         flags=(
             *("--arch", "transformer_wmt_en_de", *_ADAM, "--lr", "0.0007"),
@@ -133,13 +133,13 @@ SCALES = {
         sentencepiece_lines=2_000_000,
         target_tokens=TARGET_TOKENS,
         checkpoints=50,
-        average=10,  # as Ott et al. (2018) do; theirs are an epoch apart, as these nearly are
+        average=10,  # as Ott et al. (2018), whose checkpoints are an epoch apart; these nearly are
         gpus=GPUS,
         max_tokens=None,
         flags=("--fp16", "--log-interval", "100"),
         model_flags={"lstm": (), "fconv": (), "transformer": ()},
     ),
-    # for a trial of every step in a minute or two on a CPU; it learns nothing
+    # for a trial of every step in a minute or two on a CPU; the model learns nothing
     "tiny": Scale(
         vocabularies={"paper": Vocabulary(600, 700), "joint": Vocabulary(800, None)},
         sentencepiece_lines=1_000,

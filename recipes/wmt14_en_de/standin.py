@@ -2,9 +2,9 @@
 
     python -m recipes.wmt14_en_de.standin --out runs/stand-in --pairs 4000
 
-Multi30k is found or downloaded; where a data folder (AUTOASSIST_DATA, or shared/data beside the
-checkout) holds `msdocs-en-de`, `tatoeba-deu-eng` and `testsets-en-de` too, they take the place of
-Europarl, News Commentary, newstest2013 and newstest2014.
+The text is Multi30k, which is found or downloaded. If the data folder (AUTOASSIST_DATA, or
+shared/data beside the checkout) holds `msdocs-en-de`, `tatoeba-deu-eng` and `testsets-en-de`, they
+stand in for Europarl, News Commentary, newstest2013 and newstest2014.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from recipes.common.archives import digest_of
 from recipes.common.data import MULTI30K, ROOT, find
 from recipes.wmt14_en_de.corpus import PARTS, STAND_IN_LIST, TEST
 
-MIN_PAIRS = 10  # a tenth of them is to measure on
+MIN_PAIRS = 10  # a tenth of them is for valid and for test
 Pairs = List[Tuple[str, str]]  # (English, German)
 
 
@@ -32,7 +32,7 @@ def pack(pairs: dict[str, Pairs], folder: Path) -> None:
     """Write every archive of the corpus, and the list of their digests, into `folder`.
 
     Raises:
-        UserError: they cannot be written
+        UserError: a file cannot be written
     """
     listed: dict[str, dict[str, object]] = {}
     with writing(folder / STAND_IN_LIST):
@@ -59,7 +59,7 @@ def _pack_one(pairs: dict[str, Pairs], archive: str, path: Path) -> None:
 
 
 def sgm(lines: list[str]) -> list[str]:
-    """Wrap sentences as WMT's test sets are."""
+    """Wrap sentences in the format of WMT's test sets."""
     body = [f'<seg id="{number}">{line}</seg>' for number, line in enumerate(lines, 1)]
     begin = ['<srcset setid="newstest2014" srclang="any">', '<doc sysid="ref" docid="1">', "<p>"]
     return [*begin, *body, "</p>", "</doc>", "</srcset>"]
@@ -73,7 +73,7 @@ def _add(tar: tarfile.TarFile, path: str, lines: list[str]) -> None:
 
 
 def at_hand(count: int) -> dict[str, Pairs]:
-    """Return pairs for every part: about `count` for training in all, a tenth to measure on.
+    """Return pairs for every part: about `count` for training, a tenth each for valid and test.
 
     Raises:
         UserError: `count` leaves a part empty, or no Multi30k is found
@@ -129,7 +129,7 @@ def tatoeba(path: Path) -> Pairs:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="folder for the archives")
-    parser.add_argument("--pairs", type=int, default=4000, help="about so many in all")
+    parser.add_argument("--pairs", type=int, default=4000, help="number of training pairs, about")
     options = parser.parse_args(arguments)
     pack(at_hand(options.pairs), options.out)
     print(options.out)

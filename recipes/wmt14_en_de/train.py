@@ -2,9 +2,8 @@
 
     python -m recipes.wmt14_en_de.train --model base [--baseline] [--dry-run]
 
-This computes the flags of a script of recipes/launch/ (`--launch`), which starts the ranks, and
-becomes that script. An interrupted run resumes from its last checkpoint when the same command is
-given again.
+This command computes the flags of a script of recipes/launch/ (`--launch`), which starts the ranks,
+and becomes that script. The same command resumes an interrupted run from its last checkpoint.
 """
 
 from __future__ import annotations
@@ -35,15 +34,15 @@ from recipes.wmt14_en_de.settings import (
 
 ONE_NODE = "recipes/launch/one_node.sh"
 SETTINGS = "settings.json"
-# Without AutoAssist: these override what the scripts of recipes/launch/ give. It is all that
-# differs. --user-dir stays, since it also lets torch >= 2.6 read fairseq's checkpoints.
+# Without AutoAssist only these flags differ: they override those of the scripts of recipes/launch/.
+# --user-dir stays, since torch >= 2.6 refuses fairseq's checkpoints without it.
 BASELINE = ("--task", "translation", "--criterion", "label_smoothed_cross_entropy")
 # A checkpoint of --fp16: weights in half precision and Adam's two moments in single
 BYTES_PER_PARAMETER = 2 + 4 + 4
 
 
 def training_flags(model: Model, scale: Scale, joint: bool) -> list[str]:
-    """Return what both runs of a model share, whatever the number of ranks."""
+    """Return the flags that both runs of a model share at any world size."""
     flags = ["--source-lang", LANGS[0], "--target-lang", LANGS[1]]
     flags += [*model.flags, *(model.tied if joint else model.untied)]
     flags += ["--max-tokens", str(scale.max_tokens or model.max_tokens)]
@@ -52,7 +51,11 @@ def training_flags(model: Model, scale: Scale, joint: bool) -> list[str]:
 
 
 def update_freq(gpus: int, scale: Scale) -> int:
-    """Return how many batches each of `gpus` accumulates, for updates as large as the recipe's."""
+    """Return the number of batches that each GPU accumulates, for updates of the recipe's size.
+
+    Raises:
+        UserError: no such number gives updates of that size
+    """
     if gpus < 1 or (gpus < scale.gpus and scale.gpus % gpus):
         raise UserError(
             f"--gpus is {gpus}; expected a divisor of {scale.gpus}, so that accumulated batches "
@@ -62,9 +65,9 @@ def update_freq(gpus: int, scale: Scale) -> int:
 
 
 def budget_flags(plan: Budget, scale: Scale, batches: int, run: Path) -> list[str]:
-    """Return how long to train and when to save: at the same updates with AutoAssist and without.
+    """Return the flags on the end of the run and on saving, the same with and without AutoAssist.
 
-    Both are in updates, since an epoch with AutoAssist is shorter.
+    They count updates, since an epoch with AutoAssist is shorter.
     """
     every = max(1, plan.updates // scale.checkpoints)
     flags = ["--max-update", str(plan.updates), "--update-freq", str(batches)]
@@ -75,10 +78,10 @@ def budget_flags(plan: Budget, scale: Scale, batches: int, run: Path) -> list[st
 def check_begun(run: Path, flags: list[str]) -> None:
     """Refuse to resume a checkpoint with other flags than the run began with.
 
-    The number of ranks may change; data and model may not.
+    The world size may change; data and model may not.
 
     Raises:
-        UserError: the flags are others, or those of the beginning cannot be read
+        UserError: the flags differ, or the flags of the beginning cannot be read
     """
     path = run / SETTINGS
     if not path.is_file() or not any(run.glob("checkpoint*.pt")):
@@ -101,16 +104,20 @@ def check_begun(run: Path, flags: list[str]) -> None:
 
 
 def remember(run: Path, flags: list[str]) -> None:
-    """Record the flags that a run begins with; UserError where it began with others."""
+    """Write the flags that a run begins with into its folder.
+
+    Raises:
+        UserError: the run began with other flags
+    """
     check_begun(run, flags)
     with whole_files(run / SETTINGS) as (stream,):
         json.dump(flags, stream, indent=1)
 
 
 def finished(run: Path, wanted: int) -> bool:
-    """Return, and print, whether the last checkpoint has done all updates.
+    """Return whether the last checkpoint has done all updates, and print it if so.
 
-    fairseq checks only after an update, so it would train one more.
+    fairseq checks this only after an update, so it would train one more.
 
     Raises:
         UserError: the last checkpoint is damaged
@@ -127,7 +134,11 @@ def finished(run: Path, wanted: int) -> bool:
 
 
 def check_room(run: Path, model: Model, vocab: str, scale: Scale) -> None:
-    """Refuse, with UserError, a run whose further checkpoints do not fit on the disk."""
+    """Refuse a run whose further checkpoints do not fit on the disk.
+
+    Raises:
+        UserError: the disk has too little free space
+    """
     size = model.parameters[vocab] * BYTES_PER_PARAMETER
     kept = scale.average + 3  # the last, the best, the averaged
     there = sum(path.stat().st_size for path in run.glob("*.pt"))
@@ -139,7 +150,7 @@ def become(command: list[str], variables: dict[str, str]) -> None:
     """Run the launcher in this process's place.
 
     Raises:
-        UserError: it cannot be run
+        UserError: the launcher cannot be run
     """
     os.chdir(ROOT)  # root of the checkout, for paths of the launchers and of --user-dir
     try:
