@@ -68,11 +68,7 @@ def models(folder: Path, vocabulary: Vocabulary) -> tuple[Path, Path]:
 
 
 def check_lines(name: str, found: int, corpus: Corpus) -> None:
-    """Refuse a part whose files have another number of lines than the published ones.
-
-    Raises:
-        UserError: the numbers differ
-    """
+    """Raise UserError for a part whose files have another number of lines than the published."""
     expected = corpus.lines[name]
     if found != expected:
         raise UserError(
