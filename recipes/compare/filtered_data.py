@@ -6,10 +6,8 @@ compared with the other runs on the corpus.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import struct
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +16,7 @@ from fairseq_autoassist.features.agreement.files import NAMES
 from fairseq_autoassist.features.commands import feature_folder
 from fairseq_autoassist.text.binarized import BinarizedSide
 from preprocess.text import UserError, read_lines, staging
+from recipes.common.jsonfile import read_json
 from recipes.compare.arms import ARMS
 from recipes.compare.languages import languages_of
 from recipes.compare.matrices import Run
@@ -25,8 +24,6 @@ from recipes.crawl.mix import OKAY
 
 ROWS = "rows.npy"  # in a run's folder: numbers of the corpus' rows that it trains on, int64
 LIKELY = 0.5  # least posterior of a pair that is kept
-HEADER = struct.Struct("<9sQBQ")  # magic, version, dtype code and sentences of an .idx of fairseq
-CODES = {"u1": 1, "i1": 2, "i2": 3, "i4": 4, "i8": 5, "u2": 8, "u4": 9, "u8": 10}
 
 
 def prior_files(corpus: Path) -> list[Path]:
@@ -74,7 +71,7 @@ def chosen(kind: str, corpus: Path) -> np.ndarray:
         mask = np.array([label == OKAY for label in read_lines(_labels(corpus))])
     else:
         prior, about, _ = prior_files(corpus)
-        power = float(json.loads("\n".join(read_lines(about)))["power"])
+        power = float(read_json(about)["power"])
         mask = np.fromfile(prior, dtype="<f4") > LIKELY**power
     rows = np.flatnonzero(mask)
     if not len(rows):
@@ -91,14 +88,14 @@ def write_side(side: BinarizedSide, rows: np.ndarray, prefix: Path) -> None:
         rows: their numbers, rising
         prefix: of the new files, without .idx and .bin
     """
+    import torch
+    from fairseq.data.indexed_dataset import MMapIndexedDatasetBuilder
+
     tokens, offsets = side.read(0, len(side.sizes))
-    sizes = np.asarray(side.sizes)[rows].astype("<i4")
-    within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    picked = tokens[np.repeat(offsets[rows], sizes) + within]
-    Path(f"{prefix}.bin").write_bytes(picked.tobytes())
-    starts = (np.cumsum(sizes, dtype=np.int64) - sizes) * side.dtype.itemsize
-    head = HEADER.pack(b"MMIDIDX\x00\x00", 1, CODES[side.dtype.str[1:]], len(rows))
-    Path(f"{prefix}.idx").write_bytes(head + sizes.tobytes() + starts.astype("<i8").tobytes())
+    builder = MMapIndexedDatasetBuilder(f"{prefix}.bin", dtype=side.dtype.type)
+    for row in rows:
+        builder.add_item(torch.from_numpy(tokens[offsets[row] : offsets[row + 1]].astype("<i8")))
+    builder.finalize(f"{prefix}.idx")
 
 
 def write_data_bin(corpus: Path, rows: np.ndarray, target: Path) -> None:

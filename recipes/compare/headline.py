@@ -54,8 +54,7 @@ def leads(sections: Sequence[Section]) -> list[Lead]:
             control = section.control(cell)
             lead = difference(cell, control) if control and cell.arm in SHOWN else None
             if lead is not None:
-                name = f"{section.corpus} {section.architecture} {section.updates:,}"
-                setting = f"{name} x {cell.budget:.2f}"
+                setting = f"{section.name} x {cell.budget:.2f}"
                 found.append(Lead(setting, cell.arm, lead.mean, lead.low, lead.high))
     for arm in SHOWN:
         whole = estimate([lead.mean for lead in found if lead.arm == arm])

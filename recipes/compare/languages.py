@@ -26,12 +26,10 @@ def languages_of(data_bin: Path) -> tuple[str, str]:
 
 
 def coverage_of(lang: str) -> float:
-    """Share of a language's characters that get pieces: 1 for alphabets."""
+    """Share of a language's characters that get pieces; the rarest signs become <unk>."""
     return MOST_SIGNS if lang in ("zh", "ja", "ko") else 1.0
 
 
 def tokenizer_of(target: str) -> str:
     """sacreBLEU's tokenizer for a language: its default, or one for scripts without spaces."""
-    if target == "zh":
-        return "zh"
-    return "char" if target in CHARACTERS else "13a"
+    return "zh" if target == "zh" else "char" if target in CHARACTERS else "13a"

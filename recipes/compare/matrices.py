@@ -88,14 +88,12 @@ def _grid(
 
 _ALL = "uniform random paper band spl infobatch"
 _CRAWL = "uniform random prior default"
-# the strongest evidence first
-_CRAWL_CORPORA = ("mix77", "mdn-de", "mix00", "mdn-ja", "mix50", "mix25")
 _CLEAN = "multi30k tatoeba"
+_EASY_FIRST = "band-competence competence paper-competence"
 _THREE = (1, 2, 3)
 
 MATRICES: dict[str, list[Run]] = {
     "smoke": _grid("multi30k", "tiny", "uniform paper", [1.0]),
-    "baseline": _grid("multi30k tatoeba msdocs noisy", "transformer", "uniform", [1.0, 0.7]),
     "multi30k": _grid("multi30k", "transformer", f"{_ALL} competence", [1.0, 0.7], _THREE),
     "redundant-noisy": _grid(
         "tatoeba msdocs", "transformer", "uniform random paper band infobatch", [1.0, 0.7], _THREE
@@ -116,18 +114,9 @@ MATRICES: dict[str, list[Run]] = {
     "curriculum": [
         *_grid("msdocs", "small-batch", "uniform", [1.0], full=8000),
         *_grid("msdocs", "small-batch", "random", [0.7], _THREE, 8000),
-        *_grid(
-            "msdocs",
-            "small-batch",
-            "band-competence competence paper-competence",
-            [0.67],
-            _THREE,
-            8000,
-        ),
+        *_grid("msdocs", "small-batch", _EASY_FIRST, [0.67], _THREE, 8000),
         *_grid("msdocs", "small-batch", "band-unguarded", [0.7], full=8000),
-    ],
-    # twice as long, to see whether the lead lasts
-    "curriculum-long": [
+        # twice as long, to see whether the lead lasts
         *_grid("msdocs", "small-batch", "uniform", [1.0], full=16000),
         *_grid("msdocs", "small-batch", "random", [0.7], full=16000),
         *_grid("msdocs", "small-batch", "paper-competence", [0.67], full=16000),
@@ -145,14 +134,7 @@ MATRICES: dict[str, list[Run]] = {
         *_grid("mix77 mix00", "crawl", _CRAWL, [1.0], (2, 3)),
     ],
     "crawl-mdn": _grid("mdn-de mdn-ja", "crawl", _CRAWL, [1.0], _THREE),
-    # for a GPU, with many runs side by side
-    "gpu": _grid("multi30k tatoeba msdocs noisy", "transformer", _ALL, [1.0, 0.7], (1, 2, 3, 4, 5)),
 }
-# both; every setting has one seed before any has a second
-MATRICES["crawl-all"] = sorted(
-    [*MATRICES["crawl"], *MATRICES["crawl-mdn"]],
-    key=lambda run: (run.seed, _CRAWL_CORPORA.index(run.corpus)),
-)
 
 
 def runs_of(names: Sequence[str]) -> list[Run]:

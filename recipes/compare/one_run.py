@@ -22,8 +22,9 @@ import threading
 from pathlib import Path
 from typing import IO
 
-from preprocess.text import UserError, read_lines, whole_files
+from preprocess.text import UserError, whole_file, whole_files
 from recipes.common.data import ROOT, sha256_of
+from recipes.common.jsonfile import read_json
 from recipes.compare import settings
 from recipes.compare.languages import languages_of
 from recipes.compare.matrices import Run, run_of
@@ -38,9 +39,7 @@ def settings_key(run: Run, corpus: Path) -> str:
     # late: the plugin registers nothing if it is imported before fairseq
     from recipes.compare.filtered_data import evidence
 
-    account = corpus / "pairs.json"
-    known = json.loads("\n".join(read_lines(account))) if account.is_file() else {}
-    data = known.get("sha256")  # what prepare adds last
+    data = read_json(corpus / "pairs.json", missing_ok=True).get("sha256")  # what prepare adds last
     if not data or not (corpus / "data-bin" / "autoassist").is_dir():
         raise UserError(
             f"{corpus} is no prepared corpus; expected pairs.json with hashes and data-bin with "
@@ -58,14 +57,12 @@ def settings_key(run: Run, corpus: Path) -> str:
 
 def finished(run: Run, out: Path, corpora: Path) -> bool:
     """Whether there is a record of this run with these settings."""
-    path = out / "runs" / run.id / "record.json"
-    if not path.is_file():
-        return False
     try:
-        record = json.loads("\n".join(read_lines(path)))
+        record = read_json(out / "runs" / run.id / "record.json", missing_ok=True)
     except ValueError:
         return False
-    return bool(record.get("settings", {}).get("key") == settings_key(run, corpora / run.corpus))
+    key = record.get("settings", {}).get("key")
+    return key is not None and key == settings_key(run, corpora / run.corpus)
 
 
 def hold(folder: Path) -> IO[str]:
@@ -97,9 +94,8 @@ def strip(checkpoint: Path, target: Path) -> None:
 
     state = checkpoint_utils.load_checkpoint_to_cpu(str(checkpoint))
     state.pop("last_optimizer_state", None)
-    part = target.with_name(f".{target.name}.tmp")
-    torch.save(state, part)
-    os.replace(part, target)
+    with whole_file(target) as part:
+        torch.save(state, part)
 
 
 def execute(run: Run, out: Path, corpora: Path, cpu: bool) -> None:

@@ -64,7 +64,7 @@ def overview(sections: Sequence[Section]) -> str:
     rows += [["all", arm, *_row(s)] for arm, s in whole.items() if s != clean.get(arm)]
     headers = ["corpora", "arm", "settings", "BLEU to random", "above 0", "by corpus"]
     headers += ["valid BLEU to random", "above 0", "tokens to random"]
-    return table(rows, [*headers, "% of tokens saved", "above 0"]) if rows else ""
+    return table(rows, [*headers, "% of tokens saved", "above 0"])
 
 
 def by_corpus(settings: Sequence[Setting]) -> Estimate | None:

@@ -21,16 +21,18 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Dict, NamedTuple, Sequence
 
-from preprocess.text import UserError, whole_files
+from preprocess.text import UserError, whole_file, whole_files
 from recipes.common.data import ROOT
 
 RECORDS, SUMMARY, ARCHIVE = "records.jsonl.gz", "summary.csv", "runs.tar.xz"
 HYPOTHESES, COUNTS = "test.hyp.txt", "counts.npy"  # of a run: translations, times a pair was used
 AGAIN = "take it from git again, or pack the runs again by `python -m recipes.compare.collect`"
-COLUMNS = ("session", "run", "corpus", "architecture", "arm", "budget", "seed", "updates")
-COSTS = ("tokens", "padded_tokens", "wall_s", "cpu_s", "features_s")
-SCORES = ("BLEU", "valid_BLEU", "chrF2", "valid_loss", "slice_loss")
-PROVENANCE = ("device", "threads", "jobs", "commit")
+COLUMNS = (
+    *("session", "run", "corpus", "architecture", "arm", "budget", "seed", "updates"),
+    *("tokens", "padded_tokens", "wall_s", "cpu_s", "features_s"),
+    *("BLEU", "valid_BLEU", "chrF2", "valid_loss", "slice_loss"),
+    *("device", "threads", "jobs", "commit"),
+)
 PRESET = 7  # a dictionary of 16 MiB, which holds all translations of one test set
 
 Raw = Dict[str, Any]  # a record as JSON
@@ -114,15 +116,11 @@ def write(folder: Path, records: Sequence[Raw], members: Members) -> None:
     with whole_files(folder / SUMMARY) as (text,):
         text.write(summary(ordered))
     lines = "".join(json.dumps(raw, sort_keys=True) + "\n" for raw in ordered)
-    _replace(folder / ARCHIVE, _archive(members))
-    _replace(folder / RECORDS, gzip.compress(lines.encode(), 9, mtime=0))
+    packed = {ARCHIVE: _archive(members), RECORDS: gzip.compress(lines.encode(), 9, mtime=0)}
+    for name, content in packed.items():
+        with whole_file(folder / name) as part:
+            part.write_bytes(content)
     read_archive.cache_clear()
-
-
-def _replace(path: Path, content: bytes) -> None:
-    part = path.with_name(f".{path.name}.tmp")
-    part.write_bytes(content)
-    part.replace(path)
 
 
 def _archive(members: Members) -> bytes:
@@ -139,15 +137,10 @@ def _archive(members: Members) -> bytes:
 def summary(records: Sequence[Raw]) -> str:
     """The content of summary.csv; times in seconds, losses in nats per token."""
     stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([*COLUMNS, *COSTS, *SCORES, *PROVENANCE])
+    writer = csv.DictWriter(stream, COLUMNS, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
     for raw in records:
-        scores = [_rounded(raw["marks"][-1].get(name)) for name in SCORES]
-        costs = [_rounded(raw["train"].get(name)) for name in COSTS]
-        row = [*(raw.get(name) for name in COLUMNS), *costs, *scores]
-        writer.writerow([*row, *(raw.get(name) for name in PROVENANCE)])
+        whole = {**raw["marks"][-1], **raw["train"], **raw}
+        row = {k: round(v, 4) if isinstance(v, float) else v for k, v in whole.items()}
+        writer.writerow(row)
     return stream.getvalue()
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)

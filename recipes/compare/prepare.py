@@ -23,11 +23,13 @@ from typing import Callable, Tuple
 from fairseq_autoassist.features.manifest import FORMAT_VERSION
 from fairseq_autoassist.text.binarized import BinarizedSide
 from preprocess import binarize, spm
-from preprocess.text import UserError, read_lines, staging, whole_files
+from preprocess.text import UserError, staging, whole_files
 from recipes.common import agreement
 from recipes.common.data import ROOT, sha256_of
+from recipes.common.jsonfile import read_json
 from recipes.common.steps import Steps, run_command, stoppable
 from recipes.compare.corpora import CORPORA
+from recipes.compare.languages import coverage_of
 from recipes.compare.splits import HELD_OUT, SEED, SLICE, Splits
 from recipes.multi30k.prepare import LANGS
 
@@ -53,25 +55,24 @@ def write_text(splits: Splits, out: Path, langs: Languages = LANGS) -> None:
         with whole_files(out / PAGES) as (stream,):
             stream.writelines(page + "\n" for page in splits.pages)
     labels = Counter(pair.label for pair in splits.train)
-    if set(labels) != {""}:
+    if set(labels) == {""}:
+        labels.clear()
+    if labels:
         with whole_files(out / "labels.txt") as (stream,):
             stream.writelines(pair.label + "\n" for pair in splits.train)
-    account: dict[str, object] = {"read": splits.read}
-    account.update({part: len(splits.of(part)) for part in PARTS})
-    account.update(dropped=dict(sorted(splits.dropped.items())))
-    account.update(labels=dict(sorted(labels.items())) if set(labels) != {""} else {})
+    kept = {part: len(splits.of(part)) for part in PARTS}
+    dropped = dict(sorted(splits.dropped.items()))
+    account = {"read": splits.read, **kept, "dropped": dropped}
+    account["labels"] = dict(sorted(labels.items()))
     with whole_files(out / "pairs.json") as (stream,):
         json.dump(account, stream, indent=2)
-    dropped = ", ".join(f"{reason} {n}" for reason, n in sorted(splits.dropped.items())) or "none"
-    kept = ", ".join(f"{part} {len(splits.of(part))}" for part in PARTS)
-    print(f"{splits.read} pairs read: {kept}; dropped: {dropped}", flush=True)
+    print(f"{splits.read} pairs read: {kept}; dropped: {dropped or 'none'}", flush=True)
 
 
 def _labels_of(out: Path) -> list[Path]:
     """The file of labels, where the corpus has one."""
-    account = out / "pairs.json"
-    told = json.loads("\n".join(read_lines(account))) if account.is_file() else {}
-    return [out / "labels.txt"] if told.get("labels") else []
+    account = read_json(out / "pairs.json", missing_ok=True)
+    return [out / "labels.txt"] if account.get("labels") else []
 
 
 def write_data_bin(out: Path, langs: Languages = LANGS) -> None:
@@ -101,7 +102,7 @@ def build_features(out: Path, module: str = TFIDF) -> None:
     begun = time.monotonic()
     run_command([sys.executable, "-m", module, str((out / "data-bin").resolve())], cwd=ROOT)
     path = out / SECONDS
-    seconds = json.loads("\n".join(read_lines(path))) if path.is_file() else {}
+    seconds = read_json(path, missing_ok=True)
     seconds[module.split(".")[-1]] = round(time.monotonic() - begun, 1)
     with whole_files(path) as (stream,):
         json.dump(seconds, stream)
@@ -109,7 +110,7 @@ def build_features(out: Path, module: str = TFIDF) -> None:
 
 def write_account(out: Path, langs: Languages = LANGS) -> None:
     """Complete pairs.json with the tokens of each part and the hashes of the data."""
-    account = json.loads("\n".join(read_lines(out / "pairs.json")))
+    account = read_json(out / "pairs.json")
     account["tokens"] = {
         part: {
             lang: BinarizedSide(out / "data-bin" / f"{part}.{'-'.join(langs)}.{lang}").tokens
@@ -121,8 +122,7 @@ def write_account(out: Path, langs: Languages = LANGS) -> None:
     files = [out / "text" / f"{part}.{lang}" for part in PARTS for lang in langs]
     files += [out / "data-bin" / f"dict.{lang}.txt" for lang in langs]
     account["sha256"] = {path.name: sha256_of(path) for path in files}
-    if (out / SECONDS).is_file():
-        account["features_s"] = json.loads("\n".join(read_lines(out / SECONDS)))
+    account["features_s"] = read_json(out / SECONDS, missing_ok=True)
     with whole_files(out / "pairs.json") as (stream,):
         json.dump(account, stream, indent=2)
 
@@ -133,7 +133,6 @@ def build(
     vocab: int,
     split: Callable[[], Splits],
     langs: Languages = LANGS,
-    coverage: float = 1.0,
     paged: bool = False,
     normalization: str = PUBLISHED,
 ) -> None:
@@ -147,6 +146,7 @@ def build(
         lambda: write_text(split(), out, langs),
     )
     training = [out / "text" / f"train.{lang}" for lang in langs]
+    coverage = min(map(coverage_of, langs))
     pieces: dict[str, object] = {"vocab": vocab}  # no defaults: published keys stay
     if coverage != 1:
         pieces["coverage"] = coverage
@@ -177,8 +177,7 @@ def prepare(name: str, out: Path) -> None:
     source = CORPORA[name]
     print(f"== {name}", flush=True)
     settings: dict[str, object] = {corpus.name: dict(corpus.sha256) for corpus in source.files}
-    how = source.langs, source.coverage, source.paged
-    build(out / name, settings, source.vocab, source.split, *how)
+    build(out / name, settings, source.vocab, source.split, source.langs, source.paged)
 
 
 def main(arguments: list[str] | None = None) -> None:

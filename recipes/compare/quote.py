@@ -3,8 +3,8 @@
     python -m recipes.compare.quote                              # all documents
     python -m recipes.compare.quote --text T.md --records DIR    # one document
 
-A table follows a line `<!-- report: SECTION / HEADING -->`; without a heading it is the first one
-of the section. An existing table there is replaced.
+A table follows a line `<!-- report: SECTION / HEADING -->`, or one without a heading where the
+table has none. An existing table there is replaced.
 """
 
 from __future__ import annotations
@@ -28,17 +28,18 @@ RESULTS = ROOT / "docs" / "results.md"
 QUOTED = {RESULTS: COMPARE, ROOT / "docs" / "crawl.md": CRAWL}  # document -> packed runs
 
 
-def _below(lines: list[str], title: str, level: str) -> list[str]:
-    """Lines between a title and the next one of its level or above; UserError if it is missing."""
-    start = f"{level} {title}"
-    if start not in lines:
-        raise UserError(
-            f"the report has no {start!r}; expected one, as the text quotes it: mend the mark, or "
-            f"collect the runs that it is of by `python -m recipes.compare.collect`"
-        )
-    found = lines[lines.index(start) + 1 :]
-    ends = [i for i, line in enumerate(found) if re.match(f"#{{2,{len(level)}}} ", line)]
-    return found[: ends[0]] if ends else found
+def tables(report: list[str]) -> dict[tuple[str, str | None], list[str]]:
+    """Rows of each table of a report, by its section and heading; None: without a heading."""
+    found: dict[tuple[str, str | None], list[str]] = {}
+    section, heading = "", None
+    for line in report:
+        if line.startswith("## "):
+            section, heading = line[3:], None
+        elif line.startswith("### "):
+            heading = line[4:]
+        elif line.startswith("|"):
+            found.setdefault((section, heading), []).append(_narrow(line))
+    return found
 
 
 def _narrow(row: str) -> str:
@@ -47,34 +48,29 @@ def _narrow(row: str) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def table(report: list[str], section: str, heading: str | None) -> list[str]:
-    """Rows of one table of the report. Raises UserError where it has none."""
-    lines = _below(report, section, "##")
-    if heading:
-        lines = _below(lines, heading, "###")
-    starts = [i for i, line in enumerate(lines) if line.startswith("|")]
-    if not starts:
-        raise UserError(f"the report has no table below {section!r}, {heading!r}; expected one")
-    return [_narrow(row) for row in _table_at(lines, starts[0])]
-
-
-def _table_at(lines: list[str], start: int) -> list[str]:
-    end = start
-    while end < len(lines) and lines[end].startswith("|"):
-        end += 1
-    return lines[start:end]
-
-
 def quote(text: list[str], report: list[str]) -> list[str]:
-    """Return the text with the report's tables after their marks."""
-    made, i = [], 0
-    while i < len(text):
-        made.append(text[i])
-        mark = MARK.fullmatch(text[i].strip())
-        i += 1
+    """Return the text with the report's tables after their marks.
+
+    Raises:
+        UserError: the report has no such table
+    """
+    made: list[str] = []
+    known, old = tables(report), False  # old: rows that the last mark replaces
+    for line in text:
+        old = old and line.startswith("|")
+        if old:
+            continue
+        made.append(line)
+        mark = MARK.fullmatch(line.strip())
         if mark:
-            made += table(report, mark["section"], mark["heading"])
-            i += len(_table_at(text, i))
+            rows = known.get((mark["section"], mark["heading"]))
+            if rows is None:
+                raise UserError(
+                    f"the report has no table for {line.strip()!r}; expected one: mend the mark, "
+                    f"or collect the runs that it is of by `python -m recipes.compare.collect`"
+                )
+            made += rows
+            old = True
     return made
 
 

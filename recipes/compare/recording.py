@@ -9,16 +9,18 @@ import os
 import platform
 import re
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from fairseq_autoassist.core import trace
-from preprocess.text import read_lines, whole_files
+from preprocess.text import read_lines, whole_file, whole_files
 from recipes.common import fairseq_log
 from recipes.common.data import ROOT
 from recipes.common.fairseq_log import NATS_PER_BIT, Log
+from recipes.common.jsonfile import read_json
 from recipes.compare import settings
 from recipes.compare.arms import ARMS
 from recipes.compare.filtered_data import corpus_rows
@@ -61,14 +63,12 @@ def _git(*words: str) -> str:
 def versions() -> dict[str, str]:
     """Versions of the interpreter and of the libraries behind the figures."""
     found = {"python": platform.python_version()}
-    names = {"plugin": ["fairseq-autoassist"], "fairseq": ["fairseq-fixed", "fairseq"]}
+    names = {"plugin": ["fairseq-autoassist"], "fairseq": ["fairseq", "fairseq-fixed"]}
     for name in ("torch", "fairseq", "numpy", "sacrebleu", "sentencepiece", "plugin"):
+        found[name] = "not installed"
         for package in names.get(name, [name]):
-            try:
+            with suppress(importlib.metadata.PackageNotFoundError):
                 found[name] = importlib.metadata.version(package)
-                break
-            except importlib.metadata.PackageNotFoundError:
-                found[name] = "not installed"
     return found
 
 
@@ -78,12 +78,10 @@ def device_name(cpu: bool) -> str:
 
     if not cpu:
         return str(torch.cuda.get_device_name())
-    try:
+    with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
     return platform.processor() or platform.machine()
 
 
@@ -164,7 +162,7 @@ def resumed(folder: Path) -> str:
 
 def decoding(corpus: Path) -> dict[str, Any]:
     """Settings of the decoding, and hashes of the data."""
-    account = json.loads("\n".join(read_lines(corpus / "pairs.json")))
+    account = read_json(corpus / "pairs.json")
     return {
         "beam": settings.BEAM,
         "lenpen": settings.LENPEN,
@@ -175,7 +173,7 @@ def decoding(corpus: Path) -> dict[str, Any]:
 
 def features_seconds(run: Run, corpus: Path) -> float:
     """Wall seconds of making the features that a run's choice reads."""
-    took = json.loads("\n".join(read_lines(corpus / "pairs.json"))).get("features_s", {})
+    took = read_json(corpus / "pairs.json").get("features_s", {})
     return sum(took.get(name, 0.0) for name in ARMS[run.arm].features)
 
 
@@ -230,8 +228,7 @@ def write_record(
     }
     if (corpus / "labels.txt").is_file():
         record["labels"] = kept.labels(corpus / "labels.txt", cost["passes"])
-    with open(folder / f".{COUNTS}.tmp", "wb") as stream:
+    with whole_file(folder / COUNTS) as part, open(part, "wb") as stream:
         np.save(stream, kept.counts())
-    os.replace(folder / f".{COUNTS}.tmp", folder / COUNTS)
     with whole_files(folder / "record.json") as (text,):
         json.dump(record, text)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Iterable, Mapping, NamedTuple, Sequence
+from typing import Any, Dict, Mapping, NamedTuple, Sequence
 
 from preprocess.text import UserError, read_lines
 from recipes.compare.packed import ARCHIVE, RECORDS, Files, key_of, read_lines_of
@@ -16,6 +16,7 @@ TEXTS = ("run", "corpus", "architecture", "arm", "commit", "device")
 COUNTS = ("seed", "updates", "threads", "jobs")
 TRAIN = ("tokens", "padded_tokens", "wall_s", "cpu_s")
 MARK = ("update", "tokens", "wall_s", "valid_loss", "slice_loss", "BLEU", "chrF2", "valid_BLEU")
+LABEL = ("pairs", "trained", "considered")
 ALIKE = ("beam", "lenpen", "max_len", "sha256")  # of the settings: decoding, and the corpus' files
 AGAIN = "remove it and run `python -m recipes.compare.run` again"
 
@@ -25,23 +26,15 @@ class Condition(NamedTuple):
 
     device: str
     threads: int
-    jobs: int
-    tuning: str = ""  # variables of the environment, `NAME=value ...`
-    resumed: str = ""  # all conditions of a run that resumed under another one
-    session: str = ""  # of the machine, since two of one kind may differ in speed
+    jobs: int  # runs side by side on the machine
+    tuning: str  # variables of the environment, as JSON
+    resumed: str  # all conditions of a run that resumed under another one
+    session: str  # of the machine, since two of one kind may differ in speed
 
     @property
     def shared(self) -> bool:
         """Whether runs shared a GPU, so that their times depend on one another."""
         return self.jobs > 1 and self.device.startswith("NVIDIA")
-
-    def __str__(self) -> str:
-        tuning = [self.tuning] if self.tuning else []
-        resumed = [f"resumed ({self.resumed})"] if self.resumed else []
-        session = [f"session {self.session}"] if self.session else []
-        words = [self.device, f"{self.threads} threads", f"{self.jobs} jobs"]
-        words += [*tuning, *resumed, *session]
-        return ", ".join(words)
 
 
 @dataclass(frozen=True)
@@ -57,32 +50,18 @@ class Record:
     updates: int
     commit: str
     device: str
-    threads: int
-    jobs: int  # runs side by side on the machine
+    condition: Condition
     train: Values
     marks: list[Values]  # in order of updates; the last is the end of the run
     signatures: Mapping[str, str]  # metric -> signature of sacreBLEU
     files: Files  # translations and counts
     source: str  # file (and line) it was read from
-    versions: Mapping[str, str] = field(default_factory=dict)
-    tuning: Mapping[str, str] = field(default_factory=dict)
-    resumed: str = ""
-    session: str = ""
-    flags: tuple[str, ...] = ()  # of fairseq-train, those that name no path
-    alike: Mapping[str, str] = field(
-        default_factory=dict
-    )  # settings that must be equal in runs that are compared
-    curve: list[Values] = field(default_factory=list)
-    drift: list[Values] = field(default_factory=list)
-    drift_all: Values = field(default_factory=dict)
-    labels: Mapping[str, Values] = field(default_factory=dict)
-    text: str = ""  # the JSON with sorted keys; equal for equal records
-
-    @property
-    def condition(self) -> Condition:
-        tuning = " ".join(f"{name}={self.tuning[name]}" for name in sorted(self.tuning))
-        where = self.device, self.threads, self.jobs
-        return Condition(*where, tuning, self.resumed, self.session)
+    versions: Mapping[str, str]
+    flags: tuple[str, ...]  # of fairseq-train, those that name no path
+    alike: Mapping[str, str]  # what must be equal in runs that are compared
+    curve: list[Values]
+    labels: Mapping[str, Values]
+    text: str  # the JSON with sorted keys; equal for equal records
 
     @property
     def languages(self) -> tuple[str, str]:
@@ -113,41 +92,34 @@ def _number(value: object, where: str, what: str) -> float:
     return float(value)
 
 
-def _values(raw: object, keys: Iterable[str], where: str, what: str) -> Values:
-    if not isinstance(raw, dict):
-        raise _wrong(where, what, raw, "an object with " + ", ".join(keys))
-    missing = [key for key in keys if key not in raw]
+def _object(value: Any, where: str, what: str) -> dict[str, Any]:
+    """A JSON object; empty for null."""
+    if not isinstance(value or {}, dict):
+        raise _wrong(where, what, value, "an object")
+    return dict(value or {})
+
+
+def _texts(value: object, where: str, what: str) -> dict[str, str]:
+    return {name: str(text) for name, text in _object(value, where, what).items()}
+
+
+def _values(value: object, keys: Sequence[str], where: str, what: str) -> Values:
+    found = _object(value, where, what)
+    missing = [key for key in keys if key not in found]
     if missing:
         raise UserError(f"{where}: {what} lacks {', '.join(missing)}: {AGAIN}")
-    return {key: _number(value, where, f"{what}.{key}") for key, value in raw.items()}
+    return {key: _number(each, where, f"{what}.{key}") for key, each in found.items()}
 
 
-def _rows(raw: Mapping[str, object], key: str, keys: Iterable[str], where: str) -> list[Values]:
-    rows = raw.get(key, [])
-    if not isinstance(rows, list):
-        raise _wrong(where, key, rows, "a list")
+def _list(value: object, where: str, what: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise _wrong(where, what, value, "a list")
+    return value
+
+
+def _rows(raw: Mapping[str, Any], key: str, keys: Sequence[str], where: str) -> list[Values]:
+    rows = _list(raw.get(key, []), where, key)
     return [_values(row, keys, where, f"{key}[{i}]") for i, row in enumerate(rows)]
-
-
-def _strings(raw: Mapping[str, object], key: str, where: str) -> dict[str, str]:
-    value = raw.get(key) or {}
-    if not isinstance(value, dict):
-        raise _wrong(where, key, value, "an object")
-    return {str(name): str(text) for name, text in value.items()}
-
-
-def _settings(raw: Mapping[str, object], where: str) -> dict[str, object]:
-    settings = raw.get("settings") or {}
-    if not isinstance(settings, dict):
-        raise _wrong(where, "settings", settings, "an object")
-    return settings
-
-
-def _flags(settings: Mapping[str, object], where: str) -> tuple[str, ...]:
-    flags = settings.get("flags", [])
-    if not isinstance(flags, list):
-        raise _wrong(where, "settings.flags", flags, "a list")
-    return tuple(map(str, flags))
 
 
 def parse(raw: object, beside: Path, where: str) -> Record:
@@ -178,30 +150,26 @@ def parse(raw: object, beside: Path, where: str) -> Record:
         raise _wrong(where, "updates of marks", updates, "at least one, rising")
     if not budget > 0:
         raise _wrong(where, "budget", budget, "a share above 0")
-    labels, settings = raw.get("labels") or {}, _settings(raw, where)
-    if not isinstance(labels, dict):
-        raise _wrong(where, "labels", labels, "an object")
+    settings = _object(raw.get("settings"), where, "settings")
+    labels = _object(raw.get("labels"), where, "labels").items()
+    tuning = json.dumps(_texts(raw.get("tuning"), where, "tuning"), sort_keys=True)
+    resumed, session = (str(raw.get(key) or "") for key in ("resumed", "session"))
+    signatures = _texts(raw.get("signatures"), where, "signatures")
+    alike = {key: json.dumps(settings[key], sort_keys=True) for key in ALIKE if key in settings}
     return Record(
-        **{key: raw[key] for key in (*TEXTS, *COUNTS)},
+        **{key: raw[key] for key in (*TEXTS, "seed", "updates")},
         budget=budget,
+        condition=Condition(raw["device"], raw["threads"], raw["jobs"], tuning, resumed, session),
         train=_values(raw["train"], TRAIN, where, "train"),
         marks=marks,
-        signatures=_strings(raw, "signatures", where),
+        signatures=signatures,
         files=Files(beside, key_of(raw)),
         source=where,
-        versions=_strings(raw, "versions", where),
-        tuning=_strings(raw, "tuning", where),
-        resumed=str(raw.get("resumed") or ""),
-        session=str(raw.get("session") or ""),
-        flags=_flags(settings, where),
-        alike={k: json.dumps(settings[k], sort_keys=True) for k in ALIKE if k in settings},
+        versions=_texts(raw.get("versions"), where, "versions"),
+        flags=tuple(map(str, _list(settings.get("flags", []), where, "settings.flags"))),
+        alike={**alike, "signature of BLEU": signatures.get("BLEU", "none")},
         curve=_rows(raw, "curve", ("update",), where),
-        drift=_rows(raw, "drift", ("update", "length", "rarity"), where),
-        drift_all=_values(raw.get("drift_all") or {}, (), where, "drift_all"),
-        labels={
-            str(name): _values(value, ("pairs", "trained", "considered"), where, f"labels.{name}")
-            for name, value in labels.items()
-        },
+        labels={name: _values(each, LABEL, where, f"labels.{name}") for name, each in labels},
         text=json.dumps(raw, sort_keys=True),
     )
 

@@ -14,7 +14,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import IO
 
 from preprocess.text import UserError
 from recipes.common.data import ROOT
@@ -37,39 +36,23 @@ class Queue:
     def __init__(self, runs: list[Run], options: argparse.Namespace) -> None:
         self.waiting, self.options = list(runs), options
         self.total, self.begun = len(runs), 0
-        self.running: dict[Run, tuple[subprocess.Popen, IO[bytes], float]] = {}
+        self.running: dict[Run, tuple[subprocess.Popen, float]] = {}
         self.failed: list[Run] = []
-        self.start = time.monotonic()
-        self.updates_done = 0
-        self.environment = self._environment()
-
-    def _environment(self) -> dict[str, str]:
-        jobs = self.options.jobs
-        told = {LEASH: "1", JOBS: str(jobs), COMMIT: commit()}
-        if jobs > 1:  # threads of one run would slow the others
+        told = {LEASH: "1", JOBS: str(options.jobs), COMMIT: commit()}
+        if options.jobs > 1:  # threads of one run would slow the others
             told["OMP_NUM_THREADS"] = "1"
-        return {"OMP_WAIT_POLICY": "passive", **environment(), **told}
+        self.environment = {"OMP_WAIT_POLICY": "passive", **environment(), **told}
 
     def work(self) -> None:
-        """Do all runs; when time is up, only finish those that have begun."""
+        """Do all runs; end those that have begun if this is interrupted."""
         try:
             while self.waiting or self.running:
-                self._begin()
+                while self.waiting and len(self.running) < self.options.jobs:
+                    self._launch(self.waiting.pop(0))
                 self._collect()
-                if self.waiting and self._time_is_up() and not self.running:
-                    print(f"time is up: {len(self.waiting)} runs not begun", flush=True)
-                    return
                 time.sleep(POLL)
         finally:
             self._end_all()
-
-    def _time_is_up(self) -> bool:
-        limit = self.options.stop_after
-        return limit is not None and time.monotonic() - self.start > 60 * limit
-
-    def _begin(self) -> None:
-        while self.waiting and len(self.running) < self.options.jobs and not self._time_is_up():
-            self._launch(self.waiting.pop(0))
 
     def _launch(self, run: Run) -> None:
         folder = self.options.out / "runs" / run.id
@@ -78,56 +61,44 @@ class Queue:
         command += ["--out", str(self.options.out.resolve())]
         command += ["--corpora", str(self.options.corpora.resolve())]
         command += ["--cpu"] if self.options.cpu else []
-        output = open(folder / "output", "ab")
-        process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=self.environment,
-            stdin=subprocess.PIPE,  # never written to; closed when this process is gone
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
+        with open(folder / "output", "ab") as output:
+            process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=self.environment,
+                stdin=subprocess.PIPE,  # never written to; closed when this process is gone
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
         self.begun += 1
-        self.running[run] = (process, output, time.monotonic())
+        self.running[run] = (process, time.monotonic())
         print(f"[{self.begun}/{self.total}] begun {run.id}", flush=True)
 
     def _collect(self) -> None:
-        for run, (process, output, begun) in list(self.running.items()):
+        for run, (process, begun) in list(self.running.items()):
             status = process.poll()
             if status is None:
                 continue
             del self.running[run]
-            output.close()
             assert process.stdin is not None
             process.stdin.close()
-            took = time.monotonic() - begun
             if status == 0 and finished(run, self.options.out, self.options.corpora):
-                self.updates_done += run.updates
-                print(f"ended {run.id} in {took:.0f} s{self._eta()}", flush=True)
+                print(f"ended {run.id} in {time.monotonic() - begun:.0f} s", flush=True)
             else:
                 self.failed.append(run)
                 path = self.options.out / "runs" / run.id / "output"
                 print(f"FAILED {run.id} (status {status}): {last_line(path)} ({path})", flush=True)
 
-    def _eta(self) -> str:
-        """Time left at the rate so far: updates of finished runs over time since the start."""
-        left = sum(run.updates for run in (*self.waiting, *self.running))
-        if not left:
-            return ""
-        seconds = (time.monotonic() - self.start) * left / max(self.updates_done, 1)
-        return f"; about {seconds / 60:.0f} min left"
-
     def _end_all(self) -> None:
-        for process, _, _ in self.running.values():
-            if process.poll() is None:
-                process.terminate()
-        for process, output, _ in self.running.values():
+        processes = [process for process, _ in self.running.values()]
+        for process in processes:
+            process.terminate()
+        for process in processes:
             try:
                 process.wait(timeout=30)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-            output.close()
 
 
 def last_line(path: Path) -> str:
@@ -163,7 +134,6 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "compare")
     parser.add_argument("--corpora", type=Path, help="default: OUT/corpora")
     parser.add_argument("--cpu", action="store_true", help="use no GPU, though there is one")
-    parser.add_argument("--stop-after", type=float, metavar="MIN", help="begin no run after that")
     options = parser.parse_args(arguments)
     if options.jobs < 1:
         raise UserError(f"--jobs is {options.jobs}; expected 1 or more")

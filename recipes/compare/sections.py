@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Sequence
 
 from preprocess.text import UserError
-from recipes.compare.records import ALIKE, Record
+from recipes.compare.records import Record
 
 BASELINE, CONTROL, FULL = "uniform", "random", 1.0
 NEAR = 0.01  # largest relative difference in tokens of a cell and its control at another budget
@@ -59,12 +59,15 @@ class Section:
         device = f", {self.device}" if self.device else ""
         return f"{self.corpus}, {self.architecture}, {self.updates:,} updates{device}"
 
-    def cell(self, arm: str, budget: float) -> Cell | None:
-        found = [c for c in self._of(arm) if abs(c.budget - budget) < 1e-6]
-        return found[0] if found else None
+    @property
+    def name(self) -> str:
+        """The title, shorter, for a column or an axis."""
+        device = f" ({self.device})" if self.device else ""
+        return f"{self.corpus} {self.architecture} {self.updates:,}{device}"
 
-    def _of(self, arm: str) -> list[Cell]:
-        return [c for c in self.cells if c.arm == arm]
+    def cell(self, arm: str, budget: float) -> Cell | None:
+        found = [c for c in self.cells if c.arm == arm and abs(c.budget - budget) < 1e-6]
+        return found[0] if found else None
 
     @property
     def baseline(self) -> Cell | None:
@@ -79,7 +82,9 @@ class Section:
         """
         if cell.is_control:
             return None
-        apart = {c.budget: abs(math.log(c.tokens / cell.tokens)) for c in self._of(CONTROL)}
+        apart = {
+            c.budget: abs(math.log(c.tokens / cell.tokens)) for c in self.cells if c.is_control
+        }
         near = [b for b, far in apart.items() if far <= NEAR or abs(b - cell.budget) < 1e-6]
         return self.cell(CONTROL, min(near, key=apart.__getitem__)) if near else None
 
@@ -147,21 +152,13 @@ def _check(section: Section) -> None:
             f"two records of {a.run} on {a.device}: {a.source} (commit {a.commit}) and {b.source} "
             f"(commit {b.commit}); expected one: leave one of them out of the command"
         )
-    for key in ALIKE:  # early records lack it
-        told: dict[str, Record] = {}
-        for record in section.records:
-            if key in record.alike:
-                told.setdefault(record.alike[key], record)
-        if len(told) > 1:
-            a, b = list(told.values())[:2]
-            raise UserError(
-                f"{section.title}: {a.run} ({a.source}) and {b.run} ({b.source}) have another "
-                f"{key}; expected the same corpus and decoding: leave one of them out, or make it "
-                "again"
-            )
-    signatures = sorted({r.signatures.get("BLEU", "none") for r in section.records})
-    if len(signatures) > 1:
-        raise UserError(
-            f"{section.title}: BLEU scores of several signatures ({', '.join(signatures)}) cannot "
-            f"be compared; expected one: give only records of one"
-        )
+    told: dict[str, Record] = {}  # what must be equal -> the first record that has it
+    for record in section.records:
+        for key, value in record.alike.items():  # early records lack some
+            other = told.setdefault(key, record)
+            if other.alike[key] != value:
+                raise UserError(
+                    f"{section.title}: {other.run} ({other.source}) and {record.run} "
+                    f"({record.source}) have another {key}; expected the same corpus, decoding "
+                    f"and measure: leave one of them out, or make it again"
+                )

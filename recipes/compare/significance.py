@@ -1,9 +1,8 @@
 """Paired bootstrap of the test set (Koehn 2004): how far a difference in BLEU would move with other
-sentences, for each seed and for the mean over seeds."""
+test sentences and the same runs."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Dict, NamedTuple, Sequence, Tuple
 
@@ -22,70 +21,21 @@ TOLERANCE = 0.01  # BLEU between a record and its stored hypotheses
 
 
 class Paired(NamedTuple):
-    """BLEU of one run minus that of another of the same seed; `low` and `high` bound the middle 95%
-    over resampled test sets."""
+    """Mean over common seeds of a BLEU difference; `low` and `high` bound the middle 95% over
+    resampled test sets."""
 
-    seed: int
-    difference: float
+    seeds: int
+    mean: float
     low: float
     high: float
 
 
-@dataclass
-class Compared:
-    """A cell against another: each seed's difference, and the mean of them."""
-
-    pairs: list[Paired] = field(default_factory=list)
-    resampled: list[np.ndarray] = field(default_factory=list)  # of each seed, shape (SAMPLES,)
-
-    def add(self, seed: int, difference: float, resampled: np.ndarray) -> None:
-        """Add one seed with its difference on each resampled test set, shape (SAMPLES,)."""
-        self.pairs.append(Paired(seed, difference, *_middle(resampled)))
-        self.resampled.append(resampled)
-
-    @property
-    def mean(self) -> float:
-        return float(np.mean([pair.difference for pair in self.pairs]))
-
-    @property
-    def spread(self) -> tuple[float, float]:
-        """The middle 95% of the mean difference over resampled test sets.
-
-        The runs stay the same, so it says nothing of other seeds.
-        """
-        return _middle(np.mean(self.resampled, axis=0))
-
-
-def _middle(values: np.ndarray) -> tuple[float, float]:
-    low, high = np.percentile(values, [2.5, 97.5])
-    return float(low), float(high)
-
-
-Tests = Dict[Tuple[str, str], Compared]  # (cell, cell it is held against)
-
-
-def reference_file(section: Section, corpora: Path | None) -> Path:
-    """Return the test references: under `corpora`, else where the runs expect theirs."""
-    target = section.records[0].languages[1]
-    return text_folder(section.records, corpora) / f"test.{target}"
-
-
-def text_folder(records: Sequence[Record], corpora: Path | None) -> Path:
-    """Return the folder of the corpus' text, of the first record that has one."""
-    bases = [corpora] if corpora else [r.files.corpora for r in records]
-    folders = [base / records[0].corpus / "text" for base in bases]
-    return next((folder for folder in folders if folder.is_dir()), folders[0])
+Tests = Dict[Tuple[str, str], Paired]  # by (cell, cell it is held against)
 
 
 def bleu_of(record: Record) -> sacrebleu.BLEU:
     """sacreBLEU's metric as the record's scores were measured."""
     return sacrebleu.BLEU(tokenize=tokenizer_of(record.languages[1]))
-
-
-def pages_of(references: Path) -> list[str]:
-    """The page of each test pair, where several come from one; else nothing."""
-    path = references.parent.parent / PAGES
-    return list(read_lines(path)) if path.is_file() else []
 
 
 def hypotheses(record: Record, references: Sequence[str]) -> list[str] | None:
@@ -147,48 +97,52 @@ def _score(sums: list[int]) -> float:
     return sacrebleu.BLEU.compute_bleu(matches, totals, system, reference, "exp").score
 
 
-def comparisons(section: Section) -> list[tuple[Cell, list[Cell]]]:
-    """Return (cell held against, cells): all against the baseline, and each against its control."""
-    found = []
-    if section.baseline:
-        found.append((section.baseline, [c for c in section.cells if c is not section.baseline]))
-    for control in (c for c in section.cells if c.is_control):
-        rivals = [c for c in section.cells if section.control(c) is control]
-        rivals = [c for c in rivals if c is not section.baseline]  # held against it above
-        found.append((control, rivals))
-    return found
+def comparisons(section: Section) -> list[tuple[Cell, Cell]]:
+    """Return (cell, cell it is held against): the baseline, and the cell's control."""
+    base = section.baseline
+    cells = [cell for cell in section.cells if cell is not base]
+    return [(c, other) for c in cells for other in (base, section.control(c)) if other]
+
+
+def paired(cell: Cell, base: Cell, draws: dict[str, np.ndarray]) -> Paired | None:
+    """Test over the seeds that both have; None without one.
+
+    Args:
+        draws: run -> BLEU on the resampled test sets, shape (SAMPLES,)
+    """
+    own = {r.seed: r for r in base.records if r.run in draws}
+    pairs = [(r, own[r.seed]) for r in cell.records if r.run in draws and r.seed in own]
+    if not pairs:
+        return None
+    mean = float(np.mean([r.end["BLEU"] - other.end["BLEU"] for r, other in pairs]))
+    moved = np.mean([draws[r.run] - draws[other.run] for r, other in pairs], axis=0)
+    low, high = np.percentile(moved, [2.5, 97.5])
+    return Paired(len(pairs), mean, float(low), float(high))
 
 
 def bootstrap(section: Section, corpora: Path | None) -> tuple[Tests, list[str]]:
-    """Run all tests of a section; returns them and remarks on what could not be tested."""
-    path = reference_file(section, corpora)
+    """Run all tests of a section; return them and remarks on what could not be tested.
+
+    Args:
+        corpora: folder of the corpora; None: where the runs expect theirs
+    """
+    first = section.records[0]
+    bases = [corpora] if corpora else [r.files.corpora for r in section.records]
+    folder = next((b for b in bases if (b / section.corpus).is_dir()), bases[0]) / section.corpus
+    path = folder / "text" / f"test.{first.languages[1]}"
     if not path.is_file():
         return {}, [
             f"no paired bootstrap: found no {section.corpus}/text/{path.name}; name the folder "
             f"that {section.corpus} lies in by --corpora"
         ]
     references = list(read_lines(path))
+    pages = list(read_lines(folder / PAGES)) if (folder / PAGES).is_file() else []
     texts = {r.run: hypotheses(r, references) for r in section.records}
-    missing = sorted(run for run, text in texts.items() if text is None)
+    bleu = bleu_of(first)
+    draws = {run: resampled(t, references, bleu, pages) for run, t in texts.items() if t}
+    missing = sorted(set(texts) - set(draws))
     remarks = [f"no paired bootstrap for {', '.join(missing)}: no hypotheses"] if missing else []
-    pages = pages_of(path)
-    bleu = bleu_of(section.records[0])
-    known = {run: text for run, text in texts.items() if text is not None}
-    draws = {run: resampled(text, references, bleu, pages) for run, text in known.items()}
     if pages:
-        remarks.append(
-            f"the intervals over sentences are over {len(set(pages))} resampled pages of the test "
-            f"set"
-        )
-    tests: Tests = {}
-    for base, cells in comparisons(section):
-        for own in base.records:
-            for cell, rival in ((c, r) for c in cells for r in c.records if r.seed == own.seed):
-                if own.run in draws and rival.run in draws:
-                    test = tests.setdefault((cell.name, base.name), Compared())
-                    test.add(
-                        own.seed,
-                        rival.end["BLEU"] - own.end["BLEU"],
-                        draws[rival.run] - draws[own.run],
-                    )
-    return tests, remarks
+        remarks.append(f"the intervals over sentences are over {len(set(pages))} resampled pages")
+    found = {(c.name, base.name): paired(c, base, draws) for c, base in comparisons(section)}
+    return {names: test for names, test in found.items() if test}, remarks

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, Sequence
+from typing import Callable, NamedTuple, Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 from sklearn.isotonic import IsotonicRegression
 
-from recipes.compare.records import Condition, Record, Values
-from recipes.compare.sections import Cell, Section
+from recipes.compare.records import Record, Values
+from recipes.compare.sections import Cell
 
 CONFIDENCE = 0.95
 MARGIN = 0.3  # BLEU; non-inferior: the interval of the difference lies above minus this
@@ -46,9 +47,9 @@ def end(cell: Cell, key: str) -> Estimate | None:
     return estimate([r.end[key] for r in cell.records if key in r.end])
 
 
-def difference(cell: Cell, other: Cell, key: str = "BLEU") -> Estimate | None:
+def difference(cell: Cell, other: Cell | None, key: str = "BLEU") -> Estimate | None:
     """Estimate of cell minus other at the end, paired by seed; None without a common seed."""
-    others = {r.seed: r.end[key] for r in other.records}
+    others = {r.seed: r.end[key] for r in other.records} if other else {}
     return estimate([r.end[key] - others[r.seed] for r in cell.records if r.seed in others])
 
 
@@ -58,40 +59,29 @@ def ratio(cell: Cell, base: Cell, key: str) -> float:
     return float(np.mean(mine) / np.mean(theirs))
 
 
-def _scale(record: Record, base: Cell, key: str) -> float:
-    """A time of the baseline's run with the record's condition and seed.
-
-    Without that seed, the mean of the baseline's runs under the condition, which must have one."""
-    alike = [r for r in base.records if r.condition == record.condition]
-    own = [r for r in alike if r.seed == record.seed]
-    return float(np.mean([spent(r, key) for r in own or alike]))
-
-
 def spent(record: Record, key: str) -> float:
     """A time of the whole run; wall time includes making the features that the run reads."""
     return record.train[key] + (record.features_s if key == "wall_s" else 0.0)
 
 
-def comparable(cell: Cell, base: Cell) -> list[Record]:
-    """Records of the cell under a condition that the baseline ran under too."""
-    conditions = {r.condition for r in base.records}
-    return [r for r in cell.records if r.condition in conditions]
+def _time_ratios(cell: Cell, base: Cell, key: str, time: Callable[[Record], float]) -> float | None:
+    """Mean over runs of a time, each over that of the baseline's run of its condition and seed.
 
-
-def commonest(section: Section) -> Condition:
-    """The condition of most runs of a section, for figures with one axis of time."""
-    conditions = [record.condition for record in section.records]
-    return max(sorted(set(conditions)), key=conditions.count)
+    Without that seed, over the mean of the baseline's runs under the condition; a run whose
+    condition the baseline lacks is left out. None if all are.
+    """
+    ratios = []
+    for record in cell.records:
+        alike = [r for r in base.records if r.condition == record.condition]
+        own = [r for r in alike if r.seed == record.seed] or alike
+        if own:
+            ratios.append(time(record) / np.mean([spent(r, key) for r in own]))
+    return float(np.mean(ratios)) if ratios else None
 
 
 def time_ratio(cell: Cell, base: Cell, key: str = "wall_s") -> float | None:
-    """Mean over runs of a time, each as a ratio to the baseline's under the same condition.
-
-    The baseline's run of the same seed is preferred. None if no run of the cell shares its
-    condition with a run of the baseline.
-    """
-    ratios = [spent(r, key) / _scale(r, base, key) for r in comparable(cell, base)]
-    return float(np.mean(ratios)) if ratios else None
+    """Ratio of a time of the whole run; None without a run under the baseline's conditions."""
+    return _time_ratios(cell, base, key, lambda record: spent(record, key))
 
 
 def mean_curve(rows: Sequence[Sequence[Values]], keys: Sequence[str]) -> dict[str, np.ndarray]:
@@ -105,29 +95,26 @@ def mean_curve(rows: Sequence[Sequence[Values]], keys: Sequence[str]) -> dict[st
     return {**curve, "update": np.array(common, dtype=float)}
 
 
-def smooth(values: Sequence[float] | np.ndarray) -> np.ndarray:
+def smooth(values: ArrayLike) -> np.ndarray:
     """The nearest curve that never falls (isotonic regression, equal weights).
 
     A noisy curve first crosses a target too early, at one high mark. Here later, lower marks
     bring that mark down.
     """
-    return np.asarray(IsotonicRegression().fit_transform(np.arange(len(values)), values))
+    return np.asarray(IsotonicRegression().fit_transform(np.arange(np.size(values)), values))
 
 
-def crossing(
-    x: Sequence[float] | np.ndarray, y: Sequence[float] | np.ndarray, target: float
-) -> float | None:
+def crossing(x: ArrayLike, y: ArrayLike, target: float) -> float | None:
     """Where the straight lines between the points (rising y) first reach `target`, or None.
 
     Where the first point has reached `target`, the answer is its x.
     """
-    there = np.flatnonzero(np.asarray(y) >= target - 1e-9)
+    x, y = np.asarray(x), np.asarray(y)
+    there = np.flatnonzero(y >= target - 1e-9)
     if not len(there):
         return None
-    i = int(there[0])
-    if i == 0:
-        return float(x[0])
-    return float(np.interp(target, [y[i - 1], y[i]], [x[i - 1], x[i]]))
+    ends = slice(max(there[0] - 1, 0), there[0] + 1)
+    return float(np.interp(target, y[ends], x[ends]))
 
 
 @dataclass(frozen=True)
@@ -156,8 +143,7 @@ def reach(cell: Cell, base: Cell) -> Reach:
         used = wall = None
     else:
         used = float(np.interp(at, curve["update"], curve["tokens"])) / tokens
-        ratios = [_wall_at(r, at) / _scale(r, base, "wall_s") for r in comparable(cell, base)]
-        wall = float(np.mean(ratios)) if ratios else None
+        wall = _time_ratios(cell, base, "wall_s", lambda record: _wall_at(record, at))
     own = [smooth([m["BLEU"] for m in r.marks])[-1] >= target - 1e-9 for r in cell.records]
     return Reach(target, used, wall, sum(own), float(rising[-1]) if len(rising) else 0.0)
 

@@ -8,29 +8,20 @@ the logarithm of the tokens.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Sequence
 
 import numpy as np
 
-from recipes.compare.records import Record
 from recipes.compare.sections import Cell, Section
-from recipes.compare.tables import table
 
 LEAST = 0.5  # BLEU by which plain training over the full budget must be above random
 KEYS = ("BLEU", "valid_BLEU")  # their mean is the score, over both sets
 
 
-@dataclass(frozen=True)
-class _Point:
-    tokens: float
-    score: float
-
-
-def _mean(records: Sequence[Record], seeds: set[int]) -> _Point:
-    chosen = [r for r in records if r.seed in seeds]
-    tokens = math.exp(np.mean([math.log(r.train["tokens"]) for r in chosen]))
-    return _Point(tokens, float(np.mean([r.end[key] for r in chosen for key in KEYS])))
+def _point(cell: Cell, seeds: set[int]) -> tuple[float, float]:
+    """Logarithm of the tokens, and score: means over the seeds."""
+    chosen = [r for r in cell.records if r.seed in seeds]
+    tokens = float(np.mean([math.log(r.train["tokens"]) for r in chosen]))
+    return tokens, float(np.mean([r.end[key] for r in chosen for key in KEYS]))
 
 
 def share_saved(cell: Cell, section: Section) -> float | None:
@@ -45,20 +36,10 @@ def share_saved(cell: Cell, section: Section) -> float | None:
     seeds = set(cell.seeds) & set(control.seeds) & set(baseline.seeds)
     if not seeds:
         return None
-    arm, low, high = (_mean(c.records, seeds) for c in (cell, control, baseline))
-    if not high.score - low.score >= LEAST or high.tokens <= low.tokens:
+    (own, score), (low, worse), (high, better) = (
+        _point(c, seeds) for c in (cell, control, baseline)
+    )
+    if not better - worse >= LEAST or high <= low:
         return None
-    lead = (arm.score - low.score) / (high.score - low.score)
-    needed = low.tokens * (high.tokens / low.tokens) ** lead
-    return 1.0 - arm.tokens / needed
-
-
-def section_table(section: Section) -> str:
-    """Table of each arm with `random` and plain training in its section; may be empty."""
-    rows = []
-    for cell in section.cells:
-        if section.control(cell) and section.baseline and cell is not section.baseline:
-            share = share_saved(cell, section)
-            percent = "-" if share is None else f"{round(100 * share):+d}"
-            rows.append([cell.arm, f"{cell.budget:.2f}", percent])
-    return table(rows, ["arm", "budget", "% of tokens saved"]) if rows else ""
+    needed = low + (high - low) * (score - worse) / (better - worse)
+    return 1.0 - math.exp(own - needed)

@@ -12,17 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Iterator
 
-from preprocess.text import read_lines, whole_files
+from preprocess.text import whole_files
 from recipes.common.data import ROOT
+from recipes.common.jsonfile import read_json
 from recipes.compare.arms import ARMS
 from recipes.compare.languages import languages_of
 from recipes.compare.matrices import Run
-from recipes.compare.settings import (
-    ARCHITECTURES,
-    LOG_POINTS,
-    SMOOTHING,
-    marks_of,
-)
+from recipes.compare.settings import ARCHITECTURES, LOG_POINTS, SMOOTHING, marks_of
 from recipes.multi30k.prepare import LANGS
 
 USER_DIR = ROOT / "fairseq_autoassist"
@@ -122,7 +118,7 @@ def saved_marks(folder: Path) -> dict[int, Path]:
 
 def read_mark(folder: Path, update: int) -> dict[str, float]:
     """Read the JSON of a mark: update, wall_s, cpu_s, saving_s."""
-    return dict(json.loads("\n".join(read_lines(folder / f"{update}.json"))))
+    return read_json(folder / f"{update}.json")
 
 
 @contextmanager

@@ -83,12 +83,9 @@ class Kept:
 
     def drift(self, marks: Sequence[int]) -> list[dict[str, float]]:
         """Mean target length and source rarity of the pairs trained on between marks."""
-        rows = []
         edges = np.searchsorted(self.update, [0, *marks], "right")
-        for mark, start, stop in zip(marks, edges, edges[1:]):
-            if stop > start:
-                rows.append({"update": mark, **self._means(self.ids[start:stop])})
-        return rows
+        spans = [(mark, a, b) for mark, a, b in zip(marks, edges, edges[1:]) if b > a]
+        return [{"update": mark, **self._means(self.ids[a:b])} for mark, a, b in spans]
 
     def drift_all(self) -> dict[str, float]:
         """The same over all training pairs, each once."""

@@ -73,7 +73,7 @@ def _minutes(cell: Cell) -> str:
 def draw(section: Section, path: Path) -> None:
     """Write the picture: BLEU on the test set against target tokens trained on."""
     figure, axis = pyplot.subplots(figsize=(7, 4))
-    for cell, x, y in curves(section, "BLEU", "tokens", 1e6):
+    for cell, x, y in curves(section, "BLEU"):
         look = LOOKS[cell.arm]
         style = {"color": look.colour, "marker": look.marker, "linewidth": 2}
         axis.plot([0, *x], [0, *y], label=NAMES.get(cell.arm, cell.arm), **style)

@@ -20,7 +20,6 @@ from preprocess.text import UserError
 from recipes.common.data import ROOT
 from recipes.common.steps import stoppable
 from recipes.compare import prepare
-from recipes.compare.languages import coverage_of
 from recipes.compare.matrices import OWN, run_of
 from recipes.compare.run import run_matrix
 from recipes.crawl import report
@@ -44,14 +43,12 @@ def prepare_corpus(own: Own | None, vocab: int, corpora: Path) -> str:
     if own is None:
         prepare.prepare(MIX, corpora)
         return MIX
-    coverage = min(map(coverage_of, own.langs))
     prepare.build(
         corpora / OWN,
         own.settings(),
         vocab,
         own.split,
         own.langs,
-        coverage,
         normalization="identity",  # for any script
     )
     return OWN
@@ -69,7 +66,7 @@ def crawl(options: argparse.Namespace) -> int:
     for name, value in MALLOC.items():
         os.environ.setdefault(name, value)
     queue = {"matrix": names, "jobs": options.jobs, "out": out, "corpora": corpora}
-    status = run_matrix(argparse.Namespace(**queue, cpu=options.cpu, stop_after=None))
+    status = run_matrix(argparse.Namespace(**queue, cpu=options.cpu))
     if status == 0:
         text = report.write([out / "runs" / run.id for run in runs], out)
         print(f"\n{text}\n\npicture: {out / 'crawl.png'}")

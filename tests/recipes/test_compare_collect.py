@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from pathlib import Path
 from typing import Any, Sequence
 
@@ -25,7 +24,7 @@ def runs(root: Path, made: Sequence[dict[str, Any]]) -> Path:
     for raw in made:
         folder = root / "runs" / raw["run"]
         (folder / "test.hyp.txt").write_text(f"ein Hund {raw['commit']}\n", encoding="utf-8")
-        np.save(folder / "counts.npy", np.array([0, 7, 300]))
+        np.save(folder / "counts.npy", np.array([0, 7, 300], np.uint16))
         (folder / "model.pt").write_bytes(b"large")
     unfinished = root / "runs" / "multi30k.tiny.band.b070.s1"
     unfinished.mkdir(parents=True)
@@ -45,7 +44,7 @@ def test_packing_keeps_the_records_and_only_the_needed_files(tmp_path: Path, cap
     said = capsys.readouterr().out.splitlines()
     assert said[0] in [f"added in {dest}: {a}, {b}" for a, b in (names, names[::-1])]
     assert said[1] == f"replaced in {dest}: none"
-    ours, theirs = ({r.run: (r.end, r.session) for r in load([each])} for each in (dest, out))
+    ours, theirs = ({r.run: (r.end, r.condition) for r in load([each])} for each in (dest, out))
     assert ours == theirs and len(ours) == 2
     assert set(content(dest)) == FILES
     members = read_archive(dest / "runs.tar.xz")
@@ -90,28 +89,6 @@ def test_a_repeated_run_replaces_the_older_one_and_all_others_stay(
     names = {name.rsplit("/", 1)[0] for name in read_archive(dest / "runs.tar.xz")}
     devices = {"cpu A": "cpu-A", "gpu B": "gpu-B"}
     assert names == {f"{r.run}/{r.updates}/{devices[r.device]}" for r in found.values()}
-
-
-@pytest.mark.parametrize(
-    ("old", "flags", "new"),
-    [
-        ("easy", [], "band"),
-        ("easy-sharp", [], "band-sharp"),
-        ("hard-competence", [], "paper-competence"),
-        ("band", ["--autoassist-band", "0.6"], "moving-band"),
-        ("band", ["--autoassist-lower", "0.3"], "band"),
-        ("default", [], "default"),
-    ],
-)
-def test_records_of_older_commits_get_the_present_names_of_arms(
-    tmp_path: Path, old: str, flags: list[str], new: str
-) -> None:
-    out = runs(tmp_path / "out", [record(old, settings={"flags": flags}, hypotheses="t")])
-    collect(out, tmp_path / "results")
-    (found,) = load([tmp_path / "results"])
-    assert (found.arm, found.run) == (new, f"multi30k.transformer.{new}.b100.s1")
-    assert found.files.read("test.hyp.txt") and found.files.read("counts.npy")
-    assert json.loads(found.text)["settings"] == {"flags": flags}
 
 
 def test_no_finished_run_and_an_incomplete_record_are_refused(tmp_path: Path) -> None:

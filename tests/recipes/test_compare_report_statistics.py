@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from recipes.compare.significance import Compared, resampled
+from recipes.compare.significance import paired, resampled
 from recipes.compare.statistics import (
     crossing,
     difference,
@@ -163,11 +163,12 @@ def test_bootstrap_agrees_with_sacrebleus_command(tmp_path: Path) -> None:
     rows = json.loads(done.stdout)
     theirs = {row["system"].rsplit("/", 1)[-1]: row["BLEU"] for row in rows}
     draws = {name: resampled(lines, references) for name, lines in systems.items()}
+    base, cell = grouped(record(), record("paper"))[0].cells
     for name, surely in (("near", False), ("bad", True)):
-        test = Compared()
-        test.add(1, 0.0, draws[name] - draws["base"])
-        (pair,) = test.pairs
-        assert (pair.low > 0 or pair.high < 0) == surely
+        own = {base.records[0].run: draws["base"], cell.records[0].run: draws[name]}
+        test = paired(cell, base, own)
+        assert test is not None
+        assert (test.low > 0 or test.high < 0) == surely
         assert (theirs[name]["p_value"] < 0.025) == surely  # sacreBLEU's test is one-sided
     # The resampled scores have sacreBLEU's mean and spread.
     for name, scores in draws.items():
@@ -179,10 +180,14 @@ def test_bootstrap_agrees_with_sacrebleus_command(tmp_path: Path) -> None:
 
 
 def test_the_interval_over_sentences_is_of_the_mean_over_seeds() -> None:
-    up, down = np.linspace(0.0, 1.0, 1001), np.linspace(1.0, 0.0, 1001)
-    alike, opposed = Compared(), Compared()  # opposed: one seed gains what the other loses
-    for test, second in ((alike, up), (opposed, down)):
-        test.add(1, 0.4, up)
-        test.add(2, 0.6, second)
-    assert alike.spread == pytest.approx((0.025, 0.975))
-    assert opposed.mean == pytest.approx(0.5) and opposed.spread == pytest.approx((0.5, 0.5))
+    up, down, zero = np.linspace(0.0, 1.0, 1001), np.linspace(1.0, 0.0, 1001), np.zeros(1001)
+    made = ending("uniform", {1: 30.0, 2: 30.0, 3: 30.0}) + ending("paper", {1: 30.4, 2: 30.6})
+    base, cell = grouped(*made)[0].cells
+    first, second = (r.run for r in cell.records)
+    draws = {r.run: zero for r in base.records}
+    alike = paired(cell, base, {**draws, first: up, second: up})
+    assert alike == (2, pytest.approx(0.5), pytest.approx(0.025), pytest.approx(0.975))
+    # One seed gains what the other loses.
+    opposed = paired(cell, base, {**draws, first: up, second: down})
+    assert opposed == (2, pytest.approx(0.5), pytest.approx(0.5), pytest.approx(0.5))
+    assert paired(cell, base, draws) is None  # no translations of the cell

@@ -134,11 +134,6 @@ def test_a_failed_run_is_reported_and_the_others_finish(finished: Path, tmp_path
     assert compare.record(out, PAPER)["marks"]
 
 
-def test_no_run_begins_after_the_time_limit(tmp_path: Path) -> None:
-    done = compare.run(tmp_path, "smoke", "--stop-after", 0)
-    assert done.returncode == 0 and "time is up: 2 runs not begun" in done.stdout
-
-
 def test_scores_equal_those_of_the_commands_of_fairseq_and_sacrebleu(
     finished: Path, tmp_path: Path
 ) -> None:

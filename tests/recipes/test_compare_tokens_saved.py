@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from recipes.compare.over_settings import overview, settings_of
-from recipes.compare.tokens_saved import section_table
 from tests.support.compare_records import grouped, record
 
 
@@ -84,13 +83,3 @@ def test_the_table_gives_percent_and_needs_two_settings() -> None:
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     assert cells[:3] == ["clean", "band", "2"]
     assert cells[-2:] == ["+29 [+29, +29]", "2 of 2"]
-
-
-def test_a_section_gives_the_share_of_each_arm_or_a_dash() -> None:
-    (section,) = grouped(*setting(29.0, 41.0))
-    (row,) = section_table(section).splitlines()[2:]
-    assert [cell.strip() for cell in row.strip("|").split("|")] == ["band", "0.50", "+29"]
-    (flat,) = grouped(*setting(29.0, 41.0, high=27.8))
-    assert section_table(flat).splitlines()[-1].rstrip("| ").endswith("-")
-    (alone,) = grouped(*setting(29.0, 41.0)[::2])
-    assert section_table(alone) == ""
