@@ -60,9 +60,9 @@ class Training:
     ) -> None:
         self.run, self.data, self.device, self.deadline = run, data, device, deadline
         size = run.width, stem(run.data)
-        self.model = build(run.model, data.classes, data.channels, *size, run.seed).to(device)
-        if device.type == "cuda":
-            self.model = self.model.to(memory_format=torch.channels_last)
+        network = build(run.model, data.classes, data.channels, *size, run.seed)
+        # channels last: 0.8 of the time on a CPU
+        self.model = network.to(device, memory_format=torch.channels_last)
         self.optimizer = torch.optim.SGD(
             self.model.parameters(),
             lr=run.rate,
@@ -119,7 +119,7 @@ class Training:
 
     def _forward(self, images: torch.Tensor) -> torch.Tensor:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.run.bf16):
-            return self.model(images)
+            return self.model(images.contiguous(memory_format=torch.channels_last))
 
     def _update(self, method: Method, batch: Batch) -> None:
         self.model.train()
