@@ -1,4 +1,4 @@
-"""Ledger of micro-batches: the one place where they are counted."""
+"""Ledger of micro-batches: what is known of each one between its planning and its report."""
 
 from __future__ import annotations
 
@@ -13,16 +13,27 @@ class Ledger:
     Each is handed out, has an outcome (losses, or none), is trained on and is reported, in order.
     The loader's thread calls `hand_out`; the training thread calls everything else.
 
-    The planner keeps its own list of batches that it has still to learn from, since it may be in
-    another process.
+    The ledger alone counts micro-batches: how many were handed out, had an outcome, were trained
+    on and were reported. It keeps no losses. Others keep what they need beside it, by the same
+    numbers:
+
+    - the planner: batches that it has still to learn from, since it may be in another process
+    - `worker/replay.py`: batches and reports since the worker's state was last known
+    - `plugin/losses.py`: losses on their way from the device
+    - `pytorch/handed.py`: batches by their ids, since a loop reports ids and not numbers
+    - `pytorch/saving.py`: losses since a snapshot, since its states grow after they are made
 
     Args:
         reported: micro-batches that were reported before: 0 .. reported - 1
         repeated: micro-batches of an update, all of which may be trained on again
+
+    Attributes:
+        handed_out: number of micro-batches handed out, those before this session included
+        reported: number of micro-batches reported, likewise
     """
 
     def __init__(self, reported: int = 0, repeated: int = 1) -> None:
-        self.reported = reported
+        self.handed_out = self.reported = reported
         self._repeated = repeated
         self._outcome = reported - 1  # the last one with an outcome
         self._settled = reported - 1  # the last one trained on, or dropped
@@ -31,6 +42,7 @@ class Ledger:
     def hand_out(self, batch: PlannedBatch) -> None:
         """Note that the loader got a micro-batch."""
         self._batches[batch.number] = batch
+        self.handed_out = batch.number + 1
 
     def take_outcome(self, number: int) -> bool:
         """Note the outcome of a micro-batch; returns whether it is the first one.

@@ -6,33 +6,16 @@ fairseq fixes the number of batches when an epoch starts. The stream goes on ove
 from __future__ import annotations
 
 import math
-from typing import Any, Callable, NamedTuple
+from typing import Callable
 
 import numpy as np
 
-from ..core.protocol import PlannedBatch, PlanSpec, Totals
+from ..core.progress import Progress, items_of_rank, share_left
+from ..core.protocol import PlanSpec
 from ..core.wholepass import plans_whole_passes
 
 # After so many batches their measured size replaces the estimate.
 _MEASURED = 50
-
-
-class Progress(NamedTuple):
-    """Progress of training at the last micro-batch trained on; planning is ahead of it."""
-
-    passes: float
-    keep_rate: float
-    totals: Totals
-
-    @classmethod
-    def of(cls, batch: PlannedBatch) -> Progress:
-        """Progress after a micro-batch."""
-        return cls(batch.passes, batch.keep_rate, batch.totals)
-
-    @classmethod
-    def restored(cls, saved: list[Any]) -> Progress:
-        """Progress from its form in a checkpoint."""
-        return cls(saved[0], saved[1], Totals(*saved[2]))
 
 
 def epoch_length(
@@ -60,9 +43,9 @@ def epoch_length(
     """
     if plans_whole_passes(spec):
         # ranks differ in their number of items, which are dealt out in batches
-        done = mean(0.0 if progress is None else progress.totals.batched / _pairs(spec))
-        share = round(done + 1) - done
-        return _whole_updates(round(share * math.ceil(stock_batches(spec))), update_freq)
+        done = mean(0.0 if progress is None else progress.totals.batched / items_of_rank(spec))
+        batches = share_left(done) * math.ceil(stock_batches(spec))
+        return _whole_updates(round(batches), update_freq)
     mine = _whole_updates(_at_the_keep_rate(spec, progress, keep_rate), update_freq)
     return max(1, round(mean(mine) / update_freq)) * update_freq
 
@@ -72,17 +55,13 @@ def _whole_updates(batches: int, update_freq: int) -> int:
 
 
 def _at_the_keep_rate(spec: PlanSpec, progress: Progress | None, keep_rate: float) -> int:
-    pairs = _pairs(spec)
-    per_batch = pairs / stock_batches(spec)
-    done = 0.0
+    items, done = items_of_rank(spec), 0.0
+    per_batch = items / stock_batches(spec)
     if progress is not None:
-        passes, keep_rate, totals = progress
-        waiting = max(totals.kept - totals.batched, 0)
-        done = max(passes - waiting / (pairs * max(keep_rate, 1e-9)), 0.0)
-        if totals.batches >= _MEASURED:
-            per_batch = totals.batched / totals.batches
-    share = round(done + 1) - done
-    return round(share * pairs * keep_rate / per_batch)
+        keep_rate, done = progress.keep_rate, progress.trained(items)
+        if progress.totals.batches >= _MEASURED:
+            per_batch = progress.totals.batched / progress.totals.batches
+    return round(share_left(done) * items * keep_rate / per_batch)
 
 
 def stock_batches(spec: PlanSpec) -> float:
@@ -100,7 +79,3 @@ def stock_iterations(spec: PlanSpec, offset: int, length: int) -> int:
         return 0
     last = max(1, int(stock_batches(spec)) - 1)
     return int(np.clip(round(offset / length * last), 1, last))
-
-
-def _pairs(spec: PlanSpec) -> float:
-    return spec.items.eligible_count / spec.world_size

@@ -10,11 +10,12 @@ from typing import Any
 import torch
 from fairseq.data.iterators import BufferedIterator, CountingIterator, EpochBatchIterating
 
+from ..core.progress import Progress
 from ..core.protocol import PlanSpec
 from ..core.wholepass import plans_whole_passes
 from ..core.worker.client import lag_for
 from .dataset import EpochSampler, PlannedDataset
-from .epochs import Progress, epoch_length, stock_iterations
+from .epochs import epoch_length, stock_iterations
 from .ranks import Ranks
 from .session import Session
 from .shards import Shards

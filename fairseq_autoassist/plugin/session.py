@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..core.progress import Progress
 from ..core.protocol import PlannedBatch, PlanSpec
 from ..core.worker.client import Exchange
 from ..core.worker.process import ProcessExchange
-from .epochs import Progress
 from .losses import LossMailbox
 
 

@@ -11,6 +11,7 @@ import math
 from typing import Any
 
 from ..core.clock import update_reached
+from ..core.progress import Progress
 from ..core.protocol import PlanSpec, Totals
 from ..core.strategies import strategy_class
 from ..core.worker.client import begin_with
@@ -23,7 +24,6 @@ from .checkpoints import (
     data_header,
     state_header,
 )
-from .epochs import Progress
 from .ranks import Ranks
 from .restoring import restore, whole_updates
 

@@ -25,6 +25,10 @@ def test_an_outcome_counts_once():
     assert [ledger.take_outcome(n) for n in (5, 5, 6, 5)] == [True, False, True, False]
 
 
+def test_a_resumed_run_counts_on():
+    assert (Ledger(5).handed_out, handed_out(9, reported=3).handed_out) == (5, 12)
+
+
 def test_a_dropped_batch_is_named_once():
     ledger = handed_out(9, reported=3)
     assert ledger.dropped_before(3) == []
@@ -45,7 +49,7 @@ def test_batches_are_kept_until_their_update_is_reported():
     for number in range(4):
         ledger.train(number)
         ledger.report(number)
-    assert ledger.reported == 4
+    assert (ledger.reported, ledger.handed_out) == (4, 6)
     assert [ledger.train(n) is None for n in range(6)] == [True, True, False, False, False, False]
 
 

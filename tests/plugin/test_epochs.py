@@ -9,10 +9,10 @@ from fairseq.data import data_utils
 from fairseq_autoassist.core import cutting
 from fairseq_autoassist.core.batching import BatchLimits
 from fairseq_autoassist.core.planner import Planner
+from fairseq_autoassist.core.progress import Progress
 from fairseq_autoassist.core.protocol import Totals
 from fairseq_autoassist.core.worker.client import Exchange
 from fairseq_autoassist.plugin.epochs import (
-    Progress,
     epoch_length,
     stock_batches,
     stock_iterations,

@@ -13,13 +13,11 @@ from fairseq.dataclass.utils import gen_parser_from_dataclass
 
 from fairseq_autoassist.config import AutoAssistConfig, flag
 from fairseq_autoassist.core.batching import BatchLimits
+from fairseq_autoassist.core.progress import Progress
 from fairseq_autoassist.core.protocol import Totals, rows_to_positions
 from fairseq_autoassist.errors import ConfigError
 from fairseq_autoassist.plugin.config import TranslationAutoAssistConfig
 from fairseq_autoassist.plugin.dataset import EpochSampler
-from fairseq_autoassist.plugin.epochs import (
-    Progress,
-)
 from fairseq_autoassist.plugin.iterator import (
     AutoAssistEpochIterator,
     Loader,

@@ -10,10 +10,11 @@ import pytest
 
 from fairseq_autoassist.core.planner import Planner
 from fairseq_autoassist.core.prior import Prior
+from fairseq_autoassist.core.progress import Progress
 from fairseq_autoassist.core.protocol import Totals
 from fairseq_autoassist.errors import AutoAssistError
 from fairseq_autoassist.plugin.checkpoints import check_state, state_header
-from fairseq_autoassist.plugin.epochs import Progress, epoch_length
+from fairseq_autoassist.plugin.epochs import epoch_length
 from fairseq_autoassist.plugin.ranks import Ranks
 from fairseq_autoassist.plugin.shards import Shards
 from tests.support.planning import make_spec

@@ -10,10 +10,10 @@ import pytest
 
 from fairseq_autoassist.config import AutoAssistConfig
 from fairseq_autoassist.core.batching import BatchLimits
+from fairseq_autoassist.core.progress import Progress
 from fairseq_autoassist.core.worker.client import Exchange
 from fairseq_autoassist.errors import AutoAssistError
 from fairseq_autoassist.plugin.data import counts_on
-from fairseq_autoassist.plugin.epochs import Progress
 from fairseq_autoassist.plugin.ranks import Ranks
 from fairseq_autoassist.plugin.shards import Shards
 from tests.support.planning import make_sizes, make_spec, tokens_of, with_pairs

@@ -10,13 +10,13 @@ import torch
 
 from fairseq_autoassist.config import flag
 from fairseq_autoassist.core.planner import Planner
+from fairseq_autoassist.core.progress import Progress
 from fairseq_autoassist.core.resize import redistribute
 from fairseq_autoassist.core.strategies import needs_of
 from fairseq_autoassist.errors import ConfigError
 from fairseq_autoassist.features.store import StoredFeatures
 from fairseq_autoassist.plugin.config import TranslationAutoAssistConfig, autoassist_config
 from fairseq_autoassist.plugin.data import refuse_endless
-from fairseq_autoassist.plugin.epochs import Progress
 from fairseq_autoassist.plugin.iterator import AutoAssistEpochIterator, Loader
 from fairseq_autoassist.plugin.ranks import Ranks
 from fairseq_autoassist.plugin.shards import Shards
