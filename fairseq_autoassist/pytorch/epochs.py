@@ -6,39 +6,12 @@ the data and is not shorter. So a scheduler may be given ``epochs * len(loader)`
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from ..core.protocol import PlannedBatch, PlanSpec, Totals
+from ..core.progress import Progress, items_of_rank, share_left
+from ..core.protocol import PlanSpec
 from ..errors import ConfigError
 from .group import mean_over_ranks
 
 PLAIN, PASS = "plain", "pass"
-
-
-class Progress(NamedTuple):
-    """Position of training after the last batch that was reported.
-
-    Attributes:
-        passes: passes over the data considered so far (a fraction)
-        keep_rate: share of the considered items that were kept lately
-        totals: counts of items and cost over the run
-        metrics: metrics of the strategy
-    """
-
-    passes: float
-    keep_rate: float
-    totals: Totals
-    metrics: dict[str, float]
-
-    @classmethod
-    def of(cls, batch: PlannedBatch) -> Progress:
-        """Make the position after a batch."""
-        return cls(batch.passes, batch.keep_rate, batch.totals, batch.metrics)
-
-    @classmethod
-    def restored(cls, saved: list) -> Progress:
-        """Restore a position from its saved form, ``list(progress)``."""
-        return cls(saved[0], saved[1], Totals(*saved[2]), saved[3])
 
 
 def check_epoch(epoch: int | str) -> None:
@@ -75,14 +48,10 @@ def pass_length(spec: PlanSpec, progress: Progress | None, plain: int) -> int:
 
     Args:
         spec: the specification of this rank's plan
-        progress: position of training; None at the start
+        progress: progress of training; None at the start
         plain: batches of an epoch of plain training
     """
-    items = spec.items.count / spec.world_size
     done, keep_rate = 0.0, spec.mean_prior
     if progress is not None:
-        keep_rate = max(progress.keep_rate, 1e-9)
-        waiting = max(progress.totals.kept - progress.totals.batched, 0)
-        done = max(progress.passes - waiting / (items * keep_rate), 0.0)
-    share = round(done + 1) - done
-    return max(1, round(mean_over_ranks(share * plain * keep_rate)))
+        done, keep_rate = progress.trained(items_of_rank(spec)), progress.keep_rate
+    return max(1, round(mean_over_ranks(share_left(done) * plain * keep_rate)))

@@ -162,9 +162,9 @@ class AutoAssist(torch.utils.data.Sampler):
         """
         session = self._open()
         session.flush()
-        if session.progress is None:
+        if session.position is None:
             return {}
-        passes, keep_rate, totals, own = session.progress
+        (passes, keep_rate, totals), own = session.position
         return {
             "keep": keep_rate,
             "skipped": 1.0 - totals.kept / max(totals.considered, 1),
@@ -253,5 +253,6 @@ class AutoAssist(torch.utils.data.Sampler):
         self._epoch += self._length > 0 and session.trained > self._begun
         self._begun, self._length = session.trained, self._plain
         if self._kind == PASS:
-            self._length = pass_length(session.spec, session.progress, self._plain)
+            progress = None if session.position is None else session.position.progress
+            self._length = pass_length(session.spec, progress, self._plain)
         return self._length

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
-from ..core.protocol import PlanSpec
+from ..core.progress import Progress
+from ..core.protocol import PlannedBatch, PlanSpec
 from ..core.worker.client import Exchange
 from ..errors import AutoAssistError
 from ..tensors import from_checkpoint, to_checkpoint
-from .epochs import Progress
 
 STATE_VERSION = 2
 # Reports between two snapshots. On resume at most as many batches are planned again.
@@ -26,6 +26,32 @@ _TAIL = 256
 _BEGIN_ANEW = "give the same value, or start again without this state"
 # options that change how planning runs, and no batch
 _FREE = {"inline", "timeout", "on_failure", "trace"}
+
+
+class Position(NamedTuple):
+    """Position of training after the newest batch that was reported.
+
+    Attributes:
+        progress: progress at that batch
+        metrics: metrics of the strategy
+    """
+
+    progress: Progress
+    metrics: dict[str, float]
+
+    @classmethod
+    def of(cls, batch: PlannedBatch) -> Position:
+        """Make the position after a batch."""
+        return cls(Progress.of(batch), batch.metrics)
+
+    @classmethod
+    def restored(cls, saved: list[Any]) -> Position:
+        """Restore a position from `saved`."""
+        return cls(Progress.restored(saved), saved[3])
+
+    def saved(self) -> list[Any]:
+        """Make the form for a state."""
+        return [*self.progress, self.metrics]
 
 
 class Recorder:
@@ -53,37 +79,37 @@ class Recorder:
             state["trained"] = number + 1
 
     def state(
-        self, exchange: Exchange, progress: Progress | None, handed: int, header: dict[str, Any]
+        self, exchange: Exchange, position: Position | None, header: dict[str, Any]
     ) -> dict[str, Any]:
         """Make the state after the newest report: tensors and plain Python.
 
         Args:
             exchange: the exchange that made the batches
-            progress: position at the last batch reported
-            handed: number of the last batch handed out; -1: none
+            position: position at the newest batch reported; None: there is none
             header: identity of the run, and position in the epoch
         """
-        old = exchange.ledger.reported - self._first >= _TAIL or exchange.failure != self._failure
+        ledger = exchange.ledger
+        old = ledger.reported - self._first >= _TAIL or exchange.failure != self._failure
         if self._snapshot is None or old:
-            place = None if progress is None else list(progress)
+            place = None if position is None else position.saved()
             taken = {"exchange": exchange.state_dict(), "progress": place}
             self._snapshot, self._reports = to_checkpoint(taken), {}
-            self._first, self._failure = exchange.ledger.reported, exchange.failure
+            self._first, self._failure = ledger.reported, exchange.failure
         state = {
             **header,
             "snapshot": self._snapshot,
             "first": self._first,
             "reports": self._reports,
-            "trained": exchange.ledger.reported,
+            "trained": ledger.reported,
         }
-        if handed >= exchange.ledger.reported:
-            self._growing.append((handed, state))
+        if ledger.handed_out > ledger.reported:
+            self._growing.append((ledger.handed_out - 1, state))
         return state
 
 
 def replayed(
     kind: type[Exchange], spec: PlanSpec, state: dict[str, Any]
-) -> tuple[Exchange, Progress | None, dict[int, np.ndarray | None]]:
+) -> tuple[Exchange, Position | None, dict[int, np.ndarray | None]]:
     """Restore the exchange and the position of training from a state.
 
     Also return the reports by batch number that the state has of batches not counted as trained on.
@@ -95,13 +121,13 @@ def replayed(
     """
     taken = from_checkpoint(state["snapshot"])
     exchange = kind(spec, taken["exchange"])
-    progress = None if taken["progress"] is None else Progress.restored(taken["progress"])
+    position = None if taken["progress"] is None else Position.restored(taken["progress"])
     reports = {n: None if x is None else x.numpy() for n, x in state["reports"].items()}
     for number in range(state["first"], state["trained"]):
-        progress = Progress.of(exchange.next_batch())
+        position = Position.of(exchange.next_batch())
         exchange.report(number, reports.pop(number))
     later = {n: losses for n, losses in reports.items() if n >= state["trained"]}
-    return exchange, progress, later
+    return exchange, position, later
 
 
 def header_of(spec: PlanSpec, drop_last: bool) -> dict[str, Any]:

@@ -14,10 +14,9 @@ from ..core.protocol import PlannedBatch, PlanSpec, rows_to_positions
 from ..core.worker.client import Exchange
 from ..core.worker.process import ProcessExchange
 from ..errors import AssistantFailure, AutoAssistError
-from .epochs import Progress
 from .handed import Handed
 from .reports import Reports
-from .saving import Recorder, replayed
+from .saving import Position, Recorder, replayed
 
 logger = logging.getLogger("fairseq_autoassist")
 
@@ -36,17 +35,16 @@ class Session:
     def __init__(self, spec: PlanSpec, state: dict[str, Any] | None = None) -> None:
         self.spec = spec
         kind = Exchange if spec.config.inline else ProcessExchange
-        self.progress: Progress | None = None  # at the last batch reported
+        self.position: Position | None = None  # at the newest batch reported
         self._known: dict[int, np.ndarray | None] = {}  # later reports in the state, by batch
         if state is None:
             self._exchange = kind(spec)
         else:
-            self._exchange, self.progress, self._known = replayed(kind, spec, state)
+            self._exchange, self.position, self._known = replayed(kind, spec, state)
         self._handed = Handed()
         self._reports = Reports(self._handed)
         self._recorder = Recorder()
         self._again: deque[PlannedBatch] = deque()  # to hand out again, not reported yet
-        self._last = self.trained - 1  # number of the last batch handed out
         self._said: set[str] = set()
 
     @property
@@ -59,6 +57,12 @@ class Session:
         """Seconds that this process has waited for planning."""
         return self._exchange.waited
 
+    @property
+    def _is_ahead(self) -> bool:
+        """Whether no further batch can be planned before a report."""
+        ledger = self._exchange.ledger
+        return not self._again and ledger.handed_out - ledger.reported >= self.spec.lag
+
     def next_batch(self) -> PlannedBatch:
         """Give the next batch for the loader.
 
@@ -67,9 +71,9 @@ class Session:
         """
         self.flush()
         lag = self.spec.lag
-        while self._last + 1 - self.trained >= lag and self._reports and not self._again:
+        while self._is_ahead and self._reports:
             self.flush(wait_for=1)
-        if self._last + 1 - self.trained >= lag and not self._again:
+        if self._is_ahead:
             raise AutoAssistError(
                 f"{lag} batches are handed out and none of them is reported: call report(ids, "
                 "losses) for each; or, if the loader takes that many ahead (num_workers x "
@@ -77,7 +81,6 @@ class Session:
             )
         batch = self._again.popleft() if self._again else self._exchange.next_batch()
         self._handed.add(batch)
-        self._last = max(self._last, batch.number)
         return batch
 
     def take_back(self) -> None:
@@ -129,7 +132,7 @@ class Session:
         losses = known if losses is None else losses
         self._exchange.report(batch.number, losses)
         self._recorder.reported(batch.number, losses)
-        self.progress = Progress.of(batch)
+        self.position = Position.of(batch)
         self._say(batch.messages)
 
     def weights(self, ids: torch.Tensor) -> torch.Tensor:
@@ -150,7 +153,7 @@ class Session:
     def state(self, header: dict[str, Any]) -> dict[str, Any]:
         """Make the state after the newest report, with the entries of ``header`` in it."""
         self.flush(wait_for=len(self._reports))
-        return self._recorder.state(self._exchange, self.progress, self._last, header)
+        return self._recorder.state(self._exchange, self.position, header)
 
     def close(self) -> None:
         """End the Assistant's process. May be called again."""
