@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fairseq_autoassist.core.labels import update_threshold
-from recipes.linear_svm import kernels, oracle, tree
+from recipes.linear_svm import kernels, tree
 from recipes.linear_svm.kernels import (
     GRADIENT,
     LOSS,
@@ -20,6 +20,7 @@ from recipes.linear_svm.kernels import (
     UPDATES,
 )
 from recipes.linear_svm.problem import Problem
+from tests.support import svm_oracle
 from tests.support.svm import small
 
 DRAWS = np.random.default_rng(1).random(150)
@@ -53,7 +54,7 @@ def test_shrinking_equals_the_oracle(kind: int, factor: float, whole: bool, unit
             rows, v, state, draws, lam, DECAY, factor, kind, whole
         ),
     )
-    path = oracle.shrink(problem, DRAWS, DECAY, factor, kind, whole)
+    path = svm_oracle.shrink(problem, DRAWS, DECAY, factor, kind, whole)
     if kind != NONE:
         assert 0 < sum(path.kept) < len(path.kept)
     for step, (w, state) in enumerate(found):
@@ -70,7 +71,7 @@ def test_exact_importance_sampling_equals_the_oracle(unit: bool) -> None:
     problem = small(unit)
     rows, lam = problem.rows, problem.lam
     found = walk(problem, lambda v, s, draws: kernels.sample_exactly(rows, v, s, draws, lam))
-    path = oracle.sample_exactly(problem, DRAWS)
+    path = svm_oracle.sample_exactly(problem, DRAWS)
     assert len(set(path.chosen)) > 10
     for (w, _), wanted in zip(found, path.weights):
         np.testing.assert_allclose(w, wanted, rtol=1e-9, atol=1e-11)
@@ -82,7 +83,7 @@ def test_sampling_by_the_tree_equals_the_oracle(unit: bool) -> None:
     rows, lam = problem.rows, problem.lam
     known = tree.new_tree(rows[4])
     found = walk(problem, lambda v, s, draws: tree.sample_by_tree(rows, v, s, draws, lam, known))
-    path = oracle.sample_by_memory(problem, DRAWS)
+    path = svm_oracle.sample_by_memory(problem, DRAWS)
     for (w, _), wanted in zip(found, path.weights):
         np.testing.assert_allclose(w, wanted, rtol=1e-9, atol=1e-11)
 
@@ -123,7 +124,7 @@ def test_a_tiny_scale_is_reset_without_changing_the_weights() -> None:
 
 def test_shrinking_by_gradient_on_unit_rows_equals_pegasos_with_fewer_updates() -> None:
     problem = small()
-    plain = oracle.shrink(problem, DRAWS, DECAY, 1.0, NONE)
-    found = oracle.shrink(problem, DRAWS, DECAY, 0.99, GRADIENT)  # at 1, rounding would decide
+    plain = svm_oracle.shrink(problem, DRAWS, DECAY, 1.0, NONE)
+    found = svm_oracle.shrink(problem, DRAWS, DECAY, 0.99, GRADIENT)  # at 1, rounding would decide
     np.testing.assert_allclose(found.weights[-1], plain.weights[-1])
     assert sum(found.kept) < 0.9 * len(DRAWS)
