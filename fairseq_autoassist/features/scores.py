@@ -27,7 +27,7 @@ def read_scores(path: Path, pairs: int, data_bin: str) -> np.ndarray:
 
     Raises:
         ConfigError: the file cannot be read, has another number of scores, or a score outside
-            [0, 1]; the message names the file and the first such line or index
+            [0, 1]. The message names the file and the first such line or index.
     """
     try:
         scores = _from_numpy(path) if path.suffix == ".npy" else _from_text(path, pairs, data_bin)

@@ -48,9 +48,9 @@ class TranslationAutoAssistTask(TranslationTask):
     Validation, generation and everything else are fairseq's own.
 
     Raises:
-        AutoAssistError: options out of range, features missing or of other data, a criterion that
-            reports no sentence losses, no pair to train on, a failed Assistant (with
-            ``--autoassist-on-failure stop``)
+        AutoAssistError: options are out of range, features are missing or of other data, the
+            criterion reports no sentence losses, or there is no pair to train on. With
+            ``--autoassist-on-failure stop`` also if the Assistant failed.
     """
 
     def __init__(self, cfg: Any, src_dict: Any, tgt_dict: Any) -> None:

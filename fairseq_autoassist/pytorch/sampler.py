@@ -26,10 +26,10 @@ class AutoAssist(torch.utils.data.Sampler):
     on each.
 
     Args:
-        features: rows by item id: an array or tensor (items, ...) or a CSR matrix (items,
-            dimensions), which is copied and scaled to a mean square norm of 1; the path of a
-            ``.npy`` file or of a folder of TF-IDF features, or an opener, which are not scaled;
-            the number of items for a strategy that reads no features
+        features: rows by item id. An array or tensor (items, ...) or a CSR matrix (items,
+            dimensions) is copied and scaled to a mean square norm of 1. The path of a ``.npy`` file
+            or of a folder of TF-IDF features is read as it is, and so is an opener. The number of
+            items is enough for a strategy that reads no features.
         batch_size: items of a batch, on each rank
         seed: seed of the order of items and of the coins
         strategy: a name from docs/strategies.md

@@ -1,7 +1,7 @@
 """AutoAssist, Algorithm 1 of Zhang et al. 2019.
 
 An item is kept with probability 1 - gamma_k whatever the Assistant says, otherwise with probability
-g(psi | phi): P(keep) = (1 - gamma_k) + gamma_k * g(psi | phi).
+g(psi | phi). So P(keep) = (1 - gamma_k) + gamma_k * g(psi | phi).
 
 The default departs from the paper in two points. Label 1 means a loss in a band around T_k, in the
 paper a loss above T_k. P(keep) has a floor. `PAPERS_RULE` gives the paper's method.

@@ -1,10 +1,10 @@
 """Two groups: the share of junk in a corpus, and the probability of each pair to be none.
 
-The two-groups model of Efron 2004, "Large-scale simultaneous hypothesis testing: the choice of a
-null hypothesis": the lower information of the pairs has the density f = pi0 f0 + (1 - pi0) f1. The
-local false discovery rate pi0 f0 / f is the probability of a pair to be junk. f0 is learned from
-pairs made of the corpus (`nulls`). Some of these are translations by accident, so their density is
-(1 - c) f0 + c f1. Both are fitted together by EM.
+The two-groups model is from Efron 2004, "Large-scale simultaneous hypothesis testing: the choice of
+a null hypothesis". The lower information of the pairs has the density f = pi0 f0 + (1 - pi0) f1.
+The local false discovery rate pi0 f0 / f is the probability of a pair to be junk. f0 is learned
+from pairs made of the corpus (`nulls`). Some of these are translations by accident, so their
+density is (1 - c) f0 + c f1. Both are fitted together by EM.
 
 f0 is a normal density with a spread of its own on either side. Among the observed pairs it may be
 shifted by up to SHIFT spreads against the made ones (an empirical null). A whole spread would take
