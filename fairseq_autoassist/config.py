@@ -7,79 +7,14 @@ file declares its own options.
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from .core.strategies import described, option_classes
-from .errors import ConfigError
-from .options import Options, flag, option
+from .common import CommonOptions
+from .core.strategies import option_classes
+from .options import Options, flag
 from .unread import refuse_unread
 
-__all__ = ["AutoAssistConfig", "CommonOptions", "compose", "flag"]
-
-
-@dataclass(frozen=True)
-class CommonOptions(Options):
-    """Options that do not belong to one strategy."""
-
-    strategy: str = option(
-        "autoassist",
-        "how pairs are chosen: " + described(),
-        "Zhang, Yu, Dhillon 2019, Algorithm 1",
-    )
-    prior: str = option(
-        "agreement",
-        "the prior, a factor of P(keep): 'agreement', as autoassist-agreement wrote it, if it has "
-        "run; 'none'; or a file of your own scores in [0, 1], one number per pair: .npy, or text "
-        "with one number per line (for several data-bins one file each, joined by ':'). 'uniform' "
-        "and 'random' have no prior",
-        "ours; the paper has none",
-    )
-    prior_floor: float = option(
-        0.001,
-        "least prior of a pair; more than 0, so that every pair can be kept",
-        "ours",
-        low=0.0,
-        high=1.0,
-    )
-    trace: str = option(
-        "",
-        "folder in which each rank records the pairs that it trained on, 8 bytes per pair and "
-        "pass; empty: no record",
-        "ours",
-    )
-    features: str = option(
-        "",
-        "folder of the features (autoassist-tfidf --dest); empty: inside the data-bin. 'uniform' "
-        "and 'random' have none",
-        "ours",
-    )
-    inline: bool = option(
-        False,
-        "plan batches in the training process (same batches, no worker process)",
-        "ours; for debugging",
-    )
-    timeout: float = option(
-        20.0,
-        "seconds without an answer after which the Assistant's process counts as failed",
-        "ours",
-        low=0.1,
-    )
-    on_failure: str = option(
-        "continue",
-        "when the Assistant fails: 'continue' training without skipping, or 'stop'",
-        "ours",
-        choices=("continue", "stop"),
-    )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.prior_floor == 0.0:
-            raise ConfigError(f"{flag('prior_floor')} is 0.0, expected more than 0, at most 1")
-        if not self.prior:
-            raise ConfigError(
-                f"{flag('prior')} is empty, expected 'agreement', 'none' or a file of scores"
-            )
+__all__ = ["AutoAssistConfig", "compose", "flag"]
 
 
 if TYPE_CHECKING:

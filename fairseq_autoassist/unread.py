@@ -1,27 +1,46 @@
-"""Refusal of options that the chosen strategy does not read, since they have no effect."""
+"""Which strategies read an option, and refusal of options that the chosen strategy does not read.
+
+An option that is not read has no effect.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from .common import CommonOptions
 from .core.prior import AGREEMENT, NONE
-from .core.strategies import (
-    STRATEGIES,
-    begins_easily,
-    needs_of,
-    readers_of,
-    strategy_class,
-)
+from .core.strategies import STRATEGIES, begins_easily, needs_of, readers_of, strategy_class
 from .core.strategies.easy_first import SWITCH, EasyFirstOptions
 from .errors import ConfigError
 from .options import flag
 
-if TYPE_CHECKING:
-    from .config import AutoAssistConfig
+_CURRICULUM = [field.name for field in dataclasses.fields(EasyFirstOptions)]
 
 
-def refuse_unread(config: AutoAssistConfig) -> None:
+def readers(name: str, config: CommonOptions) -> list[str]:
+    """Names of the strategies that read an option.
+
+    Args:
+        name: name of the option
+        config: the other options, such as the curriculum; its strategy does not matter
+    """
+    return [strategy for strategy in STRATEGIES if _reads(strategy, name, config)]
+
+
+def _reads(strategy: str, name: str, config: CommonOptions) -> bool:
+    if name in _CURRICULUM:
+        return begins_easily(config, strategy)
+    needs = needs_of(config, strategy)
+    if name in ("prior", "prior_floor"):
+        return needs.prior != "ignored"
+    if name == "features":  # the prior of autoassist-agreement is in that folder
+        return needs.features or needs.prior != "ignored"
+    own = readers_of(name)
+    return not own or strategy in own
+
+
+def refuse_unread(config: CommonOptions) -> None:
     """Refuse options that are not at their default and that the chosen strategy does not read.
 
     Raises:
@@ -41,32 +60,30 @@ def refuse_unread(config: AutoAssistConfig) -> None:
         )
 
 
-def _of_others(config: AutoAssistConfig, changed: dict[str, Any]) -> dict[str, str]:
-    readers = {name: readers_of(name) for name in changed}
+def _of_others(config: CommonOptions, changed: dict[str, Any]) -> dict[str, str]:
+    """Find options of other strategies."""
     return {
-        name: f"read by {_named(names)}"
-        for name, names in readers.items()
-        if names and config.strategy not in names
+        name: f"read by {_named(readers(name, config))}"
+        for name in changed
+        if readers_of(name) and not _reads(config.strategy, name, config)
     }
 
 
-def _of_the_curriculum(config: AutoAssistConfig, changed: dict[str, Any]) -> dict[str, str]:
+def _of_the_curriculum(config: CommonOptions, changed: dict[str, Any]) -> dict[str, str]:
+    """Find options of the curriculum where no item waits."""
     if begins_easily(config):
         return {}
-    always = [name for name, kind in STRATEGIES.items() if kind.easy_first]
-    own = [field.name for field in dataclasses.fields(EasyFirstOptions)]
-    by = f"read with {flag(SWITCH)}, or by {_named(always)}"
-    return {name: by for name in own if name in changed}
+    by = f"read with {flag(SWITCH)}, or by {_named(readers(SWITCH, config))}"
+    return {name: by for name in _CURRICULUM if name in changed}
 
 
-def _of_the_prior(config: AutoAssistConfig, changed: dict[str, Any]) -> dict[str, str]:
-    """Options of the prior and of its place; switching it off is accepted where it is ignored."""
-    using = [name for name, kind in STRATEGIES.items() if kind.needs(config).prior != "ignored"]
+def _of_the_prior(config: CommonOptions, changed: dict[str, Any]) -> dict[str, str]:
+    """Find options of the prior and of its folder; one may switch it off where it is ignored."""
     own = [name for name in ("prior", "prior_floor") if changed.get(name, NONE) != NONE]
     if "features" in changed and not needs_of(config).features:
-        own.append("features")  # the prior of autoassist-agreement is in that folder
-    if config.strategy not in using:
-        return {name: f"read by {_named(using)}" for name in own}
+        own.append("features")
+    if not _reads(config.strategy, "prior", config):
+        return {name: f"read by {_named(readers(name, config))}" for name in own}
     unread = {}
     if config.prior == NONE and "prior_floor" in changed:
         unread["prior_floor"] = f"read with a {flag('prior')} other than {NONE}"
@@ -75,5 +92,5 @@ def _of_the_prior(config: AutoAssistConfig, changed: dict[str, Any]) -> dict[str
     return unread
 
 
-def _named(strategies: list[str] | tuple[str, ...]) -> str:
+def _named(strategies: list[str]) -> str:
     return f"{flag('strategy')} {' or '.join(strategies)}"

@@ -14,18 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from fairseq_autoassist.config import AutoAssistConfig, flag
-from fairseq_autoassist.core.strategies import STRATEGIES, metric_names, readers_of
-from fairseq_autoassist.core.strategies.easy_first import METRIC, SWITCH, EasyFirstOptions
+from fairseq_autoassist.core.strategies import STRATEGIES, metric_names
+from fairseq_autoassist.core.strategies.easy_first import METRIC, SWITCH
+from fairseq_autoassist.unread import readers
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 LINKS = {
     "docs/results.md": "[results](results.md)",
     "docs/method.md": "[method](method.md#the-defaults-and-why)",
 }
-_WRAPPED = " and ".join(
-    [f"`{name}`" for name, kind in STRATEGIES.items() if kind.easy_first]
-    + [f"every strategy with `{flag(SWITCH)}`"]
-)
 BEGIN, END = "<!-- made by tools/make_docs.py -->\n", "<!-- end -->"
 
 # metric -> (unit, meaning)
@@ -121,16 +118,29 @@ def options_table() -> str:
         groups.setdefault(read_by(field.name), []).append(option_row(field))
     head = "| flag | default | range | meaning | source |\n|---|---|---|---|---|\n"
     parts = []
-    for readers, rows in groups.items():
-        parts.append(f"### Read by {readers}\n\n{head}" + "\n".join(rows) + "\n")
+    for strategies, rows in groups.items():
+        parts.append(f"### Read by {strategies}\n\n{head}" + "\n".join(rows) + "\n")
     return "\n".join(parts)
 
 
 def read_by(name: str) -> str:
     """Strategies that read an option, in words."""
-    if any(name == field.name for field in dataclasses.fields(EasyFirstOptions)):
-        return _WRAPPED
-    return " and ".join(f"`{reader}`" for reader in readers_of(name)) or "all strategies"
+    always = readers(name, AutoAssistConfig())
+    wrapped = readers(name, AutoAssistConfig(**{SWITCH: True}))
+    others = [strategy for strategy in STRATEGIES if strategy not in always]
+    if not others:
+        return "all strategies"
+    if len(always) > len(others):
+        found = f"all strategies but {_joined(others)},"
+    else:
+        found = _joined(always)
+    if set(wrapped) == set(always):
+        return found.rstrip(",")
+    return f"{found} and every strategy with `{flag(SWITCH)}`"
+
+
+def _joined(names: list[str]) -> str:
+    return " and ".join(f"`{name}`" for name in names)
 
 
 def option_row(field: dataclasses.Field[Any]) -> str:
@@ -207,8 +217,8 @@ def logged_by() -> dict[str, str]:
         metrics.log([Everything()], 1, names)
     found = {}
     for name in (name[len("aa_") :] for name in logged.get_smoothed_values()):
-        readers = [f"`{key}`" for key, own in by_strategy.items() if name in own]
-        found[name] = _WRAPPED if name == METRIC else ", ".join(readers) or "all"
+        loggers = [f"`{key}`" for key, own in by_strategy.items() if name in own]
+        found[name] = read_by(SWITCH) if name == METRIC else ", ".join(loggers) or "all"
     return found
 
 

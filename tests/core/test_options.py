@@ -8,13 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from fairseq_autoassist.config import AutoAssistConfig, CommonOptions, compose, flag
+from fairseq_autoassist.common import CommonOptions
+from fairseq_autoassist.config import AutoAssistConfig, compose, flag
 from fairseq_autoassist.core import strategies
 from fairseq_autoassist.core.planner import Planner
 from fairseq_autoassist.core.strategies import STRATEGIES, Choice, Strategy
 from fairseq_autoassist.core.strategies.easy_first import EasyFirstOptions
 from fairseq_autoassist.errors import ConfigError
 from fairseq_autoassist.options import Options, option
+from fairseq_autoassist.unread import readers
 from tests.support.planning import make_spec, sizes_of
 from tests.support.strategies import CASES, config_of, train
 
@@ -93,6 +95,23 @@ def test_a_folder_of_features_is_read_for_its_rows_rarity_or_prior(strategy, opt
     assert AutoAssistConfig(strategy, features="folder", **options).features == "folder"
 
 
+@pytest.mark.parametrize("switch", [False, True])
+@pytest.mark.parametrize(
+    "name, value", [("prior", "scores.npy"), ("prior_floor", 0.5), ("features", "folder")]
+)
+def test_an_option_of_the_prior_is_refused_where_the_page_does_not_list_it(name, value, switch):
+    listed = readers(name, AutoAssistConfig(competence=switch))
+    unread = {"uniform", "random"} if name != "features" or not switch else set()
+    assert set(listed) == set(STRATEGIES) - unread
+    for strategy in STRATEGIES:
+        options = {name: value, "competence": switch}
+        if strategy in listed:
+            AutoAssistConfig(strategy, **options)
+            continue
+        with pytest.raises(ConfigError, match=f"does not read {flag(name)} "):
+            AutoAssistConfig(strategy, **options)
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_every_option_may_be_given_its_default_with_any_strategy(case):
     config = config_of(case)
@@ -106,13 +125,13 @@ def test_every_option_may_be_given_its_default_with_any_strategy(case):
 class EveryOptions(Options):
     """Options of `Every`."""
 
-    every_nth: int = option(2, "keeps every pair whose id is a multiple of it", "a test", low=1)
+    every_nth: int = option(2, "keeps every item whose id is a multiple of it", "a test", low=1)
 
 
 class Every(Strategy):
     """Strategy that a user adds: this class, and a line in STRATEGIES."""
 
-    about = "keeps every n-th pair"
+    about = "keeps every n-th item"
     option_class = EveryOptions
     metric_names = ("nth",)
 
@@ -142,7 +161,7 @@ def test_a_new_strategy_takes_a_class_and_a_line(config_class):
     assert set(ids.tolist()) == set(range(0, 500, 5))
     assert batches[-1].metrics == {"nth": 5.0}
     assert strategies.metric_names(config) == ("nth",)
-    assert "'every' keeps every n-th pair" in strategies.described()
+    assert "'every' keeps every n-th item" in strategies.described()
 
 
 def test_the_options_of_a_new_strategy_are_checked_as_all_are(config_class):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from ...errors import ConfigError
 from ...options import Options, flag
@@ -17,9 +17,6 @@ from .random import Random
 from .spl import SelfPaced
 from .uniform import Uniform
 
-if TYPE_CHECKING:
-    from ...config import CommonOptions
-
 STRATEGIES: dict[str, type[Strategy]] = {
     "autoassist": AutoAssist,
     "uniform": Uniform,
@@ -29,6 +26,14 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "infobatch": InfoBatch,
     "prior": PriorAlone,
 }
+
+
+class Settings(Protocol):
+    """Settings of a run, which name a strategy."""
+
+    @property
+    def strategy(self) -> str:
+        """Name of the strategy, a key of `STRATEGIES`."""
 
 
 def described() -> str:
@@ -54,18 +59,24 @@ def strategy_class(name: str) -> type[Strategy]:
     return STRATEGIES[name]
 
 
-def begins_easily(config: Any) -> bool:
-    """Tell whether hard items wait at the start of a run."""
-    return getattr(config, SWITCH) or strategy_class(config.strategy).easy_first
+def begins_easily(config: Settings, strategy: str | None = None) -> bool:
+    """Tell whether hard items wait at the start of a run.
+
+    Args:
+        config: settings of the run
+        strategy: name of a strategy; None: the one that ``config`` names
+    """
+    kind = strategy_class(strategy or config.strategy)
+    return getattr(config, SWITCH) or kind.easy_first
 
 
-def needs_of(config: CommonOptions) -> Needs:
-    """Needs of the strategy that ``config`` names."""
-    needs = strategy_class(config.strategy).needs(config)
-    return EasyFirst.needs_around(needs, config) if begins_easily(config) else needs
+def needs_of(config: Settings, strategy: str | None = None) -> Needs:
+    """Needs of a strategy; the arguments are those of `begins_easily`."""
+    needs = strategy_class(strategy or config.strategy).needs(config)
+    return EasyFirst.needs_around(needs, config) if begins_easily(config, strategy) else needs
 
 
-def metric_names(config: CommonOptions) -> tuple[str, ...]:
+def metric_names(config: Settings) -> tuple[str, ...]:
     """Names of the metrics of the strategy that ``config`` names; logged as ``aa_<name>``."""
     names = strategy_class(config.strategy).metric_names
     return (*names, METRIC) if begins_easily(config) else names
@@ -92,6 +103,7 @@ __all__ = [
     "Corpus",
     "Needs",
     "Report",
+    "Settings",
     "Strategy",
     "TrainingPoint",
     "begins_easily",

@@ -11,5 +11,5 @@ from .base import Strategy
 class Competence(Strategy):
     """Keeps every item that is easy enough, and no other."""
 
-    about = "begins with easy pairs and ends with all"
+    about = "begins with easy items and ends with all"
     easy_first = True

@@ -28,7 +28,7 @@ class EasyFirstOptions(Options):
 
     competence: bool = option(
         False,
-        "begin with easy pairs: pairs that are harder than the competence c(t) allows wait; until "
+        "begin with easy items: items that are harder than the competence c(t) allows wait; until "
         "c(t) is 1 the Assistant learns and skips nothing",
         "Platanios et al. 2019; the paper has none",
     )
@@ -40,14 +40,14 @@ class EasyFirstOptions(Options):
     )
     competence_start: float = option(
         0.01,
-        "c_0: share of the pairs, the easiest, that 'competence' begins with",
+        "c_0: share of the items, the easiest, that 'competence' begins with",
         "Platanios et al. 2019, section 4",
         low=0.0001,
         high=1.0,
     )
     competence_updates: int = option(
         0,
-        "T: updates after which 'competence' keeps all pairs; 0: half of the run, in updates if "
+        "T: updates after which 'competence' keeps all items; 0: half of the run, in updates if "
         "their number is known, else in passes",
         "Platanios et al. 2019, eq. (7); value: ours",
         low=0,

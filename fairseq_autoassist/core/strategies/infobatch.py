@@ -27,14 +27,14 @@ class InfoBatchOptions(Options):
 
     infobatch_ratio: float = option(
         0.5,
-        "r: probability with which 'infobatch' drops a pair below the mean loss",
+        "r: probability with which 'infobatch' drops an item below the mean loss",
         "Qin et al. 2024, section 3.1",
         low=0.0,
         high=0.99,
     )
     infobatch_anneal: float = option(
         0.125,
-        "1 - delta: last share of the run, in which 'infobatch' trains on all pairs; 0: none, and "
+        "1 - delta: last share of the run, in which 'infobatch' trains on all items; 0: none, and "
         "the length of the run need not be known",
         "Qin et al. 2024, section 3.1",
         low=0.0,
@@ -45,7 +45,7 @@ class InfoBatchOptions(Options):
 class InfoBatch(LossBased):
     """Drops a share of the items below the mean of the remembered losses, and rescales the rest."""
 
-    about = "drops a share of the pairs below the mean loss, and gives the rest of them more weight"
+    about = "drops a share of the items below the mean loss, and gives the rest of them more weight"
     option_class = InfoBatchOptions
     metric_names = ("mean_loss", "below_mean")
 

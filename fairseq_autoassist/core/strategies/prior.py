@@ -14,7 +14,7 @@ class PriorAlone(Strategy):
     weighs them.
     """
 
-    about = "keeps pairs by the prior alone, without an Assistant"
+    about = "keeps items by the prior alone, without an Assistant"
 
     @classmethod
     def needs(cls, options: Any) -> Needs:

@@ -26,7 +26,7 @@ class Random(Strategy):
     Kept items are a uniform sample of the data.
     """
 
-    about = "keeps a share of the pairs at random: the control"
+    about = "keeps a share of the items at random: the control"
     option_class = RandomOptions
 
     def __init__(self, options: RandomOptions, corpus: Corpus) -> None:

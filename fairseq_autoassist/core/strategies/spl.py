@@ -27,20 +27,20 @@ class SelfPacedOptions(Options):
 
     spl_start: float = option(
         0.25,
-        "share of the pairs, the easiest, that 'spl' begins with",
+        "share of the items, the easiest, that 'spl' begins with",
         "Zhang, Yu, Dhillon 2019, section 4 (baselines)",
         low=0.01,
         high=1.0,
     )
     spl_passes: float = option(
-        10.0, "passes after which 'spl' keeps all pairs", "value: ours", low=0.0
+        10.0, "passes after which 'spl' keeps all items", "value: ours", low=0.0
     )
 
 
 class SelfPaced(LossBased):
     """Keeps the items with the lowest last known losses, and a share of those with none."""
 
-    about = "keeps the pairs with the lowest losses, more of them from pass to pass"
+    about = "keeps the items with the lowest losses, more of them from pass to pass"
     option_class = SelfPacedOptions
     metric_names = ("pace",)
 

@@ -13,7 +13,7 @@ class Uniform(Strategy):
     On a small corpus its batches are cut in order of length (`wholepass.py`), otherwise by buckets.
     """
 
-    about = "keeps every pair: plain training through the same stream"
+    about = "keeps every item: plain training through the same stream"
 
     @classmethod
     def needs(cls, options: Any) -> Needs:
