@@ -21,6 +21,7 @@ class Ledger:
     - `worker/replay.py`: batches and reports since the worker's state was last known
     - `plugin/losses.py`: losses on their way from the device
     - `pytorch/handed.py`: batches by their ids, since a loop reports ids and not numbers
+    - `pytorch/session.py`: batches that an old loader had, and that the next one gets
     - `pytorch/saving.py`: losses since a snapshot, since its states grow after they are made
 
     Args:
