@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
-import sysconfig
 from pathlib import Path
 
 import pytest
 
-from recipes.common.data import ROOT
 from tests.pytorch.test_page import FIRST
+from tests.support.install import call, environment, install, installed, source
 from tests.support.mnist import small_mnist
 
 # packages that the page names, with their dependencies: the environment has no others
@@ -30,44 +25,16 @@ NEEDED += [
 NEEDED += ["numpy.libs", "scipy.libs", "nvidia", "triton"]
 
 
-def call(*command: str | Path, folder: Path, **variables: str) -> str:
-    """Run a command with few environment variables; returns what it printed."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
-    environment = {**kept, "OMP_NUM_THREADS": "1", **variables}
-    words = [str(word) for word in command]
-    done = subprocess.run(
-        words, cwd=folder, env=environment, capture_output=True, text=True, timeout=250
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def borrow(site: Path) -> None:
-    """Link `NEEDED` into an environment: a copy of torch would take gigabytes."""
-    here = Path(sysconfig.get_paths()["purelib"])
-    folders = [here, *(Path(word) for word in sys.path if word.endswith("site-packages"))]
-    for name in NEEDED:
-        for folder in folders:
-            for path in (folder / name, folder / f"{name}.py", *folder.glob(f"{name}-*.dist-info")):
-                if path.exists() and not (site / path.name).exists():
-                    (site / path.name).symlink_to(path)
+def needed(path: Path) -> bool:
+    """Whether a file or folder of site-packages belongs to `NEEDED`."""
+    name = path.name[: -len(".dist-info")].rsplit("-", 1)[0] if path.suffix == ".dist-info" else ""
+    return path.name in NEEDED or path.name.removesuffix(".py") in NEEDED or name in NEEDED
 
 
 @pytest.mark.timeout(290)
 def test_the_program_trains_without_fairseq(tmp_path):
-    venv = tmp_path / "venv"
-    call(sys.executable, "-m", "venv", "--without-pip", venv, folder=tmp_path)
-    python = venv / "bin" / "python"
-    (site,) = venv.glob("lib/python*/site-packages")
-    borrow(site)
-    source = tmp_path / "source"  # a build leaves folders in its source
-    source.mkdir()
-    for name in ("setup.py", "pyproject.toml", "README.md"):
-        shutil.copy(ROOT / name, source)
-    shutil.copytree(ROOT / "fairseq_autoassist", source / "fairseq_autoassist")
-    offline = ["--no-index", "--no-build-isolation", "--no-deps", "--quiet"]
-    pip = [sys.executable, "-m", "pip", "--python", python]
-    call(*pip, "install", *offline, source, folder=tmp_path)
+    python = environment(tmp_path / "venv", filter(needed, installed()))
+    install(python, source(tmp_path / "source"))
 
     absent = "import importlib.util as u; print([n for n in %r if u.find_spec(n)])"
     names = ["fairseq", "omegaconf", "sklearn", "fairseq_autoassist"]
