@@ -9,8 +9,8 @@ from typing import Callable, List, Sequence
 import matplotlib
 import numpy as np
 
+from recipes.common.looks import LOOKS
 from recipes.common.picture import save_png
-from recipes.compare.looks import LOOKS
 from recipes.compare.records import Record, Values
 from recipes.compare.sections import Cell, Section
 from recipes.compare.statistics import mean_curve

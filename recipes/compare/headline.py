@@ -10,8 +10,8 @@ from typing import Any, Mapping, NamedTuple, Sequence
 import matplotlib
 import numpy as np
 
+from recipes.common.looks import LOOKS
 from recipes.common.picture import save_png
-from recipes.compare.looks import LOOKS
 from recipes.compare.sections import BASELINE, FULL, Section
 from recipes.compare.statistics import difference, estimate
 

@@ -8,10 +8,10 @@ from typing import Sequence
 import matplotlib
 
 from preprocess.text import UserError, whole_files
+from recipes.common.looks import LOOKS
 from recipes.common.picture import save_png
 from recipes.compare import tables
 from recipes.compare.figures import curves
-from recipes.compare.looks import LOOKS
 from recipes.compare.records import Record, load
 from recipes.compare.sections import Cell, Section, sections
 from recipes.compare.statistics import reach, spent

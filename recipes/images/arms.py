@@ -1,8 +1,10 @@
-"""Arms by name: ways to choose or weigh samples, with their colours and markers on figures."""
+"""Arms by name: ways to choose or weigh samples, with their looks on figures."""
 
 from __future__ import annotations
 
 from typing import Any, Mapping, NamedTuple
+
+from recipes.common.looks import LOOKS, Look
 
 ADAPTER = "adapter"  # the loop of arms that choose by `fairseq_autoassist.pytorch`
 BASELINE = "sgd"
@@ -15,15 +17,14 @@ class Arm(NamedTuple):
 
     Attributes:
         title: name on figures and in tables
-        colour, marker: matplotlib's; no two arms share either
+        look: colour and marker on figures
         loop: `ADAPTER`, or the name of a class of `weighing`: "spl" or "screenernet"
         strategy: strategy of the adapter
         options: options of that strategy
     """
 
     title: str
-    colour: str
-    marker: str
+    look: Look
     loop: str = ADAPTER
     strategy: str = ""
     options: Mapping[str, Any] = {}
@@ -35,10 +36,10 @@ class Arm(NamedTuple):
 
 
 ARMS = {
-    "sgd": Arm("SGD", "black", "o", strategy="uniform"),
-    "random": Arm("random", "#7f7f7f", "s", strategy="random", options={"keep": 0.6}),
-    "autoassist": Arm("AutoAssist", "#d62728", "X", strategy="autoassist", options=PAPERS_RULE),
-    "infobatch": Arm("InfoBatch", "#006400", "P", strategy="infobatch"),
-    "spl": Arm("self-paced learning", "#bcbd22", "H", loop="spl"),
-    "screenernet": Arm("ScreenerNet", "#1f77b4", "D", loop="screenernet"),
+    "sgd": Arm("SGD", LOOKS["uniform"], strategy="uniform"),
+    "random": Arm("random", LOOKS["random"], strategy="random", options={"keep": 0.6}),
+    "autoassist": Arm("AutoAssist", LOOKS["paper"], strategy="autoassist", options=PAPERS_RULE),
+    "infobatch": Arm("InfoBatch", LOOKS["infobatch"], strategy="infobatch"),
+    "spl": Arm("self-paced learning", LOOKS["spl"], loop="spl"),
+    "screenernet": Arm("ScreenerNet", LOOKS["screenernet"], loop="screenernet"),
 }

@@ -54,10 +54,10 @@ def _draw_loss(axis: Any, panel: Panel, x: str) -> None:
         arm = ARMS[name]
         across, mean, low, high = band(records, x, "train_loss")
         across = across * SCALE[x]
-        style = {"color": arm.colour, "marker": arm.marker, "markersize": 4, "linewidth": 1.3}
-        axis.plot(across, np.maximum(mean, SMALLEST), label=arm.title, **style)
+        style = {"color": arm.look.colour, "marker": arm.look.marker, "markersize": 4}
+        axis.plot(across, np.maximum(mean, SMALLEST), label=arm.title, linewidth=1.3, **style)
         limits = np.maximum(low, SMALLEST), np.maximum(high, SMALLEST)
-        axis.fill_between(across, *limits, color=arm.colour, alpha=0.12, linewidth=0)
+        axis.fill_between(across, *limits, color=arm.look.colour, alpha=0.12, linewidth=0)
     axis.set_yscale("log")
     axis.set_xlabel(UNITS[x])
     axis.set_ylabel("training loss (nats)")
@@ -70,17 +70,16 @@ def _draw_accuracy(axis: Any, panel: Panel) -> None:
         if not ARMS[name].assists or not all("acc" in r.curve for r in records):
             continue
         arm = ARMS[name]
-        for key, colour, marker, label in (
-            ("acc", arm.colour, arm.marker, f"{arm.title}: the Assistant"),
-            ("majority", "black", "", "the majority class"),
+        for key, line, label in (
+            ("acc", "-", f"{arm.title}: the Assistant"),
+            ("majority", ":", f"{arm.title}: the majority class"),
         ):
             reported = band(records, "samples", "majority")[2] > 0.0  # 0: no report yet
             across, mean, low, high = (x[reported] for x in band(records, "samples", key))
             across = across * SCALE["samples"]
-            line = "-" if key == "acc" else "--"
-            style = {"color": colour, "marker": marker, "markersize": 4, "linestyle": line}
-            axis.plot(across, mean, label=label, **style)
-            axis.fill_between(across, low, high, color=colour, alpha=0.12, linewidth=0)
+            style = {"color": arm.look.colour, "marker": arm.look.marker, "markersize": 4}
+            axis.plot(across, mean, label=label, linestyle=line, **style)
+            axis.fill_between(across, low, high, color=arm.look.colour, alpha=0.12, linewidth=0)
     axis.set_ylim(0.4, 1.0)
     axis.set_xlabel(UNITS["samples"])
     axis.set_ylabel("accuracy")

@@ -8,6 +8,7 @@ from typing import Any, Sequence
 import matplotlib
 import numpy as np
 
+from recipes.common.looks import LOOKS, REFERENCE, Look
 from recipes.common.picture import save_png
 from recipes.linear_svm.records import GAPS, Curve, Records, solvers
 from recipes.linear_svm.solvers import SOLVERS
@@ -16,6 +17,7 @@ matplotlib.use("Agg")  # no display needed
 from matplotlib import pyplot
 
 FLOOR = 1e-4  # lowest gap on figures
+CASES = LOOKS["gradient"], LOOKS["gradient-high"]  # of Theorem 1, in the order of its records
 
 
 def band(curves: Sequence[Curve], key: str) -> tuple[np.ndarray, ...]:
@@ -30,15 +32,20 @@ def band(curves: Sequence[Curve], key: str) -> tuple[np.ndarray, ...]:
     return x, np.exp(np.log(gaps).mean(axis=0)), gaps.min(axis=0), gaps.max(axis=0)
 
 
+def _style(look: Look) -> dict[str, Any]:
+    style = {"markersize": 6, "markevery": 3, "linewidth": 1.3}
+    return {"color": look.colour, "marker": look.marker, **style}
+
+
 def _panel(axis: Any, records: Records, data: str, key: str) -> None:
     for name in solvers(records):
         solver = SOLVERS[name]
         x, mean, low, high = band(records.of(data, name), key)
         line = "--" if name == "gradient" else "-"  # its curve covers others
-        axis.plot(x, mean, line, color=solver.colour, label=solver.title, linewidth=1.4)
-        axis.fill_between(x, low, high, color=solver.colour, alpha=0.15, linewidth=0)
+        axis.plot(x, mean, linestyle=line, label=solver.title, **_style(solver.look))
+        axis.fill_between(x, low, high, color=solver.look.colour, alpha=0.15, linewidth=0)
     for gap in GAPS:
-        axis.axhline(gap, color="grey", linewidth=0.5, linestyle=":")
+        axis.axhline(gap, color=REFERENCE, linewidth=0.5, linestyle=":")
     axis.set_xscale("log")
     axis.set_yscale("log")
     axis.set_ylim(FLOOR, 10.0)
@@ -65,12 +72,13 @@ def draw_gaps(records: Records, path: Path) -> None:
 def draw_theorem(records: Records, path: Path) -> None:
     """Write E ||w_k - w*||^2 against k, with L / k, for the theorem's case and its control."""
     figure, axis = pyplot.subplots(figsize=(6, 4))
-    for record, colour in zip(records.theorems, ("C0", "C3")):
+    for record, look in zip(records.theorems, CASES):
         label = f"skip below {record['theorem']} (slope {round(record['slope'], 2) + 0.0:.2f})"
-        axis.loglog(record["steps"], record["squares"], color=colour, label=label)
+        axis.loglog(record["steps"], record["squares"], label=label, **_style(look))
     steps = np.array(records.theorems[0]["steps"])
     bound = records.theorems[0]["bound"]
-    axis.loglog(steps, bound / steps, "k--", label=f"bound L / k, L = {bound:.0f}")
+    label = f"bound L / k, L = {bound:.0f}"
+    axis.loglog(steps, bound / steps, color=REFERENCE, linestyle="--", label=label)
     axis.set_xlabel("step k")
     axis.set_ylabel("E ||w_k - w*||^2")
     axis.legend()

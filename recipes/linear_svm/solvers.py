@@ -8,6 +8,7 @@ from typing import Any, Callable
 
 import numpy as np
 
+from recipes.common.looks import LOOKS, Look
 from recipes.linear_svm import kernels, tree
 from recipes.linear_svm.problem import Problem, objective
 
@@ -24,13 +25,13 @@ class Solver:
 
     Attributes:
         title: name on figures and in tables
-        colour: matplotlib's, on figures
+        look: colour and marker on figures
         make: makes the function that does steps on a problem
         whole_pass: whether a step reads the whole data
     """
 
     title: str
-    colour: str
+    look: Look
     make: Callable[[Problem], Advance]
     whole_pass: bool = False
 
@@ -68,15 +69,17 @@ def _by_tree(problem: Problem) -> Advance:
 
 BASELINE = "pegasos"
 SOLVERS = {
-    BASELINE: Solver("Pegasos", "black", _shrinking(kernels.NONE)),
-    "loss": Solver("shrinking by loss", "C3", _shrinking(kernels.LOSS)),
-    "loss-low": Solver("shrinking by loss, T/4", "C1", _shrinking(kernels.LOSS, 0.25)),
-    "gradient": Solver("shrinking by gradient", "C0", _shrinking(kernels.GRADIENT)),
+    BASELINE: Solver("Pegasos", LOOKS["uniform"], _shrinking(kernels.NONE)),
+    "loss": Solver("shrinking by loss", LOOKS["loss"], _shrinking(kernels.LOSS)),
+    "loss-low": Solver("shrinking by loss, T/4", LOOKS["loss-low"], _shrinking(kernels.LOSS, 0.25)),
+    "gradient": Solver("shrinking by gradient", LOOKS["gradient"], _shrinking(kernels.GRADIENT)),
     "gradient-whole": Solver(
-        "the same, regulariser skipped too", "C9", _shrinking(kernels.GRADIENT, whole=True)
+        "the same, regulariser skipped too",
+        LOOKS["gradient-whole"],
+        _shrinking(kernels.GRADIENT, whole=True),
     ),
-    "exact": Solver("importance, exact", "C2", _exact, whole_pass=True),
-    "tree": Solver("importance, tree", "C4", _by_tree),
+    "exact": Solver("importance, exact", LOOKS["exact"], _exact, whole_pass=True),
+    "tree": Solver("importance, tree", LOOKS["tree"], _by_tree),
 }
 
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from matplotlib.colors import to_rgb
-from matplotlib.markers import MarkerStyle
 
 from fairseq_autoassist.config import AutoAssistConfig, flag
 from fairseq_autoassist.core.strategies.autoassist import PAPERS_RULE
 from recipes.compare.arms import ARMS
-from recipes.compare.looks import LOOKS
 from tests.support.training import PAPER
 
 FIELDS = {flag(field.name): field for field in dataclasses.fields(AutoAssistConfig)}
@@ -68,10 +65,3 @@ def test_the_default_is_the_band_with_a_prior() -> None:
 def test_the_flags_of_the_papers_rule_in_tests_are_the_packages():
     named = dict(zip(PAPER[::2], map(float, PAPER[1::2])))
     assert named == {flag(name): value for name, value in PAPERS_RULE.items()}
-
-
-def test_every_arm_has_a_colour_and_a_marker_of_its_own() -> None:
-    assert set(LOOKS) == set(ARMS)
-    assert len({to_rgb(look.colour) for look in LOOKS.values()}) == len(ARMS)
-    assert len({look.marker for look in LOOKS.values()}) == len(ARMS)
-    assert {look.marker for look in LOOKS.values()} <= set(MarkerStyle.markers)

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import sacrebleu
 
+from recipes.common.looks import LOOKS
 from recipes.compare import figures, report, tables
-from recipes.compare.looks import LOOKS
 from recipes.compare.records import load, parse
 from recipes.compare.sections import Section, sections
 from recipes.compare.significance import Paired, bootstrap

@@ -8,7 +8,6 @@ import pytest
 
 from preprocess.text import UserError
 from recipes.images import figures, report
-from recipes.images.arms import ARMS
 from recipes.images.records import append, load, panels
 from recipes.images.statistics import cost_ratio, reach, samples_ratio, target, time_ratio
 from tests.support.images import record
@@ -98,8 +97,3 @@ def test_a_figure_is_drawn_only_where_records_have_its_data(tmp_path: Path) -> N
     drawn = figures.draw(both, tmp_path / "b")
     assert [path.name for path in drawn] == [*names, "figure6.png"]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in drawn)
-
-
-def test_no_two_arms_look_alike() -> None:
-    assert len({arm.colour for arm in ARMS.values()}) == len(ARMS)
-    assert len({arm.marker for arm in ARMS.values()}) == len(ARMS)

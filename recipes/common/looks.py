@@ -1,4 +1,7 @@
-"""Colour and marker of each arm on every figure; no two arms share either."""
+"""Colour and marker of each method on the figures of all recipes; no two methods share either.
+
+Arms of two recipes that do the same have one look: plain training is `uniform` in each.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,12 @@ class Look(NamedTuple):
     marker: str
 
 
+REFERENCE = "#a9a9a9"  # colour of lines that belong to no method, such as a bound
+
 LOOKS = {
     "uniform": Look("black", "o"),
     "random": Look("#7f7f7f", "s"),
+    # arms of recipes/compare
     "default": Look("#1f77b4", "D"),
     "prior": Look("#17becf", "v"),
     "band-prior": Look("#000080", "d"),
@@ -29,4 +35,14 @@ LOOKS = {
     "competence": Look("#8c564b", "8"),
     "spl": Look("#bcbd22", "H"),
     "infobatch": Look("#006400", "."),
+    # of recipes/images
+    "screenernet": Look("#00bfff", "+"),
+    # of recipes/linear_svm: utilities are computed there, not predicted by an Assistant
+    "loss": Look("#b22222", "x"),
+    "loss-low": Look("#ffa500", "1"),
+    "gradient": Look("#4169e1", "2"),
+    "gradient-high": Look("#ff1493", "4"),
+    "gradient-whole": Look("#87ceeb", "3"),
+    "exact": Look("#32cd32", "_"),
+    "tree": Look("#9932cc", "|"),
 }
