@@ -12,6 +12,7 @@ import numpy as np
 
 from recipes.common.looks import LOOKS
 from recipes.common.picture import save_png
+from recipes.compare.over_settings import CLEAN
 from recipes.compare.sections import BASELINE, FULL, Section
 from recipes.compare.statistics import difference, estimate
 
@@ -96,8 +97,6 @@ def _lead_panel(axis: Any, rows: Sequence[Lead]) -> None:
         for row, height in zip(own, heights):
             if row.low is not None:
                 axis.plot([row.low, row.high], [height] * 2, color=look.colour, linewidth=1.2)
-    means = [0.0, *(row.mean for row in rows)]
-    axis.set_xlim(min(means) - ROOM, max(means) + ROOM)
     axis.axvline(0, color="black", linewidth=0.8)
     axis.set_yticks(range(len(settings)), settings, fontsize="small")
     axis.invert_yaxis()
@@ -110,9 +109,12 @@ def draw_leads(groups: Mapping[str, Sequence[Lead]], path: Path) -> None:
     shown = {title: rows for title, rows in groups.items() if rows}
     lines = [len({row.setting for row in rows}) for rows in shown.values()]
     size = (8, 0.4 * sum(lines) + 1.2 * len(shown))
+    ratios = {"height_ratios": lines}
     figure, axes = pyplot.subplots(
-        len(shown), 1, figsize=size, squeeze=False, gridspec_kw={"height_ratios": lines}
+        len(shown), 1, figsize=size, sharex=True, squeeze=False, gridspec_kw=ratios
     )
+    means = [0.0, *(row.mean for rows in shown.values() for row in rows)]
+    axes[0, 0].set_xlim(min(means) - ROOM, max(means) + ROOM)
     for axis, (title, rows) in zip(axes[:, 0], shown.items()):
         _lead_panel(axis, rows)
         axis.set_title(title, fontsize="medium")
@@ -151,8 +153,14 @@ def digest_in(path: Path) -> str:
 
 
 def groups_of(compared: Sequence[Section], crawl: Sequence[Section]) -> dict[str, list[Lead]]:
-    """The panels of the forest."""
-    return {"clean text, or nearly": leads(compared), "raw crawl": leads(crawl)}
+    """Return the panels of the forest, title -> rows; each panel has means of its own settings."""
+    clean = [section for section in compared if section.corpus in CLEAN]
+    mixed = [section for section in compared if section.corpus not in CLEAN]
+    return {
+        "clean text": leads(clean),
+        "Multi30k with web pairs mixed in": leads(mixed),
+        "raw crawl": leads(crawl),
+    }
 
 
 def write(compared: Sequence[Section], crawl: Sequence[Section], folder: Path) -> None:

@@ -32,6 +32,13 @@ def test_the_forest_has_a_row_for_each_setting_and_one_for_the_mean() -> None:
     assert headline.leads(grouped(*(r for r in RUNS if r["arm"] != "random"))) == []
 
 
+def test_the_forest_keeps_corpora_with_noise_apart() -> None:
+    mixed = [record(arm, (20, 30), corpus="noisy") for arm in ("random", "band")]
+    clean, noisy, crawl = headline.groups_of(grouped(*RUNS, *mixed), []).values()
+    assert clean == headline.leads(grouped(*RUNS))
+    assert [row.setting for row in noisy] == ["noisy transformer 1,000 x 1.00"] and crawl == []
+
+
 def test_the_plateau_has_the_mean_the_lowest_and_the_highest_seed() -> None:
     plain, *others = headline.plateau(grouped(*RUNS))
     assert [curve.arm for curve in others] == ["random", "band"]
