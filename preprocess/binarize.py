@@ -221,6 +221,7 @@ def binarize(options: argparse.Namespace) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Write the data-bin that the command line describes."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--source-lang", required=True)
     parser.add_argument("--target-lang", required=True)

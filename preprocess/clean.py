@@ -59,6 +59,7 @@ class Report:
 
     @property
     def seen(self) -> int:
+        """Number of pairs read, kept or dropped."""
         return self.kept + sum(self.dropped.values())
 
     @property
@@ -144,6 +145,7 @@ def clean_files(
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Write the cleaned pair of files that the command line names; print the report."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--source", type=Path, required=True, help=TEXT)
     parser.add_argument("--target", type=Path, required=True, help=TEXT)

@@ -229,6 +229,7 @@ def decode(model: Path, lines: list[str]) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Train a model or write encoded text, as the command line says; print what was made."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
     training = commands.add_parser("train", help="train one model over all inputs")

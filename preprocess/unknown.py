@@ -40,6 +40,7 @@ class Seen:
 
     @property
     def total(self) -> int:
+        """Number of unknown tokens."""
         return sum(self.unknown.values())
 
 

@@ -40,6 +40,7 @@ class Archive:
 
     @property
     def name(self) -> str:
+        """File name, the last part of the URL."""
         return self.url.rsplit("/", 1)[1]
 
 

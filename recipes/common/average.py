@@ -93,6 +93,7 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Write the averaged checkpoint into the folder of the run; print its path."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--run", type=Path, required=True, help="folder of the training run")
     parser.add_argument("--last", type=int, default=10, help="checkpoints (default: %(default)s)")

@@ -102,6 +102,7 @@ def _refused(read: Callable[[], Found], path: Path, mend: str) -> Found:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Check that the last checkpoint of a run can be read."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--run", type=Path, required=True, help="folder of the training run")
     check_last(parser.parse_args(arguments).run)

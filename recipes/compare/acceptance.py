@@ -38,10 +38,12 @@ class Answer:
 
     @property
     def non_inferior(self) -> bool | None:
+        """Whether the interval of BLEU to plain training lies above -MARGIN; None without one."""
         return self.bleu.above(-MARGIN) if self.bleu else None
 
     @property
     def over_random(self) -> bool | None:
+        """Whether the interval of BLEU to random lies above 0; None without one."""
         return self.random.above(0.0) if self.random else None
 
     @property

@@ -48,6 +48,7 @@ def collect(out: Path, dest: Path) -> tuple[list[str], list[str]]:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Pack the finished runs of a folder; print which were added and replaced."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("out", type=Path, metavar="OUT", help="that of recipes.compare.run")
     parser.add_argument("dest", type=Path, metavar="DEST", help="folder of packed runs")

@@ -157,6 +157,7 @@ def end_with_runner() -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Do the run that the command line names, and write its record."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("run", help="id, such as multi30k.transformer.paper.b070.s1")
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "compare")

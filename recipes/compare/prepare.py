@@ -181,6 +181,7 @@ def prepare(name: str, out: Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Make the corpora that the command line names, or all."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("corpora", nargs="*", metavar="CORPUS", help="default: all of them")
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "compare" / "corpora")

@@ -82,6 +82,7 @@ def renew(text: Path, records: Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Renew tables of all documents and the figures, or the tables of one document."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--text", type=Path, help="one document")
     parser.add_argument("--records", type=Path, help="folder of packed runs that it quotes")

@@ -76,6 +76,7 @@ class Record:
 
     @property
     def end(self) -> Values:
+        """Measurements of the last mark."""
         return self.marks[-1]
 
 

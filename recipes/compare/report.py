@@ -109,6 +109,7 @@ def compose(records: Sequence[Record], corpora: Path | None, out: Path) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Write the report and its pictures; print the report and its path."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("records", nargs="+", type=Path, help="folders of runs, or record.json")
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "report")

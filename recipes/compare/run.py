@@ -128,6 +128,7 @@ def run_matrix(options: argparse.Namespace) -> int:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Run the matrix that the command line names; exit with its status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("matrix", nargs="+", help=f"{', '.join(MATRICES)}, or a run's id")
     parser.add_argument("--jobs", type=int, default=1, help="runs side by side")

@@ -27,6 +27,7 @@ class Cell:
 
     @property
     def name(self) -> str:
+        """Arm and budget, such as `band 0.70`."""
         return f"{self.arm} {self.budget:.2f}"
 
     @property
@@ -36,6 +37,7 @@ class Cell:
 
     @property
     def seeds(self) -> list[int]:
+        """Seeds of the records, in their order."""
         return [record.seed for record in self.records]
 
     @property
@@ -56,6 +58,7 @@ class Section:
 
     @property
     def title(self) -> str:
+        """Heading in the report: corpus, architecture, updates and, where it is known, device."""
         device = f", {self.device}" if self.device else ""
         return f"{self.corpus}, {self.architecture}, {self.updates:,} updates{device}"
 
@@ -66,6 +69,7 @@ class Section:
         return f"{self.corpus} {self.architecture} {self.updates:,}{device}"
 
     def cell(self, arm: str, budget: float) -> Cell | None:
+        """Cell of an arm at a budget; None: there is none."""
         found = [c for c in self.cells if c.arm == arm and abs(c.budget - budget) < 1e-6]
         return found[0] if found else None
 
@@ -90,6 +94,7 @@ class Section:
 
     @property
     def records(self) -> list[Record]:
+        """Records of all cells."""
         return [record for cell in self.cells for record in cell.records]
 
 

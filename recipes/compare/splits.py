@@ -43,6 +43,7 @@ class Splits:
     pages: list[str] = field(default_factory=list)  # of the test pairs; empty: not known
 
     def of(self, name: str) -> Pairs:
+        """Pairs of a split, by its name."""
         return getattr(self, name)
 
     @property
@@ -58,6 +59,7 @@ def shuffled(count: int, stream: int) -> np.ndarray:
 
 
 def normalised(pairs: Iterable[Pair]) -> Pairs:
+    """Pairs with both sides normalised; labels stay."""
     return [Pair(normalise(pair.source), normalise(pair.target), pair.label) for pair in pairs]
 
 

@@ -23,10 +23,12 @@ from recipes.compare.statistics import (
 
 
 def number(value: float | None, digits: int = 2) -> str:
+    """A number with fixed digits; a dash for None."""
     return "-" if value is None else f"{value:.{digits}f}"
 
 
 def yes(value: bool | None) -> str:
+    """`yes` or `no`; a dash for None."""
     return "-" if value is None else "yes" if value else "no"
 
 

@@ -102,6 +102,7 @@ def by_people(corpus: Path) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Print the audit of the corpora that the command line names."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("corpus", nargs="*", default=CORPORA_BY_DEFAULT)
     parser.add_argument("--corpora", type=Path, default=ROOT / "runs" / "compare" / "corpora")

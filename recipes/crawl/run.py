@@ -75,6 +75,7 @@ def crawl(options: argparse.Namespace) -> int:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Run the comparison on raw crawl; exit with its status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "crawl")
     for part, what in (("", "train"), ("valid-", "validate"), ("test-", "test")):

@@ -126,6 +126,7 @@ def write(folder: Path) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Write report and figures of a matrix; print the report."""
     parser = argparse.ArgumentParser(description="Make report and figures again from the records.")
     parser.add_argument("folder", type=Path, help="folder of a matrix")
     print(write(parser.parse_args(arguments).folder))

@@ -98,6 +98,7 @@ def images(options: argparse.Namespace) -> int:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Run the matrix that the command line names; exit with its status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("matrix", choices=list(MATRICES), help="see matrices.py")
     parser.add_argument("--out", type=Path, help="default: runs/images/MATRIX")

@@ -50,6 +50,7 @@ def quoted(page: str, found: dict[str, str]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Write tables and figures into docs/, and keep the records and the report."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path, help="output folder of `make svm`")
     folder: Path = parser.parse_args(arguments).folder

@@ -129,6 +129,7 @@ def write(folder: Path) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Write report and figures from the records of a folder; print the report."""
     parser = argparse.ArgumentParser(description="Make report and figures again from the records.")
     parser.add_argument("folder", type=Path, help="output folder of `make svm`")
     print(write(parser.parse_args(arguments).folder))

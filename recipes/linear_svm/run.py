@@ -75,6 +75,7 @@ def svm(options: argparse.Namespace) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Run the experiments; write records, report and figures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "svm")
     parser.add_argument("--seeds", type=int, default=SEEDS)

@@ -56,6 +56,7 @@ def evaluate(data: Path, run: Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Write translations and scores of a run."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of prepare.py")
     parser.add_argument("--run", type=Path, required=True, help="folder of train.sh")

@@ -84,6 +84,7 @@ def prepare(out: Path, steps: Steps) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Write the data-bin and its features, with all steps before them."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "multi30k")
     out: Path = parser.parse_args(arguments).out

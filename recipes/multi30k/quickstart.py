@@ -68,6 +68,7 @@ def quickstart(out: Path, baseline: bool) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Do all steps from text to scores and the report."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "multi30k")
     parser.add_argument("--baseline", action="store_true", help="train without AutoAssist")

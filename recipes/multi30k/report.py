@@ -17,10 +17,12 @@ from recipes.common.picture import save_png
 
 
 def count(value: float | None) -> str:
+    """A number with thousands separated, without decimals; a dash for None."""
     return "-" if value is None else f"{value:,.0f}"
 
 
 def share(value: float | None) -> str:
+    """A share in percent; a dash for None."""
     return "-" if value is None else f"{100 * value:.1f}%"
 
 
@@ -30,6 +32,7 @@ def of(part: float | None, whole: float | None) -> str:
 
 
 def minutes(seconds: float | None) -> str:
+    """Seconds as minutes and seconds; a dash for None."""
     return "-" if seconds is None else f"{int(seconds) // 60} min {int(seconds) % 60:02d} s"
 
 
@@ -80,6 +83,7 @@ def rows(log: Log, scores: dict[str, tuple[float, str]]) -> list[tuple[str, str]
 
 
 def format_table(table: list[tuple[str, str]]) -> str:
+    """Lines of names and values, names padded to one width."""
     width = max(len(name) for name, _ in table)
     return "\n".join(f"{name:<{width}}  {value}" for name, value in table)
 
@@ -150,6 +154,7 @@ def report(run: Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Write table and picture of a run."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--run", type=Path, required=True, help="folder of train.sh")
     report(parser.parse_args(arguments).run)

@@ -32,6 +32,7 @@ class Part:
 
     @property
     def files(self) -> tuple[str, str]:
+        """Paths in the archive of source and target."""
         return self.source, self.target
 
 
@@ -115,6 +116,7 @@ class Corpus:
 
     @property
     def identity(self) -> dict[str, str]:
+        """Digests of the archives, by name."""
         return {name: archive.digest for name, archive in self.archives.items()}
 
 

@@ -87,6 +87,7 @@ def tell_if_old(checkpoint: Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Write translations and scores of a checkpoint."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--model", choices=sorted(MODELS), required=True)
     parser.add_argument("--run", type=Path, required=True, help="folder of train.py")

@@ -2,9 +2,9 @@
 
     python -m recipes.wmt14_en_de.prepare --vocab paper [--dry-run]
 
-The outputs are OUT/raw (files of the archives), OUT/text (clean text), and in OUT/paper or
-OUT/joint SentencePiece models, pieces/ and data-bin/ with the features in it. The same command
-resumes an interrupted step.
+OUT/raw gets the files of the archives, OUT/text the clean text. OUT/paper or OUT/joint gets
+SentencePiece models, pieces/, and data-bin/ with the features in it. The same command resumes an
+interrupted step.
 """
 
 from __future__ import annotations
@@ -262,6 +262,7 @@ def plan(corpus: Corpus, location: Location, out: Path, vocab: str, scale: Scale
 
 
 def options_of(arguments: list[str] | None) -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument(
@@ -281,6 +282,7 @@ def options_of(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Write the data-bin and its features; with --dry-run print the plan."""
     options = options_of(arguments)
     corpus = stand_in(options.stand_in) if options.stand_in else WMT14
     location = locate(corpus, DOWNLOADS)
@@ -290,8 +292,7 @@ def main(arguments: list[str] | None = None) -> None:
         return
     words = shlex.join(arguments or sys.argv[1:])
     with stoppable(f"python -m recipes.wmt14_en_de.prepare {words}"):
-        steps = Steps(out / "steps", STEPS)
-        prepare(corpus, location, out, vocab, scale, options.workers, steps)
+        prepare(corpus, location, out, vocab, scale, options.workers, Steps(out / "steps", STEPS))
 
 
 if __name__ == "__main__":

@@ -113,6 +113,7 @@ def at_hand(count: int) -> dict[str, Pairs]:
 
 
 def side_by_side(prefix: Path) -> Pairs:
+    """Pairs of PREFIX.en and PREFIX.de."""
     return list(zip(read_lines(Path(f"{prefix}.en")), read_lines(Path(f"{prefix}.de"))))
 
 
@@ -127,6 +128,7 @@ def tatoeba(path: Path) -> Pairs:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Write the stand-in's archives; print their folder."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="folder for the archives")
     parser.add_argument("--pairs", type=int, default=4000, help="number of training pairs, about")

@@ -163,6 +163,7 @@ def become(command: list[str], variables: dict[str, str]) -> None:
 
 
 def options_of(arguments: list[str] | None) -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--model", choices=sorted(MODELS), required=True)
     parser.add_argument("--baseline", action="store_true", help="without AutoAssist")
@@ -186,6 +187,7 @@ def options_of(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Replace this process by fairseq-train; with --dry-run print its command."""
     options = options_of(arguments)
     model, scale = MODELS[options.model], SCALES[options.scale]
     data = (options.data / options.vocab).resolve()
