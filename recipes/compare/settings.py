@@ -25,8 +25,8 @@ def _transformer(dim: int, ffn: int, heads: int, layers: int) -> list[str]:
 # the softmax goes through decoder-out-embed-dim: as wide as the embeddings, it shares them
 ARCHITECTURES = {
     "transformer": _transformer(128, 512, 4, 3),
-    # the same model in batches of a quarter: on a CPU they fit the cache (about 0.6 of the time a
-    # token), and four times the updates learn more from the same tokens
+    # The same model in batches of a quarter. On a CPU they fit the cache: about 0.6 of the time a
+    # token. Four times the updates learn more from the same tokens.
     "small-batch": _transformer(128, 512, 4, 3),
     # with a dropout of 0.1 plain training on Multi30k levels off within the budget
     "low-dropout": _transformer(128, 512, 4, 3),

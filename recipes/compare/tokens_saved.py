@@ -1,7 +1,7 @@
 """Tokens saved: an arm's tokens against those that plain training needs for the same BLEU.
 
-Plain training is known at two lengths, each with its own schedule: at the full budget, and at the
-arm's budget, where `random` stands for it. Between the two, BLEU is assumed to rise linearly with
+Plain training is known at two lengths, each with its own schedule. At the arm's budget, the
+shorter one, `random` stands for it. Between the two, BLEU is assumed to rise linearly with
 the logarithm of the tokens.
 """
 
@@ -27,8 +27,8 @@ def _point(cell: Cell, seeds: set[int]) -> tuple[float, float]:
 def share_saved(cell: Cell, section: Section) -> float | None:
     """Share of the tokens of equally good plain training that `cell` did without; may be negative.
 
-    None where there is no control or baseline, the three have no seed in common, or plain training
-    gains less than LEAST BLEU from the control's tokens to the baseline's.
+    None where there is no control or baseline, or the three have no seed in common. None too where
+    plain training gains less than LEAST BLEU from the control's tokens to the baseline's.
     """
     control, baseline = section.control(cell), section.baseline
     if control is None or baseline is None or cell is baseline:

@@ -20,8 +20,8 @@ export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-
 free_port='import socket; s = socket.socket(); s.bind(("localhost", 0)); print(s.getsockname()[1])'
 port=${PORT:-$(python -c "$free_port")}
 
-# fairseq runs several ranks without GPUs only in this way: each rank is a process started here, and
-# gradients are averaged by legacy_ddp, since fairseq gives torch's DDP the number of a GPU.
+# fairseq runs several ranks without GPUs only in this way: each rank is a process started here.
+# Gradients are averaged by legacy_ddp, since fairseq gives torch's DDP the number of a GPU.
 command=(fairseq-train "$data_bin" "${plugin[@]}" --save-dir "$run" --cpu
   --distributed-world-size "$ranks" --distributed-no-spawn --distributed-backend gloo
   --distributed-init-method "tcp://localhost:$port" --ddp-backend legacy_ddp "$@")
