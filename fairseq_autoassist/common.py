@@ -1,4 +1,4 @@
-"""Options that all strategies share."""
+"""Options that do not belong to one strategy."""
 
 from __future__ import annotations
 

@@ -6,11 +6,10 @@ An option that is not read has no effect.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 from .common import CommonOptions
 from .core.prior import AGREEMENT, NONE
-from .core.strategies import STRATEGIES, begins_easily, needs_of, readers_of, strategy_class
+from .core.strategies import STRATEGIES, begins_easily, declared_by, needs_of, strategy_class
 from .core.strategies.easy_first import SWITCH, EasyFirstOptions
 from .errors import ConfigError
 from .options import flag
@@ -36,7 +35,7 @@ def _reads(strategy: str, name: str, config: CommonOptions) -> bool:
         return needs.prior != "ignored"
     if name == "features":  # the prior of autoassist-agreement is in that folder
         return needs.features or needs.prior != "ignored"
-    own = readers_of(name)
+    own = declared_by(name)
     return not own or strategy in own
 
 
@@ -50,8 +49,15 @@ def refuse_unread(config: CommonOptions) -> None:
     values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
     defaults = {field.name: field.default for field in dataclasses.fields(config)}
     changed = {name: value for name, value in values.items() if value != defaults[name]}
-    unread = {**_of_others(config, changed), **_of_the_curriculum(config, changed)}
-    unread.update(_of_the_prior(config, changed))
+    if changed.get("prior") == NONE:  # it may be switched off where it is ignored
+        del changed["prior"]
+    unread = {
+        name: _by(name, config) for name in changed if not _reads(config.strategy, name, config)
+    }
+    if "prior_floor" in changed and config.prior == NONE:
+        unread.setdefault("prior_floor", f"read with a {flag('prior')} other than {NONE}")
+    if "features" in changed and config.prior != AGREEMENT and not needs_of(config).features:
+        unread.setdefault("features", f"read with {flag('prior')} {AGREEMENT}")
     if unread:
         found = " and ".join(f"{flag(name)} {changed[name]} ({by})" for name, by in unread.items())
         raise ConfigError(
@@ -60,37 +66,6 @@ def refuse_unread(config: CommonOptions) -> None:
         )
 
 
-def _of_others(config: CommonOptions, changed: dict[str, Any]) -> dict[str, str]:
-    """Find options of other strategies."""
-    return {
-        name: f"read by {_named(readers(name, config))}"
-        for name in changed
-        if readers_of(name) and not _reads(config.strategy, name, config)
-    }
-
-
-def _of_the_curriculum(config: CommonOptions, changed: dict[str, Any]) -> dict[str, str]:
-    """Find options of the curriculum where no item waits."""
-    if begins_easily(config):
-        return {}
-    by = f"read with {flag(SWITCH)}, or by {_named(readers(SWITCH, config))}"
-    return {name: by for name in _CURRICULUM if name in changed}
-
-
-def _of_the_prior(config: CommonOptions, changed: dict[str, Any]) -> dict[str, str]:
-    """Find options of the prior and of its folder; one may switch it off where it is ignored."""
-    own = [name for name in ("prior", "prior_floor") if changed.get(name, NONE) != NONE]
-    if "features" in changed and not needs_of(config).features:
-        own.append("features")
-    if not _reads(config.strategy, "prior", config):
-        return {name: f"read by {_named(readers(name, config))}" for name in own}
-    unread = {}
-    if config.prior == NONE and "prior_floor" in changed:
-        unread["prior_floor"] = f"read with a {flag('prior')} other than {NONE}"
-    if config.prior != AGREEMENT and "features" in own:
-        unread["features"] = f"read with {flag('prior')} {AGREEMENT}"
-    return unread
-
-
-def _named(strategies: list[str]) -> str:
-    return f"{flag('strategy')} {' or '.join(strategies)}"
+def _by(name: str, config: CommonOptions) -> str:
+    named = f"{flag('strategy')} {' or '.join(readers(name, config))}"
+    return f"read with {flag(SWITCH)}, or by {named}" if name in _CURRICULUM else f"read by {named}"

@@ -131,12 +131,12 @@ def read_by(name: str) -> str:
     if not others:
         return "all strategies"
     if len(always) > len(others):
-        found = f"all strategies but {_joined(others)},"
+        found, comma = f"all strategies but {_joined(others)}", ","
     else:
-        found = _joined(always)
-    if set(wrapped) == set(always):
-        return found.rstrip(",")
-    return f"{found} and every strategy with `{flag(SWITCH)}`"
+        found, comma = _joined(always), ""
+    if wrapped == always:
+        return found
+    return f"{found}{comma} and every strategy with `{flag(SWITCH)}`"
 
 
 def _joined(names: list[str]) -> str:

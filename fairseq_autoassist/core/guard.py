@@ -76,7 +76,7 @@ class Guard:
             if first:
                 return Message(
                     f"{bad} losses of one batch are NaN or infinite: not learned "
-                    f"from, no shrinking until {CLEAN_REPORTS} batches in a row are clean",
+                    f"from, nothing is skipped until {CLEAN_REPORTS} batches in a row are clean",
                     bad=True,
                 )
         elif self.clean_reports_due:
@@ -104,13 +104,13 @@ class Guard:
         self.useless_verdicts = self.useless_verdicts + counts if doubtful else 0
         if counts and self.useless_verdicts == PATIENCE:
             text = f"the Assistant is still no better than the majority class ({found}) after "
-            return Message(text + f"{PATIENCE} verdicts: not shrinking", bad=True)
+            return Message(text + f"{PATIENCE} verdicts: nothing is skipped", bad=True)
         if not changed:
             return None
         if useless:
-            text = f"the Assistant is no better than the majority class ({found}): not shrinking"
-        else:
-            text = f"the Assistant has become better than the majority class ({found}): shrinking"
+            text = f"the Assistant is no better than the majority class ({found}): "
+            return Message(text + "nothing is skipped", bad=False)
+        text = f"the Assistant has become better than the majority class ({found}): skipping"
         return Message(text, bad=False)
 
     def state_dict(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ class Ledger:
     """The micro-batches of one rank, numbered over the run.
 
     Each is handed out, has an outcome (losses, or none), is trained on and is reported, in order.
+    The PyTorch adapter notes the first and the last of these alone, since its loop tells no more.
     The loader's thread calls `hand_out`; the training thread calls everything else.
 
     The ledger alone counts micro-batches: how many were handed out, had an outcome, were trained
@@ -19,7 +20,7 @@ class Ledger:
 
     - the planner: batches that it has still to learn from, since it may be in another process
     - `worker/replay.py`: batches and reports since the worker's state was last known
-    - `plugin/losses.py`: losses on their way from the device
+    - `plugin/losses.py`, `pytorch/reports.py`: losses on their way from the device
     - `pytorch/handed.py`: batches by their ids, since a loop reports ids and not numbers
     - `pytorch/session.py`: batches that an old loader had, and that the next one gets
     - `pytorch/saving.py`: losses since a snapshot, since its states grow after they are made

@@ -13,8 +13,6 @@ from omegaconf import II
 from ..config import AutoAssistConfig
 
 _PREFIX = "autoassist_"
-_RUN_LENGTH = "; the run ends at --max-update, or with --max-epoch alone after that many passes"
-_OF_THE_RUN = {"competence_updates", "infobatch_anneal"}  # options that are shares of the run
 
 
 def _flags() -> list[tuple[str, Any, Any]]:
@@ -23,14 +21,10 @@ def _flags() -> list[tuple[str, Any, Any]]:
         (
             _PREFIX + field.name,
             types[field.name],
-            dataclasses.field(default=field.default, metadata={"help": _help(field)}),
+            dataclasses.field(default=field.default, metadata={"help": field.metadata["help"]}),
         )
         for field in dataclasses.fields(AutoAssistConfig)
     ]
-
-
-def _help(field: dataclasses.Field[Any]) -> str:
-    return field.metadata["help"] + (_RUN_LENGTH if field.name in _OF_THE_RUN else "")
 
 
 # Values of other groups that the iterator needs and fairseq does not pass to a task.

@@ -81,8 +81,10 @@ class AutoAssist(torch.utils.data.Sampler):
     # -- for the loader ---------------------------------------------------------------------------
 
     def __len__(self) -> int:
-        """Number of batches of the current epoch on this rank; before its first batch, of plain
-        training."""
+        """Number of batches of the current epoch on this rank.
+
+        Before its first batch: the number given as ``epoch``, or else that of plain training.
+        """
         return self._length or self._plain
 
     def __iter__(self) -> Iterator[list[int]]:

@@ -21,12 +21,12 @@ def judge(guard, accuracy, positive=0.5, pairs=100):
 def test_an_assistant_is_useless_until_it_is_better_than_the_majority():
     guard = Guard(100)
     assert guard.allows
-    assert "not shrinking" in judge(guard, 0.5).text and not guard.allows
+    assert "nothing is skipped" in judge(guard, 0.5).text and not guard.allows
     assert judge(guard, 0.5) is None  # said already
     assert judge(guard, 0.54) is None  # within a standard error of the majority
-    assert judge(guard, 0.7).text.endswith(": shrinking") and guard.allows
+    assert judge(guard, 0.7).text.endswith(": skipping") and guard.allows
     # the majority class is the measure, not one half
-    assert "not shrinking" in judge(Guard(100), 0.7, positive=0.3).text
+    assert "nothing is skipped" in judge(Guard(100), 0.7, positive=0.3).text
 
 
 def test_an_assistant_that_was_better_is_useless_only_after_several_verdicts_in_a_row():
@@ -36,7 +36,7 @@ def test_an_assistant_that_was_better_is_useless_only_after_several_verdicts_in_
         assert not any(judge(guard, 0.5) for _ in range(DOUBTS - 1)) and guard.allows
         assert judge(guard, 0.7) is None
     said = [judge(guard, 0.5) for _ in range(DOUBTS)]
-    assert not any(said[:-1]) and "not shrinking" in said[-1].text and not guard.allows
+    assert not any(said[:-1]) and "nothing is skipped" in said[-1].text and not guard.allows
     judge(guard, 0.7)  # trusted again, also after a resume
     resumed = Guard(100)
     resumed.load_state_dict(guard.state_dict())
@@ -56,10 +56,10 @@ def test_verdicts_on_labels_that_are_nearly_all_the_same_are_no_failure():
     guard, rare = Guard(100), 0.99 - ONE_SIDED  # share of labels 1
     said = [judge(guard, 0.5) for _ in range(PATIENCE - 1)]
     said += [judge(guard, 0.9, positive=rare) for _ in range(2 * PATIENCE)]
-    assert "not shrinking" in said[0].text and not any(said[1:]) and not guard.allows
+    assert "nothing is skipped" in said[0].text and not any(said[1:]) and not guard.allows
     assert judge(guard, 0.5).bad  # the tenth that counts
     assert not any(judge(guard, 0.9, positive=rare) for _ in range(PATIENCE))  # said once
-    assert judge(guard, 0.99, positive=0.2).text.endswith(": shrinking")
+    assert judge(guard, 0.99, positive=0.2).text.endswith(": skipping")
 
 
 def test_evidence_adds_up_over_reports_and_a_window_of_zero_never_judges():

@@ -1,4 +1,4 @@
-"""Failures: each is logged, and training goes on without shrinking or stops, as on_failure says."""
+"""Failures: each is logged, and training goes on without skipping or stops, as on_failure says."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def build_strategy(config: Any, corpus: Corpus) -> Strategy:
     return EasyFirst(strategy, config, corpus) if begins_easily(config) else strategy
 
 
-def readers_of(name: str) -> tuple[str, ...]:
+def declared_by(name: str) -> tuple[str, ...]:
     """Names of the strategies that declare an option; empty: it belongs to none."""
     return tuple(
         key
@@ -112,6 +112,6 @@ __all__ = [
     "metric_names",
     "needs_of",
     "option_classes",
-    "readers_of",
+    "declared_by",
     "strategy_class",
 ]

@@ -1,7 +1,7 @@
 """IBM Model 1 over piece ids, and the information that one side has about the other.
 
-Model 1 is from Brown et al. 1993, "The Mathematics of Statistical Machine Translation". One given
-piece, or none (NULL), generates every predicted piece, and each of them is equally likely. So
+Model 1 is from Brown et al. 1993, "The Mathematics of Statistical Machine Translation". Each
+predicted piece comes from one of the given pieces, or from none (NULL), all equally likely. So
 p(t | s) = 1 / (len(s) + 1) * sum over j of t(t | s_j). EM fits t, here with a weight for each pair.
 """
 
