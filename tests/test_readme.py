@@ -19,11 +19,11 @@ def test_quick_start_comes_early():
     assert next(i for i, line in enumerate(lines, 1) if line.strip() == "make quickstart") <= 30
 
 
-def reached(corpus):
-    """Figures of the default in docs/crawl.md: best BLEU, plain training's BLEU, tokens to that."""
+def reached(corpus, arm="default"):
+    """Figures of an arm in docs/crawl.md: best BLEU, plain training's BLEU, tokens to that."""
     mark = rf"<!-- report: {corpus}, .* / To the baseline's final BLEU -->\n((?:\|.*\n)+)"
     (quoted,) = re.findall(mark, read("docs/crawl.md"))
-    (row,) = (row for row in documents.rows(quoted) if row[0] == "default")
+    (row,) = (row for row in documents.rows(quoted) if row[0] == arm)
     return [float(cell) for cell in row[2:5]]
 
 
@@ -34,6 +34,15 @@ def test_the_figures_of_the_table_are_those_of_the_crawl_page():
         assert row[1] == f"{plain:.1f} BLEU"
         assert row[2] == f"{best:.1f} BLEU after as many updates"
         assert row[3] == f"{tokens:.2f} of its tokens"
+
+
+def test_the_verdict_on_raw_crawl_has_the_figures_of_the_crawl_page():
+    best, plain, tokens = reached("mix77")
+    oracle = reached("mix77", "oracle")[0]
+    verdict = " ".join(read("docs/results.md").split())
+    assert f"plain training ends at {plain:.1f} BLEU" in verdict
+    assert f"with {tokens:.2f} of its tokens and ends at {best:.1f}" in verdict
+    assert f"the clean pairs alone give {oracle:.1f} ([one seed]" in verdict
 
 
 def test_the_flags_that_matter_exist_with_their_defaults():

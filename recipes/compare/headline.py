@@ -99,7 +99,9 @@ def _lead_panel(axis: Any, rows: Sequence[Lead]) -> None:
                 axis.plot([row.low, row.high], [height] * 2, color=look.colour, linewidth=1.2)
     axis.axvline(0, color="black", linewidth=0.8)
     axis.set_yticks(range(len(settings)), settings, fontsize="small")
-    axis.invert_yaxis()
+    axis.set_ylim(len(settings) - 0.5, -0.5)
+    means = [0.0, *(row.mean for row in rows)]
+    axis.set_xlim(min(means) - ROOM, max(means) + ROOM)
     axis.grid(axis="x", alpha=0.3)
     axis.legend(loc="upper left", fontsize="small")
 
@@ -110,11 +112,7 @@ def draw_leads(groups: Mapping[str, Sequence[Lead]], path: Path) -> None:
     lines = [len({row.setting for row in rows}) for rows in shown.values()]
     size = (8, 0.4 * sum(lines) + 1.2 * len(shown))
     ratios = {"height_ratios": lines}
-    figure, axes = pyplot.subplots(
-        len(shown), 1, figsize=size, sharex=True, squeeze=False, gridspec_kw=ratios
-    )
-    means = [0.0, *(row.mean for rows in shown.values() for row in rows)]
-    axes[0, 0].set_xlim(min(means) - ROOM, max(means) + ROOM)
+    figure, axes = pyplot.subplots(len(shown), 1, figsize=size, squeeze=False, gridspec_kw=ratios)
     for axis, (title, rows) in zip(axes[:, 0], shown.items()):
         _lead_panel(axis, rows)
         axis.set_title(title, fontsize="medium")

@@ -10,6 +10,7 @@ from typing import Any, Callable, Sequence
 import matplotlib
 import numpy as np
 
+from recipes.common.looks import REFERENCE
 from recipes.common.picture import save_png
 from recipes.images.arms import ARMS
 from recipes.images.records import Panel, Record
@@ -70,16 +71,17 @@ def _draw_accuracy(axis: Any, panel: Panel) -> None:
         if not ARMS[name].assists or not all("acc" in r.curve for r in records):
             continue
         arm = ARMS[name]
-        for key, line, label in (
-            ("acc", "-", f"{arm.title}: the Assistant"),
-            ("majority", ":", f"{arm.title}: the majority class"),
+        own = {"color": arm.look.colour, "marker": arm.look.marker, "markersize": 4}
+        guess = {"color": REFERENCE, "linestyle": "--", "linewidth": 2, "zorder": 3}  # on top
+        for key, style, label in (
+            ("acc", own, f"{arm.title}: the Assistant"),
+            ("majority", guess, f"{arm.title}: the majority class"),
         ):
             reported = band(records, "samples", "majority")[2] > 0.0  # 0: no report yet
             across, mean, low, high = (x[reported] for x in band(records, "samples", key))
             across = across * SCALE["samples"]
-            style = {"color": arm.look.colour, "marker": arm.look.marker, "markersize": 4}
-            axis.plot(across, mean, label=label, linestyle=line, **style)
-            axis.fill_between(across, low, high, color=arm.look.colour, alpha=0.12, linewidth=0)
+            axis.plot(across, mean, label=label, **style)
+            axis.fill_between(across, low, high, color=style["color"], alpha=0.12, linewidth=0)
     axis.set_ylim(0.4, 1.0)
     axis.set_xlabel(UNITS["samples"])
     axis.set_ylabel("accuracy")
