@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Mapping
 
+from preprocess.text import whole_file
+
 
 def save_png(figure: Any, path: Path, dpi: int, metadata: Mapping[str, str] | None = None) -> None:
     """Write a figure of matplotlib and close it; a missing folder is made.
@@ -17,11 +19,8 @@ def save_png(figure: Any, path: Path, dpi: int, metadata: Mapping[str, str] | No
     """
     from matplotlib import pyplot
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.tmp")
     try:
-        figure.savefig(part, format="png", dpi=dpi, metadata=dict(metadata or {}))
-        part.replace(path)
+        with whole_file(path) as part:
+            figure.savefig(part, format="png", dpi=dpi, metadata=dict(metadata or {}))
     finally:
-        part.unlink(missing_ok=True)
         pyplot.close(figure)

@@ -4,7 +4,8 @@
     summary.csv        one line a run, with its cost and scores
     runs.tar.xz        RUN/UPDATES/DEVICE/test.hyp.txt and counts.npy
 
-The report reads the first and the last one.
+The report reads the first one, and the translations. The counts are kept for questions that no
+report asks yet: which pairs a run trained on cannot be known later.
 """
 
 from __future__ import annotations

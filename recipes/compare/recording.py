@@ -223,8 +223,6 @@ def write_record(
         # null for what was not measured: NaN is no JSON
         "marks": [{k: None if math.isnan(v) else v for k, v in m.items()} for m in marks],
         "curve": curve(log, kept),
-        "drift": kept.drift([int(mark["update"]) for mark in marks]),
-        "drift_all": kept.drift_all(),
     }
     if (corpus / "labels.txt").is_file():
         record["labels"] = kept.labels(corpus / "labels.txt", cost["passes"])

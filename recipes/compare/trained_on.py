@@ -1,4 +1,4 @@
-"""Training data of a run, from its trace: tokens, padding, drift, counts of pairs, labels.
+"""Training data of a run, from its trace: tokens, padding, counts of pairs, labels.
 
 Arrays over training pairs are indexed by pair id, which is the line number in text/train.*.
 """
@@ -7,12 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Sequence
 
 import numpy as np
 
-from fairseq_autoassist.features.commands import feature_folder
-from fairseq_autoassist.features.store import Features
 from fairseq_autoassist.text.binarized import BinarizedSide
 from preprocess.text import UserError, read_lines
 from recipes.compare.languages import languages_of
@@ -20,24 +17,18 @@ from recipes.compare.languages import languages_of
 
 @dataclass(frozen=True)
 class TrainingPairs:
-    """Lengths in tokens (EOS included) and rarity of the training pairs, each of shape (pairs,).
-
-    Rarity is the mean over the source's tokens, without EOS, of -log of the token's share of all
-    source tokens: in nats; 0 for an empty source.
-    """
+    """Lengths of the training pairs in tokens, EOS included, each of shape (pairs,)."""
 
     source: np.ndarray
     target: np.ndarray
-    rarity: np.ndarray
 
 
 def load_pairs(data_bin: Path) -> TrainingPairs:
-    """Read the training subset of a data-bin, whose features hold the rarity of each pair."""
+    """Read the lengths of the training subset of a data-bin."""
     langs = languages_of(data_bin)
     sides = [BinarizedSide(data_bin / f"train.{'-'.join(langs)}.{lang}") for lang in langs]
     source, target = (np.asarray(side.sizes) for side in sides)
-    summed = Features.open(feature_folder(data_bin, "train", *langs)).rarity
-    return TrainingPairs(source, target, summed / np.maximum(source - 1, 1))
+    return TrainingPairs(source, target)
 
 
 class Kept:
@@ -80,22 +71,6 @@ class Kept:
     def padded_tokens(self, update: int) -> int:
         """Source and target positions computed on up to an update, padding included."""
         return int(self._padded[np.searchsorted(self._batch_update, update, "right")])
-
-    def drift(self, marks: Sequence[int]) -> list[dict[str, float]]:
-        """Mean target length and source rarity of the pairs trained on between marks."""
-        edges = np.searchsorted(self.update, [0, *marks], "right")
-        spans = [(mark, a, b) for mark, a, b in zip(marks, edges, edges[1:]) if b > a]
-        return [{"update": mark, **self._means(self.ids[a:b])} for mark, a, b in spans]
-
-    def drift_all(self) -> dict[str, float]:
-        """The same over all training pairs, each once."""
-        return self._means(np.arange(len(self.pairs.target)))
-
-    def _means(self, ids: np.ndarray) -> dict[str, float]:
-        return {
-            "length": float(self.pairs.target[ids].mean()),
-            "rarity": float(self.pairs.rarity[ids].mean()),
-        }
 
     def counts(self) -> np.ndarray:
         """Times that each pair was trained on, (pairs,), uint8, or uint16 beyond 255.

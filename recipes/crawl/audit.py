@@ -10,7 +10,6 @@ A mix is audited by okay pairs against each type of noise, for the prior and for
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,7 @@ from preprocess.clean import normalise
 from preprocess.text import UserError, read_lines
 from recipes.common import data
 from recipes.common.data import ROOT
+from recipes.common.jsonfile import read_json
 from recipes.compare.corpora import CORPORA, DOWNLOADS
 from recipes.crawl.mix import NOISE, OKAY
 
@@ -51,7 +51,7 @@ def scores_of(corpus: Path, langs: tuple[str, str]) -> dict[str, np.ndarray]:
             f"found no {path}; expected a prepared corpus: run `python -m "
             f"recipes.compare.prepare {corpus.name} --out {corpus.parent}`"
         )
-    told = json.loads("\n".join(read_lines(path)))
+    told = read_json(path)
     names = told["statistics"]
     codes = np.fromfile(folder / CODES_NAME, dtype=np.uint8).reshape(-1, len(names))
     found = {"prior": np.fromfile(folder / PRIOR_NAME, dtype="<f4")}

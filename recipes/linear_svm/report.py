@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from preprocess.text import whole_files
+from recipes.common.markdown import table
 from recipes.linear_svm import figures
 from recipes.linear_svm.records import (
     GAPS,
@@ -20,16 +21,6 @@ from recipes.linear_svm.solvers import BASELINE, SOLVERS
 from recipes.linear_svm.verdict import verdict_lines
 
 DASH = "-"  # not reached
-
-
-def _row(cells: list[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
-
-
-def table(head: list[str], rows: list[list[str]]) -> list[str]:
-    """Lines of a table in Markdown; the first column is text, the others are figures."""
-    rule = ["---"] + ["---:"] * (len(head) - 1)
-    return [_row(head), _row(rule), *map(_row, rows)]
 
 
 def facts_table(records: Records) -> list[str]:

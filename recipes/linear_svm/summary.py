@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from recipes.common.markdown import table
 from recipes.linear_svm.records import Records, median_reach, ratio, solvers
-from recipes.linear_svm.report import shown, table
+from recipes.linear_svm.report import shown
 from recipes.linear_svm.solvers import BASELINE, SOLVERS
 from recipes.linear_svm.verdict import AIM
 

@@ -6,13 +6,13 @@ python -m recipes.multi30k.report --run runs/multi30k/autoassist
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
 
-from preprocess.text import UserError, read_lines, whole_files
+from preprocess.text import UserError, whole_files
 from recipes.common.fairseq_log import NATS_PER_BIT, Log, read, tokens_trained
+from recipes.common.jsonfile import read_json
 from recipes.common.picture import save_png
 
 
@@ -48,7 +48,7 @@ def load_scores(path: Path) -> dict[str, tuple[float, str]]:
             f"recipes.multi30k.evaluate --data DATA --run {path.parent}`"
         )
     try:
-        scores = json.loads("\n".join(read_lines(path)))
+        scores = read_json(path)
         return {name: (float(x["score"]), str(x["signature"])) for name, x in scores.items()}
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise UserError(

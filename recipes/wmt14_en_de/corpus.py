@@ -6,7 +6,6 @@ of digests and line counts replaces the published one.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shlex
@@ -17,6 +16,7 @@ from typing import Iterator, Mapping
 from preprocess.text import UserError, read_lines
 from recipes.common.archives import Archive, check, download, extract, part_of
 from recipes.common.data import ROOT
+from recipes.common.jsonfile import read_json
 
 STAND_IN_LIST = "stand-in.json"
 
@@ -142,7 +142,7 @@ def stand_in(folder: Path) -> Corpus:
     if not path.is_file():
         raise UserError(f"found no {path}; expected a stand-in corpus: write one with {write}")
     try:
-        listed = json.loads("\n".join(read_lines(path)))
+        listed = read_json(path)
         archives = {
             name: Archive(
                 (folder / name).resolve().as_uri(), entry["size"], "sha256", entry["sha256"]

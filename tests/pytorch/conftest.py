@@ -4,13 +4,8 @@ Threads of tests that run at the same time on one machine wait for each other by
 """
 
 import pytest
-import torch
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
-    """Compute in one thread."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def one_thread(one_thread):
+    """Compute in one thread, in every test."""

@@ -1,4 +1,4 @@
-"""Packed runs: the files that the report needs, and no others."""
+"""Packed runs: records, translations and counts, and no other files."""
 
 from __future__ import annotations
 

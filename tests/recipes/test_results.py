@@ -72,7 +72,6 @@ def test_the_summary_is_made_from_the_records(folder: Path) -> None:
 
 @every_folder
 def test_every_run_has_translations_and_counts(folder: Path) -> None:
-    # The bootstrap is made from the translations.
     kept = remaining(load([folder]))
     assert kept
     for each in kept:

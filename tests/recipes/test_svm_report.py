@@ -48,7 +48,7 @@ def test_a_gap_is_reached_only_if_every_seed_reaches_it() -> None:
     assert ratio(found, "a", "gradient", "updates", 0.01) is None
 
 
-def test_the_claim_of_shrinking_needs_fewer_updates_on_every_data_set() -> None:
+def test_the_claim_of_shrinking_needs_fewer_updates_on_two_data_sets() -> None:
     base = curve("pegasos", [0.5, 0.005])
     two = Records([{"data": "a"}, {"data": "b"}], [], [])
     for step, word in ((7.0, "holds"), (8.0, "does not hold")):

@@ -74,8 +74,6 @@ def record(
         "signatures": {"BLEU": SIGNATURE, "chrF2": "nrefs:1|nc:6"},
         "marks": rows,
         "curve": [],
-        "drift": [],
-        "drift_all": {},
         "hypotheses": "test.hyp.txt",
     }
     return {**made, **changes}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -233,6 +234,12 @@ def end(process: subprocess.Popen) -> None:
     process.communicate(timeout=20)
 
 
+def without_tracker(said: str) -> str:
+    """Leave out warnings of joblib's tracker, which removes a folder itself on a loaded machine."""
+    tracker = re.compile(r".*resource_tracker.*\n( *warnings\.warn\(.*\n)?")
+    return tracker.sub("", said)
+
+
 @pytest.mark.parametrize(
     ("number", "workers"), [(signal.SIGTERM, 1), (signal.SIGKILL, 1), (signal.SIGTERM, 2)]
 )
@@ -251,9 +258,7 @@ def test_a_command_killed_while_it_learns_leaves_no_agreement(
     ruins = [name for name in names_in(data) if name not in before]
     if number == signal.SIGTERM:
         assert process.returncode == 143 and ruins == []
-        # on a loaded machine joblib may add a warning about a folder that it removes itself
-        assert said.startswith("autoassist-agreement: stopped by SIGTERM\n")
-        assert "Traceback" not in said
+        assert without_tracker(said) == "autoassist-agreement: stopped by SIGTERM\n"
         return
     assert process.returncode == -signal.SIGKILL and any(".agreement.tmp-" in n for n in ruins)
     assert Agreement.open(place(data), "again") is None  # no file of it is found
