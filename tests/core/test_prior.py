@@ -215,7 +215,7 @@ def test_after_a_lost_worker_the_prior_decides_where_it_can_be_read(tmp_path, da
         assert exchange.failure is None
         if damage:
             (tmp_path / "prior").write_bytes(b"cut")
-        exchange._worker.kill()
+        exchange._worker.end()
         batches = [first]
         for _ in range(200):
             exchange.report(batches[-1].number, losses_of(batches[-1].ids))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import subprocess
@@ -34,6 +35,15 @@ if copy == 0:
     os._exit(0)
 print(exchange.pid, copy, flush=True)
 time.sleep(200)
+"""
+
+AT_EXIT = """
+import atexit, threading
+atexit.register(lambda: print([thread.name for thread in threading.enumerate()]))
+from fairseq_autoassist.core.worker.process import ProcessExchange
+from tests.support.planning import make_spec
+exchange = ProcessExchange(make_spec(500))
+exchange.next_batch()
 """
 
 
@@ -82,6 +92,23 @@ def test_the_worker_ends_with_its_parent_though_a_fork_of_the_parent_lives():
             for pid in pids:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+
+
+def test_no_thread_of_the_exchange_runs_while_python_ends():
+    """The program's own exit handler is registered first, so it runs last."""
+    words = [sys.executable, "-c", AT_EXIT]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "['MainThread']\n"), done.stderr
+
+
+def test_an_exchange_that_is_dropped_takes_its_threads_with_it():
+    before = set(threading.enumerate())
+    exchange = ProcessExchange(make_spec(500))
+    exchange.next_batch()
+    assert set(threading.enumerate()) > before
+    del exchange
+    gc.collect()
+    assert set(threading.enumerate()) == before
 
 
 def test_the_replay_of_a_worker_is_bounded(worker):

@@ -30,6 +30,7 @@ from .replay import Replay
 # For the first answer: imports, opening features, the first permutation of a large corpus.
 _START_SECONDS = 120.0
 _POLL_SECONDS = 0.2
+_END_SECONDS = 5.0  # for a thread to notice that its worker was killed
 # Imports this copy of the package, under the name that pickles of its classes have. Neither the
 # working folder nor the package's own is searched: a tokenize.py there would replace Python's.
 _PROGRAM = """
@@ -75,7 +76,7 @@ class ProcessExchange(Exchange):
         self._replay = Replay(planner_state)
         self._answered = False
         self._worker = _Worker(self._replay, self._lock)
-        weakref.finalize(self, self._worker.kill)  # no call tells a task that its run is over
+        weakref.finalize(self, self._worker.end)  # no call tells a task that its run is over
         self._worker.send(("start", self.spec, planner_state))
 
     def _next(self) -> PlannedBatch:
@@ -186,10 +187,17 @@ class _Worker:
         """Post a message; never blocks."""
         self._outbox.put(message)
 
-    def kill(self) -> None:
-        """End the process from any thread; the two threads see that, and end too."""
-        if os.getpid() == self._parent:  # not in a forked data loader, which has a copy of this
-            self._process.kill()
+    def end(self) -> None:
+        """End the process, and then the two threads, which notice; callable from any thread.
+
+        A thread that still runs while Python ends can abort Python.
+        """
+        if os.getpid() != self._parent:  # a forked data loader, which has a copy of this
+            return
+        self._process.kill()
+        for thread in (self._reader, self._writer):
+            if thread is not threading.current_thread():
+                thread.join(_END_SECONDS)
 
     def close(self) -> None:
         """End the process; returns when everything it sent is in the replay."""
