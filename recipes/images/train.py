@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Iterator
+from typing import Any, Iterable, Iterator
 
 import numpy as np
 import torch
@@ -43,6 +43,23 @@ class Clock:
         """Stop counting until the next start."""
         self._settle()
         self.seconds += time.perf_counter() - self._begun
+
+
+class Timed:
+    """A batch sampler; each wait for its next batch counts as choosing, reading images does not."""
+
+    def __init__(self, sampler: Iterable[Any], clock: Clock) -> None:
+        self._sampler, self._clock = sampler, clock
+
+    def __iter__(self) -> Iterator[Any]:
+        batches = iter(self._sampler)
+        while True:
+            begun = time.perf_counter()
+            ids = next(batches, None)
+            self._clock.choosing += time.perf_counter() - begun
+            if ids is None:
+                return
+            yield ids
 
 
 class Training:
@@ -96,6 +113,7 @@ class Training:
         begun = time.perf_counter()
         batch = next(batches)  # starts the processes that choose or read
         self.start_seconds = time.perf_counter() - begun
+        self.clock.choosing = 0.0
         self.clock.start()
         for update in range(1, last + 1):
             self._update(method, batch)
@@ -106,15 +124,13 @@ class Training:
                     raise OutOfTime(self.run.id)
                 self.clock.start()
             if update < last:
-                begun = time.perf_counter()
                 batch = next(batches)
-                self.clock.choosing += time.perf_counter() - begun
 
     def _batches(self, method: Method) -> Iterator[Batch]:
         """Yield batches without end, pass after pass."""
         while True:
             seed = 1_000_003 * self.run.seed + self.passes
-            yield from self.data.batches(method.sampler, seed)
+            yield from self.data.batches(Timed(method.sampler, self.clock), seed)
             self.passes += 1
 
     def _forward(self, images: torch.Tensor) -> torch.Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterator
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ from recipes.images.noise import add_noise
 from recipes.images.records import NAME, load
 from recipes.images.side_by_side import SideBySide, perform
 from recipes.images.spec import Run
-from recipes.images.train import OutOfTime, Training
+from recipes.images.train import Clock, OutOfTime, Timed, Training
 from tests.support import images
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -43,6 +43,25 @@ def test_every_arm_trains_on_the_same_number_of_samples(arm: str, inline: None) 
     assert found["samples"] == 64 and found["curve"]["samples"] == [32.0, 64.0]
     assert found["seconds"] > found["choosing_seconds"] > 0
     assert 0.0 <= found["test_error"] <= 1.0 and np.isfinite(found["train_loss"])
+
+
+def test_the_wait_for_a_batch_counts_as_choosing_and_reading_it_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+
+    def sampler() -> Iterator[list[int]]:
+        for ids in ([1, 2], [3]):
+            now[0] += 2.0
+            yield ids
+
+    clock = Clock(CPU)
+    found = []
+    for ids in Timed(sampler(), clock):
+        now[0] += 10.0
+        found.append(ids)
+    assert (found, clock.choosing) == ([[1, 2], [3]], 4.0)
 
 
 def test_training_learns_and_repeats_with_the_same_seed(inline: None) -> None:
