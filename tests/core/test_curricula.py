@@ -139,7 +139,12 @@ def test_while_hard_pairs_wait_the_assistant_only_learns():
 
 
 # settings under which a strategy chooses within few reports; others go by their defaults
-SETTINGS = {"random": {"keep": 0.6}, "spl": {"spl_start": 0.3}, "autoassist": FAST}
+SETTINGS = {
+    "random": {"keep": 0.6},
+    "spl": {"spl_start": 0.3},
+    "autoassist": FAST,
+    "own-loss": FAST,
+}
 
 
 @pytest.mark.parametrize("name", STRATEGIES)

@@ -30,6 +30,7 @@ SETTINGS = {
     "uniform": [],
     "random": ["--autoassist-keep", 0.5],
     "autoassist": SHRINK,
+    "own-loss": SHRINK,
     "competence": ["--autoassist-competence-start", 0.2],
     "spl": ["--autoassist-spl-passes", 5],
     "infobatch": [],

@@ -18,6 +18,7 @@ STRATEGIES: dict[str, dict[str, Any]] = {
     "uniform": {},
     "random": {"keep": 0.6},
     "autoassist": {"guard_pairs": 0, "gamma_decay": 0.5, "floor": 0.1},
+    "own-loss": {"guard_pairs": 0, "gamma_decay": 0.5, "floor": 0.1},
     "competence": {"competence_updates": 40},
     "spl": {"spl_passes": 2.0},
     "infobatch": {"max_passes": 4.0},

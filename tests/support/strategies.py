@@ -59,6 +59,7 @@ CASES = {
     },
     "spl": {"strategy": "spl", "spl_passes": 4.0},
     "infobatch": {"strategy": "infobatch"},
+    "own-loss": {**_AUTOASSIST, "strategy": "own-loss"},
     "prior": {"strategy": "prior"},
     "autoassist with a prior": _DEFAULT,
 }

@@ -12,6 +12,7 @@ from .base import Choice, Corpus, Needs, Report, Strategy, TrainingPoint
 from .competence import Competence
 from .easy_first import METRIC, SWITCH, EasyFirst, EasyFirstOptions
 from .infobatch import InfoBatch
+from .own_loss import OwnLossAssist
 from .prior import PriorAlone
 from .random import Random
 from .spl import SelfPaced
@@ -19,6 +20,7 @@ from .uniform import Uniform
 
 STRATEGIES: dict[str, type[Strategy]] = {
     "autoassist": AutoAssist,
+    "own-loss": OwnLossAssist,
     "uniform": Uniform,
     "random": Random,
     "competence": Competence,
