@@ -104,8 +104,9 @@ class OwnLoss:
     def _columns(self, ids: np.ndarray) -> np.ndarray:
         """Columns of the ones of each item: integers (n, 2)."""
         last = self.memory.of(ids)
-        mean = max(self.memory.mean, np.finfo(np.float32).tiny)  # NaN while no loss is known
-        with np.errstate(invalid="ignore", over="ignore"):
-            columns = 1 + np.searchsorted(_LIMITS, last / np.float32(mean))
-        columns[np.isnan(last)] = _UNKNOWN
+        # NaN while no loss is known; a mean of 0 makes the ratios infinite or NaN
+        with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+            ratios = last / np.float32(self.memory.mean)
+        found: np.ndarray = np.searchsorted(_LIMITS, ratios)
+        columns = np.where(np.isnan(last), _UNKNOWN, 1 + found)
         return np.stack([columns, _LOSSES + self._times[ids].astype(np.int64)], axis=1)
