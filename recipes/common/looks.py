@@ -37,6 +37,7 @@ LOOKS = {
     "infobatch": Look("#006400", "."),
     # of recipes/images
     "screenernet": Look("#00bfff", "+"),
+    "own-loss": Look("#2f4f4f", "$o$"),
     # of recipes/linear_svm: utilities are computed there, not predicted by an Assistant
     "loss": Look("#b22222", "x"),
     "loss-low": Look("#ffa500", "1"),

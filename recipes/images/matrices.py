@@ -71,7 +71,8 @@ def _cost() -> list[Run]:
 
 def _noise() -> list[Run]:
     """Runs on CIFAR-10 with 40% of the labels replaced."""
-    return grid(["cifar10-noise40"], ["resnet18"], CHOOSING, SEEDS, **_CPU, budget=SLOW)
+    arms = (*CHOOSING, "own-loss")
+    return grid(["cifar10-noise40"], ["resnet18"], arms, SEEDS, **_CPU, budget=SLOW)
 
 
 def _photos() -> list[Run]:
