@@ -76,6 +76,9 @@ ARMS = {
     "default": Arm(prior="default"),  # no flag at all, as a user's first run
     "prior": Arm(_strategy("prior"), prior="agreement"),
     "band-prior": Arm(_BAND, prior="agreement"),  # the default, as flags
+    "own-loss": Arm(  # the default with each pair's own last loss, and a floor of 0.1
+        _strategy("own-loss", *_between("0.3", "1.25", "0.1")[2:]), prior="agreement"
+    ),
     "hard-filter": Arm(_strategy("uniform"), rows="posterior"),
     "oracle": Arm(_strategy("uniform"), rows="okay"),
     "paper": Arm(_between("1", "0", "0")),
