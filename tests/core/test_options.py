@@ -68,7 +68,7 @@ def test_several_unread_options_are_named_in_one_line():
 
 BY_PRIOR = (
     "read by --autoassist-strategy "
-    "autoassist or own-loss or competence or spl or infobatch or prior"
+    "autoassist or competence or spl or infobatch or prior or own-loss"
 )
 
 

@@ -20,13 +20,13 @@ from .uniform import Uniform
 
 STRATEGIES: dict[str, type[Strategy]] = {
     "autoassist": AutoAssist,
-    "own-loss": OwnLossAssist,
     "uniform": Uniform,
     "random": Random,
     "competence": Competence,
     "spl": SelfPaced,
     "infobatch": InfoBatch,
     "prior": PriorAlone,
+    "own-loss": OwnLossAssist,
 }
 
 

@@ -1,13 +1,14 @@
-"""AutoAssist whose Assistant also knows each item's own last loss, and how often it was seen.
+"""AutoAssist whose Assistant also knows the size of each item's own last loss.
 
-The paper's Assistant sees what an item is, not what the model made of it. An item's last loss is
-known at no cost once it was trained on. It tells a wrong label, which no pixel and no word shows.
-All else is as in `AutoAssist`.
+The paper's Assistant sees what an item is, not what the model made of it. A wrong label shows in
+the loss of its item, and in no other feature.
 """
 
 from __future__ import annotations
 
 from typing import Any
+
+import numpy as np
 
 from ..own_loss import OwnLoss
 from .autoassist import AutoAssist
@@ -15,9 +16,9 @@ from .base import Corpus, Report, TrainingPoint
 
 
 class OwnLossAssist(AutoAssist):
-    """Keeps items by Algorithm 1, on features of `own_loss.OwnLoss`."""
+    """Keeps items by Algorithm 1, on the features of `own_loss.OwnLoss`."""
 
-    about = "does so too, with each pair's own last loss among the features"
+    about = "asks an Assistant that also knows each item's own last loss"
 
     def __init__(self, options: Any, corpus: Corpus) -> None:
         if corpus.features is None:
@@ -29,11 +30,12 @@ class OwnLossAssist(AutoAssist):
         """Learn as `AutoAssist`, from what was known before the report; then remember it."""
         super().observe(report, point)
         finite = report.finite()
-        self._own.record(finite.ids, finite.losses)
+        if self.threshold is not None:
+            self._own.record(finite.ids, finite.losses, self.threshold)
 
     def state_dict(self) -> dict[str, Any]:
-        """State of `AutoAssist`, and what is known of each item."""
-        return {**super().state_dict(), "own": self._own.state_dict()}
+        """State of `AutoAssist`, and the size of each item's last loss."""
+        return {**super().state_dict(), "own": self._own.state()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over a saved state.
@@ -42,7 +44,7 @@ class OwnLossAssist(AutoAssist):
             ValueError: saved with features of other dimensions, or with other items
         """
         super().load_state_dict(state)
-        self._own.load_state_dict(state["own"])
+        self._own.load(state["own"])
 
     @classmethod
     def on_other_data(cls, newest: dict[str, Any], here: dict[str, Any] | None) -> dict[str, Any]:
@@ -51,5 +53,6 @@ class OwnLossAssist(AutoAssist):
 
     @classmethod
     def merge(cls, states: list[dict[str, Any]]) -> dict[str, Any]:
-        """Merge as `AutoAssist`, and what the ranks know of each item."""
-        return {**super().merge(states), "own": OwnLoss.merge([state["own"] for state in states])}
+        """Merge as `AutoAssist`; of an item that several ranks know, the larger loss stays."""
+        own = np.maximum.reduce([state["own"] for state in states])
+        return {**super().merge(states), "own": own}
