@@ -52,13 +52,13 @@ def _strategy(name: str, *flags: str) -> tuple[str, ...]:
     return ("--autoassist-strategy", name, *flags)
 
 
-def _between(lower: str, upper: str, floor: str) -> tuple[str, ...]:
-    """Flags of AutoAssist that label 1 the losses between two multiples of T_k (upper 0: no limit).
+def _between(lower: str, upper: str, floor: str, strategy: str = "autoassist") -> tuple[str, ...]:
+    """Flags by which an Assistant labels 1 the losses between two multiples of T_k (0: no limit).
 
     Every arm gives all three flags, so that no result changes with the plugin's defaults.
     """
     words = ("--autoassist-floor", floor, "--autoassist-lower", lower, "--autoassist-upper", upper)
-    return _strategy("autoassist", *words)
+    return _strategy(strategy, *words)
 
 
 _BAND = _between("0.3", "1.25", "0.3")
@@ -76,9 +76,7 @@ ARMS = {
     "default": Arm(prior="default"),  # no flag at all, as a user's first run
     "prior": Arm(_strategy("prior"), prior="agreement"),
     "band-prior": Arm(_BAND, prior="agreement"),  # the default, as flags
-    "own-loss": Arm(  # the default with each pair's own last loss, and a floor of 0.1
-        _strategy("own-loss", *_between("0.3", "1.25", "0.1")[2:]), prior="agreement"
-    ),
+    "own-loss": Arm(_between("0.3", "1.25", "0.1", "own-loss"), prior="agreement"),
     "hard-filter": Arm(_strategy("uniform"), rows="posterior"),
     "oracle": Arm(_strategy("uniform"), rows="okay"),
     "paper": Arm(_between("1", "0", "0")),

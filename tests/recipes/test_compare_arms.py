@@ -12,7 +12,7 @@ from recipes.compare.arms import ARMS
 from tests.support.training import PAPER
 
 FIELDS = {flag(field.name): field for field in dataclasses.fields(AutoAssistConfig)}
-OURS = [name for name, arm in ARMS.items() if "autoassist" in arm.flags]
+OURS = [n for n, arm in ARMS.items() if {"autoassist", "own-loss"} & set(arm.flags)]
 BAND = {"lower": 0.3, "upper": 1.25, "floor": 0.3}
 RULES = {
     "band": BAND,
@@ -20,6 +20,7 @@ RULES = {
     "band-sharp": {**BAND, "floor": 0.1},
     "band-competence": BAND,
     "band-prior": BAND,
+    "own-loss": {**BAND, "floor": 0.1},
     "paper": {},
     "paper-competence": {"floor": 0.3},
 }

@@ -24,6 +24,7 @@ SAME = [
     {("compare", "paper"), ("images", "autoassist")},
     {("compare", "spl"), ("images", "spl")},
     {("compare", "infobatch"), ("images", "infobatch")},
+    {("compare", "own-loss"), ("images", "own-loss")},
     {("svm", "gradient"), ("theorem", "T_k")},
 ]
 
