@@ -6,6 +6,7 @@ from typing import Any, Mapping, Sequence
 
 from preprocess.text import UserError
 from recipes.images.arms import ARMS
+from recipes.images.sets import parts
 from recipes.images.spec import Run
 
 SHARES = (1.0, 0.6, 0.4)  # of the budget, each with its own schedule
@@ -18,12 +19,11 @@ SLOW = 300_000  # samples of CIFAR-10 on a CPU: nearly seven passes
 # a CPU with bfloat16 instructions (AVX-512 or AMX) takes 0.6 of the time a sample
 _CPU: Mapping[str, Any] = {"width": NARROW, "bf16": True, "marks": 10}
 
-# set -> settings of its runs. The published photos are few, so their budget is small.
+# plain name of a set -> settings of its runs; the published photos are few: a small budget
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "mnist": {"budget": 300_000},
     "rotated-mnist": {"budget": 300_000},
     "cifar10": {"budget": 900_000},
-    "cifar10-noise40": {"budget": 900_000},
     "photos": {"budget": 36_000, "batch": 32, "rate": 0.02},
 }
 
@@ -42,7 +42,7 @@ def grid(
         others: settings of every run; they override those of its set
     """
     return [
-        Run(data, model, arm, share=share, seed=seed, **{**SETTINGS[data], **others})
+        Run(data, model, arm, share=share, seed=seed, **{**SETTINGS[parts(data)[0]], **others})
         for seed in seeds
         for share in shares
         for data in sets
@@ -70,9 +70,10 @@ def _cost() -> list[Run]:
 
 
 def _noise() -> list[Run]:
-    """Runs on CIFAR-10 with 40% of the labels replaced."""
-    arms = (*CHOOSING, "own-loss")
-    return grid(["cifar10-noise40"], ["resnet18"], arms, SEEDS, **_CPU, budget=SLOW)
+    """Runs on rotated MNIST and CIFAR-10 with 40% of the labels replaced."""
+    how = ["resnet18"], (*CHOOSING, "own-loss"), SEEDS
+    digits = grid(["rotated-mnist-noise40"], *how, **_CPU)
+    return digits + grid(["cifar10-noise40"], *how, **_CPU, budget=SLOW)
 
 
 def _photos() -> list[Run]:
