@@ -10,8 +10,8 @@ ADAPTER = "adapter"  # the loop of arms that choose by `fairseq_autoassist.pytor
 BASELINE = "sgd"
 # label 1 above T_k (section 3.2), no floor, and no guard that would stop skipping
 PAPERS_RULE = {"lower": 1.0, "upper": 0.0, "floor": 0.0, "guard_pairs": 0}
-# label 1 up to T_k: what lies above it is hard, or labelled wrong
-BELOW_MEAN = {"lower": 0.0, "upper": 1.0, "floor": 0.1, "guard_pairs": 0}
+# label 1 up to 1.5 T_k: most of what lies above it is labelled wrong, where labels are
+NOT_FAR_ABOVE = {"lower": 0.0, "upper": 1.5, "floor": 0.1, "guard_pairs": 0}
 
 
 class Arm(NamedTuple):
@@ -41,7 +41,7 @@ ARMS = {
     "sgd": Arm("SGD", LOOKS["uniform"], strategy="uniform"),
     "random": Arm("random", LOOKS["random"], strategy="random", options={"keep": 0.6}),
     "autoassist": Arm("AutoAssist", LOOKS["paper"], strategy="autoassist", options=PAPERS_RULE),
-    "own-loss": Arm("own loss", LOOKS["own-loss"], strategy="own-loss", options=BELOW_MEAN),
+    "own-loss": Arm("own loss", LOOKS["own-loss"], strategy="own-loss", options=NOT_FAR_ABOVE),
     "infobatch": Arm("InfoBatch", LOOKS["infobatch"], strategy="infobatch"),
     "spl": Arm("self-paced learning", LOOKS["spl"], loop="spl"),
     "screenernet": Arm("ScreenerNet", LOOKS["screenernet"], loop="screenernet"),
