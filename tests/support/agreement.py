@@ -10,9 +10,12 @@ import numpy as np
 
 from fairseq_autoassist.features.agreement.reading import Pairs, Sentences, read_pairs
 from fairseq_autoassist.features.agreement.statistics import Vocabulary, read_vocabulary
+from fairseq_autoassist.features.commands import feature_folder
+from fairseq_autoassist.features.tfidf.build import build_features
 from tests.support.corpus import SOURCE, TARGET, write_side
 
 EOS = 2
+COUNT = 1500  # pairs of a data-bin: enough for agreement to tell junk
 
 
 def sentences(lists: Sequence[Sequence[int]]) -> Sentences:
@@ -63,3 +66,20 @@ def read_words(folder: Path, count: int) -> tuple[Pairs, Vocabulary]:
     paths = tuple(folder / f"train.{SOURCE}-{TARGET}.{lang}" for lang in (SOURCE, TARGET))
     sizes = len(vocabulary.joint[0]), len(vocabulary.joint[1])
     return read_pairs(paths, 0, count, sizes), vocabulary
+
+
+def with_features(folder: Path, pairs: Sequence[tuple[str, str]]) -> Path:
+    """Write an en-de data-bin of words, with features."""
+    write_words(folder, pairs)
+    build_features(str(folder), progress=False)
+    return folder
+
+
+def place(data_bin: Path) -> Path:
+    """Folder of the features of an en-de data-bin."""
+    return feature_folder(data_bin, "train", SOURCE, TARGET)
+
+
+def names_in(folder: Path) -> list[str]:
+    """Names of everything in a folder, sorted."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))

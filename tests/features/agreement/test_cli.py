@@ -17,24 +17,8 @@ from fairseq_autoassist.features.agreement.files import NAMES, Agreement
 from fairseq_autoassist.features.commands import feature_folder
 from fairseq_autoassist.features.scores import read_scores
 from fairseq_autoassist.features.tfidf.build import build_features
-from tests.support.agreement import write_words
+from tests.support.agreement import COUNT, write_words
 from tests.support.corpus import multi30k_pairs
-
-COUNT = 1500
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Data-bin of real words, with features."""
-    folder = write_words(tmp_path_factory.mktemp("made") / "bin", multi30k_pairs("train", COUNT))
-    build_features(str(folder), progress=False)
-    return folder
-
-
-@pytest.fixture
-def data(made: Path, tmp_path: Path) -> Path:
-    """Copy of the data-bin that a test may change."""
-    return Path(shutil.copytree(made, tmp_path / "bin"))
 
 
 def written(data_bin: Path) -> dict[str, bytes]:

@@ -1,14 +1,10 @@
-"""Failures of the command: one clear line each, and no partial or false output after a kill."""
+"""Failures of the command: one clear line each."""
 
 from __future__ import annotations
 
 import errno
 import os
-import re
 import shutil
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, Callable
 
@@ -18,41 +14,9 @@ import pytest
 from fairseq_autoassist.cli.agreement import main
 from fairseq_autoassist.errors import FeatureError
 from fairseq_autoassist.features.agreement import writing
-from fairseq_autoassist.features.agreement.files import NAMES, Agreement
-from fairseq_autoassist.features.commands import feature_folder
-from fairseq_autoassist.features.tfidf.build import build_features
-from tests.support.agreement import write_words
-from tests.support.corpus import ROOT, multi30k_pairs
-from tests.support.processes import alive, children, wait_for
-
-CLI = [sys.executable, "-m", "fairseq_autoassist.cli.agreement"]
-COUNT = 1500
-
-
-def with_features(folder: Path, pairs: list[tuple[str, str]]) -> Path:
-    """Data-bin of words, with features."""
-    write_words(folder, pairs)
-    build_features(str(folder), progress=False)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return with_features(tmp_path_factory.mktemp("made") / "bin", multi30k_pairs("train", COUNT))
-
-
-@pytest.fixture
-def data(made: Path, tmp_path: Path) -> Path:
-    """Copy of the data-bin that a test may break."""
-    return Path(shutil.copytree(made, tmp_path / "bin"))
-
-
-def place(data_bin: Path) -> Path:
-    return feature_folder(data_bin, "train", "en", "de")
-
-
-def names_in(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+from fairseq_autoassist.features.agreement.files import NAMES
+from tests.support.agreement import COUNT, names_in, place, with_features, write_words
+from tests.support.corpus import multi30k_pairs
 
 
 def refused(words: list[Any], folder: Path, capsys: Any) -> str:
@@ -205,99 +169,3 @@ def test_an_export_onto_a_full_disk_is_refused_and_leaves_nothing(
     with pytest.raises(FeatureError, match=f"--export {path}: No space left .*; make room"):
         writing.export(np.ones(3), path)
     assert not [*tmp_path.glob("*prior*")] and not [*tmp_path.glob(".*")]
-
-
-def started(data: Path, *words: str) -> subprocess.Popen:
-    """Start the command in a process group of its own; returns once it has drawn its sample."""
-    command = [*CLI, str(data), "--no-progress", *words]
-    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    process = subprocess.Popen(command, cwd=ROOT, start_new_session=True, **pipes)
-
-    def learns() -> bool:
-        assert process.poll() is None
-        return any(place(data).glob(".agreement.tmp-*/weights.npy"))
-
-    try:
-        wait_for(learns, 120, "the command to learn")
-    except BaseException:
-        end(process)
-        raise
-    return process
-
-
-def end(process: subprocess.Popen) -> None:
-    """Kill what is left of the command."""
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-    process.communicate(timeout=20)
-
-
-def without_tracker(said: str) -> str:
-    """Leave out warnings of joblib's tracker, which removes a folder itself on a loaded machine."""
-    tracker = re.compile(r".*resource_tracker.*\n( *warnings\.warn\(.*\n)?")
-    return tracker.sub("", said)
-
-
-@pytest.mark.parametrize(
-    ("number", "workers"), [(signal.SIGTERM, 1), (signal.SIGKILL, 1), (signal.SIGTERM, 2)]
-)
-def test_a_command_killed_while_it_learns_leaves_no_agreement(
-    data: Path, number: signal.Signals, workers: int
-) -> None:
-    before = names_in(data)
-    process = started(data, "--workers", str(workers))
-    try:
-        mine = children(process.pid)
-        process.send_signal(number)
-        _, said = process.communicate(timeout=60)
-        wait_for(lambda: not any(map(alive, mine)), 30, "workers to end")
-    finally:
-        end(process)
-    ruins = [name for name in names_in(data) if name not in before]
-    if number == signal.SIGTERM:
-        assert process.returncode == 143 and ruins == []
-        assert without_tracker(said) == "autoassist-agreement: stopped by SIGTERM\n"
-        return
-    assert process.returncode == -signal.SIGKILL and any(".agreement.tmp-" in n for n in ruins)
-    assert Agreement.open(place(data), "again") is None  # no file of it is found
-    assert main([str(data), "--no-progress"]) == 0
-    new = [Path(name).name for name in names_in(data) if name not in before]
-    assert sorted(new) == sorted([*NAMES, "agreement.png"])
-
-
-KILLED = """
-import os, signal, sys, types
-from fairseq_autoassist.cli import agreement
-from fairseq_autoassist.features.agreement import writing
-renames = []
-def replace(*paths):
-    if len(renames) == int(sys.argv[2]):
-        os.kill(os.getpid(), signal.SIGKILL)
-    renames.append(os.replace(*paths))
-writing.os = types.SimpleNamespace(replace=replace)
-agreement.main([sys.argv[1], "--no-progress"])
-"""
-
-
-@pytest.mark.parametrize("renames", [0, 2])
-def test_a_command_killed_while_it_publishes_leaves_what_is_refused(
-    tmp_path: Path, renames: int
-) -> None:
-    """Half of an agreement is refused in one line, and the next run makes it whole."""
-    data = with_features(tmp_path / "bin", multi30k_pairs("train", 300))
-    assert main([str(data), "--no-progress"]) == 0
-    wanted = names_in(data)
-    command = [sys.executable, "-c", KILLED, str(data), str(renames)]
-    run = subprocess.run(command, cwd=ROOT, timeout=120, capture_output=True)
-    assert run.returncode == -signal.SIGKILL, run.stderr
-    assert len(list(place(data).glob(".agreement.tmp-*"))) == 1
-    with pytest.raises(FeatureError, match="is not whole.*again") as caught:
-        Agreement.open(place(data), "again")
-    assert "\n" not in str(caught.value)
-    assert main([str(data), "--no-progress"]) == 0
-    assert names_in(data) == wanted
-    opened = Agreement.open(place(data), "again")
-    assert opened is not None
-    opened.check_sizes()
