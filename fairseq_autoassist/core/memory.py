@@ -14,6 +14,22 @@ import numpy as np
 _SAMPLE = 100_000
 
 
+def refuse_other_items(saved: np.ndarray, own: np.ndarray) -> None:
+    """Refuse what was saved of another number of items.
+
+    Args:
+        saved, own: a value for each item
+
+    Raises:
+        ValueError: they differ in shape
+    """
+    if saved.shape != own.shape:
+        raise ValueError(
+            f"the saved state remembers losses of {saved.size} items, the data has {own.size}: it "
+            "was saved with other data"
+        )
+
+
 class LossMemory:
     """Last known loss by item id.
 
@@ -68,11 +84,7 @@ class LossMemory:
             self._sum, self.known = 0.0, 0
             return
         losses = np.asarray(state["losses"], dtype=np.float16)
-        if losses.shape != self._losses.shape:
-            raise ValueError(
-                f"the saved state remembers losses of {losses.size} items, the data has "
-                f"{self._losses.size}: it was saved with other data"
-            )
+        refuse_other_items(losses, self._losses)
         self._losses[:] = losses
         self._sum, self.known = float(state["sum"]), int(state["known"])
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .memory import refuse_other_items
 from .source import FeatureSource, Rows
 
 # limits between the columns of known losses, as multiples of T_k
@@ -91,9 +92,5 @@ class OwnLoss:
         if state is None:
             self._columns[:] = _UNKNOWN
             return
-        if np.shape(state) != self._columns.shape:
-            raise ValueError(
-                f"the saved state remembers losses of {np.size(state)} items, the data has "
-                f"{self._columns.size}: it was saved with other data"
-            )
+        refuse_other_items(state, self._columns)
         self._columns[:] = state
