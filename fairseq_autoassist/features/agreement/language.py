@@ -1,9 +1,11 @@
 """Sides in the wrong language, found by the two sides of the corpus itself.
 
 There are two unigram models, of the source and of the target language, over the pieces that are
-frequent on either side, mostly function words. A name, a number or a line of code has none of them,
-so it is no evidence. EM assigns sentences to languages and estimates the models again, so English
-on the German side soon stops counting as German.
+frequent on either side, mostly function words. EM assigns sentences to languages and estimates the
+models again, so English on the German side soon stops counting as German.
+
+A *name* is a text without language: a name, a number, a line of code. It has few of these pieces,
+and is the same in both languages, so the less evidence it holds, the less it is judged.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from .reading import Pairs, Sentences
 
 COVER = 0.6  # share of the tokens of a side that its frequent pieces make up
 LARGEST = 3.0  # nats, largest evidence of one piece
+NAME = 2.0  # nats: a side with less evidence, in size, is a name
 COPY = 0.6  # share of common piece types from which a pair counts as a copy
 _ITERATIONS = 6
 _PRIOR_TOKENS = 10.0  # of the mean of both models, which smooth each model
@@ -44,8 +47,31 @@ class Languages(NamedTuple):
             pairs: with joint ids of pieces
             copies: bool (n,), whether the pair is a copy
         """
-        found = [_right(self, pairs.side(n), n, copies) for n in (0, 1)]
+        found = [self.right_side(pairs.side(n), n, copies) for n in (0, 1)]
         return np.stack(found).astype(np.float32)
+
+    def names(self, pairs: Pairs) -> np.ndarray:
+        """Tell whether both sides of each pair are names: bool (n,).
+
+        Args:
+            pairs: with joint ids of pieces
+        """
+        return (self._size(pairs.source) < NAME) & (self._size(pairs.target) < NAME)
+
+    def right_side(self, side: Sentences, number: int, copies: np.ndarray) -> np.ndarray:
+        """Give the probability that side ``number`` is in its own language, float64 (n,).
+
+        Args:
+            copies: bool (n,), whether the pair is a copy
+        """
+        wrong = self.shares[number][copies.astype(np.int64)]
+        told = expit(self.strength(side, number) + np.log((1.0 - wrong) / wrong))
+        name = np.exp(-((self._size(side) / NAME) ** 2))
+        return name + (1.0 - name) * told
+
+    def _size(self, side: Sentences) -> np.ndarray:
+        """Sum the size of the evidence of a side: nats, float64 (n,)."""
+        return np.bincount(side.rows, np.abs(self.evidence)[side.pieces], len(side.offsets) - 1)
 
     def strength(self, side: Sentences, number: int) -> np.ndarray:
         """Sum the evidence for the language of side ``number``: nats, float64 (n,)."""
@@ -53,17 +79,10 @@ class Languages(NamedTuple):
         return -summed if number else summed
 
 
-def _right(languages: Languages, side: Sentences, number: int, copies: np.ndarray) -> np.ndarray:
-    wrong = languages.shares[number][copies.astype(np.int64)]
-    odds = np.log((1.0 - wrong) / wrong)
-    return expit(languages.strength(side, number) + odds)
-
-
 def learn(pairs: Pairs, copies: np.ndarray, vocabulary: int) -> Languages:
     """Fit both models and the shares by EM.
 
-    Copies have shares of their own. Where most copies are in the wrong language, a copy without
-    evidence counts as half wrong; in a corpus of code it does not.
+    Copies have shares of their own, since they are in the wrong language more often than others.
 
     Args:
         pairs: with joint ids of pieces
@@ -85,7 +104,7 @@ def learn(pairs: Pairs, copies: np.ndarray, vocabulary: int) -> Languages:
         source, target = mine[0] + other[1], mine[1] + other[0]
         evidence = np.where(frequent, _log_share(source, target) - _log_share(target, source), 0.0)
         languages = languages._replace(evidence=np.clip(evidence, -LARGEST, LARGEST))
-        own = [_right(languages, side, n, copies) for n, side in enumerate(sides)]
+        own = [languages.right_side(side, n, copies) for n, side in enumerate(sides)]
         shares = [[_wrong(w, ~group) for group in groups] for w in own]
         languages = languages._replace(shares=np.clip(shares, *_SHARES))
     return languages

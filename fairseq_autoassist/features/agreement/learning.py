@@ -65,21 +65,21 @@ def learn_judge(
     joined = vocabulary.joined(pairs)
     copies = common_share(joined, vocabulary.size) >= COPY
     languages = learn(joined, copies, vocabulary.size)
-    right = languages.right(joined, copies)
+    right, names = languages.right(joined, copies), languages.names(joined)
     others = neighbours(pairs, runs, SEED)
     pairs.save(folder)
     np.save(folder / "neighbours.npy", others)
     np.save(folder / "halves.npy", halves(pairs.source))
     weights, made_weights = right[0] * right[1], right[0] * right[1][others]
     shorter = np.minimum(pairs.source.lengths, pairs.target.lengths)
-    made_shorter = np.minimum(pairs.source.lengths, pairs.target.lengths[others])
+    lengths = shorter, np.minimum(pairs.source.lengths, pairs.target.lengths[others])
     posterior = weights
     for number in range(ROUNDS):
         np.save(folder / "weights.npy", posterior)
         _fit_lexicons(pairs, vocabulary, folder, crew, f"learning {number + 1}/{ROUNDS}")
         gains = _measure(pairs.count, folder, crew, f"measuring {number + 1}/{ROUNDS}")
-        groups = fit(gains, (shorter, made_shorter), (weights, made_weights))
-        posterior = groups.posterior(gains[0], shorter) * weights
+        groups = fit(gains, lengths, (weights, made_weights), (names, names & names[others]))
+        posterior = groups.posterior(gains[0], shorter, names) * weights
     usual = float(np.median(length_ratio(pairs)))
     told = _evidence(pairs, runs, vocabulary, usual, posterior)
     edges = _edges(pairs, vocabulary, languages, usual, folder)

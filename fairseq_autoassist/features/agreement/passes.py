@@ -33,7 +33,7 @@ class Judge(NamedTuple):
     Attributes:
         vocabulary: of both sides
         languages: models of both languages
-        groups: share of junk by length
+        groups: share of junk by length, of text and of names
         evidence: of numbers and lengths
         usual_ratio: median of ln of target over source pieces
         edges: of the bins of the statistics, float32 (statistics, bins - 1)
@@ -152,9 +152,10 @@ def judge_pairs(
     values = statistics(folder, pairs, judge.vocabulary, judge.languages, judge.usual_ratio)
     low = values[:, :2].min(1)
     copies = values[:, 4] >= COPY
-    right = judge.languages.right(judge.vocabulary.joined(pairs), copies)
+    joined = judge.vocabulary.joined(pairs)
+    right, names = judge.languages.right(joined, copies), judge.languages.names(joined)
     lengths = np.minimum(pairs.source.lengths, pairs.target.lengths)
-    odds = logit(np.clip(judge.groups.posterior(low, lengths), _TINY, 1.0 - _TINY))
+    odds = logit(np.clip(judge.groups.posterior(low, lengths, names), _TINY, 1.0 - _TINY))
     odds += judge.evidence.against(values[:, 6], values[:, 5])
     prior = (expit(odds) * right[0] * right[1]) ** POWER
     done(stop - start)

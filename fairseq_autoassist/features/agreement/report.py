@@ -83,11 +83,7 @@ def _densities(groups: TwoGroups) -> tuple[np.ndarray, np.ndarray]:
     junk, good = np.zeros(len(GRID)), np.zeros(len(GRID))
     total = max(sum(groups.weights), 1e-9)
     for fit, weight in zip(groups.fits, groups.weights):
-        mode, left, right, shift = fit.null
-        away = GRID - mode - shift
-        null = np.exp(-0.5 * (away / np.where(away < 0, left, right)) ** 2)
-        null /= (left + right) / 2 * np.sqrt(2 * np.pi)
-        junk += weight / total * fit.null_share * null
+        junk += weight / total * fit.null_share * fit.null
         for part, mean, spread in fit.groups.T:
             density = np.exp(-0.5 * ((GRID - mean) / spread) ** 2) / spread / np.sqrt(2 * np.pi)
             good += weight / total * (1.0 - fit.null_share) * part * density

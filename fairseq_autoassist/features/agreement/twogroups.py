@@ -10,13 +10,19 @@ f0 is a normal density with a spread of its own on either side. Among the observ
 shifted by up to SHIFT spreads against the made ones (an empirical null). A whole spread would take
 free translations of short sentences for junk: 2.2% of clean Tatoeba. f1 is a mixture of normal
 densities, each at least GAP spreads above f0. So a clean corpus has a share of junk of about 0.
+
+Names (`language`) are fitted apart from text. Two different names of a page have much in common,
+often more than a sentence and its translation, so their f0 has several modes. It is the histogram
+of the made pairs, and the means of f1 are at least as high as those of text.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple, Sequence
+from functools import partial
+from typing import Callable, NamedTuple, Sequence
 
 import numpy as np
+from scipy.ndimage import gaussian_filter1d
 from scipy.special import logsumexp
 
 GAP = 2.0
@@ -28,7 +34,11 @@ _NULL_SPREADS = (0.1, 1.2)
 _SPREADS = (0.25, 2.5)
 _PAIRS_PER_BIN, _BINS = 4000, 8
 _MOST_ACCIDENTS = 0.6
+_LEAST_PAIRS = 200  # fewer of text or of names, observed or made, are fitted with the others
+_UNIFORM = 0.005  # share of a uniform density in f0 of names, where no made pair may lie
+_SMOOTHING = 6.0  # cells, of the histogram of made names
 _TINY = 1e-9
+_ROOT = float(np.sqrt(2 * np.pi))  # the constant that log densities leave out
 
 
 class Fit(NamedTuple):
@@ -36,13 +46,13 @@ class Fit(NamedTuple):
 
     Attributes:
         null_share: pi0, in [0, 1]
-        null: (mode, left spread, right spread, shift of the observed ones) of f0, nats per piece
+        null: f0 at `GRID`, a density per nat, float64 (cells,)
         groups: weight, mean and spread of each part of f1, float64 (3, GROUPS)
         posterior: probability of no junk at `GRID`, non-decreasing, float64 (cells,)
     """
 
     null_share: float
-    null: tuple[float, float, float, float]
+    null: np.ndarray
     groups: np.ndarray
     posterior: np.ndarray
 
@@ -55,12 +65,12 @@ class TwoGroups(NamedTuple):
     """Fits of all ranges of lengths.
 
     Attributes:
-        edges: shortest length of each range but the first, int64
-        fits: one for each range
+        edges: shortest length of each range but the first, of text and of names, int64
+        fits: one for each range of text, then one for each range of names
         weights: summed weights of the pairs of each range
     """
 
-    edges: np.ndarray
+    edges: tuple[np.ndarray, np.ndarray]
     fits: Sequence[Fit]
     weights: Sequence[float]
 
@@ -70,14 +80,16 @@ class TwoGroups(NamedTuple):
         total = max(sum(self.weights), _TINY)
         return sum(fit.null_share * w for fit, w in zip(self.fits, self.weights)) / total
 
-    def posterior(self, gains: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    def posterior(self, gains: np.ndarray, lengths: np.ndarray, names: np.ndarray) -> np.ndarray:
         """Compute the probability that each pair is no junk, float64 (n,).
 
         Args:
             gains: lower information of both directions, nats per piece (n,)
             lengths: pieces of the shorter side (n,)
+            names: bool (n,), whether the pair is one of names
         """
-        ranges = np.searchsorted(self.edges, lengths, side="right")
+        text, named = (np.searchsorted(edges, lengths, side="right") for edges in self.edges)
+        ranges = np.where(names, len(self.edges[0]) + 1 + named, text)
         found = np.empty(len(gains))
         for number, fit in enumerate(self.fits):
             mine = ranges == number
@@ -89,14 +101,37 @@ def fit(
     gains: tuple[np.ndarray, np.ndarray],
     lengths: tuple[np.ndarray, np.ndarray],
     weights: tuple[np.ndarray, np.ndarray],
+    names: tuple[np.ndarray, np.ndarray],
 ) -> TwoGroups:
-    """Fit each range of lengths.
+    """Fit each range of lengths of text and of names.
 
     Args:
         gains: lower information of the observed and of the made pairs, nats per piece
         lengths: pieces of their shorter sides
         weights: in [0, 1]
+        names: bool, whether the pair is one of names
     """
+    told = gains, lengths, weights
+    if min(kind.sum() for some in names for kind in (some, ~some)) < _LEAST_PAIRS:
+        edges, fits, totals = _fit_ranges(_fit, *told)
+        return TwoGroups((edges, edges), 2 * fits, totals + [0.0] * len(totals))
+    text, named = (
+        [tuple(one[some == kind] for one, some in zip(two, names)) for two in told]
+        for kind in (False, True)
+    )
+    edges, fits, totals = _fit_ranges(_fit, *text)
+    least = _mean_information(fits, totals)
+    name_edges, name_fits, name_totals = _fit_ranges(partial(_fit_names, least=least), *named)
+    return TwoGroups((edges, name_edges), fits + name_fits, totals + name_totals)
+
+
+def _fit_ranges(
+    fitted: Callable[[np.ndarray, np.ndarray], Fit],
+    gains: tuple[np.ndarray, ...],
+    lengths: tuple[np.ndarray, ...],
+    weights: tuple[np.ndarray, ...],
+) -> tuple[np.ndarray, list[Fit], list[float]]:
+    """Fit ranges of about as many pairs each; returns their edges, fits and summed weights."""
     count = int(np.clip(len(gains[0]) // _PAIRS_PER_BIN, 1, _BINS))
     inner = np.quantile(lengths[0], np.linspace(0, 1, count + 1)[1:-1])
     edges = np.unique(inner.astype(np.int64))
@@ -108,9 +143,16 @@ def fit(
         both = [
             _histogram(g[r == number], w[r == number]) for g, r, w in zip(gains, ranges, weights)
         ]
-        fits.append(_fit(*both))
+        fits.append(fitted(*both))
         totals.append(float(weights[0][ranges[0] == number].sum()))
-    return TwoGroups(edges, fits, totals)
+    return edges, fits, totals
+
+
+def _mean_information(fits: Sequence[Fit], totals: Sequence[float]) -> float:
+    """Mean of f1 over all ranges, nats per piece."""
+    mass = np.array([total * (1.0 - fit.null_share) for fit, total in zip(fits, totals)])
+    means = np.array([fit.groups[0] @ fit.groups[1] for fit in fits])
+    return float(mass @ means / max(mass.sum(), _TINY))
 
 
 def _histogram(gains: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -172,12 +214,41 @@ def _fit(observed: np.ndarray, made: np.ndarray) -> Fit:
         lowest = null.mode + max(null.shift, 0.0) + GAP * null.right
         groups = _learned_groups(mass, lowest)
     junk = _responsibility(share, null.log_density(null.shift), logsumexp(_log_parts(groups), 0))
-    at = int(np.searchsorted(GRID, null.mode + null.shift))
-    # f1 has wider tails than f0, so the posterior would rise again below the null
-    posterior = np.maximum.accumulate(np.where(np.arange(_CELLS) < at, 0.0, 1.0 - junk))
+    posterior = _rising(1.0 - junk, int(np.searchsorted(GRID, null.mode + null.shift)))
+    return Fit(share, np.exp(null.log_density(null.shift)) / _ROOT, groups, posterior)
+
+
+def _fit_names(observed: np.ndarray, made: np.ndarray, least: float) -> Fit:
+    """Fit names: f0 is the smoothed histogram of the made ones, f1 has means of ``least`` or more.
+
+    Made pairs of names are no translations by accident: where they are equal, they were copied.
+    """
+    smooth = gaussian_filter1d(made, _SMOOTHING, mode="nearest")
+    density = ((1.0 - _UNIFORM) * smooth + _UNIFORM / _CELLS) / (GRID[1] - GRID[0])
+    log_null = np.log(density * _ROOT)
+    lowest = max(least, float(np.interp(0.9, np.cumsum(made), GRID)))
+    start = np.interp([0.6, 0.9], np.cumsum(observed), GRID)
+    groups = np.array([[0.5, 0.5], np.maximum(start, lowest), [0.6, 0.6]])
+    share = 0.5
+    for _ in range(_ITERATIONS):
+        parts = _log_parts(groups)
+        good = logsumexp(parts, 0)
+        junk = _responsibility(share, log_null, good)
+        share = float((junk * observed).sum())
+        groups = _learned_groups(np.exp(parts - good) * (1.0 - junk) * observed, lowest)
+    junk = _responsibility(share, log_null, logsumexp(_log_parts(groups), 0))
+    return Fit(share, density, groups, _rising(1.0 - junk, int(np.argmax(density))))
+
+
+def _rising(posterior: np.ndarray, at: int) -> np.ndarray:
+    """Make the posterior rise with the information; below cell ``at`` of the null it is constant.
+
+    f1 has wider tails than f0, so it would rise again below the null.
+    """
+    rising = np.maximum.accumulate(np.where(np.arange(_CELLS) < at, 0.0, posterior))
     if at > 0:
-        posterior[:at] = min(float(posterior[at]), float((1.0 - junk)[:at].min()))
-    return Fit(share, (null.mode, null.left, null.right, null.shift), groups, posterior)
+        rising[:at] = min(float(rising[at]), float(posterior[:at].min()))
+    return rising
 
 
 def _log_parts(groups: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Sides in the wrong language are found in real text; lines without language are not judged."""
+"""Sides in the wrong language are found in real text; names are in the right one."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_a_line_without_language_gives_no_evidence(noisy: Learned) -> None:
         strength = noisy.languages.strength(noisy.pairs.side(side), side)
         assert np.abs(strength[COUNT:]).max() == 0.0
         assert (strength[2 * TENTH : COUNT] > 0).mean() > 0.99
-        assert noisy.right[side, COUNT:].min() > 0.9
+        assert (noisy.right[side, COUNT:] == 1.0).all()
 
 
 def test_evidence_is_bounded_and_of_frequent_pieces(noisy: Learned) -> None:
@@ -101,11 +101,17 @@ def test_copies_have_a_share_of_their_own(copied: Learned) -> None:
     assert copied.copies[:TENTH].all() and copied.copies[COUNT:].all()
     assert copied.copies[TENTH:COUNT].mean() < 0.01
     assert (copied.right[1, :TENTH] < 0.5).mean() > 0.95  # they are not German
+    assert copied.right[1, TENTH:COUNT].mean() > 0.99
     assert copied.right[0, :TENTH].mean() > 0.95
     others, copies = copied.languages.shares[1]
     assert others < 0.02 and copies == 0.5  # clipped: three quarters of all copies are wrong
-    assert copied.right[1, COUNT:] == pytest.approx(0.5)
-    assert copied.right[1, TENTH:COUNT].mean() > 0.99
+    assert (copied.right[:, COUNT:] == 1.0).all()  # names are the same in German
+
+
+def test_names_are_told_from_sentences(copied: Learned) -> None:
+    names = copied.languages.names(copied.pairs)
+    assert names.dtype == bool and names[COUNT:].all()
+    assert names[:COUNT].mean() < 0.01
 
 
 def test_most_of_a_side_may_be_in_the_wrong_language(tmp_path: Path) -> None:
