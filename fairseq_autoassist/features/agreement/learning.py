@@ -70,7 +70,9 @@ def learn_judge(
     pairs.save(folder)
     np.save(folder / "neighbours.npy", others)
     np.save(folder / "halves.npy", halves(pairs.source))
-    weights, made_weights = right[0] * right[1], right[0] * right[1][others]
+    # a name with a sentence is no example of either kind
+    alike = names == names[others]
+    weights, made_weights = right[0] * right[1], right[0] * right[1][others] * alike
     shorter = np.minimum(pairs.source.lengths, pairs.target.lengths)
     lengths = shorter, np.minimum(pairs.source.lengths, pairs.target.lengths[others])
     posterior = weights
@@ -78,7 +80,7 @@ def learn_judge(
         np.save(folder / "weights.npy", posterior)
         _fit_lexicons(pairs, vocabulary, folder, crew, f"learning {number + 1}/{ROUNDS}")
         gains = _measure(pairs.count, folder, crew, f"measuring {number + 1}/{ROUNDS}")
-        groups = fit(gains, lengths, (weights, made_weights), (names, names & names[others]))
+        groups = fit(gains, lengths, (weights, made_weights), (names, names[others]))
         posterior = groups.posterior(gains[0], shorter, names) * weights
     usual = float(np.median(length_ratio(pairs)))
     told = _evidence(pairs, runs, vocabulary, usual, posterior)
