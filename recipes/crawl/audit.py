@@ -1,15 +1,17 @@
-"""Audit of the prior: areas under the ROC curve of junk and translations, by known labels.
+"""Audit of the prior: by known labels, or by what is equal on both sides.
 
     python -m recipes.crawl.audit [CORPUS ...] [--corpora runs/compare/corpora]
 
 A mix is audited by okay pairs against each type of noise, for the prior and for each statistic.
 `web` is audited by pairs that people labelled misaligned (A) against valid and free translations
-(V, F), beside the published scores of Bicleaner. Training never reads these labels.
+(V, F), beside the published scores of Bicleaner. Training never reads these labels. Any other
+corpus is audited by its copies: names are to be kept, sentences and different names are not.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +28,7 @@ from recipes.compare.corpora import CORPORA, DOWNLOADS
 from recipes.crawl.mix import NOISE, OKAY
 
 CORPORA_BY_DEFAULT = ("mix77", "web")
+NAME = re.compile(r"\S*[_.:()<>/]\S*")  # one word with a sign of code in it
 GOOD, BAD = ("V", "F"), "A"  # human labels: valid and free translations; misaligned
 
 
@@ -101,6 +104,29 @@ def by_people(corpus: Path) -> str:
     return "\n".join(lines)
 
 
+def by_form(corpus: Path) -> str:
+    """Make the table of copies by their length, and of pairs of different names."""
+    langs = CORPORA[corpus.name].langs
+    prior = scores_of(corpus, langs)["prior"]
+    texts = [np.array(list(read_lines(corpus / "text" / f"train.{lang}"))) for lang in langs]
+    words = np.array([len(line.split()) for line in texts[0]])
+    equal = texts[0] == texts[1]
+    named = [np.array([NAME.fullmatch(line) is not None for line in text]) for text in texts]
+    kinds = {
+        "equal, one word": equal & (words == 1),
+        "equal, two or three words": equal & (words > 1) & (words < 4),
+        "equal, four to six words": equal & (words > 3) & (words < 7),
+        "equal, seven words or more": equal & (words > 6),
+        "two different names": named[0] & named[1] & ~equal,
+        "all others": ~equal & ~(named[0] & named[1]),
+    }
+    lines = [f"{'pairs':<28}{'number':>9}{'kept by the prior':>19}"]
+    for name, some in kinds.items():
+        kept = f"{prior[some].mean():.3f}" if some.any() else "-"
+        lines.append(f"{name:<28}{some.sum():>9,}{kept:>19}")
+    return "\n".join(lines)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Print the audit of the corpora that the command line names."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -110,7 +136,7 @@ def main(arguments: list[str] | None = None) -> None:
     for name in options.corpus:
         if name not in CORPORA:
             raise UserError(f"found no corpus {name!r}; expected one of {', '.join(CORPORA)}")
-        tell = by_people if name == "web" else by_type
+        tell = by_people if name == "web" else by_type if name.startswith("mix") else by_form
         print(f"== {name}\n{tell(options.corpora / name)}", flush=True)
 
 
