@@ -63,6 +63,17 @@ def test_a_mix_is_audited_by_its_labels(tmp_path: Path) -> None:
     assert "okay: 4 pairs, 0.725 of them kept by the prior" in told
 
 
+def test_the_command_chooses_the_audit_by_the_corpus(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus(tmp_path, "mdn-de")
+    labels = corpus(tmp_path, "mix77") / "labels.txt"
+    labels.write_text("okay\n" * (len(PAIRS) - 1) + "copy\n")
+    audit.main(["mdn-de", "mix77", "--corpora", str(tmp_path)])
+    by_form, by_type = capsys.readouterr().out.split("== mix77")
+    assert "two different names" in by_form and "AUC, okay against" in by_type
+
+
 def test_a_corpus_without_agreement_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mdn-de").mkdir()
     with pytest.raises(UserError, match=r"recipes.compare.prepare mdn-de"):

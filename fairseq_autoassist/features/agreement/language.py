@@ -5,7 +5,8 @@ frequent on either side, mostly function words. EM assigns sentences to language
 models again, so English on the German side soon stops counting as German.
 
 A *name* is a text without language: a name, a number, a line of code. It has few of these pieces,
-and is the same in both languages, so the less evidence it holds, the less it is judged.
+and it is the same in both languages. So it counts as right. Between a name and a sentence the
+verdict grows with the evidence.
 """
 
 from __future__ import annotations
@@ -62,6 +63,8 @@ class Languages(NamedTuple):
         """Give the probability that side ``number`` is in its own language, float64 (n,).
 
         Args:
+            side: with joint ids of pieces
+            number: 0 for the source, 1 for the target
             copies: bool (n,), whether the pair is a copy
         """
         wrong = self.shares[number][copies.astype(np.int64)]

@@ -70,9 +70,8 @@ def learn_judge(
     pairs.save(folder)
     np.save(folder / "neighbours.npy", others)
     np.save(folder / "halves.npy", halves(pairs.source))
-    # a name with a sentence is no example of either kind
-    alike = names == names[others]
-    weights, made_weights = right[0] * right[1], right[0] * right[1][others] * alike
+    weights = right[0] * right[1]
+    made_weights = right[0] * right[1][others] * _examples(joined, names, others, vocabulary.size)
     shorter = np.minimum(pairs.source.lengths, pairs.target.lengths)
     lengths = shorter, np.minimum(pairs.source.lengths, pairs.target.lengths[others])
     posterior = weights
@@ -86,6 +85,16 @@ def learn_judge(
     told = _evidence(pairs, runs, vocabulary, usual, posterior)
     edges = _edges(pairs, vocabulary, languages, usual, folder)
     return Judge(vocabulary, languages, groups, told, usual, edges)
+
+
+def _examples(joined: Pairs, names: np.ndarray, others: np.ndarray, size: int) -> np.ndarray:
+    """Tell which made pairs are examples of junk: bool (n,).
+
+    A name made up with a sentence is none of either kind. Two names that are equal are no junk.
+    """
+    made = Pairs(joined.source, reordered(joined.target, others))
+    equal = common_share(made, size) == 1.0
+    return (names == names[others]) & ~(names & equal)
 
 
 def _evidence(

@@ -11,9 +11,10 @@ shifted by up to SHIFT spreads against the made ones (an empirical null). A whol
 free translations of short sentences for junk: 2.2% of clean Tatoeba. f1 is a mixture of normal
 densities, each at least GAP spreads above f0. So a clean corpus has a share of junk of about 0.
 
-Names (`language`) are fitted apart from text. Two different names of a page have much in common,
-often more than a sentence and its translation, so their f0 has several modes. It is the histogram
-of the made pairs, and the means of f1 are at least as high as those of text.
+All this is about text. Names (`language`) are fitted apart. Two different names of a page often
+have more in common than a sentence and its translation, so their f0 has several modes. It is the
+smoothed histogram of the made pairs. The means of f1 are at least the mean of f1 of text, and at
+least the 0.9 quantile of f0.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import Callable, NamedTuple, Sequence
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.special import logsumexp
+from sklearn.isotonic import isotonic_regression
 
 GAP = 2.0
 SHIFT = 0.5
@@ -34,7 +36,7 @@ _NULL_SPREADS = (0.1, 1.2)
 _SPREADS = (0.25, 2.5)
 _PAIRS_PER_BIN, _BINS = 4000, 8
 _MOST_ACCIDENTS = 0.6
-_LEAST_PAIRS = 200  # fewer of text or of names, observed or made, are fitted with the others
+_LEAST_PAIRS = 200  # summed weights; less of text or names, observed or made, joins the others
 _UNIFORM = 0.005  # share of a uniform density in f0 of names, where no made pair may lie
 _SMOOTHING = 6.0  # cells, of the histogram of made names
 _TINY = 1e-9
@@ -112,7 +114,8 @@ def fit(
         names: bool, whether the pair is one of names
     """
     told = gains, lengths, weights
-    if min(kind.sum() for some in names for kind in (some, ~some)) < _LEAST_PAIRS:
+    sums = [w[kind].sum() for w, some in zip(weights, names) for kind in (some, ~some)]
+    if min(sums) < _LEAST_PAIRS:
         edges, fits, totals = _fit_ranges(_fit, *told)
         return TwoGroups((edges, edges), 2 * fits, totals + [0.0] * len(totals))
     text, named = (
@@ -214,16 +217,20 @@ def _fit(observed: np.ndarray, made: np.ndarray) -> Fit:
         lowest = null.mode + max(null.shift, 0.0) + GAP * null.right
         groups = _learned_groups(mass, lowest)
     junk = _responsibility(share, null.log_density(null.shift), logsumexp(_log_parts(groups), 0))
-    posterior = _rising(1.0 - junk, int(np.searchsorted(GRID, null.mode + null.shift)))
+    at = int(np.searchsorted(GRID, null.mode + null.shift))
+    # f1 has wider tails than f0, so the posterior would rise again below the null
+    posterior = np.maximum.accumulate(np.where(np.arange(_CELLS) < at, 0.0, 1.0 - junk))
+    if at > 0:
+        posterior[:at] = min(float(posterior[at]), float((1.0 - junk)[:at].min()))
     return Fit(share, np.exp(null.log_density(null.shift)) / _ROOT, groups, posterior)
 
 
 def _fit_names(observed: np.ndarray, made: np.ndarray, least: float) -> Fit:
     """Fit names: f0 is the smoothed histogram of the made ones, f1 has means of ``least`` or more.
 
-    Made pairs of names are no translations by accident: where they are equal, they were copied.
+    Made pairs hold no translations by accident here: equal ones are left out (`learning`).
     """
-    smooth = gaussian_filter1d(made, _SMOOTHING, mode="nearest")
+    smooth = gaussian_filter1d(made, _SMOOTHING, mode="reflect")
     density = ((1.0 - _UNIFORM) * smooth + _UNIFORM / _CELLS) / (GRID[1] - GRID[0])
     log_null = np.log(density * _ROOT)
     lowest = max(least, float(np.interp(0.9, np.cumsum(made), GRID)))
@@ -237,18 +244,8 @@ def _fit_names(observed: np.ndarray, made: np.ndarray, least: float) -> Fit:
         share = float((junk * observed).sum())
         groups = _learned_groups(np.exp(parts - good) * (1.0 - junk) * observed, lowest)
     junk = _responsibility(share, log_null, logsumexp(_log_parts(groups), 0))
-    return Fit(share, density, groups, _rising(1.0 - junk, int(np.argmax(density))))
-
-
-def _rising(posterior: np.ndarray, at: int) -> np.ndarray:
-    """Make the posterior rise with the information; below cell ``at`` of the null it is constant.
-
-    f1 has wider tails than f0, so it would rise again below the null.
-    """
-    rising = np.maximum.accumulate(np.where(np.arange(_CELLS) < at, 0.0, posterior))
-    if at > 0:
-        rising[:at] = min(float(rising[at]), float(posterior[:at].min()))
-    return rising
+    rising = isotonic_regression(1.0 - junk, sample_weight=observed, y_min=0.0, y_max=1.0)
+    return Fit(share, density, groups, rising)
 
 
 def _log_parts(groups: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from fairseq_autoassist.features.agreement.language import COPY, LARGEST, Languages, learn
+from fairseq_autoassist.features.agreement.language import COPY, LARGEST, NAME, Languages, learn
 from fairseq_autoassist.features.agreement.reading import Pairs
 from fairseq_autoassist.features.agreement.statistics import common_share
 from tests.support.agreement import pairs_of, read_words, write_words
@@ -112,6 +112,20 @@ def test_names_are_told_from_sentences(copied: Learned) -> None:
     names = copied.languages.names(copied.pairs)
     assert names.dtype == bool and names[COUNT:].all()
     assert names[:COUNT].mean() < 0.01
+
+
+def test_the_less_evidence_a_side_holds_the_less_it_is_judged() -> None:
+    """Each target is one piece: of no evidence, of a little, of more, for the source language."""
+    evidence = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 3.0, 30.0])
+    languages = Languages(evidence, np.full((2, 2), 0.5))
+    pairs = pairs_of(np.full((4, 1), 4), np.arange(4, 8)[:, None])
+    right = languages.right(pairs, np.zeros(4, bool))
+    assert right[0].tolist() == [1.0] * 4 and right[1, 0] == 1.0
+    name = np.exp(-((1.0 / NAME) ** 2))
+    assert right[1, 1] == pytest.approx(name + (1 - name) / (1 + np.e))
+    assert right[1, 2] == pytest.approx(np.exp(-2.25) + (1 - np.exp(-2.25)) / (1 + np.exp(3)))
+    assert right[1, 3] < 1e-6
+    assert languages.names(pairs).tolist() == [True, True, False, False]
 
 
 def test_most_of_a_side_may_be_in_the_wrong_language(tmp_path: Path) -> None:
