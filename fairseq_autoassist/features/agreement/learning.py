@@ -13,7 +13,7 @@ from ..workers import Crew
 from . import evidence
 from .language import COPY, Languages, learn
 from .lexicon import ITERATIONS
-from .nulls import neighbours, reordered, shifted
+from .nulls import junk, neighbours, reordered, shifted
 from .passes import CHUNK, Judge, fit_lexicon, measure_sample, statistics
 from .reading import Pairs, drawn_runs, halves, read_runs
 from .statistics import Vocabulary, bin_edges, common_share, length_ratio
@@ -71,7 +71,7 @@ def learn_judge(
     np.save(folder / "neighbours.npy", others)
     np.save(folder / "halves.npy", halves(pairs.source))
     weights = right[0] * right[1]
-    made_weights = right[0] * right[1][others] * _examples(joined, names, others, vocabulary.size)
+    made_weights = right[0] * right[1][others] * junk(joined, names, others, vocabulary.size)
     shorter = np.minimum(pairs.source.lengths, pairs.target.lengths)
     lengths = shorter, np.minimum(pairs.source.lengths, pairs.target.lengths[others])
     posterior = weights
@@ -85,16 +85,6 @@ def learn_judge(
     told = _evidence(pairs, runs, vocabulary, usual, posterior)
     edges = _edges(pairs, vocabulary, languages, usual, folder)
     return Judge(vocabulary, languages, groups, told, usual, edges)
-
-
-def _examples(joined: Pairs, names: np.ndarray, others: np.ndarray, size: int) -> np.ndarray:
-    """Tell which made pairs are examples of junk: bool (n,).
-
-    A name made up with a sentence is none of either kind. Two names that are equal are no junk.
-    """
-    made = Pairs(joined.source, reordered(joined.target, others))
-    equal = common_share(made, size) == 1.0
-    return (names == names[others]) & ~(names & equal)
 
 
 def _evidence(

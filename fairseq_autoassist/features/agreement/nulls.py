@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .reading import Pairs, Sentences
+from .statistics import common_share
 
 NEAREST, FARTHEST = 2, 12  # distances of a neighbour
 _STEP = 5
@@ -38,6 +39,22 @@ def neighbours(pairs: Pairs, runs: np.ndarray, seed: int) -> np.ndarray:
         closer = distance < best
         best[closer], chosen[closer] = distance[closer], other[closer]
     return chosen
+
+
+def junk(joined: Pairs, names: np.ndarray, others: np.ndarray, vocabulary: int) -> np.ndarray:
+    """Tell which made pairs are examples of junk: bool (n,).
+
+    A name with a sentence is an example of neither kind. Two equal names are no junk.
+
+    Args:
+        joined: the pairs, with joint ids of pieces
+        names: bool (n,), whether a pair is one of names
+        others: for each source the pair whose target it gets, int64 (n,)
+        vocabulary: number of joint ids
+    """
+    made = Pairs(joined.source, reordered(joined.target, others))
+    equal = common_share(made, vocabulary) == 1.0
+    return (names == names[others]) & ~(names & equal)
 
 
 def shifted(runs: np.ndarray) -> np.ndarray:

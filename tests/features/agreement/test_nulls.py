@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fairseq_autoassist.features.agreement.nulls import FARTHEST, NEAREST, neighbours
+from fairseq_autoassist.features.agreement.nulls import FARTHEST, NEAREST, junk, neighbours
 from fairseq_autoassist.features.agreement.reading import Pairs
 from tests.support.agreement import pairs_of
 
@@ -51,3 +51,11 @@ def test_a_run_too_short_for_neighbours_gets_other_targets() -> None:
     assert (chosen != np.arange(len(runs))).all()
     assert chosen[3] == 5 and chosen[5] == 3
     assert 0 <= chosen.min() and chosen.max() < len(runs)
+
+
+def test_mixed_pairs_and_equal_names_are_no_examples_of_junk() -> None:
+    pairs = pairs_of([[4], [5], [6], [7, 8], [7, 8]], [[4], [4], [6], [7, 8], [7, 8]])
+    names = np.array([True, True, True, False, False])
+    #: a name with an equal one, with another, with a sentence; a sentence with a name, with a copy
+    others = np.array([1, 2, 3, 0, 4])
+    assert junk(pairs, names, others, 10).tolist() == [False, True, False, False, True]
