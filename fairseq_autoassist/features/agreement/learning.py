@@ -13,7 +13,7 @@ from ..workers import Crew
 from . import evidence
 from .language import COPY, Languages, learn
 from .lexicon import ITERATIONS
-from .nulls import junk, neighbours, reordered, shifted
+from .nulls import junk, of_own_kind, reordered, shifted
 from .passes import CHUNK, Judge, fit_lexicon, measure_sample, statistics
 from .reading import Pairs, drawn_runs, halves, read_runs
 from .statistics import Vocabulary, bin_edges, common_share, length_ratio
@@ -66,7 +66,7 @@ def learn_judge(
     copies = common_share(joined, vocabulary.size) >= COPY
     languages = learn(joined, copies, vocabulary.size)
     right, names = languages.right(joined, copies), languages.names(joined)
-    others = neighbours(pairs, runs, SEED)
+    others = of_own_kind(pairs, runs, names, SEED)
     pairs.save(folder)
     np.save(folder / "neighbours.npy", others)
     np.save(folder / "halves.npy", halves(pairs.source))
@@ -79,7 +79,7 @@ def learn_judge(
         np.save(folder / "weights.npy", posterior)
         _fit_lexicons(pairs, vocabulary, folder, crew, f"learning {number + 1}/{ROUNDS}")
         gains = _measure(pairs.count, folder, crew, f"measuring {number + 1}/{ROUNDS}")
-        groups = fit(gains, lengths, (weights, made_weights), (names, names[others]))
+        groups = fit(gains, lengths, (weights, made_weights), names)
         posterior = groups.posterior(gains[0], shorter, names) * weights
     usual = float(np.median(length_ratio(pairs)))
     told = _evidence(pairs, runs, vocabulary, usual, posterior)

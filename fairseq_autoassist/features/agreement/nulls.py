@@ -41,10 +41,23 @@ def neighbours(pairs: Pairs, runs: np.ndarray, seed: int) -> np.ndarray:
     return chosen
 
 
-def junk(joined: Pairs, names: np.ndarray, others: np.ndarray, vocabulary: int) -> np.ndarray:
-    """Tell which made pairs are examples of junk: bool (n,).
+def of_own_kind(pairs: Pairs, runs: np.ndarray, names: np.ndarray, seed: int) -> np.ndarray:
+    """Choose neighbours among the names for a name, and among the text for text: int64 (n,).
 
-    A name with a sentence is an example of neither kind. Two equal names are no junk.
+    Args:
+        pairs, runs, seed: see `neighbours`
+        names: bool (n,), whether a pair is one of names
+    """
+    chosen = np.empty(pairs.count, dtype=np.int64)
+    for kind in (False, True):
+        ids = np.flatnonzero(names == kind)
+        some = Pairs(reordered(pairs.source, ids), reordered(pairs.target, ids))
+        chosen[ids] = ids[neighbours(some, runs[ids], seed)]
+    return chosen
+
+
+def junk(joined: Pairs, names: np.ndarray, others: np.ndarray, vocabulary: int) -> np.ndarray:
+    """Tell which made pairs are examples of junk: bool (n,). Two equal names are none.
 
     Args:
         joined: the pairs, with joint ids of pieces
@@ -53,8 +66,7 @@ def junk(joined: Pairs, names: np.ndarray, others: np.ndarray, vocabulary: int) 
         vocabulary: number of joint ids
     """
     made = Pairs(joined.source, reordered(joined.target, others))
-    equal = common_share(made, vocabulary) == 1.0
-    return (names == names[others]) & ~(names & equal)
+    return ~(names & (common_share(made, vocabulary) == 1.0))
 
 
 def shifted(runs: np.ndarray) -> np.ndarray:

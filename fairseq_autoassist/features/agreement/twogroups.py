@@ -103,7 +103,7 @@ def fit(
     gains: tuple[np.ndarray, np.ndarray],
     lengths: tuple[np.ndarray, np.ndarray],
     weights: tuple[np.ndarray, np.ndarray],
-    names: tuple[np.ndarray, np.ndarray],
+    names: np.ndarray,
 ) -> TwoGroups:
     """Fit each range of lengths of text and of names.
 
@@ -111,16 +111,15 @@ def fit(
         gains: lower information of the observed and of the made pairs, nats per piece
         lengths: pieces of their shorter sides
         weights: in [0, 1]
-        names: bool, whether the pair is one of names
+        names: bool (n,), whether a pair, and the one made of it, is one of names
     """
     told = gains, lengths, weights
-    sums = [w[kind].sum() for w, some in zip(weights, names) for kind in (some, ~some)]
+    sums = [w[kind].sum() for w in weights for kind in (names, ~names)]
     if min(sums) < _LEAST_PAIRS:
         edges, fits, totals = _fit_ranges(_fit, *told)
         return TwoGroups((edges, edges), 2 * fits, totals + [0.0] * len(totals))
     text, named = (
-        [tuple(one[some == kind] for one, some in zip(two, names)) for two in told]
-        for kind in (False, True)
+        [tuple(one[names == kind] for one in two) for two in told] for kind in (False, True)
     )
     edges, fits, totals = _fit_ranges(_fit, *text)
     least = _mean_information(fits, totals)
