@@ -42,17 +42,21 @@ def neighbours(pairs: Pairs, runs: np.ndarray, seed: int) -> np.ndarray:
 
 
 def of_own_kind(pairs: Pairs, runs: np.ndarray, names: np.ndarray, seed: int) -> np.ndarray:
-    """Choose neighbours among the names for a name, and among the text for text: int64 (n,).
+    """Choose a neighbour of each pair, a name for a name and text for text: int64 (n,).
+
+    Where the neighbour is of the other kind, one among the pairs of the own kind takes its place.
 
     Args:
         pairs, runs, seed: see `neighbours`
         names: bool (n,), whether a pair is one of names
     """
-    chosen = np.empty(pairs.count, dtype=np.int64)
+    chosen = neighbours(pairs, runs, seed)
+    mixed = names[chosen] != names
     for kind in (False, True):
         ids = np.flatnonzero(names == kind)
         some = Pairs(reordered(pairs.source, ids), reordered(pairs.target, ids))
-        chosen[ids] = ids[neighbours(some, runs[ids], seed)]
+        among = ids[neighbours(some, runs[ids], seed)]
+        chosen[ids] = np.where(mixed[ids], among, chosen[ids])
     return chosen
 
 

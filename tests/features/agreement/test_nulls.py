@@ -64,8 +64,11 @@ def test_a_name_has_a_name_as_its_neighbour_and_text_has_text() -> None:
     chosen = of_own_kind(drawn(), RUNS, names, 0)
     assert np.array_equal(names[chosen], names) and np.array_equal(RUNS[chosen], RUNS)
     assert (chosen != np.arange(len(RUNS))).all()
+    near = neighbours(drawn(), RUNS, 0)
+    kept = names[near] == names
+    assert np.array_equal(chosen[kept], near[kept])
     places = np.cumsum(names)  # of the names among the names
-    away = np.abs(places[chosen] - places)[names]
+    away = np.abs(places[chosen] - places)[names & ~kept]
     assert away.min() == NEAREST and away.max() == FARTHEST
     for same in (np.zeros(len(RUNS), bool), np.ones(len(RUNS), bool)):
         assert np.array_equal(of_own_kind(drawn(), RUNS, same, 0), neighbours(drawn(), RUNS, 0))
