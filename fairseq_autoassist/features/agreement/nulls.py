@@ -6,6 +6,7 @@ import numpy as np
 
 from .reading import Pairs, Sentences
 from .statistics import common_share
+from .twogroups import LEAST_PAIRS
 
 NEAREST, FARTHEST = 2, 12  # distances of a neighbour
 _STEP = 5
@@ -42,26 +43,27 @@ def neighbours(pairs: Pairs, runs: np.ndarray, seed: int) -> np.ndarray:
 
 
 def of_own_kind(pairs: Pairs, runs: np.ndarray, names: np.ndarray, seed: int) -> np.ndarray:
-    """Choose a neighbour of each pair, a name for a name and text for text: int64 (n,).
+    """Choose a neighbour of each pair, and see that enough names get a name: int64 (n,).
 
-    Where the neighbour is of the other kind, one among the pairs of the own kind takes its place.
+    Near names are the better examples, since they have more in common. Where they are too few for a
+    fit, as in a shuffled corpus, each name gets a neighbour among all names.
 
     Args:
         pairs, runs, seed: see `neighbours`
         names: bool (n,), whether a pair is one of names
     """
     chosen = neighbours(pairs, runs, seed)
-    mixed = names[chosen] != names
-    for kind in (False, True):
-        ids = np.flatnonzero(names == kind)
+    if (names & names[chosen]).sum() < LEAST_PAIRS:
+        ids = np.flatnonzero(names)
         some = Pairs(reordered(pairs.source, ids), reordered(pairs.target, ids))
-        among = ids[neighbours(some, runs[ids], seed)]
-        chosen[ids] = np.where(mixed[ids], among, chosen[ids])
+        chosen[ids] = ids[neighbours(some, runs[ids], seed)]
     return chosen
 
 
 def junk(joined: Pairs, names: np.ndarray, others: np.ndarray, vocabulary: int) -> np.ndarray:
-    """Tell which made pairs are examples of junk: bool (n,). Two equal names are none.
+    """Tell which made pairs are examples of junk: bool (n,).
+
+    A name with a sentence is an example of neither kind. Two equal names are no junk.
 
     Args:
         joined: the pairs, with joint ids of pieces
@@ -70,7 +72,8 @@ def junk(joined: Pairs, names: np.ndarray, others: np.ndarray, vocabulary: int) 
         vocabulary: number of joint ids
     """
     made = Pairs(joined.source, reordered(joined.target, others))
-    return ~(names & (common_share(made, vocabulary) == 1.0))
+    equal = common_share(made, vocabulary) == 1.0
+    return (names == names[others]) & ~(names & equal)
 
 
 def shifted(runs: np.ndarray) -> np.ndarray:

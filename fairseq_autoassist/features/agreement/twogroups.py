@@ -36,7 +36,7 @@ _NULL_SPREADS = (0.1, 1.2)
 _SPREADS = (0.25, 2.5)
 _PAIRS_PER_BIN, _BINS = 4000, 8
 _MOST_ACCIDENTS = 0.6
-_LEAST_PAIRS = 200  # summed weights; less of text or names, observed or made, joins the others
+LEAST_PAIRS = 200  # summed weights; less of text or names, observed or made, joins the others
 _UNIFORM = 0.005  # share of a uniform density in f0 of names, where no made pair may lie
 _SMOOTHING = 6.0  # cells, of the histogram of made names
 _TINY = 1e-9
@@ -115,7 +115,7 @@ def fit(
     """
     told = gains, lengths, weights
     sums = [w[kind].sum() for w in weights for kind in (names, ~names)]
-    if min(sums) < _LEAST_PAIRS:
+    if min(sums) < LEAST_PAIRS:
         edges, fits, totals = _fit_ranges(_fit, *told)
         return TwoGroups((edges, edges), 2 * fits, totals + [0.0] * len(totals))
     text, named = (

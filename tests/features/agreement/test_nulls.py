@@ -59,23 +59,28 @@ def test_a_run_too_short_for_neighbours_gets_other_targets() -> None:
     assert 0 <= chosen.min() and chosen.max() < len(runs)
 
 
-def test_a_name_has_a_name_as_its_neighbour_and_text_has_text() -> None:
-    names = np.random.default_rng(1).random(len(RUNS)) < 0.3
+def test_names_get_a_name_where_few_have_one_nearby() -> None:
+    names = np.zeros(len(RUNS), bool)
+    names[::15] = True  # farther apart than a neighbour may be
     chosen = of_own_kind(drawn(), RUNS, names, 0)
-    assert np.array_equal(names[chosen], names) and np.array_equal(RUNS[chosen], RUNS)
-    assert (chosen != np.arange(len(RUNS))).all()
-    near = neighbours(drawn(), RUNS, 0)
-    kept = names[near] == names
-    assert np.array_equal(chosen[kept], near[kept])
+    long = names & (RUNS < 2)
+    assert names[chosen][names].all() and np.array_equal(RUNS[chosen][long], RUNS[long])
     places = np.cumsum(names)  # of the names among the names
-    away = np.abs(places[chosen] - places)[names & ~kept]
+    away = np.abs(places[chosen] - places)[long]
     assert away.min() == NEAREST and away.max() == FARTHEST
-    for same in (np.zeros(len(RUNS), bool), np.ones(len(RUNS), bool)):
-        assert np.array_equal(of_own_kind(drawn(), RUNS, same, 0), neighbours(drawn(), RUNS, 0))
+    near = neighbours(drawn(), RUNS, 0)
+    assert np.array_equal(chosen[~names], near[~names])
 
 
-def test_equal_names_are_no_examples_of_junk() -> None:
+def test_names_that_have_names_nearby_keep_their_neighbours() -> None:
+    names = np.random.default_rng(1).random(len(RUNS)) < 0.5
+    near = neighbours(drawn(), RUNS, 0)
+    assert np.array_equal(of_own_kind(drawn(), RUNS, names, 0), near)
+
+
+def test_mixed_pairs_and_equal_names_are_no_examples_of_junk() -> None:
     pairs = pairs_of([[4], [5], [6], [7, 8], [7, 8]], [[4], [4], [6], [7, 8], [7, 8]])
     names = np.array([True, True, True, False, False])
-    others = np.array([1, 2, 0, 4, 3])
-    assert junk(pairs, names, others, 10).tolist() == [False, True, True, True, True]
+    #: a name with an equal one, with another, with a sentence; a sentence with a name, with a copy
+    others = np.array([1, 2, 3, 0, 4])
+    assert junk(pairs, names, others, 10).tolist() == [False, True, False, False, True]
