@@ -227,7 +227,7 @@ def _fit(observed: np.ndarray, made: np.ndarray) -> Fit:
 def _fit_names(observed: np.ndarray, made: np.ndarray, least: float) -> Fit:
     """Fit names: f0 is the smoothed histogram of the made ones, f1 has means of ``least`` or more.
 
-    Made pairs hold no translations by accident here: equal ones are left out (`learning`).
+    Made pairs hold no translations by accident here: equal ones are left out (`nulls.junk`).
     """
     smooth = gaussian_filter1d(made, _SMOOTHING, mode="reflect")
     density = ((1.0 - _UNIFORM) * smooth + _UNIFORM / _CELLS) / (GRID[1] - GRID[0])
