@@ -41,40 +41,42 @@ class Languages(NamedTuple):
     evidence: np.ndarray
     shares: np.ndarray
 
-    def right(self, pairs: Pairs, copies: np.ndarray) -> np.ndarray:
-        """Give the probability that each side is in its own language, float32 (2, n).
+    def told(self, pairs: Pairs, copies: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Tell the languages of both sides, and which pairs are names.
 
         Args:
             pairs: with joint ids of pieces
             copies: bool (n,), whether the pair is a copy
+
+        Returns:
+            probability that each side is in its own language, float32 (2, n), and whether both
+            sides are names, bool (n,)
         """
-        found = [self.right_side(pairs.side(n), n, copies) for n in (0, 1)]
-        return np.stack(found).astype(np.float32)
+        (source, source_size), (target, target_size) = (
+            self.side_told(pairs.side(n), n, copies) for n in (0, 1)
+        )
+        right = np.stack([source, target]).astype(np.float32)
+        return right, (source_size < NAME) & (target_size < NAME)
 
-    def names(self, pairs: Pairs) -> np.ndarray:
-        """Tell whether both sides of each pair are names: bool (n,).
-
-        Args:
-            pairs: with joint ids of pieces
-        """
-        return (self._size(pairs.source) < NAME) & (self._size(pairs.target) < NAME)
-
-    def right_side(self, side: Sentences, number: int, copies: np.ndarray) -> np.ndarray:
-        """Give the probability that side ``number`` is in its own language, float64 (n,).
+    def side_told(
+        self, side: Sentences, number: int, copies: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Tell the language of one side.
 
         Args:
             side: with joint ids of pieces
             number: 0 for the source, 1 for the target
             copies: bool (n,), whether the pair is a copy
-        """
-        wrong = self.shares[number][copies.astype(np.int64)]
-        told = expit(self.strength(side, number) + np.log((1.0 - wrong) / wrong))
-        name = np.exp(-((self._size(side) / NAME) ** 2))
-        return name + (1.0 - name) * told
 
-    def _size(self, side: Sentences) -> np.ndarray:
-        """Sum the size of the evidence of a side: nats, float64 (n,)."""
-        return np.bincount(side.rows, np.abs(self.evidence)[side.pieces], len(side.offsets) - 1)
+        Returns:
+            probability that it is in its own language, and the size of its evidence in nats,
+            float64 (n,) each
+        """
+        size = np.bincount(side.rows, np.abs(self.evidence)[side.pieces], len(side.offsets) - 1)
+        wrong = self.shares[number][copies.astype(np.int64)]
+        judged = expit(self.strength(side, number) + np.log((1.0 - wrong) / wrong))
+        name = np.exp(-((size / NAME) ** 2))
+        return name + (1.0 - name) * judged, size
 
     def strength(self, side: Sentences, number: int) -> np.ndarray:
         """Sum the evidence for the language of side ``number``: nats, float64 (n,)."""
@@ -107,7 +109,7 @@ def learn(pairs: Pairs, copies: np.ndarray, vocabulary: int) -> Languages:
         source, target = mine[0] + other[1], mine[1] + other[0]
         evidence = np.where(frequent, _log_share(source, target) - _log_share(target, source), 0.0)
         languages = languages._replace(evidence=np.clip(evidence, -LARGEST, LARGEST))
-        own = [languages.right_side(side, n, copies) for n, side in enumerate(sides)]
+        own = [languages.side_told(side, n, copies)[0] for n, side in enumerate(sides)]
         shares = [[_wrong(w, ~group) for group in groups] for w in own]
         languages = languages._replace(shares=np.clip(shares, *_SHARES))
     return languages

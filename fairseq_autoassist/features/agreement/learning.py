@@ -65,7 +65,7 @@ def learn_judge(
     joined = vocabulary.joined(pairs)
     copies = common_share(joined, vocabulary.size) >= COPY
     languages = learn(joined, copies, vocabulary.size)
-    right, names = languages.right(joined, copies), languages.names(joined)
+    right, names = languages.told(joined, copies)
     others = of_own_kind(pairs, runs, names, SEED)
     pairs.save(folder)
     np.save(folder / "neighbours.npy", others)

@@ -152,8 +152,7 @@ def judge_pairs(
     values = statistics(folder, pairs, judge.vocabulary, judge.languages, judge.usual_ratio)
     low = values[:, :2].min(1)
     copies = values[:, 4] >= COPY
-    joined = judge.vocabulary.joined(pairs)
-    right, names = judge.languages.right(joined, copies), judge.languages.names(joined)
+    right, names = judge.languages.told(judge.vocabulary.joined(pairs), copies)
     lengths = np.minimum(pairs.source.lengths, pairs.target.lengths)
     odds = logit(np.clip(judge.groups.posterior(low, lengths, names), _TINY, 1.0 - _TINY))
     odds += judge.evidence.against(values[:, 6], values[:, 5])

@@ -30,6 +30,7 @@ class Learned(NamedTuple):
     copies: np.ndarray
     languages: Languages
     right: np.ndarray
+    names: np.ndarray
 
 
 def learned(folder: Path, pairs: list[tuple[str, str]]) -> Learned:
@@ -38,7 +39,7 @@ def learned(folder: Path, pairs: list[tuple[str, str]]) -> Learned:
     joined = vocabulary.joined(raw)
     copies = common_share(joined, vocabulary.size) >= COPY
     languages = learn(joined, copies, vocabulary.size)
-    return Learned(joined, copies, languages, languages.right(joined, copies))
+    return Learned(joined, copies, languages, *languages.told(joined, copies))
 
 
 @pytest.fixture(scope="module")
@@ -109,9 +110,8 @@ def test_copies_have_a_share_of_their_own(copied: Learned) -> None:
 
 
 def test_names_are_told_from_sentences(copied: Learned) -> None:
-    names = copied.languages.names(copied.pairs)
-    assert names.dtype == bool and names[COUNT:].all()
-    assert names[:COUNT].mean() < 0.01
+    assert copied.names.dtype == bool and copied.names[COUNT:].all()
+    assert copied.names[:COUNT].mean() < 0.01
 
 
 def test_the_less_evidence_a_side_holds_the_less_it_is_judged() -> None:
@@ -119,13 +119,13 @@ def test_the_less_evidence_a_side_holds_the_less_it_is_judged() -> None:
     evidence = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 3.0, 30.0])
     languages = Languages(evidence, np.full((2, 2), 0.5))
     pairs = pairs_of(np.full((4, 1), 4), np.arange(4, 8)[:, None])
-    right = languages.right(pairs, np.zeros(4, bool))
+    right, names = languages.told(pairs, np.zeros(4, bool))
     assert right[0].tolist() == [1.0] * 4 and right[1, 0] == 1.0
     name = np.exp(-((1.0 / NAME) ** 2))
     assert right[1, 1] == pytest.approx(name + (1 - name) / (1 + np.e))
     assert right[1, 2] == pytest.approx(np.exp(-2.25) + (1 - np.exp(-2.25)) / (1 + np.exp(3)))
     assert right[1, 3] < 1e-6
-    assert languages.names(pairs).tolist() == [True, True, False, False]
+    assert names.tolist() == [True, True, False, False]
 
 
 def test_most_of_a_side_may_be_in_the_wrong_language(tmp_path: Path) -> None:

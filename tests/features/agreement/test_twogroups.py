@@ -198,15 +198,11 @@ def test_pairs_of_one_length_are_one_range() -> None:
 
 
 class Names(Drawn):
-    """Text, and a half of names: those that are junk share a prefix in four of ten pairs.
+    """Text, and a half of names: those that are junk share a prefix in four of ten pairs."""
 
-    Args:
-        share: of junk among the pairs
-        names: pairs of names, the first ones
-    """
-
-    def __init__(self, share: float, names: int = COUNT // 2) -> None:
+    def __init__(self, share: float) -> None:
         super().__init__(share)
+        names = COUNT // 2
         self.names[:names] = True
         for gains, junk in zip(self.gains, (self.junk, np.ones(COUNT, bool))):
             prefix = self.rng.random(COUNT) < 0.4
