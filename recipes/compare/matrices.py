@@ -133,7 +133,13 @@ MATRICES: dict[str, list[Run]] = {
         *_grid("mix50 mix25", "crawl", _CRAWL, [1.0]),
         *_grid("mix77 mix00", "crawl", _CRAWL, [1.0], (2, 3)),
     ],
-    "crawl-mdn": _grid("mdn-de mdn-ja", "crawl", _CRAWL, [1.0], _THREE),
+    "crawl-mdn": [
+        *_grid("mdn-de mdn-ja", "crawl", _CRAWL, [1.0], _THREE),
+        # whether a fifth of the updates, with a schedule of its own, is enough for plain's BLEU
+        *_grid("mdn-de mdn-ja", "crawl", "random default", [0.2], _THREE),
+    ],
+    # whether identifiers come out unchanged where many pairs are one name
+    "crawl-names": _grid("msdocs", "crawl", "uniform default", [0.5]),
 }
 
 
