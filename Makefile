@@ -19,7 +19,7 @@ venv:  ## create .venv with pinned dependencies; a second call reuses it
 quickstart: venv  ## Multi30k from text to BLEU with AutoAssist, under runs/multi30k/
 	$(BIN)/python -m recipes.multi30k.quickstart
 
-crawl: venv  ## raw crawl, four fifths noise: plain training and AutoAssist, under runs/crawl/
+crawl: venv  ## a mix like raw crawl, 76% noise: plain training and AutoAssist, under runs/crawl/
 	$(BIN)/python -m recipes.crawl.run
 
 svm: venv  ## linear SVMs with instance shrinking: Figure 1 and Theorem 1, under runs/svm/

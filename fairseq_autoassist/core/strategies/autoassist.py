@@ -62,7 +62,8 @@ class AutoAssistOptions(Options):
     )
     floor: float = option(
         0.3,
-        "least keep probability of an item; the authors' own code has 0.5 for translation",
+        "least keep probability of an item, before the prior; the authors' own code has 0.5 for "
+        "translation",
         "value: ours, see docs/results.md; 0 is the paper's rule",
         low=0.0,
         high=1.0,
@@ -82,10 +83,8 @@ class AutoAssistOptions(Options):
     )
     guard_pairs: int = option(
         2000,
-        "uniformly kept items per verdict on whether the Assistant beats the majority class; while "
-        "it does not, nothing is skipped (once it did: after three bad verdicts in a row); ten bad "
-        "verdicts in a row are a failure, not counting those where nine tenths of the labels are "
-        "the same; 0: no verdicts",
+        "uniformly kept items per verdict of the guard, which stops skipping while the Assistant "
+        "is no better than the majority class (docs/method.md); 0: no verdicts",
         "ours",
         low=0,
     )
