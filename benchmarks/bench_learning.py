@@ -57,4 +57,4 @@ def _times(rows: int, reports: int, zipf: bool) -> list[float]:
 def _learn(assistant: Assistant, features: Features, ids: np.ndarray, positive: np.ndarray) -> None:
     """Learn from a report as the strategy's ``observe`` does."""
     rows = features.gather(ids)
-    assistant.learn(rows, positive, assistant.predict_rows(rows))
+    assistant.learn(rows, positive, assistant.predict_rows(rows, ids))

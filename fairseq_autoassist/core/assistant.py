@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
+from ..errors import FeatureError
 from .source import FeatureSource, Rows
 
 # The scale is folded back into the direction below this, which costs time in the dimensions. It
@@ -47,12 +48,20 @@ class Assistant:
         return self._direction * np.float32(self._scale)
 
     def predict(self, features: FeatureSource, ids: np.ndarray) -> np.ndarray:
-        """g(psi_i | phi) for items by id: float32 in (0, 1), shape of ``ids``."""
-        return self._probability(features.scores(ids, self._direction))
+        """g(psi_i | phi) for items by id: float32 in (0, 1), shape of ``ids``.
 
-    def predict_rows(self, rows: Rows) -> np.ndarray:
-        """g(psi_i | phi) for rows of features (n, dimensions): float32, shape (n,)."""
-        return self._probability(rows.dot(self._direction))
+        Raises:
+            FeatureError: features are not finite
+        """
+        return self._probability(features.scores(ids, self._direction), ids)
+
+    def predict_rows(self, rows: Rows, ids: np.ndarray) -> np.ndarray:
+        """g(psi_i | phi) for the rows of items (n, dimensions): float32, shape (n,).
+
+        Raises:
+            FeatureError: features are not finite
+        """
+        return self._probability(rows.dot(self._direction), ids)
 
     def learn(self, rows: Rows, positive: np.ndarray, predicted: np.ndarray) -> None:
         """Make one step of eq. (5).
@@ -94,5 +103,11 @@ class Assistant:
         phi = np.mean([s["direction"] * np.float32(s["scale"]) for s in states], axis=0)
         return {"direction": phi.astype(np.float32), "scale": 1.0}
 
-    def _probability(self, scores: np.ndarray) -> np.ndarray:
+    def _probability(self, scores: np.ndarray, ids: np.ndarray) -> np.ndarray:
+        wrong = ~np.isfinite(scores)  # weights of 0 hide no NaN and no infinity
+        if wrong.any():
+            raise FeatureError(
+                f"the prediction for item {ids[wrong][0]} is not a number: found NaN, infinity or "
+                "huge numbers in its features, expected rows of norm about 1; make them again"
+            )
         return expit(scores * np.float32(self._scale))

@@ -65,10 +65,12 @@ def parts(count: int) -> list[slice]:
 
 
 def compact(sizes: np.ndarray) -> np.ndarray:
-    """Convert integers from 0 to one or two bytes each, where that is enough."""
+    """Convert integers from 0 to one, two or four bytes each, where that is enough."""
     most = int(sizes.max(initial=0))
-    kind = np.uint8 if most < 2**8 else np.uint16 if most < 2**16 else np.int32
-    return sizes.astype(kind, copy=False)
+    for kind in (np.uint8, np.uint16, np.int32):
+        if most <= np.iinfo(kind).max:
+            return sizes.astype(kind, copy=False)
+    return sizes.astype(np.int64, copy=False)
 
 
 class Buckets:
@@ -168,12 +170,17 @@ class Buckets:
             "emitted": self._emitted.copy(),
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over saved buckets.
+    def load_state_dict(self, state: dict[str, Any]) -> list[np.ndarray]:
+        """Take over saved buckets, or the pool of `WholePass`.
+
+        Returns:
+            the batches that the items of a pool complete, as `add` does
 
         Raises:
             ValueError: another number of buckets was saved
         """
+        if "count" not in state:
+            return self.add(state["kept"])
         if len(state["count"]) != len(self._open):
             raise ValueError(
                 f"saved with {len(state['count'])} buckets, expected {len(self._open)}"
@@ -182,6 +189,7 @@ class Buckets:
         for index, items in enumerate(parts):
             self._put(index, items)
         self._emitted = np.array(state["emitted"], dtype=bool)
+        return []
 
     def _overfull(self, count: np.ndarray, longest: np.ndarray) -> np.ndarray:
         full = np.zeros(len(count), dtype=bool)

@@ -51,10 +51,11 @@ def labels(losses: np.ndarray, threshold: float, band: Band = PAPER) -> np.ndarr
 
     Args:
         losses: nats/token, shape (n,)
-        threshold: T_k, nats/token
+        threshold: T_k, nats/token; a band with an upper limit needs one above 0
         band: limits, as multiples of T_k
 
     Returns:
         bool array, shape (n,): True for an item worth training on
     """
-    return (losses > band.lower * threshold) & (losses <= band.upper * threshold)
+    above = losses > band.lower * threshold
+    return above if math.isinf(band.upper) else above & (losses <= band.upper * threshold)

@@ -12,6 +12,7 @@ import numpy as np
 
 # Quantiles are taken of at most so many items, evenly spaced by id.
 _SAMPLE = 100_000
+_MOST = float(np.finfo(np.float16).max)
 
 
 def refuse_other_items(saved: np.ndarray, own: np.ndarray) -> None:
@@ -57,8 +58,8 @@ class LossMemory:
         """
         ids, first = np.unique(ids, return_index=True)
         before = self._losses[ids].astype(np.float64)
-        # a loss beyond float16 is stored as its largest number
-        now = np.minimum(losses[first], np.finfo(np.float16).max).astype(np.float16)
+        # a loss beyond float16 is stored as its largest or smallest number
+        now = np.clip(losses[first], -_MOST, _MOST).astype(np.float16)
         self._losses[ids] = now
         self._sum += float(now.sum(dtype=np.float64) - np.nansum(before))
         self.known += int(np.isnan(before).sum())

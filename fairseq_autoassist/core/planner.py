@@ -197,12 +197,12 @@ class Planner:
         if "stream" not in state:
             return
         self.stream.load_state_dict(state["stream"])
-        if state["buckets"] is not None:
-            self.buckets.load_state_dict(state["buckets"])
         ready = state["ready"]
         if ready:
             ready = np.split(ready[0], np.cumsum(state["ready_sizes"])[:-1])
         self._ready = deque(ready)
+        if state["buckets"] is not None:
+            self._ready.extend(self.buckets.load_state_dict(state["buckets"]))
         self._ready.extend(self.buckets.again(state["loose"]))
         batches = restore_batches(state["in_flight"])
         self._in_flight = {batch.number: batch for batch in batches}

@@ -13,6 +13,7 @@ the other ranks stay as they are.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Iterator
 
 import numpy as np
 
@@ -32,7 +33,7 @@ class TraceWriter:
         rank: of this process
 
     Raises:
-        ConfigError: the folder cannot be made or written to
+        ConfigError: the folder cannot be made or written to, or holds a file that is no trace
     """
 
     def __init__(self, folder: str, rank: int) -> None:
@@ -102,21 +103,35 @@ def read(folder: Path, rank: int = 0) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def _starts(numbers: np.ndarray) -> list[int]:
-    """Indices at which complete blocks begin."""
-    starts, at = [], 0
+def _starts(numbers: np.ndarray) -> Iterator[int]:
+    """Give the indices at which complete blocks begin."""
+    at = 0
     while at + _HEAD <= len(numbers) and at + _HEAD + numbers[at + 2] <= len(numbers):
-        starts.append(at)
+        if numbers[at + 2] < 0:
+            raise ConfigError(
+                f"found a block of {numbers[at + 2]} items after {8 * at} bytes, expected a trace "
+                f"of an earlier run; name another folder by {flag('trace')}, or remove the file"
+            )
+        yield at
         at += _HEAD + int(numbers[at + 2])
-    return starts
 
 
 def _cut_half_block(path: Path) -> None:
-    """Cut off a block that a killed run left incomplete."""
-    if not path.exists():
+    """Cut off a block that a killed run left incomplete.
+
+    Raises:
+        ConfigError: the file is no trace
+    """
+    count = path.stat().st_size // 8 if path.exists() else 0
+    if not count:
+        path.unlink(missing_ok=True)
         return
-    numbers = np.fromfile(path, dtype="<i8")
-    starts = _starts(numbers)
-    whole = starts[-1] + _HEAD + int(numbers[starts[-1] + 2]) if starts else 0
+    numbers = np.memmap(path, "<i8", "r", shape=count)  # it may be larger than the memory
+    whole = 0
+    try:
+        for start in _starts(numbers):
+            whole = start + _HEAD + int(numbers[start + 2])
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
     with open(path, "r+b") as stream:
         stream.truncate(whole * 8)

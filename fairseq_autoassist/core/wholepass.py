@@ -102,10 +102,10 @@ class WholePass:
         """Items of the pass so far, in the order in which they came."""
         return {"kept": np.concatenate([np.empty(0, KEPT), *self._pool])}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over saved items, also those of `Buckets`."""
+    def load_state_dict(self, state: dict[str, Any]) -> list[np.ndarray]:
+        """Take over saved items, also those of `Buckets`; returns no batch, as `add` does."""
         self._pool = []
-        self.add(state["kept"])
+        return self.add(state["kept"])
 
     def _cut(self, items: np.ndarray) -> list[np.ndarray]:
         """Make batches of these items alone, in random order."""

@@ -47,7 +47,10 @@ def _beside(target: Path) -> Iterator[Path]:
     for stale in target.parent.glob(owner + "*"):
         number = stale.name[len(owner) :].split(".")[0]
         if number.isdecimal() and (int(number) == os.getpid() or not _alive(int(number))):
-            _remove(stale)
+            if stale.suffix == ".old" and not target.exists():
+                stale.rename(target)  # its writer was killed between the two renames of `publish`
+            else:
+                _remove(stale)
     folder = target.parent / f"{owner}{os.getpid()}"
     try:
         with _elsewhere_if_read_only(target.parent):

@@ -94,11 +94,17 @@ class BinarizedSide:
             )
         return rows, np.dtype(_DTYPES[code])
 
-    def read(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+    def read(
+        self, start: int, stop: int, types: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Read tokens (n,) of sentences [start, stop) in one run, and offsets int64 (n_rows + 1,).
 
+        Args:
+            types: size of the dictionary; None: it is not compared with the tokens
+
         Raises:
-            FeatureError: the index's offsets do not follow from its sizes.
+            FeatureError: the index's offsets do not follow from its sizes, or a token is not in the
+                dictionary.
         """
         offsets = np.zeros(stop - start + 1, dtype=np.int64)
         np.cumsum(self.sizes[start:stop], dtype=np.int64, out=offsets[1:])
@@ -110,7 +116,13 @@ class BinarizedSide:
         # Read, not mapped, so that the process holds the chunk only.
         with open(self.data_path, "rb") as file:
             file.seek(first)
-            return read_array(file, self.dtype, int(offsets[-1])), offsets
+            tokens = read_array(file, self.dtype, int(offsets[-1]))
+        if types is not None and tokens.size and not 0 <= tokens.min() <= tokens.max() < types:
+            raise FeatureError(
+                f"{self.data_path}: found token ids {tokens.min()} to {tokens.max()}, expected 0 "
+                f"to {types - 1} from its dictionary; run fairseq-preprocess again"
+            )
+        return tokens, offsets
 
 
 def read_array(file: BinaryIO, dtype: Any, count: int) -> np.ndarray:

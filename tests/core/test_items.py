@@ -97,8 +97,9 @@ def test_a_worker_process_and_a_resume_make_the_same_batches_of_images():
     assert [batch.ids.tolist() for batch in made] == whole
 
 
-def test_the_cost_of_items_is_counted():
-    cost = np.arange(IMAGES) % 7
+@pytest.mark.parametrize("unit", [1, 2**33])
+def test_the_cost_of_items_is_counted(unit):
+    cost = np.arange(IMAGES) % 7 * unit
     spec = spec_of("random", items=Items(IMAGES, cost=cost), chunk=IMAGES)
     planner = Planner(spec)
     while planner.stream.position[0] < 1:

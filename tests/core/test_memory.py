@@ -47,6 +47,11 @@ def test_a_huge_loss_is_remembered_as_the_largest_float16():
     assert memory.of(IDS)[0] == 65504.0 and np.isfinite(memory.mean)
 
 
+def test_the_mean_stays_a_number_after_a_loss_far_below_0():
+    memory = memory_of(([2], [-1e9]), ([2], [3.0]))
+    assert memory.mean == 3.0
+
+
 def test_quantiles_are_of_what_is_known():
     memory = memory_of((np.arange(0, 1000, 2), np.arange(500) / 100.0), pairs=1000)
     for share in (0.0, 0.25, 0.9, 1.0):

@@ -95,6 +95,14 @@ def test_a_folder_that_may_not_be_written_to_is_refused():
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device that is always full")
+def test_a_file_that_is_no_trace_is_refused_and_stays(tmp_path):
+    content = np.array([1, 0, -3, 9], "<i8").tobytes()
+    trace_file(tmp_path, 0).write_bytes(content)
+    with pytest.raises(ConfigError, match=r"rank0\.trace: found a block of -3 items after 0 bytes"):
+        TraceWriter(str(tmp_path), 0)
+    assert trace_file(tmp_path, 0).read_bytes() == content
+
+
 def test_a_full_disk_during_a_run_is_named_with_the_trace(tmp_path):
     os.symlink("/dev/full", trace_file(tmp_path, 0))
     writer = TraceWriter.__new__(TraceWriter)

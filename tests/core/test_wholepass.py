@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -161,6 +162,29 @@ def test_a_run_that_began_in_buckets_resumes_with_every_pair_once_per_pass(monke
     assert all(planner.stream.position == (5, 0) for planner in planners)
     every = count(*after, *(before for before, _ in begun))
     assert every == Counter(dict.fromkeys(range(500), 5))
+
+
+@pytest.mark.parametrize("keep", [1.0, 0.7])
+def test_a_run_of_whole_passes_resumes_in_buckets_with_no_pair_lost_or_repeated(keep):
+    whole, later = (make_spec(500, strategy="random", keep=share) for share in (1.0, keep))
+    if keep == 1.0:  # which wait in buckets
+        later = dataclasses.replace(later, full_batches=True)
+    before, after = [], []
+    for old, new in zip(ranks_of(whole, 2), ranks_of(later, 2)):
+        assert isinstance(old.buckets, WholePass) and not isinstance(new.buckets, WholePass)
+        before += [plan(old) for _ in range(10)]
+        old._consider()  # the next pass is considered in part
+        state = old.state_dict()
+        assert len(state["buckets"]["kept"]) and state["ready"]
+        new.load_state_dict(state)
+        while new.stream.position[0] < 5 or new._ready:
+            after.append(plan(new))
+        after.append(SimpleNamespace(ids=new.buckets.take_all()["id"]))
+    every = count(before, after)
+    if keep == 1.0:
+        assert every == Counter(dict.fromkeys(range(500), 5))
+    else:  # the first pass was whole
+        assert set(every.values()) <= {1, 2, 3, 4, 5} and len(every) == 500
 
 
 @pytest.mark.parametrize("world_size", [1, 2])

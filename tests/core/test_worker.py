@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import gc
 import os
 import signal
@@ -109,6 +110,21 @@ def test_an_exchange_that_is_dropped_takes_its_threads_with_it():
     del exchange
     gc.collect()
     assert set(threading.enumerate()) == before
+
+
+def test_features_that_cannot_be_sent_end_the_worker_at_once_with_the_reason():
+    class Local:
+        def open(self):
+            raise AssertionError("never called")
+
+    spec = dataclasses.replace(make_spec(500, lag=LAG), features=Local())
+    with contextlib.closing(ProcessExchange(spec)) as exchange:
+        began = time.monotonic()
+        batches = [exchange.next_batch() for _ in range(3)]
+        assert time.monotonic() - began < 60  # an answer would be waited for twice as long
+        assert [batch.number for batch in batches] == [0, 1, 2]
+        assert "was sent what cannot be pickled: " in exchange.failure
+        assert "Local" in exchange.failure
 
 
 def test_the_replay_of_a_worker_is_bounded(worker):

@@ -78,7 +78,7 @@ def test_the_assistant_predicts_and_learns_the_same_from_both() -> None:
         ids, positive = rng.integers(0, 40, 8), rng.random(8) < 0.5
         for assistant, source in zip(assistants, sources):
             rows = source.gather(ids)
-            assistant.learn(rows, positive, assistant.predict_rows(rows))
+            assistant.learn(rows, positive, assistant.predict_rows(rows, ids))
     one, other = (a.predict(source, every) for a, source in zip(assistants, sources))
     assert one.std() > 0.05  # something was learned
     np.testing.assert_allclose(one, other, rtol=1e-3)
@@ -104,6 +104,25 @@ def test_a_run_on_a_dense_file_is_the_same_in_the_worker_and_inline(tmp_path: Pa
         found.append([batch.kept.tolist() for batch in batches])
     assert found[0] == found[1]
     assert batches[-1].keep_rate < 0.9  # easy items are skipped
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_an_item_with_a_feature_that_is_no_number_is_named(tmp_path: Path, wrong: float) -> None:
+    matrix = RareFeatures().matrix.toarray()
+    matrix[7, 3] = wrong
+    path = tmp_path / "features.npy"
+    np.save(path, matrix)
+    spec = dataclasses.replace(spec_of("autoassist", lag=10), features=DenseFile(str(path)))
+    exchange = ProcessExchange(dataclasses.replace(spec, dimensions=20))
+    try:
+        for _ in range(60):
+            batch = exchange.next_batch()
+            exchange.report(batch.number, losses_of(batch.ids))
+        assert "the prediction for item 7 is not a number" in (exchange.failure or "")
+        assert batch.keep_rate > 0.9  # training goes on without skipping
+    finally:
+        exchange.close()
 
 
 def test_a_file_is_pickled_by_its_path(tmp_path: Path) -> None:

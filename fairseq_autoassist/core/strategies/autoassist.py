@@ -20,6 +20,7 @@ from ...options import Options, flag, option
 from ..assistant import Assistant
 from ..guard import Guard, Outcome
 from ..labels import Band, ema, labels, update_threshold
+from ..message import Message
 from ..source import FeatureSource
 from .base import Choice, Corpus, Needs, Report, Strategy, TrainingPoint
 
@@ -128,6 +129,7 @@ class AutoAssist(Strategy):
         self.accuracy_sum = 0.0  # moving average of the accuracy from 0: gamma_k
         self.positive_sum = 0.0  # moving average of the label from 0
         self.average_weight = 0.0  # moving average of 1 from 0, which corrects both for metrics
+        self._said = False  # that the limits of the label need losses above 0
 
     @classmethod
     def needs(cls, options: Any) -> Needs:
@@ -165,8 +167,9 @@ class AutoAssist(Strategy):
         self.threshold = update_threshold(self.threshold, finite.losses, options.threshold_decay)
         if self.threshold is not None and len(finite.ids):
             positive = labels(finite.losses, self.threshold, options.band)
+            self._say_if_negative(self.threshold)
             rows = self.source.gather(finite.ids)
-            predicted = self.assistant.predict_rows(rows)
+            predicted = self.assistant.predict_rows(rows, finite.ids)
             correct = (predicted > 0.5) == positive
             decay = options.gamma_decay
             self.accuracy_sum = ema(self.accuracy_sum, float(correct.mean()), decay)
@@ -175,6 +178,16 @@ class AutoAssist(Strategy):
             self.assistant.learn(rows, positive, predicted)
             outcome = Outcome(outcome.bad, correct[finite.uniform], positive[finite.uniform])
         self._messages += self.guard.judge(outcome)
+
+    def _say_if_negative(self, threshold: float) -> None:
+        if threshold < 0.0 and math.isfinite(self.options.band.upper) and not self._said:
+            self._said = True
+            text = (
+                f"the limits of the label are multiples of the mean loss, found {threshold:.3g}, "
+                "expected above 0: every label is 0 and nothing is learned; set lower to 1 and "
+                "upper to 0, as the paper does"
+            )
+            self._messages.append(Message(text, bad=False))
 
     def metrics(self, point: TrainingPoint) -> dict[str, float]:
         """T (nats/token); gamma, accuracy and rate of the majority class, each in [0, 1]."""

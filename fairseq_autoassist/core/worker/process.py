@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import AssistantFailure
+from ...errors import AssistantFailure, told
 from ...options import flag
 from ..planner import Planner
 from ..protocol import PlannedBatch, PlanSpec
@@ -214,6 +214,8 @@ class _Worker:
                 self._connection.send(message)
         except OSError:
             pass  # the reader notices the same and sets `lost`
+        except Exception as error:  # of pickling, such as a class inside a function
+            self.lost = f"was sent what cannot be pickled: {told(error)}"
 
     def _read(self) -> None:
         try:
@@ -224,7 +226,9 @@ class _Worker:
                     return
                 self._sort(kind, content)
         except (EOFError, OSError):
-            self.lost = f"died ({_cause(self._process)})"
+            self.lost = self.lost or f"died ({_cause(self._process)})"
+        except Exception as error:
+            self.lost = f"sent what cannot be read: {told(error)}"
         finally:
             self._outbox.put(None)
 

@@ -89,7 +89,7 @@ def build_agreement(
         judge, verdicts = None, [_certain(shard.rows) for shard in job.shards]
         if sum(shard.rows for shard in job.shards) >= LEAST_PAIRS:
             judge = _learned(job, sample, scratch, crew)
-            verdicts = _judged(job, judge, scratch, crew)
+            verdicts = _judged(job, judge, crew)
         groups = None if judge is None else judge.groups
         told = told_of(verdicts, groups, job.languages)
         about = {**told, "settings": {"sample": sample, "rounds": ROUNDS}}
@@ -126,26 +126,25 @@ def _learned(job: Job, sample: int, scratch: Path, crew: Crew) -> Judge:
     return learn_judge(pairs, runs, vocabulary, scratch, crew)
 
 
-def _judged(job: Job, judge: Judge, scratch: Path, crew: Crew) -> list[Verdict]:
+def _judged(job: Job, judge: Judge, crew: Crew) -> list[Verdict]:
     """Judge all pairs of each data-bin."""
     tasks = [
-        (scratch, side_paths(shard), start, min(start + CHUNK, shard.rows), judge)
+        (side_paths(shard), start, min(start + CHUNK, shard.rows), judge)
         for shard in job.shards
         for start in range(0, shard.rows, CHUNK)
     ]
-    found = dict(crew.run("judging", judge_pairs, tasks, [task[3] - task[2] for task in tasks]))
+    found = dict(crew.run("judging", judge_pairs, tasks, [task[2] - task[1] for task in tasks]))
     verdicts, first = [], 0
     for shard in job.shards:
         count = -(-shard.rows // CHUNK)
         parts = [found[first + n] for n in range(count)]
-        verdicts.append(
-            Verdict(
-                *(
-                    np.concatenate(some, axis=-1 if some[0].dtype == bool else 0)
-                    for some in zip(*parts)
-                )
-            )
-        )
+        joined = {
+            name: np.concatenate([getattr(part, name) for part in parts])
+            for name in Verdict._fields
+            if name != "wrong"
+        }
+        wrong = np.concatenate([part.wrong for part in parts], axis=1)
+        verdicts.append(Verdict(**joined, wrong=wrong))
         first += count
     return verdicts
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Sequence
 
@@ -76,15 +77,19 @@ def learn_judge(
     lengths = shorter, np.minimum(pairs.source.lengths, pairs.target.lengths[others])
     posterior = weights
     for number in range(ROUNDS):
-        np.save(folder / "weights.npy", posterior)
-        _fit_lexicons(pairs, vocabulary, folder, crew, f"learning {number + 1}/{ROUNDS}")
-        gains = _measure(pairs.count, folder, crew, f"measuring {number + 1}/{ROUNDS}")
+        # four lexicons may take 1 GiB
+        shutil.rmtree(folder / f"round{number - 1}", ignore_errors=True)
+        places = folder, folder / f"round{number}"
+        places[1].mkdir()
+        np.save(places[1] / "weights.npy", posterior)
+        _fit_lexicons(pairs, vocabulary, places, crew, f"learning {number + 1}/{ROUNDS}")
+        gains = _measure(pairs.count, places, crew, f"measuring {number + 1}/{ROUNDS}")
         groups = fit(gains, lengths, (weights, made_weights), names)
         posterior = groups.posterior(gains[0], shorter, names) * weights
     usual = float(np.median(length_ratio(pairs)))
     told = _evidence(pairs, runs, vocabulary, usual, posterior)
-    edges = _edges(pairs, vocabulary, languages, usual, folder)
-    return Judge(vocabulary, languages, groups, told, usual, edges)
+    edges = _edges(pairs, vocabulary, languages, usual, places[1])
+    return Judge(vocabulary, languages, groups, told, usual, edges, places[1])
 
 
 def _evidence(
@@ -101,31 +106,33 @@ def _evidence(
 
 
 def _fit_lexicons(
-    pairs: Pairs, vocabulary: Vocabulary, folder: Path, crew: Crew, label: str
+    pairs: Pairs, vocabulary: Vocabulary, places: tuple[Path, Path], crew: Crew, label: str
 ) -> None:
     sizes = len(vocabulary.joint[0]), len(vocabulary.joint[1])
     same = [vocabulary.same(given) for given in (0, 1)]
-    tasks = [(folder, half, given, sizes, same[given]) for half in (0, 1) for given in (0, 1)]
+    tasks = [(*places, half, given, sizes, same[given]) for half in (0, 1) for given in (0, 1)]
     about = [ITERATIONS * pairs.count // 2] * len(tasks)
     for _ in crew.run(label, fit_lexicon, tasks, about):
         pass
 
 
-def _measure(count: int, folder: Path, crew: Crew, label: str) -> tuple[np.ndarray, np.ndarray]:
+def _measure(
+    count: int, places: tuple[Path, Path], crew: Crew, label: str
+) -> tuple[np.ndarray, np.ndarray]:
     """Measure the lower information of the observed and of the made pairs, float32 (n,) each."""
     bounds = [(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
     found = np.empty((2, count), dtype=np.float32)
     sizes = [stop - start for start, stop in bounds]
-    tasks = [(folder, *bound) for bound in bounds]
+    tasks = [(*places, *bound) for bound in bounds]
     for number, lows in crew.run(label, measure_sample, tasks, sizes):
         found[:, slice(*bounds[number])] = lows
     return found[0], found[1]
 
 
 def _edges(
-    pairs: Pairs, vocabulary: Vocabulary, languages: Languages, usual: float, folder: Path
+    pairs: Pairs, vocabulary: Vocabulary, languages: Languages, usual: float, lexicons: Path
 ) -> np.ndarray:
     """Edges of the bins of every statistic: quantiles of the first pairs of the sample."""
     ids = np.arange(min(CHUNK, pairs.count))
     first = Pairs(reordered(pairs.source, ids), reordered(pairs.target, ids))
-    return bin_edges(statistics(folder, first, vocabulary, languages, usual))
+    return bin_edges(statistics(lexicons, first, vocabulary, languages, usual))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -37,6 +36,7 @@ class Judge(NamedTuple):
         evidence: of numbers and lengths
         usual_ratio: median of ln of target over source pieces
         edges: of the bins of the statistics, float32 (statistics, bins - 1)
+        lexicons: folder of the lexicons of the last round
     """
 
     vocabulary: Vocabulary
@@ -45,6 +45,7 @@ class Judge(NamedTuple):
     evidence: Evidence
     usual_ratio: float
     edges: np.ndarray
+    lexicons: Path
 
 
 class Verdict(NamedTuple):
@@ -72,31 +73,36 @@ def lexicon_folder(folder: Path, half: int, given: int) -> Path:
 
 def fit_lexicon(
     folder: Path,
+    lexicons: Path,
     half: int,
     given: int,
     vocabularies: tuple[int, int],
     same: np.ndarray,
     done: Done = lambda pairs: None,
 ) -> None:
-    """Learn a lexicon from one half of the sample in ``folder``, and write it there.
+    """Learn a lexicon from one half of the sample in ``folder``, and write it to ``lexicons``.
 
-    A cluster may run a task twice. Each run writes to a folder of its own, and the last to end
-    renames it.
+    That folder is of one round, and has the weights of its pairs. A cluster may run a task twice.
+    Each run writes to a folder of its own, and the first to end renames it.
     """
-    weights = np.load(folder / "weights.npy")
+    weights = np.load(lexicons / "weights.npy")
     halved = np.load(folder / "halves.npy", "r")
     weights[(halved != half) | (weights < _WEIGHTLESS)] = 0.0
     found = fit(Pairs.load(folder), given, vocabularies, weights, same, done=done)
-    target = lexicon_folder(folder, half, given)
-    written = Path(tempfile.mkdtemp(prefix=target.name + ".", dir=folder))
-    found.save(written / "new")
-    shutil.rmtree(target, ignore_errors=True)
-    os.replace(written / "new", target)
-    written.rmdir()
+    target = lexicon_folder(lexicons, half, given)
+    written = Path(tempfile.mkdtemp(prefix=target.name + ".", dir=lexicons))
+    try:
+        found.save(written / "new")
+        (written / "new").rename(target)
+    except OSError:
+        if not target.exists():
+            raise
+    finally:
+        shutil.rmtree(written, ignore_errors=True)
 
 
 def measure_sample(
-    folder: Path, start: int, stop: int, done: Done = lambda pairs: None
+    folder: Path, lexicons: Path, start: int, stop: int, done: Done = lambda pairs: None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Measure the lower information of pairs [start, stop) of the sample and of pairs made of them.
 
@@ -110,13 +116,13 @@ def measure_sample(
     halved = np.load(folder / "halves.npy", "r")[start:stop]
     lows = []
     for target in (ids, others):
-        measured = _information(folder, Pairs(source, reordered(pairs.target, target)), halved)
+        measured = _information(lexicons, Pairs(source, reordered(pairs.target, target)), halved)
         lows.append(measured[:2].min(0))
         done((stop - start) // 2)
     return lows[0], lows[1]
 
 
-def _information(folder: Path, pairs: Pairs, halved: np.ndarray) -> np.ndarray:
+def _information(lexicons: Path, pairs: Pairs, halved: np.ndarray) -> np.ndarray:
     """Measure gain about the target, about the source, and coverage of both: float32 (4, n).
 
     Each pair is measured with the lexicon of the other half of the corpus.
@@ -126,14 +132,13 @@ def _information(folder: Path, pairs: Pairs, halved: np.ndarray) -> np.ndarray:
         mine = np.flatnonzero(halved != half)
         sides = [reordered(pairs.side(n), mine) for n in (0, 1)]
         for given in (0, 1):
-            lexicon = Lexicon.open(lexicon_folder(folder, half, given))
+            lexicon = Lexicon.open(lexicon_folder(lexicons, half, given))
             told = information(lexicon, sides[given], sides[1 - given])
             found[given, mine], found[2 + given, mine] = told
     return found
 
 
 def judge_pairs(
-    folder: Path,
     paths: tuple[Path, Path],
     start: int,
     stop: int,
@@ -143,13 +148,13 @@ def judge_pairs(
     """Judge pairs [start, stop) of a data-bin.
 
     Args:
-        folder: with the lexicons
         paths: both sides' paths without ``.idx``
         judge: learned from the sample
     """
     joint = judge.vocabulary.joint
     pairs = read_pairs(paths, start, stop, (len(joint[0]), len(joint[1])))
-    values = statistics(folder, pairs, judge.vocabulary, judge.languages, judge.usual_ratio)
+    places = judge.lexicons, pairs, judge.vocabulary, judge.languages, judge.usual_ratio
+    values = statistics(*places)
     low = values[:, :2].min(1)
     copies = values[:, 4] >= COPY
     right, names = judge.languages.told(judge.vocabulary.joined(pairs), copies)
@@ -163,10 +168,10 @@ def judge_pairs(
 
 
 def statistics(
-    folder: Path, pairs: Pairs, vocabulary: Vocabulary, languages: Languages, usual_ratio: float
+    lexicons: Path, pairs: Pairs, vocabulary: Vocabulary, languages: Languages, usual_ratio: float
 ) -> np.ndarray:
     """Compute every statistic of `statistics.NAMES`, in that order: float32 (n, statistics)."""
-    told = _information(folder, pairs, halves(pairs.source))
+    told = _information(lexicons, pairs, halves(pairs.source))
     joined = vocabulary.joined(pairs)
     columns = [
         *told,

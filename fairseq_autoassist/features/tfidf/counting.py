@@ -100,8 +100,7 @@ class PairCounter:
 
     def _count_side(self, i: int, start: int, stop: int) -> tuple[sp.csr_array, np.ndarray]:
         """Count one side: CSR counts, and the number of <unk> of each sentence (stop - start,)."""
-        tokens, offsets = self.sides[i].read(start, stop)
-        self._check_tokens(tokens, self.sides[i], self.dimensions[i])
+        tokens, offsets = self.sides[i].read(start, stop, self.dimensions[i])
         kept = tokens >= SPECIAL_SYMBOLS
         columns = tokens[kept].astype(np.int32)
         # Offsets move by the special symbols before them, which are left out.
@@ -117,11 +116,3 @@ class PairCounter:
         )
         unknown = np.searchsorted(np.flatnonzero(tokens == UNKNOWN), offsets)
         return counts, np.diff(unknown)
-
-    @staticmethod
-    def _check_tokens(tokens: np.ndarray, side: BinarizedSide, size: int) -> None:
-        if tokens.size and not 0 <= int(tokens.min()) <= int(tokens.max()) < size:
-            raise FeatureError(
-                f"{side.data_path}: found token ids {tokens.min()} to {tokens.max()}, expected 0 "
-                f"to {size - 1} from its dictionary; run fairseq-preprocess again"
-            )

@@ -30,7 +30,7 @@ def started(data: Path, *words: str) -> subprocess.Popen:
 
     def learns() -> bool:
         assert process.poll() is None
-        return any(place(data).glob(".agreement.tmp-*/weights.npy"))
+        return any(place(data).glob(".agreement.tmp-*/round0/weights.npy"))
 
     try:
         wait_for(learns, 120, "the command to learn")

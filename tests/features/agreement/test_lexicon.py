@@ -22,6 +22,7 @@ from fairseq_autoassist.features.agreement.lexicon import (
     fit,
     information,
 )
+from fairseq_autoassist.features.agreement.passes import fit_lexicon
 from fairseq_autoassist.features.agreement.reading import Pairs
 from tests.support.agreement import lists_of, pairs_of, sentences
 
@@ -45,6 +46,21 @@ def drawn_pairs(count: int = 60, seed: int = 0) -> Pairs:
         sides[0].append(source.tolist())
         sides[1].append(rng.permutation(target).tolist())
     return pairs_of(*sides)
+
+
+def test_a_task_that_runs_twice_leaves_the_lexicon_of_the_first_to_end(tmp_path: Path) -> None:
+    pairs, place = drawn_pairs(), tmp_path / "round0"
+    place.mkdir()
+    pairs.save(tmp_path)
+    np.save(tmp_path / "halves.npy", np.arange(pairs.count) % 2)
+    task = (tmp_path, place, 0, 1, SIZES, np.full(SIZES[0], -1))
+    kept = []
+    for weight in (1.0, 0.5):
+        np.save(place / "weights.npy", np.full(pairs.count, weight))
+        fit_lexicon(*task)
+        files = sorted(path for path in place.rglob("*") if path.is_file())
+        kept.append({path: path.read_bytes() for path in files if path.name != "weights.npy"})
+    assert kept[0] == kept[1] and all(path.parent.name == "lexicon01" for path in kept[0])
 
 
 class Oracle:
