@@ -22,6 +22,7 @@ LOOKS = {
     "random": Look("#7f7f7f", "s"),
     # arms of recipes/compare
     "default": Look("#1f77b4", "D"),
+    "default-competence": Look("#6a5acd", "$c$"),
     "prior": Look("#17becf", "v"),
     "band-prior": Look("#000080", "d"),
     "hard-filter": Look("#ff7f0e", "P"),

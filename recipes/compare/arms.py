@@ -74,6 +74,7 @@ ARMS = {
     "uniform": Arm(_strategy("uniform")),
     "random": Arm(_strategy("random", "--autoassist-keep", "0.6")),
     "default": Arm(prior="default"),  # no flag at all, as a user's first run
+    "default-competence": Arm(("--autoassist-competence",), prior="default"),
     "prior": Arm(_strategy("prior"), prior="agreement"),
     "band-prior": Arm(_BAND, prior="agreement"),  # the default, as flags
     "own-loss": Arm(_between("0.3", "1.25", "0.1", "own-loss"), prior="agreement"),
