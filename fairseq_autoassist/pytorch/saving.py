@@ -2,7 +2,8 @@
 
 torchdata's StatefulDataLoader asks for a state whenever it hands a batch to its workers, some
 batches before that batch is trained on. So making a state is cheap. Reports of batches that were
-handed out before the state was made are added to it later.
+handed out before the state was made are added to it later. So are reports after these: a loader
+that saves seldom skips their batches when it resumes.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from ..tensors import from_checkpoint, to_checkpoint
 STATE_VERSION = 2
 # Reports between two snapshots. On resume at most as many batches are planned again.
 _TAIL = 256
+# Reports that a snapshot gets after the next one is due, for a loader that saves seldom.
+_LATER = 4096
 _BEGIN_ANEW = "give the same value, or start again without this state"
 # options that change how planning runs, and no batch
 _FREE = {"inline", "timeout", "on_failure", "trace"}
@@ -61,7 +64,8 @@ class Recorder:
         self._snapshot: dict[str, Any] | None = None
         self._first = 0  # reports 0 .. first - 1 are in the snapshot
         self._failure: str | None = None
-        self._reports: dict[int, torch.Tensor | None] = {}
+        # reports since each of the last two snapshots; a loader may still save the older one
+        self._open: deque[dict[int, torch.Tensor | None]] = deque(maxlen=2)
         self._growing: deque[tuple[int, dict[str, Any]]] = deque()
 
     def reported(self, number: int, losses: np.ndarray | None) -> None:
@@ -71,11 +75,16 @@ class Recorder:
             number: number of the micro-batch
             losses: float32 (B,), or None for a batch that was left out
         """
-        if self._snapshot is not None:
-            self._reports[number] = None if losses is None else torch.from_numpy(losses.copy())
+        if number >= self._first + _TAIL + _LATER:
+            self._snapshot = None
+            self._open.clear()
+        report = None if losses is None else torch.from_numpy(losses.copy())
+        for reports in self._open:
+            reports[number] = report
         while self._growing and self._growing[0][0] < number:
             self._growing.popleft()
         for _, state in self._growing:
+            state["reports"][number] = report
             state["trained"] = number + 1
 
     def state(
@@ -93,13 +102,14 @@ class Recorder:
         if self._snapshot is None or old:
             place = None if position is None else position.saved()
             taken = {"exchange": exchange.state_dict(), "progress": place}
-            self._snapshot, self._reports = to_checkpoint(taken), {}
+            self._snapshot = to_checkpoint(taken)
+            self._open.append({})
             self._first, self._failure = ledger.reported, exchange.failure
         state = {
             **header,
             "snapshot": self._snapshot,
             "first": self._first,
-            "reports": self._reports,
+            "reports": self._open[-1],
             "trained": ledger.reported,
         }
         if ledger.handed_out > ledger.reported:

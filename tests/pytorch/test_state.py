@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 
 from fairseq_autoassist.errors import AutoAssistError
 from fairseq_autoassist.pytorch import WithIds
+from tests.support.loaders import SavingLoader
 from tests.support.loop import BATCH, ITEMS, STRATEGIES, Loop, dataset, make, points
 
 STEPS = 70  # 19 an epoch; reports count from the 32nd on, the lag
@@ -122,47 +123,6 @@ def test_a_state_saved_before_the_first_batch_can_be_resumed():
 
 
 # -- loaders that save their own position ----------------------------------------------------------
-
-
-class SavingLoader:
-    """Loader that saves its position as torchdata's StatefulDataLoader with workers does.
-
-    It takes the sampler's state when a batch goes to the workers, ahead of the loop. That state
-    becomes the loader's when the loop gets that batch.
-    """
-
-    def __init__(self, sampler, ahead=4):
-        self._data, self._sampler, self._ahead = WithIds(dataset()), sampler, ahead
-        self._resumed = None
-
-    def __iter__(self):
-        batches = iter(self._sampler)
-        self._state = {"sampler": self._sampler.state_dict(), "yielded": 0}
-        if self._resumed is not None:
-            self._sampler.load_state_dict(self._resumed["sampler"])
-            batches, self._state = iter(self._sampler), self._resumed
-        yielded, self._resumed, outstanding = self._state["yielded"], None, []
-        while True:
-            while len(outstanding) < self._ahead:
-                ids = next(batches, None)
-                if ids is None:
-                    break
-                outstanding.append((ids, self._sampler.state_dict()))
-            if not outstanding:
-                return
-            ids, state = outstanding.pop(0)
-            yielded += 1
-            self._state = {"sampler": state, "yielded": yielded}
-            yield torch.utils.data.default_collate([self._data[index] for index in ids])
-
-    def __len__(self):
-        return len(self._sampler)
-
-    def state_dict(self):
-        return self._state
-
-    def load_state_dict(self, state):
-        self._resumed = state
 
 
 def simulated(assist, **settings):

@@ -1,0 +1,52 @@
+"""States that are kept while training goes on: later reports are added, and all can be loaded."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from tests.support.loaders import SavingLoader
+from tests.support.loop import Loop, make
+
+STEPS = 70  # reports count from the 32nd on, the lag
+
+
+@pytest.fixture
+def short_tail(monkeypatch):
+    """Snapshots every 10 reports, whose states get 20 reports more."""
+    monkeypatch.setattr("fairseq_autoassist.pytorch.saving._TAIL", 10)
+    monkeypatch.setattr("fairseq_autoassist.pytorch.saving._LATER", 20, raising=False)
+
+
+def looped(every=1):
+    assist = make("autoassist", epoch=STEPS)
+    return Loop(assist, SavingLoader(assist, every=every))
+
+
+@pytest.mark.parametrize("every", [1, 5])
+def test_a_loader_that_is_ahead_resumes_across_snapshots(every, short_tail):
+    """States of batches in flight belong to the snapshot before the newest one."""
+    expected, states = looped(every), []
+    for batch in expected.loader:
+        expected.step(*batch)
+        parts = expected.model, expected.optimizer, expected.loader
+        states.append(copy.deepcopy([part.state_dict() for part in parts]))
+    first = [state[2]["sampler"]["first"] for state in states]
+    assert len(set(first)) > 3, "one snapshot alone cannot show it"
+    for at in range(9, 15):
+        loop = looped(every)
+        for part, state in zip((loop.model, loop.optimizer, loop.loader), states[at - 1]):
+            part.load_state_dict(state)
+        loop.epoch()
+        assert loop.batches == expected.batches[at:]
+        assert loop.losses == expected.losses[at:]
+
+
+def test_a_state_that_is_kept_stops_growing(short_tail):
+    loop = Loop(make("autoassist", epoch=3 * STEPS))
+    loop.epoch(5)
+    kept = loop.assist.state_dict()
+    loop.epoch(2 * STEPS)
+    assert kept["trained"] == 5 and len(kept["reports"]) == 30
+    assert loop.assist.state_dict()["first"] == 5 + 2 * STEPS
