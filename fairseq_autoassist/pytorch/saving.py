@@ -78,7 +78,7 @@ class Recorder:
         if number >= self._first + _TAIL + _LATER:
             self._snapshot = None
             self._open.clear()
-        report = None if losses is None else torch.from_numpy(losses.copy())
+        report = _tensor(losses)
         for reports in self._open:
             reports[number] = report
         while self._growing and self._growing[0][0] < number:
@@ -88,7 +88,11 @@ class Recorder:
             state["trained"] = number + 1
 
     def state(
-        self, exchange: Exchange, position: Position | None, header: dict[str, Any]
+        self,
+        exchange: Exchange,
+        position: Position | None,
+        header: dict[str, Any],
+        known: dict[int, np.ndarray | None],
     ) -> dict[str, Any]:
         """Make the state after the newest report: tensors and plain Python.
 
@@ -96,6 +100,7 @@ class Recorder:
             exchange: the exchange that made the batches
             position: position at the newest batch reported; None: there is none
             header: identity of the run, and position in the epoch
+            known: later reports that an earlier state had, by batch
         """
         ledger = exchange.ledger
         old = ledger.reported - self._first >= _TAIL or exchange.failure != self._failure
@@ -103,7 +108,7 @@ class Recorder:
             place = None if position is None else position.saved()
             taken = {"exchange": exchange.state_dict(), "progress": place}
             self._snapshot = to_checkpoint(taken)
-            self._open.append({})
+            self._open.append({number: _tensor(losses) for number, losses in known.items()})
             self._first, self._failure = ledger.reported, exchange.failure
         state = {
             **header,
@@ -115,6 +120,10 @@ class Recorder:
         if ledger.handed_out > ledger.reported:
             self._growing.append((ledger.handed_out - 1, state))
         return state
+
+
+def _tensor(losses: np.ndarray | None) -> torch.Tensor | None:
+    return None if losses is None else torch.from_numpy(losses.copy())
 
 
 def replayed(

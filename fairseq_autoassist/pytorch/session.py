@@ -153,7 +153,7 @@ class Session:
     def state(self, header: dict[str, Any]) -> dict[str, Any]:
         """Make the state after the newest report, with the entries of ``header`` in it."""
         self.flush(wait_for=len(self._reports))
-        return self._recorder.state(self._exchange, self.position, header)
+        return self._recorder.state(self._exchange, self.position, header, self._known)
 
     def close(self) -> None:
         """End the Assistant's process. May be called again."""

@@ -50,3 +50,16 @@ def test_a_state_that_is_kept_stops_growing(short_tail):
     loop.epoch(2 * STEPS)
     assert kept["trained"] == 5 and len(kept["reports"]) == 30
     assert loop.assist.state_dict()["first"] == 5 + 2 * STEPS
+
+
+def test_a_state_made_right_after_a_resume_has_the_later_reports_of_the_first():
+    """A loader that resumes from either skips their batches."""
+    first, second = Loop(make("autoassist")), make("autoassist")
+    first.epoch(5)
+    state = first.assist.state_dict()
+    first.epoch(3)
+    second.load_state_dict(state)
+    again = second.state_dict()
+    assert again["trained"] == state["trained"] == 5
+    assert list(again["reports"]) == list(state["reports"]) == [5, 6, 7]
+    assert all(again["reports"][n].equal(state["reports"][n]) for n in again["reports"])
