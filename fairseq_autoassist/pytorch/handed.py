@@ -20,10 +20,6 @@ class Handed:
         self._batches: dict[int, PlannedBatch] = {}
         self._reported: deque[PlannedBatch] = deque(maxlen=_REMEMBERED)
 
-    def __len__(self) -> int:
-        """Number of micro-batches that the loader has."""
-        return len(self._batches)
-
     def add(self, batch: PlannedBatch) -> None:
         """Add a micro-batch that is handed to the loader."""
         self._batches[batch.number] = batch
