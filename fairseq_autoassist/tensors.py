@@ -56,8 +56,11 @@ def to_checkpoint(state: Any) -> dict[str, Any]:
 
 
 def from_checkpoint(saved: dict[str, Any]) -> Any:
-    """The inverse of `to_checkpoint` (tuples come back as lists)."""
-    offsets, blob = saved["offsets"], saved["blob"].numpy()
+    """The inverse of `to_checkpoint` (tuples come back as lists).
+
+    The tensor may be on any device, as ``torch.load(..., map_location="cuda")`` leaves it.
+    """
+    offsets, blob = saved["offsets"], saved["blob"].cpu().numpy()
     return _take(saved["tree"], [blob[a:b] for a, b in zip(offsets, offsets[1:])])
 
 

@@ -141,7 +141,7 @@ def replayed(
     taken = from_checkpoint(state["snapshot"])
     exchange = kind(spec, taken["exchange"])
     position = None if taken["progress"] is None else Position.restored(taken["progress"])
-    reports = {n: None if x is None else x.numpy() for n, x in state["reports"].items()}
+    reports = {n: None if x is None else x.cpu().numpy() for n, x in state["reports"].items()}
     for number in range(state["first"], state["trained"]):
         position = Position.of(exchange.next_batch())
         exchange.report(number, reports.pop(number))

@@ -55,3 +55,14 @@ def test_a_report_does_not_wait(ids_too):
     finally:
         torch.cuda.set_sync_debug_mode(mode)
     assert assist.state_dict()["trained"] == 1
+
+
+def test_a_state_is_loaded_with_its_tensors_on_the_gpu(tmp_path):
+    first, second = Loop(make("autoassist")), Loop(make("autoassist"))
+    first.assist.state_dict()  # a snapshot before the reports
+    first.epoch(5)
+    torch.save(first.assist.state_dict(), tmp_path / "state.pt")
+    state = torch.load(tmp_path / "state.pt", weights_only=True, map_location="cuda")
+    assert state["reports"][0].is_cuda and state["snapshot"]["blob"].is_cuda
+    second.assist.load_state_dict(state)
+    assert second.assist.batch == 5

@@ -6,6 +6,7 @@ import copy
 
 import pytest
 
+from tests.support.devices import OnDevice, on_device
 from tests.support.loaders import SavingLoader
 from tests.support.loop import Loop, make
 
@@ -63,3 +64,16 @@ def test_a_state_made_right_after_a_resume_has_the_later_reports_of_the_first():
     assert again["trained"] == state["trained"] == 5
     assert list(again["reports"]) == list(state["reports"]) == [5, 6, 7]
     assert all(again["reports"][n].equal(state["reports"][n]) for n in again["reports"])
+
+
+def test_a_state_may_be_loaded_with_its_tensors_on_a_gpu():
+    """``torch.load(..., map_location="cuda")`` puts them there."""
+    first, second = Loop(make("autoassist")), Loop(make("autoassist"))
+    first.assist.state_dict()  # a snapshot before the reports
+    first.epoch(5)
+    state = on_device(first.assist.state_dict())
+    assert [type(losses) for losses in state["reports"].values()] == [OnDevice] * 5
+    second.assist.load_state_dict(state)
+    first.epoch()
+    second.epoch()
+    assert second.batches == first.batches[5:]
