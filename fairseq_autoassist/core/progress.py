@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple, Sequence
 
 from .protocol import PlannedBatch, PlanSpec, Totals
+from .wholepass import plans_whole_passes
 
 
 class Progress(NamedTuple):
@@ -33,13 +34,18 @@ class Progress(NamedTuple):
         """Progress from its saved form, ``list(progress)``."""
         return cls(saved[0], saved[1], Totals(*saved[2]))
 
-    def trained(self, items: float) -> float:
+    def trained(self, spec: PlanSpec) -> float:
         """Passes trained on; items that are kept and in no batch yet do not count.
 
+        Where whole passes are planned, `kept` is counted a pass at once. So batches are counted.
+
         Args:
-            items: of a pass on this rank
+            spec: specification of the plan of this rank
         """
-        waiting = max(self.totals.kept - self.totals.batched, 0)
+        items, totals = items_of_rank(spec), self.totals
+        if plans_whole_passes(spec):
+            return totals.batched / items
+        waiting = max(totals.kept - totals.batched, 0)
         return max(self.passes - waiting / (items * max(self.keep_rate, 1e-9)), 0.0)
 
 

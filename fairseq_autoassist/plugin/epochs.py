@@ -43,7 +43,7 @@ def epoch_length(
     """
     if plans_whole_passes(spec):
         # ranks differ in their number of items, which are dealt out in batches
-        done = mean(0.0 if progress is None else progress.totals.batched / items_of_rank(spec))
+        done = mean(0.0 if progress is None else progress.trained(spec))
         batches = share_left(done) * math.ceil(stock_batches(spec))
         return _whole_updates(round(batches), update_freq)
     mine = _whole_updates(_at_the_keep_rate(spec, progress, keep_rate), update_freq)
@@ -58,7 +58,7 @@ def _at_the_keep_rate(spec: PlanSpec, progress: Progress | None, keep_rate: floa
     items, done = items_of_rank(spec), 0.0
     per_batch = items / stock_batches(spec)
     if progress is not None:
-        keep_rate, done = progress.keep_rate, progress.trained(items)
+        keep_rate, done = progress.keep_rate, progress.trained(spec)
         if progress.totals.batches >= _MEASURED:
             per_batch = progress.totals.batched / progress.totals.batches
     return round(share_left(done) * items * keep_rate / per_batch)

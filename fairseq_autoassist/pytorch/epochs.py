@@ -6,7 +6,7 @@ the data and is not shorter. So a scheduler may be given ``epochs * len(loader)`
 
 from __future__ import annotations
 
-from ..core.progress import Progress, items_of_rank, share_left
+from ..core.progress import Progress, share_left
 from ..core.protocol import PlanSpec
 from ..errors import ConfigError
 from .group import mean_over_ranks
@@ -53,5 +53,5 @@ def pass_length(spec: PlanSpec, progress: Progress | None, plain: int) -> int:
     """
     done, keep_rate = 0.0, spec.mean_prior
     if progress is not None:
-        done, keep_rate = progress.trained(items_of_rank(spec)), progress.keep_rate
+        done, keep_rate = progress.trained(spec), progress.keep_rate
     return max(1, round(mean_over_ranks(share_left(done) * plain * keep_rate)))

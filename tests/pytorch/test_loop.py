@@ -106,6 +106,19 @@ def test_the_length_of_an_epoch_of_one_pass_is_known_at_its_start():
     assert np.allclose(np.diff(passes[1:]), 1.0, atol=0.25)
 
 
+def test_an_epoch_after_one_that_was_left_ends_at_the_end_of_a_pass():
+    """Where every item is kept, all items of a pass are kept before its first batch."""
+    assist = AutoAssist(1000, 10, strategy="uniform", epoch="pass", inline=True)
+    lengths = []
+    for steps in (60, 1000):
+        for step, ids in enumerate(assist):
+            assist.report(ids, torch.ones(len(ids)))
+            if step + 1 == steps:
+                break
+        lengths.append(len(assist))
+    assert lengths == [100, 140] and assist.metrics["pass"] == 2.0
+
+
 def test_an_epoch_may_be_a_number_of_batches():
     loop = Loop(make("random", epoch=7))
     assert len(loop.loader) == 7
