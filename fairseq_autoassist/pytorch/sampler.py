@@ -74,6 +74,7 @@ class AutoAssist(torch.utils.data.Sampler):
         self._alone = make_spec(features, limits, seed, prior, difficulty, run, options, drop_last)
         self._drop_last, self._kind = drop_last, epoch
         self._session: Session | None = None
+        self._closed, self._at_close = False, 0
         self._reader: object | None = None
         self._epoch, self._begun, self._length = 0, 0, 0
         self._resumed = False  # in the middle of an epoch
@@ -209,14 +210,20 @@ class AutoAssist(torch.utils.data.Sampler):
         self.close()
         self._reader = None
         self._session = Session(spec, state)
+        self._closed = False
         self._epoch, self._begun, self._length = state["epoch"]
         self._resumed = 0 < self.batch
 
     def close(self) -> None:
-        """End the Assistant's process, which else ends with this object or with the program."""
+        """End the Assistant's process, which else ends with this object or with the program.
+
+        `epoch`, `batch` and the length keep their values. All else raises AutoAssistError then,
+        until `load_state_dict` resumes a run. A second call does nothing.
+        """
         if self._session is not None:
             self._session.close()
-            self._session = None
+            self._at_close, self._session = self._session.trained, None
+        self._closed = True
 
     # -- inside -----------------------------------------------------------------------------------
 
@@ -228,13 +235,18 @@ class AutoAssist(torch.utils.data.Sampler):
 
     @property
     def _trained(self) -> int:
-        return 0 if self._session is None else self._session.trained
+        return self._at_close if self._session is None else self._session.trained
 
     def _of_this_rank(self) -> PlanSpec:
         rank, world_size = rank_and_world_size()
         return dataclasses.replace(self._alone, rank=rank, world_size=world_size)
 
     def _open(self) -> Session:
+        if self._closed:
+            raise AutoAssistError(
+                "found a closed AutoAssist, expected an open one: read its metrics and its "
+                "state_dict() before close(), or resume from a state by load_state_dict(state)"
+            )
         if self._session is None:
             self._session = Session(self._of_this_rank())
         spec = self._session.spec

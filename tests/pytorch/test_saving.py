@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 
 import pytest
+import torch
 
+from fairseq_autoassist.errors import AutoAssistError
 from tests.support.devices import OnDevice, on_device
 from tests.support.loaders import SavingLoader
 from tests.support.loop import Loop, make
@@ -76,4 +78,42 @@ def test_a_state_may_be_loaded_with_its_tensors_on_a_gpu():
     second.assist.load_state_dict(state)
     first.epoch()
     second.epoch()
-    assert second.batches == first.batches[5:]
+    assert second.batches == first.batches[5 : 5 + 14]
+
+
+USES = {
+    "state_dict": lambda assist: assist.state_dict(),
+    "metrics": lambda assist: assist.metrics,
+    "iteration": lambda assist: next(iter(assist)),
+    "report": lambda assist: assist.report([1], torch.ones(1)),
+    "weights": lambda assist: assist.weights([1]),
+}
+
+
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize("steps", [0, 22])
+def test_a_closed_sampler_is_not_used_by_mistake(use, steps):
+    """A state saved by mistake after the end would begin the run anew."""
+    loop = Loop(make("uniform"))
+    while len(loop.batches) < steps:
+        loop.epoch(steps - len(loop.batches))
+    state = loop.assist.state_dict()
+    for _ in range(2):
+        loop.assist.close()
+    with pytest.raises(AutoAssistError, match=r"closed .* before close\(\)") as caught:
+        USES[use](loop.assist)
+    assert len(str(caught.value).splitlines()) == 1
+    assert (loop.assist.epoch, loop.assist.batch) == divmod(steps, 19)
+    loop.assist.load_state_dict(state)
+    USES["state_dict"](loop.assist)
+    loop.epoch()
+    assert len(loop.batches) == max(steps, 19) + (19 - 3) * (steps > 0)
+
+
+def test_a_loop_that_reads_on_after_close_is_told():
+    assist = make("uniform")
+    batches = iter(assist)
+    next(batches)
+    assist.close()
+    with pytest.raises(AutoAssistError, match="found a closed AutoAssist"):
+        next(batches)
