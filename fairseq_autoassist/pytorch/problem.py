@@ -25,6 +25,7 @@ from ..features.store import StoredFeatures
 
 #: options that name files of the fairseq plugin, or that are arguments of `AutoAssist`
 _ELSEWHERE = {"features", "prior", "strategy", "trace", "competence_by"}
+_CHUNK = 1 << 18  # values that are read at once
 _COUNT = "give AutoAssist(features, ...) an array or CSR matrix (items, dimensions), or a store"
 
 
@@ -167,7 +168,7 @@ def _matrix(given: Any) -> Any:
             )
         matrix = found.reshape(len(found), -1).astype(np.float32)
         values = matrix.reshape(-1)
-    norm = float(np.sqrt(np.square(values, dtype=np.float64).sum() / max(matrix.shape[0], 1)))
+    norm = float(np.sqrt(_sum_of_squares(values) / max(matrix.shape[0], 1)))
     if not np.isfinite(norm) or norm == 0.0:
         raise ConfigError(
             f"found features of shape {matrix.shape} that are all 0, or some NaN or infinite, "
@@ -175,6 +176,12 @@ def _matrix(given: Any) -> Any:
         )
     values /= np.float32(norm)
     return matrix
+
+
+def _sum_of_squares(values: np.ndarray) -> float:
+    """Sum of squares (n,) in float64, of which only a part is in memory at once."""
+    parts = (values[start : start + _CHUNK] for start in range(0, len(values), _CHUNK))
+    return sum(float(np.square(part, dtype=np.float64).sum()) for part in parts)
 
 
 def _column(given: Any, name: str, count: int) -> np.ndarray:

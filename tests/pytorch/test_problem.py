@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -83,6 +85,20 @@ def test_the_features_given_are_left_as_they_are():
         AutoAssist(given, BATCH, inline=True).state_dict()
     assert np.array_equal(dense, SOME)
     assert np.array_equal(sparse.toarray(), SOME)
+
+
+def test_features_are_held_once():
+    """Beside the scaled copy only parts of them are in memory."""
+    rows = np.random.default_rng(0).random((40_000, 50), dtype=np.float32)
+    tracemalloc.start()
+    try:
+        spec = AutoAssist(rows, BATCH)._alone
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 2 * rows.nbytes
+    scaled = spec.features.matrix.astype(np.float64)
+    assert np.isclose(np.square(scaled).sum(1).mean(), 1.0, rtol=1e-6)
 
 
 def test_bytes_of_pixels_are_features():
