@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import os
 import re
 from typing import Any
@@ -13,15 +15,15 @@ import scipy.sparse as sp
 from ..config import AutoAssistConfig
 from ..core.batching import BatchLimits
 from ..core.items import Items
-from ..core.prior import Prior, digest
+from ..core.prior import Prior
 from ..core.protocol import PlanSpec
-from ..core.source import FeatureOpener
+from ..core.source import FeatureOpener, FeatureSource
 from ..core.strategies import begins_easily, needs_of, strategy_class
 from ..core.strategies.easy_first import SWITCH
 from ..errors import ConfigError
-from ..features.dense import DenseFile
+from ..features.dense import DenseFile, MatrixFeatures
 from ..features.memory import HeldFeatures
-from ..features.store import StoredFeatures
+from ..features.store import Features, StoredFeatures
 
 #: options that name files of the fairseq plugin, or that are arguments of `AutoAssist`
 _ELSEWHERE = {"features", "prior", "strategy", "trace", "competence_by"}
@@ -70,10 +72,10 @@ def make_spec(
         AutoAssistError: an argument is wrong; the message names it and what was expected
     """
     config = _config(options, prior)
-    opener, count, dimensions, identity = _features(features)
+    opener, count, dimensions = _features(features)
     _check_needs(config, opener, prior, difficulty, run)
     if not needs_of(config).features:
-        opener, dimensions, identity = None, 0, ""
+        opener, dimensions = None, 0
     if difficulty is not None:
         difficulty = _ranks(_column(difficulty, "difficulty", count))
     return PlanSpec(
@@ -85,7 +87,7 @@ def make_spec(
         features=opener,
         prior=None if prior is None else _prior(prior, count, config.prior_floor),
         dimensions=dimensions,
-        features_hash=identity,
+        features_hash="" if opener is None else _identity(opener.open()),
         max_update=run.max_batches,
         max_passes=run.max_passes,
         full_batches=full_batches,
@@ -138,21 +140,43 @@ def _check_needs(
         )
 
 
-def _features(given: Any) -> tuple[FeatureOpener | None, int, int, str]:
-    """Give the opener, the number of items, the number of features, and their identity."""
+def _features(given: Any) -> tuple[FeatureOpener | None, int, int]:
+    """Give the opener, the number of items and the number of features."""
     if isinstance(given, (int, np.integer)) and not isinstance(given, bool):
         if given < 1:
             raise ConfigError(f"found {given} items, expected at least 1")
-        return None, int(given), 0, ""
+        return None, int(given), 0
     if isinstance(given, (str, os.PathLike)):
         path = os.fspath(given)
         given = DenseFile(path) if path.endswith(".npy") else StoredFeatures(path)
     if callable(getattr(given, "open", None)):
         opened = given.open()
-        return given, opened.rows, opened.dimensions, f"{opened.rows} x {opened.dimensions}"
+        return given, opened.rows, opened.dimensions
     matrix = _matrix(given)
-    values = matrix.data if sp.issparse(matrix) else matrix.reshape(-1)
-    return HeldFeatures(matrix), matrix.shape[0], matrix.shape[1], digest(values)
+    return HeldFeatures(matrix), matrix.shape[0], matrix.shape[1]
+
+
+def _identity(source: FeatureSource) -> str:
+    """Sha256 that tells features from others, in hex: of all values, or else of what is known."""
+    if isinstance(source, MatrixFeatures):
+        matrix = source.matrix
+        if sp.issparse(matrix):
+            return _digest(matrix.data, matrix.indices, matrix.indptr)
+        return _digest(matrix)
+    told: list[Any] = [source.rows, source.dimensions]
+    if isinstance(source, Features):
+        told += [source.manifest.provenance, source.manifest.settings]
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def _digest(*arrays: np.ndarray) -> str:
+    """Sha256 of the arrays' values, in hex; mapped arrays are read in parts."""
+    found = hashlib.sha256()
+    for array in arrays:
+        rows = max(1, _CHUNK // max(1, array[:1].size))
+        for start in range(0, len(array), rows):
+            found.update(array[start : start + rows].tobytes())
+    return found.hexdigest()
 
 
 def _matrix(given: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -10,8 +11,12 @@ import scipy.sparse as sp
 
 from fairseq_autoassist.errors import AutoAssistError
 from fairseq_autoassist.features.dense import DenseFile
+from fairseq_autoassist.features.files import block_files
+from fairseq_autoassist.features.manifest import Manifest
 from fairseq_autoassist.pytorch import AutoAssist
-from tests.support.loop import BATCH, ITEMS, STRATEGIES, Loop, make, points
+from fairseq_autoassist.pytorch.saving import check_state, header_of
+from fairseq_autoassist.text.fingerprint import Fingerprint
+from tests.support.loop import BATCH, ITEMS, STRATEGIES, WIDTH, Loop, make, points
 
 SOME = points()[0]
 
@@ -85,6 +90,75 @@ def test_the_features_given_are_left_as_they_are():
         AutoAssist(given, BATCH, inline=True).state_dict()
     assert np.array_equal(dense, SOME)
     assert np.array_equal(sparse.toarray(), SOME)
+
+
+def word_bags(columns):
+    """CSR matrix of ones, in the same places of each row's values."""
+    rows = np.repeat(np.arange(ITEMS), 2)
+    ones = np.ones(len(rows), dtype=np.float32)
+    return sp.csr_array((ones, (rows, columns)), shape=(ITEMS, WIDTH))
+
+
+def saved_rows(values, path):
+    np.save(path, values)
+    return str(path)
+
+
+def tfidf_folder(path, text):
+    """Features of two pairs of a text with this hash."""
+    path.mkdir()
+    files = block_files(path, 0)
+    np.array([0, 1, 2], "<i4").tofile(files.indptr)
+    np.array([0, 3], "<i4").tofile(files.indices)
+    np.ones(2, "<f4").tofile(files.data)
+    told = {"fingerprint": Fingerprint(2, "", "", ""), "provenance": {"tokens": [text, text]}}
+    sizes = {"rows": 2, "dimensions": 4, "source_dimensions": 2, "nnz": 2, "blocks": (2,)}
+    names = {"subset": "train", "source_lang": "de", "target_lang": "en"}
+    Manifest(**sizes, **names, **told, block_nonzeros=(2,)).save(path)
+    return str(path)
+
+
+COLUMNS = np.tile([0, 3, 1, 4], ITEMS // 2)
+
+
+class Opener(NamedTuple):
+    """Opener of features of some other kind, of which the shape alone is known."""
+
+    dimensions: int
+    rows: int = 1_281_167
+
+    def open(self):
+        return self
+
+
+OTHERS = {
+    "columns": lambda path: (word_bags(COLUMNS), word_bags(5 - COLUMNS)),
+    "rows": lambda path: (sp.csr_array(np.eye(ITEMS)[:, :4]), sp.csr_array(np.eye(ITEMS)[:, 4:8])),
+    "file": lambda path: (
+        saved_rows(SOME, path / "a.npy"),
+        saved_rows(SOME[:, ::-1], path / "b.npy"),
+    ),
+    "one row": lambda path: (
+        saved_rows(SOME, path / "a.npy"),
+        saved_rows(np.vstack([SOME[:-1], 0 * SOME[-1:]]), path / "b.npy"),
+    ),
+    "text": lambda path: (tfidf_folder(path / "a", "f00d"), tfidf_folder(path / "b", "beef")),
+    "width": lambda path: (Opener(2048), Opener(2000)),
+}
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_other_features_have_another_identity(other, tmp_path):
+    first, second = (AutoAssist(one, BATCH)._alone for one in OTHERS[other](tmp_path))
+    state = {"snapshot": {}, "rank": 0, "world_size": 1, **header_of(first, False)}
+    with pytest.raises(AutoAssistError, match="the state has features"):
+        check_state(state, second, False)
+
+
+def test_the_same_rows_in_a_file_have_the_same_identity_in_any_order_of_storage(tmp_path):
+    plain = AutoAssist(saved_rows(SOME, tmp_path / "a.npy"), BATCH)._alone
+    turned = AutoAssist(saved_rows(np.asfortranarray(SOME), tmp_path / "b.npy"), BATCH)._alone
+    assert plain.features_hash == turned.features_hash
 
 
 def test_features_are_held_once():
