@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import numbers
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,8 +42,8 @@ class Options:
     """Base of a group of options, which checks each value when it is built.
 
     Raises:
-        ConfigError: a value is out of its range; the message tells the flag, the value found and
-            the values expected
+        ConfigError: a value is of another type or out of its range; the message tells the flag, the
+            value found and the values expected
     """
 
     def __post_init__(self) -> None:
@@ -57,8 +58,18 @@ def _check(field: dataclasses.Field, value: Any) -> None:
         raise ConfigError(f"{flag(field.name)} is {value!r}, expected one of: {expected}")
     if low is None and high is None:
         return
+    whole = isinstance(field.default, int)
+    kind = numbers.Integral if whole else numbers.Real
+    if isinstance(value, bool) or not isinstance(value, kind):
+        raise ConfigError(
+            f"{flag(field.name)} is {value!r} of type {type(value).__name__}, expected "
+            f"{'a whole number' if whole else 'a number'}, {_range(low, high)}"
+        )
     # NaN fails as well, and so does infinity where there is no upper limit
     inside = (low is None or value >= low) and (value < math.inf if high is None else value <= high)
     if not inside:
-        expected = f"at least {low}, finite" if high is None else f"between {low} and {high}"
-        raise ConfigError(f"{flag(field.name)} is {value}, expected {expected}")
+        raise ConfigError(f"{flag(field.name)} is {value}, expected {_range(low, high)}")
+
+
+def _range(low: Any, high: Any) -> str:
+    return f"at least {low}, finite" if high is None else f"between {low} and {high}"

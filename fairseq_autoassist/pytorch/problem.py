@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
+import numbers
 import os
 import re
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+import torch
 
 from ..config import AutoAssistConfig
 from ..core.batching import BatchLimits
@@ -20,7 +23,7 @@ from ..core.protocol import PlanSpec
 from ..core.source import FeatureOpener, FeatureSource
 from ..core.strategies import begins_easily, needs_of, strategy_class
 from ..core.strategies.easy_first import SWITCH
-from ..errors import ConfigError
+from ..errors import ConfigError, told
 from ..features.dense import DenseFile, MatrixFeatures
 from ..features.memory import HeldFeatures
 from ..features.store import Features, StoredFeatures
@@ -44,6 +47,32 @@ class Run:
     max_batches: int
     max_passes: float
     lag: int
+
+    @classmethod
+    def checked(cls, max_batches: Any, max_passes: Any, lag: Any) -> Run:
+        """Make it from the arguments of a user.
+
+        Raises:
+            ConfigError: one of them is no number or out of its range
+        """
+        number = isinstance(max_passes, numbers.Real) and not isinstance(max_passes, bool)
+        if not number or not 0 <= max_passes < math.inf:
+            raise ConfigError(f"found max_passes {max_passes!r}, expected a number, at least 0")
+        passes = float(max_passes)
+        return cls(whole(max_batches, "max_batches", 0), passes, whole(lag, "lag", 1))
+
+
+def whole(value: Any, name: str, least: int | None = None) -> int:
+    """Check an argument that has to be a whole number.
+
+    Raises:
+        ConfigError: it is none, or below `least`
+    """
+    number = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not number or (least is not None and value < least):
+        bound = "" if least is None else f", at least {least}"
+        raise ConfigError(f"found {name} {value!r}, expected a whole number{bound}")
+    return int(value)
 
 
 def make_spec(
@@ -108,6 +137,8 @@ def _config(options: dict[str, Any], prior: Any) -> AutoAssistConfig:
     for name in options:
         if name not in taken and name != "strategy":
             raise ConfigError(f"found the option {name!r}, expected one of: {', '.join(taken)}")
+    # plain numbers, since states hold the options
+    options = {k: v.item() if isinstance(v, np.generic) else v for k, v in options.items()}
     fixed: dict[str, Any] = {} if prior is not None else {"prior": "none"}
     try:
         if options.get(SWITCH) or strategy_class(options["strategy"]).easy_first:
@@ -185,7 +216,7 @@ def _matrix(given: Any) -> Any:
         matrix = sp.csr_array(given, dtype=np.float32, copy=True)
         values = matrix.data
     else:
-        found = np.asarray(given)
+        found = _array(given, f"features that numpy cannot read: {_COUNT}")
         if found.ndim < 2 or found.dtype.kind not in "fiub":
             raise ConfigError(
                 f"found features of type {found.dtype} with shape {found.shape}: {_COUNT}"
@@ -202,6 +233,22 @@ def _matrix(given: Any) -> Any:
     return matrix
 
 
+def _array(given: Any, failed: str) -> np.ndarray:
+    """Read an array, a list, or a tensor on any device, of any precision, with or without grad.
+
+    Raises:
+        ConfigError: numpy cannot read it; the message begins with what is `failed`
+    """
+    if isinstance(given, torch.Tensor):
+        given = given.detach().cpu()
+        if given.is_floating_point() and given.element_size() < 4:
+            given = given.float()  # numpy has no bfloat16
+    try:
+        return np.asarray(given)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ConfigError(f"found {failed} ({told(error)})") from error
+
+
 def _sum_of_squares(values: np.ndarray) -> float:
     """Sum of squares (n,) in float64, of which only a part is in memory at once."""
     parts = (values[start : start + _CHUNK] for start in range(0, len(values), _CHUNK))
@@ -209,7 +256,7 @@ def _sum_of_squares(values: np.ndarray) -> float:
 
 
 def _column(given: Any, name: str, count: int) -> np.ndarray:
-    found = np.asarray(given)
+    found = _array(given, f"a {name} that numpy cannot read, expected a number per item")
     if found.shape != (count,) or found.dtype.kind not in "fiub" or not np.isfinite(found).all():
         raise ConfigError(
             f"found a {name} of type {found.dtype} with shape {found.shape}, expected a finite "

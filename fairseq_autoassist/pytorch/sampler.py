@@ -9,11 +9,11 @@ import torch
 
 from ..core.batching import BatchLimits
 from ..core.protocol import PlanSpec
-from ..errors import AutoAssistError, ConfigError
+from ..errors import AutoAssistError
 from .checks import checked_ids, checked_losses
 from .epochs import PASS, PLAIN, check_epoch, pass_length, plain_length
 from .group import rank_and_world_size
-from .problem import Run, make_spec
+from .problem import Run, make_spec, whole
 from .saving import check_state, header_of
 from .session import Session
 
@@ -65,11 +65,10 @@ class AutoAssist(torch.utils.data.Sampler):
         lag: int = 32,
         **options: Any,
     ) -> None:
-        if batch_size < 1 or lag < 1:
-            raise ConfigError(f"found batch_size {batch_size} and lag {lag}, expected at least 1")
         check_epoch(epoch)
-        limits = BatchLimits(max_items=int(batch_size))
-        run = Run(max_batches, max_passes, lag)
+        limits = BatchLimits(max_items=whole(batch_size, "batch_size", 1))
+        run = Run.checked(max_batches, max_passes, lag)
+        seed, drop_last = whole(seed, "seed"), bool(drop_last)
         options = {"strategy": strategy, **options}
         self._alone = make_spec(features, limits, seed, prior, difficulty, run, options, drop_last)
         self._drop_last, self._kind = drop_last, epoch

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import scipy.sparse as sp
+import torch
 
 from fairseq_autoassist.errors import AutoAssistError
 from fairseq_autoassist.features.dense import DenseFile
@@ -16,6 +17,7 @@ from fairseq_autoassist.features.manifest import Manifest
 from fairseq_autoassist.pytorch import AutoAssist
 from fairseq_autoassist.pytorch.saving import check_state, header_of
 from fairseq_autoassist.text.fingerprint import Fingerprint
+from tests.support.devices import on_device
 from tests.support.loop import BATCH, ITEMS, STRATEGIES, WIDTH, Loop, make, points
 
 SOME = points()[0]
@@ -36,7 +38,22 @@ SOME = points()[0]
         ({"features": np.array([["a"]])}, "type <U1"),
         ({"features": "nowhere.npy"}, "cannot read features from nowhere.npy"),
         ({"batch_size": 0}, "batch_size 0"),
+        ({"batch_size": "32"}, "batch_size '32', expected a whole number, at least 1"),
+        ({"batch_size": 2.5}, "batch_size 2.5, expected a whole number"),
         ({"lag": 0}, "lag 0"),
+        ({"lag": None}, "lag None, expected a whole number"),
+        ({"seed": "1"}, "seed '1', expected a whole number"),
+        ({"max_batches": -1}, "max_batches -1, expected a whole number, at least 0"),
+        ({"max_batches": 1.5}, "max_batches 1.5, expected a whole number"),
+        ({"max_passes": -1.0}, "max_passes -1.0, expected a number, at least 0"),
+        ({"max_passes": float("inf")}, "max_passes inf, expected a number"),
+        ({"max_passes": float("nan")}, "max_passes nan, expected a number"),
+        ({"max_passes": "4"}, "max_passes '4', expected a number"),
+        ({"floor": "0.5"}, "floor is '0.5' of type str, expected a number, between 0.0 and 1.0"),
+        ({"guard_pairs": 2.5}, "guard_pairs is 2.5 of type float, expected a whole number"),
+        ({"floor": True}, "floor is True of type bool, expected a number"),
+        ({"features": [[1.0], [1.0, 2.0]]}, "features that numpy cannot read: give AutoAssist"),
+        ({"features": torch.eye(9).to_sparse()}, "features that numpy cannot read"),
         ({"epoch": "day"}, "epoch='day', expected 'plain'"),
         ({"epoch": 0}, "epoch=0, expected 'plain'"),
         ({"prior": np.ones(5)}, rf"prior of type float64 with shape \(5,\), .* shape \({ITEMS},\)"),
@@ -82,6 +99,38 @@ def test_features_may_come_in_any_form_and_scale(kind, tmp_path):
     assert found.batches == expected.batches
     assert found.assist.metrics["skipped"] > 0.02
     found.assist.close()
+
+
+TENSORS = {
+    "grad": lambda rows: rows.requires_grad_(),
+    "bfloat16": lambda rows: rows.bfloat16(),
+    "half": lambda rows: rows.half(),
+    "on a device": on_device,
+}
+
+
+@pytest.mark.parametrize("kind", TENSORS)
+def test_features_may_be_any_tensor(kind):
+    rows = torch.from_numpy(SOME.copy()).bfloat16().float()  # every kind can hold these values
+    expected = AutoAssist(rows.numpy().copy(), BATCH)._alone.features.matrix
+    found = AutoAssist(TENSORS[kind](rows), BATCH)._alone.features.matrix
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_prior_and_a_difficulty_may_be_tensors_on_a_device():
+    ones = on_device(torch.ones(ITEMS))
+    assert AutoAssist(SOME, BATCH, prior=ones)._alone.prior.values.tolist() == [1.0] * ITEMS
+    arguments = {"strategy": "competence", "competence_updates": 9}
+    assert AutoAssist(ITEMS, BATCH, difficulty=ones, **arguments)._alone.items.difficulty[-1] == 599
+
+
+def test_a_state_of_a_run_with_numbers_of_numpy_is_plain(tmp_path):
+    """``torch.load`` with ``weights_only`` refuses numbers of numpy."""
+    whole = {"batch_size": np.int64(BATCH), "seed": np.int64(3), "max_batches": np.int32(9)}
+    others = {"floor": np.float64(0.5), "max_passes": np.float32(2), "drop_last": np.bool_(False)}
+    assist = AutoAssist(SOME, **whole, **others, inline=True)
+    torch.save(assist.state_dict(), tmp_path / "state.pt")
+    assist.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
 
 
 def test_the_features_given_are_left_as_they_are():
