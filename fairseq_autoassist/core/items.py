@@ -9,6 +9,7 @@ from typing import Any, Sequence
 import numpy as np
 
 from .batching import compact
+from .prior import digest
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +78,11 @@ class Items:
         if self.bucket is None:
             return np.broadcast_to(np.uint8(0), (self.count,)), 1
         return self.bucket, int(self.bucket.max(initial=0)) + 1
+
+    @functools.cached_property
+    def difficulty_hash(self) -> str | None:
+        """Sha256 of the difficulties, in hex; None: there are none."""
+        return None if self.difficulty is None else digest(self.difficulty)
 
     def __getstate__(self) -> dict[str, Any]:
         """Pack the ids into bits: sender and worker hold several copies while the state travels."""

@@ -160,6 +160,7 @@ def header_of(spec: PlanSpec, drop_last: bool) -> dict[str, Any]:
         "drop_last": drop_last,
         "seed": spec.seed,
         "features": spec.features_hash[:12],
+        "difficulty": spec.items.difficulty_hash and spec.items.difficulty_hash[:12],
         "prior": None if spec.prior is None else spec.prior.identity,
         "max_batches": spec.max_update,
         "max_passes": spec.max_passes,

@@ -204,6 +204,18 @@ def test_other_features_have_another_identity(other, tmp_path):
         check_state(state, second, False)
 
 
+def test_a_state_of_another_difficulty_is_refused():
+    arguments = {"features": ITEMS, "batch_size": BATCH, "strategy": "competence"}
+    first, again, other = (
+        AutoAssist(**arguments, competence_updates=9, difficulty=np.roll(np.arange(ITEMS), by))
+        for by in (0, 0, 1)
+    )
+    state = {"snapshot": {}, "rank": 0, "world_size": 1, **header_of(first._alone, False)}
+    check_state(state, again._alone, False)
+    with pytest.raises(AutoAssistError, match="the state has difficulty"):
+        check_state(state, other._alone, False)
+
+
 def test_the_same_rows_in_a_file_have_the_same_identity_in_any_order_of_storage(tmp_path):
     plain = AutoAssist(saved_rows(SOME, tmp_path / "a.npy"), BATCH)._alone
     turned = AutoAssist(saved_rows(np.asfortranarray(SOME), tmp_path / "b.npy"), BATCH)._alone
