@@ -7,7 +7,6 @@ import os
 import resource
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -176,26 +175,6 @@ def test_command_runs_without_torch_and_fairseq(small: Path, tmp_path: Path) -> 
     )
     assert run.returncode == 0, run.stderr
     assert "weighting: 100%" in run.stderr and "50 pairs" in run.stdout
-
-
-def test_features_come_back_where_a_kill_left_them_between_two_names(tmp_path: Path) -> None:
-    target, gone = tmp_path / "train.de-en", dead_process()
-    old = tmp_path / f".train.de-en.tmp-{socket.gethostname()}-{gone}.old"
-    for renamed in (True, False):  # the second time the new features stand in their place
-        old.mkdir()
-        (old / "block0.data").write_bytes(b"old")
-        with staging.staging_folder(target) as folder:
-            assert (target / "block0.data").read_bytes() == (b"old" if renamed else b"new")
-            (folder / "block0.data").write_bytes(b"new")
-            staging.publish(folder, target)
-    assert [path.name for path in tmp_path.iterdir()] == [target.name]
-
-
-def dead_process() -> int:
-    """Id of a process that has ended."""
-    with subprocess.Popen([sys.executable, "-c", ""]) as process:
-        process.wait(20)
-    return process.pid
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
