@@ -136,7 +136,12 @@ MATRICES: dict[str, list[Run]] = {
     "crawl-mdn": [
         *_grid("mdn-de mdn-ja", "crawl", _CRAWL, [1.0], _THREE),
         # whether a fifth of the updates, with a schedule of its own, is enough for plain's BLEU
-        *_grid("mdn-de mdn-ja", "crawl", "random default", [0.2], _THREE),
+        *_grid("mdn-de", "crawl", "default", [0.2]),
+    ],
+    # what else was tried on raw crawl
+    "crawl-tried": [
+        *_grid("mix77 mdn-de", "crawl", "own-loss", [1.0]),
+        *_grid("mdn-de", "crawl", "default-competence", [1.0]),
     ],
     # whether identifiers come out unchanged where many pairs are one name
     "crawl-names": _grid("msdocs", "crawl", "uniform default", [0.5]),
