@@ -133,15 +133,16 @@ MATRICES: dict[str, list[Run]] = {
         *_grid("mix50 mix25", "crawl", _CRAWL, [1.0]),
         *_grid("mix77 mix00", "crawl", _CRAWL, [1.0], (2, 3)),
     ],
-    "crawl-mdn": [
-        *_grid("mdn-de mdn-ja", "crawl", _CRAWL, [1.0], _THREE),
-        # whether a fifth of the updates, with a schedule of its own, is enough for plain's BLEU
-        *_grid("mdn-de", "crawl", "default", [0.2]),
-    ],
+    "crawl-mdn": _grid("mdn-de mdn-ja", "crawl", _CRAWL, [1.0], _THREE),
     # what else was tried on raw crawl
     "crawl-tried": [
         *_grid("mix77 mdn-de", "crawl", "own-loss", [1.0]),
         *_grid("mdn-de", "crawl", "default-competence", [1.0]),
+    ],
+    # whether fewer updates, with a schedule of their own, are enough for plain training's BLEU
+    "crawl-short": [
+        *_grid("mix50", "crawl", "default", [0.4]),
+        *_grid("mdn-de", "crawl", "default", [0.2]),
     ],
     # whether identifiers come out unchanged where many pairs are one name
     "crawl-names": _grid("msdocs", "crawl", "uniform default", [0.5]),
