@@ -59,9 +59,15 @@ class Prior:
         return total / count if count else 1.0
 
 
-def digest(values: np.ndarray) -> str:
-    """Sha256 of the values' bytes, in hex; mapped values are read in parts."""
+def digest(*arrays: np.ndarray) -> str:
+    """Sha256 of the bytes of one array or several, in hex; mapped ones are read in parts.
+
+    Args:
+        arrays: of any shape; rows of two dimensions are read whole
+    """
     found = hashlib.sha256()
-    for start in range(0, len(values), _CHUNK):
-        found.update(np.ascontiguousarray(values[start : start + _CHUNK]).tobytes())
+    for array in arrays:
+        rows = max(1, _CHUNK // max(1, array[:1].size))
+        for start in range(0, len(array), rows):
+            found.update(array[start : start + rows].tobytes())
     return found.hexdigest()

@@ -86,10 +86,12 @@ def read(folder: Path, rank: int = 0) -> np.ndarray:
 
     Raises:
         FileNotFoundError: there is no such trace
+        ConfigError: the file is no trace
     """
-    numbers = np.fromfile(trace_file(folder, rank), dtype="<i8")
+    path = trace_file(folder, rank)
+    numbers = np.fromfile(path, dtype="<i8")
     standing: list[int] = []
-    for at in _starts(numbers):
+    for at in _starts(numbers, path):
         here = tuple(numbers[at : at + 2])  # update, micro-batch
         while standing and tuple(numbers[standing[-1] : standing[-1] + 2]) >= here:
             standing.pop()  # undone by a resume from an earlier checkpoint
@@ -103,14 +105,19 @@ def read(folder: Path, rank: int = 0) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def _starts(numbers: np.ndarray) -> Iterator[int]:
-    """Give the indices at which complete blocks begin."""
+def _starts(numbers: np.ndarray, path: Path) -> Iterator[int]:
+    """Give the indices at which complete blocks begin.
+
+    Raises:
+        ConfigError: the numbers of this file are no trace
+    """
     at = 0
     while at + _HEAD <= len(numbers) and at + _HEAD + numbers[at + 2] <= len(numbers):
         if numbers[at + 2] < 0:
             raise ConfigError(
-                f"found a block of {numbers[at + 2]} items after {8 * at} bytes, expected a trace "
-                f"of an earlier run; name another folder by {flag('trace')}, or remove the file"
+                f"{path}: found a block of {numbers[at + 2]} items after {8 * at} bytes, expected "
+                f"a trace of an earlier run; name another folder by {flag('trace')}, or remove the "
+                "file"
             )
         yield at
         at += _HEAD + int(numbers[at + 2])
@@ -128,10 +135,7 @@ def _cut_half_block(path: Path) -> None:
         return
     numbers = np.memmap(path, "<i8", "r", shape=count)  # it may be larger than the memory
     whole = 0
-    try:
-        for start in _starts(numbers):
-            whole = start + _HEAD + int(numbers[start + 2])
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
+    for start in _starts(numbers, path):
+        whole = start + _HEAD + int(numbers[start + 2])
     with open(path, "r+b") as stream:
         stream.truncate(whole * 8)

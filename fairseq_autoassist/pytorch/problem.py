@@ -18,7 +18,7 @@ import torch
 from ..config import AutoAssistConfig
 from ..core.batching import BatchLimits
 from ..core.items import Items
-from ..core.prior import Prior
+from ..core.prior import Prior, digest
 from ..core.protocol import PlanSpec
 from ..core.source import FeatureOpener, FeatureSource
 from ..core.strategies import begins_easily, needs_of, strategy_class
@@ -101,10 +101,10 @@ def make_spec(
         AutoAssistError: an argument is wrong; the message names it and what was expected
     """
     config = _config(options, prior)
-    opener, count, dimensions = _features(features)
+    opener, source, count = _features(features)
     _check_needs(config, opener, prior, difficulty, run)
     if not needs_of(config).features:
-        opener, dimensions = None, 0
+        opener = source = None
     if difficulty is not None:
         difficulty = _ranks(_column(difficulty, "difficulty", count))
     return PlanSpec(
@@ -115,8 +115,8 @@ def make_spec(
         lag=run.lag,
         features=opener,
         prior=None if prior is None else _prior(prior, count, config.prior_floor),
-        dimensions=dimensions,
-        features_hash="" if opener is None else _identity(opener.open()),
+        dimensions=0 if source is None else source.dimensions,
+        features_hash="" if source is None else _identity(source),
         max_update=run.max_batches,
         max_passes=run.max_passes,
         full_batches=full_batches,
@@ -171,20 +171,18 @@ def _check_needs(
         )
 
 
-def _features(given: Any) -> tuple[FeatureOpener | None, int, int]:
-    """Give the opener, the number of items and the number of features."""
+def _features(given: Any) -> tuple[FeatureOpener | None, FeatureSource | None, int]:
+    """Give the opener, what it opens, and the number of items."""
     if isinstance(given, (int, np.integer)) and not isinstance(given, bool):
         if given < 1:
             raise ConfigError(f"found {given} items, expected at least 1")
-        return None, int(given), 0
+        return None, None, int(given)
     if isinstance(given, (str, os.PathLike)):
         path = os.fspath(given)
         given = DenseFile(path) if path.endswith(".npy") else StoredFeatures(path)
-    if callable(getattr(given, "open", None)):
-        opened = given.open()
-        return given, opened.rows, opened.dimensions
-    matrix = _matrix(given)
-    return HeldFeatures(matrix), matrix.shape[0], matrix.shape[1]
+    opener = given if callable(getattr(given, "open", None)) else HeldFeatures(_matrix(given))
+    source = opener.open()
+    return opener, source, source.rows
 
 
 def _identity(source: FeatureSource) -> str:
@@ -192,22 +190,12 @@ def _identity(source: FeatureSource) -> str:
     if isinstance(source, MatrixFeatures):
         matrix = source.matrix
         if sp.issparse(matrix):
-            return _digest(matrix.data, matrix.indices, matrix.indptr)
-        return _digest(matrix)
+            return digest(matrix.data, matrix.indices, matrix.indptr)
+        return digest(matrix)
     told: list[Any] = [source.rows, source.dimensions]
     if isinstance(source, Features):
         told += [source.manifest.provenance, source.manifest.settings]
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
-
-
-def _digest(*arrays: np.ndarray) -> str:
-    """Sha256 of the arrays' values, in hex; mapped arrays are read in parts."""
-    found = hashlib.sha256()
-    for array in arrays:
-        rows = max(1, _CHUNK // max(1, array[:1].size))
-        for start in range(0, len(array), rows):
-            found.update(array[start : start + rows].tobytes())
-    return found.hexdigest()
 
 
 def _matrix(given: Any) -> Any:

@@ -153,8 +153,8 @@ def judge_pairs(
     """
     joint = judge.vocabulary.joint
     pairs = read_pairs(paths, start, stop, (len(joint[0]), len(joint[1])))
-    places = judge.lexicons, pairs, judge.vocabulary, judge.languages, judge.usual_ratio
-    values = statistics(*places)
+    learned = judge.vocabulary, judge.languages, judge.usual_ratio
+    values = statistics(judge.lexicons, pairs, *learned)
     low = values[:, :2].min(1)
     copies = values[:, 4] >= COPY
     right, names = judge.languages.told(judge.vocabulary.joined(pairs), copies)
