@@ -39,6 +39,7 @@ LOOKS = {
     # of recipes/images
     "screenernet": Look("#00bfff", "+"),
     "own-loss": Look("#2f4f4f", "$o$"),
+    "own-loss-hard": Look("#c71585", "$h$"),
     # of recipes/linear_svm: utilities are computed there, not predicted by an Assistant
     "loss": Look("#b22222", "x"),
     "loss-low": Look("#ffa500", "1"),

@@ -12,6 +12,8 @@ BASELINE = "sgd"
 PAPERS_RULE = {"lower": 1.0, "upper": 0.0, "floor": 0.0, "guard_pairs": 0}
 # label 1 up to 1.5 T_k: most of what lies above it is labelled wrong, where labels are
 NOT_FAR_ABOVE = {"lower": 0.0, "upper": 1.5, "floor": 0.1, "guard_pairs": 0}
+# label 1 above 0.3 T_k: what is not learned yet, where labels are right
+NOT_LEARNED = {"lower": 0.3, "upper": 0.0, "floor": 0.1, "guard_pairs": 0}
 
 
 class Arm(NamedTuple):
@@ -42,6 +44,9 @@ ARMS = {
     "random": Arm("random", LOOKS["random"], strategy="random", options={"keep": 0.6}),
     "autoassist": Arm("AutoAssist", LOOKS["paper"], strategy="autoassist", options=PAPERS_RULE),
     "own-loss": Arm("own loss", LOOKS["own-loss"], strategy="own-loss", options=NOT_FAR_ABOVE),
+    "own-loss-hard": Arm(
+        "own loss, hard", LOOKS["own-loss-hard"], strategy="own-loss", options=NOT_LEARNED
+    ),
     "infobatch": Arm("InfoBatch", LOOKS["infobatch"], strategy="infobatch"),
     "spl": Arm("self-paced learning", LOOKS["spl"], loop="spl"),
     "screenernet": Arm("ScreenerNet", LOOKS["screenernet"], loop="screenernet"),

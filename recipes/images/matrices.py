@@ -60,7 +60,7 @@ def _quick() -> list[Run]:
 
 def _figures() -> list[Run]:
     """Runs of Figures 3 and 6 on a CPU: a narrow ResNet-18, three sets, seeds and budgets."""
-    how = ["resnet18"], CHOOSING, SEEDS, SHARES
+    how = ["resnet18"], (*CHOOSING, "own-loss-hard"), SEEDS, SHARES
     digits = grid(["rotated-mnist", "mnist"], *how, **_CPU)
     return digits + grid(["cifar10"], *how, **_CPU, budget=SLOW)
 
