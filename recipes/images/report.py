@@ -19,6 +19,7 @@ from recipes.images.sets import parts, title
 from recipes.images.statistics import (
     choosing_share,
     cost_ratio,
+    difference,
     ends,
     per_sample,
     samples_ratio,
@@ -26,6 +27,7 @@ from recipes.images.statistics import (
 )
 
 DASH = "-"
+CONTROL = "random"
 
 
 def shown(value: Estimate | None, scale: float = 1.0, digits: int = 2) -> str:
@@ -54,6 +56,35 @@ def error_table(panel: Panel) -> list[str]:
         if noisy:
             cells.append(shown(ends(whole, "wrong_trained"), 100.0, 1))
         rows.append(cells)
+    return table(head, rows)
+
+
+def difference_table(panel: Panel) -> list[str]:
+    """Lines of the table of test errors minus those of SGD's whole run and of random skipping."""
+    head = [""]
+    for share in panel.shares:
+        head += [f"at {share:g}: to SGD at 1", f"at {share:g}: to random"]
+    rows = []
+    for name in panel.arms:
+        cells = [ARMS[name].title]
+        for share in panel.shares:
+            for other in ((BASELINE, 1.0), (CONTROL, share)):
+                same = (name, share) == other
+                found = None if same else difference(panel, (name, share), other)
+                cells.append(shown(found, 100.0))
+        rows.append(cells)
+    return table(head, rows)
+
+
+def loss_table(panel: Panel) -> list[str]:
+    """Lines of the table of training losses in nats, and of samples to SGD's training loss."""
+    head = ["", *(f"training loss at {share:g}" for share in panel.shares)]
+    head.append("samples to SGD's training loss, x")
+    rows = []
+    for name in panel.arms:
+        losses = [ends(panel.of(name, share), "train_loss") for share in panel.shares]
+        cells = [ARMS[name].title, *(shown(loss, digits=4) for loss in losses)]
+        rows.append([*cells, shown(samples_ratio(panel, name, "train_loss"))])
     return table(head, rows)
 
 
@@ -90,6 +121,8 @@ def section(panel: Panel) -> list[str]:
     """Lines of the section of one set and model."""
     size = f"{panel.model}, width {panel.width}, {panel.budget:,} samples"
     lines = [f"## {title(panel.data)}, {size}", "", *error_table(panel), ""]
+    lines += ["Test errors minus others, in points, paired by seed:", "", *difference_table(panel)]
+    lines += ["", *loss_table(panel), ""]
     found = accuracy_table(panel)
     lines += [*found, ""] if found else []
     return [*lines, *cost_table(panel), ""]

@@ -10,46 +10,67 @@ from recipes.compare.statistics import Estimate, estimate
 from recipes.images.arms import BASELINE
 from recipes.images.records import Panel, Record, baseline_of
 
+Arm = tuple[str, float]  # name, and share of the budget
+
 
 def ends(records: Sequence[Record], key: str) -> Estimate | None:
     """Mean over seeds of a figure at the end of the runs, with its 95% interval."""
     return estimate([float(record.ends[key]) for record in records])
 
 
-def reach(record: Record, key: str, error: float) -> float | None:
-    """`key` at the first mark from which the test error stays at or below `error`.
+def difference(panel: Panel, one: Arm, other: Arm) -> Estimate | None:
+    """Test error of one arm minus that of another, paired by seed; None without a common seed.
+
+    Args:
+        one, other: name of an arm, and share of the budget
+    """
+    base = {r.run.seed: float(r.ends["test_error"]) for r in panel.of(*other)}
+    mine = [r for r in panel.of(*one) if r.run.seed in base]
+    return estimate([float(r.ends["test_error"]) - base[r.run.seed] for r in mine])
+
+
+def reach(record: Record, key: str, level: float, of: str = "test_error") -> float | None:
+    """`key` at the first mark from which the test error stays at or below a level.
 
     Args:
         record: of one run
         key: "samples" or "seconds"
-        error: share of wrong images, in [0, 1]
+        level: share of wrong images, in [0, 1]; nats where ``of`` is "train_loss"
+        of: "test_error" or "train_loss"
 
     Returns:
-        samples or seconds; None if the run ends above `error`
+        samples or seconds; None if the run ends above the level
     """
-    above = np.flatnonzero(np.asarray(record.curve["test_error"]) > error)
+    above = np.flatnonzero(np.asarray(record.curve[of]) > level)
     first = int(above[-1]) + 1 if len(above) else 0
     values = record.curve[key]
     return None if first == len(values) else float(values[first])
 
 
-def target(panel: Panel) -> float | None:
-    """Final test error of plain training at the full budget, the mean over seeds, or None."""
-    found = ends(panel.of(BASELINE), "test_error")
+def target(panel: Panel, of: str = "test_error") -> float | None:
+    """Final test error of plain training at the full budget, the mean over seeds, or None.
+
+    Args:
+        of: "test_error" or "train_loss"
+    """
+    found = ends(panel.of(BASELINE), of)
     return None if found is None else found.mean
 
 
-def samples_ratio(panel: Panel, arm: str) -> Estimate | None:
-    """Ratio of the samples to the target error to those of plain training's whole run.
+def samples_ratio(panel: Panel, arm: str, of: str = "test_error") -> Estimate | None:
+    """Ratio of the samples to the target to those of plain training's whole run.
 
     None unless every seed reaches the target.
+
+    Args:
+        of: "test_error" or "train_loss"
     """
-    error = target(panel)
-    if error is None:
+    level = target(panel, of)
+    if level is None:
         return None
     whole = ends(panel.of(BASELINE), "samples")
     assert whole is not None
-    return _all([_over(reach(r, "samples", error), whole.mean) for r in panel.of(arm)])
+    return _all([_over(reach(r, "samples", level, of), whole.mean) for r in panel.of(arm)])
 
 
 def time_ratio(panel: Panel, arm: str) -> Estimate | None:

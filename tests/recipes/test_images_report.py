@@ -9,7 +9,14 @@ import pytest
 from preprocess.text import UserError
 from recipes.images import figures, report
 from recipes.images.records import append, load, panels
-from recipes.images.statistics import cost_ratio, reach, samples_ratio, target, time_ratio
+from recipes.images.statistics import (
+    cost_ratio,
+    difference,
+    reach,
+    samples_ratio,
+    target,
+    time_ratio,
+)
 from tests.support.images import record
 
 
@@ -67,6 +74,24 @@ def test_samples_and_time_are_ratios_to_the_baselines_whole_run() -> None:
     assert seconds.mean == pytest.approx(1.5)
     assert cost_ratio(found, "random").mean == pytest.approx(2.0)
     assert samples_ratio(found, "sgd") is None  # its first seed ends above the mean
+    losses = samples_ratio(found, "random", "train_loss")  # the same numbers as the errors
+    assert losses == samples
+
+
+def test_differences_are_paired_by_seed_and_share() -> None:
+    found = panel(
+        record(errors=(0.5, 0.30), seed=1),
+        record(errors=(0.5, 0.20), seed=2),
+        record("random", errors=(0.5, 0.25), seed=2),
+        record("random", errors=(0.5, 0.40), seed=2, share=0.6),
+    )
+    whole = difference(found, ("random", 1.0), ("sgd", 1.0))
+    assert whole is not None and whole.n == 1 and whole.mean == pytest.approx(0.05)
+    part = difference(found, ("random", 0.6), ("sgd", 1.0))
+    assert part is not None and part.mean == pytest.approx(0.2)
+    assert difference(found, ("sgd", 0.6), ("random", 0.6)) is None
+    rows = report.difference_table(found)
+    assert rows[2:] == ["| SGD | - | -5.00 | - | - |", "| random | 5.00 | - | 20.00 | - |"]
 
 
 def test_times_of_two_sessions_are_not_compared() -> None:
@@ -85,6 +110,8 @@ def test_the_report_has_a_row_for_each_arm() -> None:
     text = report.text_of(records)
     assert "| SGD | 1 | 20.00 | 30.00 | 1.00 | 1.00 |" in text
     assert "| AutoAssist | 1 | 10.00 | - | 0.50 | 0.50 |" in text
+    assert "| AutoAssist | -10.00 | - | - | - |" in text
+    assert "| SGD | 0.2000 | 0.3000 | 1.00 |" in text
     assert "| AutoAssist | 0.800 | 0.900 |" in text
     assert "| AutoAssist | 1.000 | 25.0 | 1.00 |" in text
 

@@ -67,6 +67,7 @@ def record(
         "seconds": seconds[-1],
         "choosing_seconds": choosing * seconds[-1],
         "test_error": float(errors[-1]),
+        "train_loss": float(errors[-1]),
         "wrong_trained": 0.25,
     }
     return Record(run, run.settings, session, curve, ends, {})
