@@ -22,12 +22,13 @@ _SPREAD = 0.55  # of the logarithm of the source length
 _RATIO_SPREAD = 0.2  # of the logarithm of target length / source length
 _LONGEST = 250
 _TABLE_BITS = 22  # entries of the table that pieces are drawn from, all equally likely
+_ROW_BITS, _NONZEROS = 16, 48  # of the table of features: log2 of its rows, and of a row
 _DRAWN = 1 << 22  # tokens drawn at once
 
 
-def lengths(pairs: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def lengths(pairs: int) -> tuple[np.ndarray, np.ndarray]:
     """Source and target lengths in pieces with EOS: int32, shape (pairs,), 2 to 250."""
-    rng = np.random.default_rng([seed, 0])
+    rng = np.random.default_rng([0, 0])
     source = _SPREAD * rng.standard_normal(pairs, dtype=np.float32)
     target = source + _RATIO_SPREAD * rng.standard_normal(pairs, dtype=np.float32)
     spreads = (_SPREAD, np.hypot(_SPREAD, _RATIO_SPREAD))
@@ -46,20 +47,20 @@ def piece_table() -> np.ndarray:
     return (np.searchsorted(mass, drawn * mass[-1]) + SPECIAL).astype(np.uint16)
 
 
-def write_corpus(folder: Path, pairs: int, seed: int = 0, subset: str = "train") -> None:
+def write_corpus(folder: Path, pairs: int) -> None:
     """Write a data-bin of ``pairs`` pairs in fairseq-preprocess's format, with dictionaries."""
     folder.mkdir(parents=True, exist_ok=True)
     words = "".join(f"piece{i} {VOCABULARY // (i + 1) + 1}\n" for i in range(VOCABULARY))
     table = piece_table()
-    for side, (language, sizes) in enumerate(zip(LANGUAGES, lengths(pairs, seed))):
+    for side, (language, sizes) in enumerate(zip(LANGUAGES, lengths(pairs))):
         (folder / f"dict.{language}.txt").write_text(words, encoding="utf-8")
-        rng = np.random.default_rng([seed, 1 + side])
+        rng = np.random.default_rng([0, 1 + side])
         tokens = np.empty(int(sizes.sum(dtype=np.int64)), dtype=np.uint16)
         for start in range(0, len(tokens), _DRAWN):
             part = tokens[start : start + _DRAWN]
             part[:] = table[rng.integers(0, 1 << _TABLE_BITS, len(part), dtype=np.uint32)]
         tokens[np.cumsum(sizes, dtype=np.int64) - 1] = EOS
-        write_side(folder / f"{subset}.{'-'.join(LANGUAGES)}.{language}", tokens, sizes)
+        write_side(folder / f"train.{'-'.join(LANGUAGES)}.{language}", tokens, sizes)
 
 
 class VirtualFeatures:
@@ -70,16 +71,15 @@ class VirtualFeatures:
 
     Args:
         rows: number of pairs, without a limit: the features take no memory by pair
-        nonzeros: of a pair
     """
 
     dimensions = 2 * (VOCABULARY + SPECIAL)
     difficulty = None
 
-    def __init__(self, rows: int, nonzeros: int = 48, table_bits: int = 16) -> None:
+    def __init__(self, rows: int) -> None:
         self.rows = rows
-        self._shift = 64 - table_bits
-        kept = 1 << table_bits
+        self._shift = 64 - _ROW_BITS
+        kept, nonzeros = 1 << _ROW_BITS, _NONZEROS
         rng = np.random.default_rng(7)
         columns = piece_table()[rng.integers(0, 1 << _TABLE_BITS, kept * nonzeros)].astype(np.int32)
         columns.reshape(kept, nonzeros)[:, nonzeros // 2 :] += self.dimensions // 2

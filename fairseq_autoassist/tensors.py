@@ -23,7 +23,8 @@ class HostCopy:
             self._tensor = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
             self._tensor.copy_(tensor.detach(), non_blocking=True)
             self._event = torch.cuda.Event()
-            self._event.record()
+            # the copy is on the tensor's device, which need not be the current one
+            self._event.record(torch.cuda.current_stream(tensor.device))
         elif tensor.device.type != "cpu":
             self._tensor = tensor.detach().cpu()
 

@@ -6,10 +6,12 @@ from typing import Any
 
 import torch
 
+from ..errors import AutoAssistError, told
+
 _INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 
-class ReportError(ValueError):
+class ReportError(AutoAssistError, ValueError):
     """A wrong report of losses; the message says what to change in the loop."""
 
 
@@ -22,7 +24,7 @@ def checked_ids(ids: Any) -> torch.Tensor:
     Raises:
         ReportError: the ids are empty, not integers, or of another shape
     """
-    found = ids if isinstance(ids, torch.Tensor) else torch.as_tensor(ids)
+    found = _tensor(ids, "ids")
     if found.ndim != 1 or found.dtype not in _INTEGERS or not len(found):
         raise ReportError(
             f"found ids of type {found.dtype} with shape {tuple(found.shape)}, expected integers "
@@ -41,7 +43,7 @@ def checked_losses(losses: Any, items: int) -> torch.Tensor:
     Raises:
         ReportError: the losses are not floats of shape (B,), or were computed without gradients
     """
-    found = losses if isinstance(losses, torch.Tensor) else torch.as_tensor(losses)
+    found = _tensor(losses, "losses")
     if found.ndim == 0:
         raise ReportError(
             f"found one loss for {items} items, expected losses of shape ({items},): compute them "
@@ -61,3 +63,13 @@ def checked_losses(losses: Any, items: int) -> torch.Tensor:
             "evaluation loop must not report"
         )
     return found.detach().float()
+
+
+def _tensor(given: Any, name: str) -> torch.Tensor:
+    if isinstance(given, torch.Tensor):
+        return given
+    try:
+        return torch.as_tensor(given)
+    except (TypeError, ValueError, RuntimeError) as error:
+        kind = type(given).__name__
+        raise ReportError(f"found {name} in a {kind}, expected a tensor: {told(error)}") from error

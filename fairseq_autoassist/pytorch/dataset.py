@@ -27,7 +27,8 @@ class WithIds(torch.utils.data.Dataset):
     """
 
     def __init__(self, dataset: Any) -> None:
-        if not hasattr(dataset, "__getitem__") or not hasattr(dataset, "__len__"):
+        iterable = isinstance(dataset, torch.utils.data.IterableDataset)
+        if iterable or not hasattr(dataset, "__getitem__") or not hasattr(dataset, "__len__"):
             raise TypeError(
                 f"found {type(dataset).__name__}, expected a dataset with __getitem__ and __len__: "
                 "the index of an item is its id"

@@ -6,6 +6,8 @@ the data and is not shorter. So a scheduler may be given ``epochs * len(loader)`
 
 from __future__ import annotations
 
+import numbers
+
 from ..core.progress import Progress, share_left
 from ..core.protocol import PlanSpec
 from ..errors import ConfigError
@@ -23,7 +25,7 @@ def check_epoch(epoch: int | str) -> None:
     Raises:
         ConfigError: `epoch` is none of these
     """
-    if isinstance(epoch, int) and not isinstance(epoch, bool) and epoch > 0:
+    if isinstance(epoch, numbers.Integral) and not isinstance(epoch, bool) and epoch > 0:
         return
     if epoch not in (PLAIN, PASS):
         raise ConfigError(

@@ -74,8 +74,8 @@ class Handed:
             if len(ids) != len(batch.kept) and np.isin(ids, batch.ids).all():
                 return (
                     f"found a report of {len(ids)} of the {len(batch.kept)} items of batch "
-                    f"{batch.number}, expected all of them in one report: give NaN for an item "
-                    "that has no loss"
+                    f"{batch.number}, expected all of them in one report: give the mean of the "
+                    "others for an item that has no loss"
                 )
         return (
             f"found a report of {len(ids)} items (ids {_shown(ids)}) that are no batch of "

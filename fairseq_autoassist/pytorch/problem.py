@@ -9,7 +9,7 @@ import math
 import numbers
 import os
 import re
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -23,7 +23,7 @@ from ..core.protocol import PlanSpec
 from ..core.source import FeatureOpener, FeatureSource
 from ..core.strategies import begins_easily, needs_of, strategy_class
 from ..core.strategies.easy_first import SWITCH
-from ..errors import ConfigError, told
+from ..errors import AutoAssistError, ConfigError, told
 from ..features.dense import DenseFile, MatrixFeatures
 from ..features.memory import HeldFeatures
 from ..features.store import Features, StoredFeatures
@@ -31,6 +31,7 @@ from ..features.store import Features, StoredFeatures
 #: options that name files of the fairseq plugin, or that are arguments of `AutoAssist`
 _ELSEWHERE = {"features", "prior", "strategy", "trace", "competence_by"}
 _CHUNK = 1 << 18  # values that are read at once
+_CONSTANT = math.sqrt(0.5)  # last feature of each item: half of a square norm of 1
 _COUNT = "give AutoAssist(features, ...) an array or CSR matrix (items, dimensions), or a store"
 
 
@@ -123,12 +124,15 @@ def make_spec(
     )
 
 
-def in_python(error: ConfigError) -> ConfigError:
+_Error = TypeVar("_Error", bound=AutoAssistError)
+
+
+def in_python(error: _Error) -> _Error:
     """Name arguments in place of flags in an error: ``--autoassist-spl-start`` -> ``spl_start``."""
     text = re.sub(
         r"--autoassist-([a-z-]+)", lambda found: found.group(1).replace("-", "_"), str(error)
     )
-    return ConfigError(text)
+    return type(error)(text)
 
 
 def _config(options: dict[str, Any], prior: Any) -> AutoAssistConfig:
@@ -181,6 +185,11 @@ def _features(given: Any) -> tuple[FeatureOpener | None, FeatureSource | None, i
         path = os.fspath(given)
         given = DenseFile(path) if path.endswith(".npy") else StoredFeatures(path)
     opener = given if callable(getattr(given, "open", None)) else HeldFeatures(_matrix(given))
+    if type(opener).__module__ == "__main__":
+        raise ConfigError(
+            f"found an opener of a class in the program itself, {type(opener).__name__}, expected "
+            "one of a module on PYTHONPATH: the Assistant's process imports it"
+        )
     source = opener.open()
     return opener, source, source.rows
 
@@ -199,26 +208,40 @@ def _identity(source: FeatureSource) -> str:
 
 
 def _matrix(given: Any) -> Any:
-    """Scale rows to float32 with a mean square norm of 1, for which the default eta is chosen."""
+    """Scale rows to float32 and add a constant, so that their mean square norm is 1.
+
+    The default eta is chosen for that norm. The constant, half of it, is the regression's
+    intercept.
+    """
     if sp.issparse(given):
-        matrix = sp.csr_array(given, dtype=np.float32, copy=True)
-        values = matrix.data
-    else:
-        found = _array(given, f"features that numpy cannot read: {_COUNT}")
-        if found.ndim < 2 or found.dtype.kind not in "fiub":
-            raise ConfigError(
-                f"found features of type {found.dtype} with shape {found.shape}: {_COUNT}"
-            )
-        matrix = found.reshape(len(found), -1).astype(np.float32)
-        values = matrix.reshape(-1)
-    norm = float(np.sqrt(_sum_of_squares(values) / max(matrix.shape[0], 1)))
+        rows = sp.csr_array(given, dtype=np.float32)
+        scaled = sp.csr_array(
+            (rows.data * _scale(rows.shape, rows.data), rows.indices, rows.indptr), rows.shape
+        )
+        constant = sp.csr_array(np.full((rows.shape[0], 1), _CONSTANT, dtype=np.float32))
+        return sp.csr_array(sp.hstack([scaled, constant], format="csr"))
+    found = _array(given, f"features that numpy cannot read: {_COUNT}")
+    if found.ndim < 2 or not len(found) or found.dtype.kind not in "fiub":
+        raise ConfigError(
+            f"found features of type {found.dtype} with shape {found.shape}: {_COUNT}"
+        )
+    found = found.reshape(len(found), -1)
+    matrix = np.zeros((found.shape[0], found.shape[1] + 1), dtype=np.float32)
+    matrix[:, :-1] = found
+    matrix *= _scale(found.shape, matrix.reshape(-1))
+    matrix[:, -1] = _CONSTANT
+    return matrix
+
+
+def _scale(shape: tuple[int, ...], values: np.ndarray) -> np.float32:
+    """Factor on the values (n,) of a matrix that makes the mean square norm of its rows 1/2."""
+    norm = float(np.sqrt(_sum_of_squares(values) / max(shape[0], 1)))
     if not np.isfinite(norm) or norm == 0.0:
         raise ConfigError(
-            f"found features of shape {matrix.shape} that are all 0, or some NaN or infinite, "
+            f"found features of shape {shape} that are all 0, or some NaN or infinite, "
             "expected finite numbers: mend them with numpy.nan_to_num"
         )
-    values /= np.float32(norm)
-    return matrix
+    return np.float32(_CONSTANT / norm)
 
 
 def _array(given: Any, failed: str) -> np.ndarray:
@@ -254,8 +277,8 @@ def _column(given: Any, name: str, count: int) -> np.ndarray:
 
 
 def _ranks(difficulty: np.ndarray) -> np.ndarray:
-    """Place of each item in the order of difficulty, 0 the easiest: int32, shape (items,)."""
-    ranks = np.empty(len(difficulty), dtype=np.int32)
+    """Place of each item in the order of difficulty, 0 the easiest: integers (items,)."""
+    ranks = np.empty(len(difficulty), dtype=np.int64 if len(difficulty) >= 2**31 else np.int32)
     ranks[np.argsort(difficulty, kind="stable")] = np.arange(len(difficulty))
     return ranks
 

@@ -26,10 +26,11 @@ class AutoAssist(torch.utils.data.Sampler):
     on each.
 
     Args:
-        features: rows by item id. An array or tensor (items, ...) or a CSR matrix (items,
-            dimensions) is copied and scaled to a mean square norm of 1. The path of a ``.npy`` file
-            or of a folder of TF-IDF features is read as it is, and so is an opener. The number of
-            items is enough for a strategy that reads no features.
+        features: rows by item id, one for each index of the data set. An array or tensor
+            (items, ...) or a CSR matrix (items, dimensions) is copied, gets a constant, and is
+            scaled to a mean square norm of 1. The path of a ``.npy`` file or of a folder of TF-IDF
+            features is read as it is, and so is an opener. The number of items is enough for a
+            strategy that reads no features.
         batch_size: items of a batch, on each rank
         seed: seed of the order of items and of the coins
         strategy: a name from docs/strategies.md
@@ -66,6 +67,7 @@ class AutoAssist(torch.utils.data.Sampler):
         **options: Any,
     ) -> None:
         check_epoch(epoch)
+        epoch = epoch if isinstance(epoch, str) else int(epoch)
         limits = BatchLimits(max_items=whole(batch_size, "batch_size", 1))
         run = Run.checked(max_batches, max_passes, lag)
         seed, drop_last = whole(seed, "seed"), bool(drop_last)
@@ -221,7 +223,7 @@ class AutoAssist(torch.utils.data.Sampler):
         """
         if self._session is not None:
             self._session.close()
-            self._at_close, self._session = self._session.trained, None
+            self._at_close, self._session = self._session.reported, None
         self._closed = True
 
     # -- inside -----------------------------------------------------------------------------------
@@ -234,7 +236,7 @@ class AutoAssist(torch.utils.data.Sampler):
 
     @property
     def _trained(self) -> int:
-        return self._at_close if self._session is None else self._session.trained
+        return self._at_close if self._session is None else self._session.reported
 
     def _of_this_rank(self) -> PlanSpec:
         rank, world_size = rank_and_world_size()
@@ -249,10 +251,11 @@ class AutoAssist(torch.utils.data.Sampler):
         if self._session is None:
             self._session = Session(self._of_this_rank())
         spec = self._session.spec
-        if rank_and_world_size() != (spec.rank, spec.world_size):
+        rank, world_size = rank_and_world_size()
+        if (rank, world_size) != (spec.rank, spec.world_size):
             raise AutoAssistError(
-                f"AutoAssist began as rank {spec.rank} of {spec.world_size}, and torch.distributed "
-                "was initialised since: initialise it first"
+                f"AutoAssist began as rank {spec.rank} of {spec.world_size}, found rank {rank} of "
+                f"{world_size} now: use it between init_process_group and destroy_process_group"
             )
         return self._session
 

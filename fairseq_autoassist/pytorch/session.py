@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections import deque
-from typing import Any
+from typing import Any, Iterator
 
 import numpy as np
 import torch
@@ -15,10 +16,20 @@ from ..core.worker.client import Exchange
 from ..core.worker.process import ProcessExchange
 from ..errors import AssistantFailure, AutoAssistError
 from .handed import Handed
+from .problem import in_python
 from .reports import Reports
 from .saving import Position, Recorder, replayed
 
 logger = logging.getLogger("fairseq_autoassist")
+
+
+@contextlib.contextmanager
+def _names_of_python() -> Iterator[None]:
+    """Name arguments in place of flags in a failure."""
+    try:
+        yield
+    except AssistantFailure as failure:
+        raise in_python(failure) from None
 
 
 class Session:
@@ -53,6 +64,11 @@ class Session:
         return self._exchange.ledger.reported
 
     @property
+    def reported(self) -> int:
+        """Number of batches of the run that were reported, losses on their way included."""
+        return self.trained + len(self._reports)
+
+    @property
     def waited(self) -> float:
         """Seconds that this process has waited for planning."""
         return self._exchange.waited
@@ -79,7 +95,8 @@ class Session:
                 "losses) for each; or, if the loader takes that many ahead (num_workers x "
                 f"prefetch_factor), give AutoAssist a lag above that, in place of {lag}"
             )
-        batch = self._again.popleft() if self._again else self._exchange.next_batch()
+        with _names_of_python():
+            batch = self._again.popleft() if self._again else self._exchange.next_batch()
         self._handed.add(batch)
         return batch
 
@@ -130,7 +147,8 @@ class Session:
             )
         known = self._known.pop(batch.number, None)
         losses = known if losses is None else losses
-        self._exchange.report(batch.number, losses)
+        with _names_of_python():
+            self._exchange.report(batch.number, losses)
         self._recorder.reported(batch.number, losses)
         self.position = Position.of(batch)
         self._say(batch.messages)

@@ -24,7 +24,7 @@ from urllib.error import HTTPError
 from tqdm import tqdm
 
 from preprocess.text import UserError, unfinished
-from recipes.common.data import CHUNK, TIMEOUT
+from recipes.common.data import CHUNK, TIMEOUT, Corpus, local_folder
 
 GZIP = b"\x1f\x8b"  # first bytes of a .tgz; the login page of a network has others
 
@@ -77,6 +77,27 @@ def check(archive: Archive, path: Path, mend: str | None = None) -> Path:
             f"{mend}"
         )
     return path
+
+
+def fetched(archive: Archive, corpus: Corpus, downloads: Path) -> Path | None:
+    """Return the published archive, or None where the corpus is on this machine in another form.
+
+    An archive in the folder that AUTOASSIST_DATA names comes first.
+
+    Raises:
+        UserError: AUTOASSIST_DATA names a folder with neither; or the archive is damaged, or
+            cannot be downloaded
+    """
+    named = os.environ.get("AUTOASSIST_DATA")
+    if named and (Path(named) / archive.name).is_file():
+        return check(archive, Path(named) / archive.name)
+    try:
+        if local_folder(corpus) is not None:
+            return None
+    except UserError as error:
+        raise UserError(f"{error}; or put {archive.name} into it, from {archive.url}") from None
+    path = downloads / archive.name
+    return check(archive, path) if path.is_file() else download(archive, path)
 
 
 def download(archive: Archive, path: Path) -> Path:

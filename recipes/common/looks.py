@@ -24,7 +24,6 @@ LOOKS = {
     "default": Look("#1f77b4", "D"),
     "default-competence": Look("#6a5acd", "$c$"),
     "prior": Look("#17becf", "v"),
-    "band-prior": Look("#000080", "d"),
     "hard-filter": Look("#ff7f0e", "P"),
     "oracle": Look("#2ca02c", "*"),
     "paper": Look("#d62728", "X"),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 PRIOR_FLOOR = "0.001"
 WITHOUT_PRIOR = ("uniform", "random")  # strategies that never read a prior
+WITHOUT_FEATURES = (*WITHOUT_PRIOR, "spl", "infobatch")  # and those that read losses alone
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Arm:
     @property
     def features(self) -> tuple[str, ...]:
         """Commands that make the features of the arm; agreement needs those of TF-IDF."""
-        plain = set(WITHOUT_PRIOR) & set(self.flags)
+        plain = set(WITHOUT_FEATURES) & set(self.flags)
         return ("tfidf", "agreement") if self.reads_prior else () if plain else ("tfidf",)
 
     @property
@@ -76,7 +77,6 @@ ARMS = {
     "default": Arm(prior="default"),  # no flag at all, as a user's first run
     "default-competence": Arm(("--autoassist-competence",), prior="default"),
     "prior": Arm(_strategy("prior"), prior="agreement"),
-    "band-prior": Arm(_BAND, prior="agreement"),  # the default, as flags
     "own-loss": Arm(_between("0.3", "1.25", "0.1", "own-loss"), prior="agreement"),
     "hard-filter": Arm(_strategy("uniform"), rows="posterior"),
     "oracle": Arm(_strategy("uniform"), rows="okay"),

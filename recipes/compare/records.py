@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Dict, Mapping, NamedTuple, Sequence
 
 from preprocess.text import UserError, read_lines
+from recipes.compare.arms import ARMS
 from recipes.compare.packed import ARCHIVE, RECORDS, Files, key_of, read_lines_of
 from recipes.multi30k.prepare import LANGS
 
@@ -72,6 +73,9 @@ class Record:
     @property
     def features_s(self) -> float:
         """Seconds of making the features that its choice reads; 0 in older records."""
+        arm = ARMS.get(self.arm)
+        if arm is not None and not arm.features:
+            return 0.0  # older records count those of TF-IDF for `spl` and `infobatch`
         return self.train.get("features_s", 0.0)
 
     @property

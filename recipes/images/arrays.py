@@ -63,21 +63,19 @@ class Images(Protocol):
 
 
 def pixel_features(pixels: np.ndarray) -> np.ndarray:
-    """Centre rows of pixels, scale each to unit norm, and add a constant 1.
+    """Centre rows of pixels, and scale each to unit norm.
 
     Args:
         pixels: (n, dimensions)
 
     Returns:
-        float32 (n, dimensions + 1)
+        float32 (n, dimensions)
     """
-    found = np.ones((len(pixels), pixels.shape[1] + 1), dtype=np.float32)
-    centred = found[:, :-1]
-    centred[:] = pixels
+    centred = pixels.astype(np.float32)
     centred -= centred.mean(axis=0)
     norms = np.linalg.norm(centred, axis=1, keepdims=True)
     centred /= np.maximum(norms, np.finfo(np.float32).tiny)
-    return found
+    return centred
 
 
 def probe_ids(count: int) -> np.ndarray:
@@ -138,7 +136,7 @@ class Arrays:
         labels = torch.from_numpy(self.labels).to(self.device)
         for found in sampler:
             ids = np.asarray(found, dtype=np.int64)
-            index = torch.from_numpy(ids).to(self.device)
+            index = sent(torch.from_numpy(ids), self.device)
             images = self._normal(self.images[index])
             yield Batch(ids, moved(images, generator) if self.moves else images, labels[index])
 
@@ -161,6 +159,13 @@ class Arrays:
         return (images.float() - self.mean) / self.std
 
 
+def sent(values: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Copy a tensor from the host to the device, without a wait for the device."""
+    if device.type == "cuda":
+        values = values.pin_memory()  # a copy of other memory waits
+    return values.to(device, non_blocking=True)
+
+
 def moved(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Shift each image by at most `PADDING` pixels and mirror half of them (He et al. 2016).
 
@@ -178,7 +183,7 @@ def moved(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     columns = draws[1] + torch.arange(width)
     columns = torch.where(mirrored[:, None], columns.flip(1), columns)
     padded = functional.pad(images, (PADDING,) * 4)
-    which = torch.arange(n)[:, None, None].to(images.device)
-    rows, columns = rows.to(images.device), columns.to(images.device)
+    which = torch.arange(n, device=images.device)[:, None, None]
+    rows, columns = sent(rows, images.device), sent(columns, images.device)
     picked = padded[which, :, rows[:, :, None], columns[:, None, :]]  # channels come last
     return picked.permute(0, 3, 1, 2).contiguous()

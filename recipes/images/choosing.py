@@ -8,7 +8,7 @@ import torch
 
 from fairseq_autoassist.pytorch import AutoAssist
 from recipes.images.arms import ADAPTER, ARMS
-from recipes.images.arrays import Batch, Images
+from recipes.images.arrays import Batch, Images, sent
 from recipes.images.sets import stem
 from recipes.images.spec import Run
 from recipes.images.weighing import Permutations, Screener, SelfPaced
@@ -56,9 +56,9 @@ class Adapted:
 
     def weigh(self, batch: Batch, losses: torch.Tensor) -> torch.Tensor | None:
         """Return the weights of the strategy, and report the losses to it."""
-        weights = self.assist.weights(batch.ids).to(losses.device)
+        weights = self.assist.weights(batch.ids)
         self.assist.report(batch.ids, losses)
-        return weights
+        return None if bool((weights == 1.0).all()) else sent(weights, losses.device)
 
     def metrics(self) -> dict[str, float]:
         """Metrics of the adapter and its strategy."""

@@ -6,14 +6,13 @@ The last 5,000 training images are held out and used for testing, together with 
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 
 from preprocess.text import UserError
-from recipes.common.archives import Archive, check, download, extract
-from recipes.common.data import Corpus, find, local_folder
+from recipes.common.archives import Archive, extract, fetched
+from recipes.common.data import Corpus, find
 from recipes.images.arrays import Arrays
 
 HELD_OUT = 5_000
@@ -92,16 +91,9 @@ def _from_archive(archive: Path, folder: Path) -> tuple[Split, Split]:
 
 
 def _splits(downloads: Path) -> tuple[Split, Split]:
-    named = os.environ.get("AUTOASSIST_DATA")
-    if named and (Path(named) / BINARY.name).is_file():
-        return _from_archive(check(BINARY, Path(named) / BINARY.name), downloads)
-    if local_folder(GRIDS) is not None:
+    archive = fetched(BINARY, GRIDS, downloads)
+    if archive is None:
         return _from_grids(find(GRIDS, downloads))
-    archive = downloads / BINARY.name
-    if archive.is_file():
-        check(BINARY, archive)
-    else:
-        download(BINARY, archive)
     return _from_archive(archive, downloads)
 
 

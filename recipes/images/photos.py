@@ -16,8 +16,8 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from fairseq_autoassist.pytorch import WithIds
 from preprocess.text import UserError, unfinished, whole_file, with_parents, writing
-from recipes.common.archives import Archive, check, download
-from recipes.common.data import Corpus, find, local_folder
+from recipes.common.archives import Archive, fetched
+from recipes.common.data import Corpus, find
 from recipes.images.arrays import Batch, Pairs, pixel_features, probe_ids
 from recipes.images.vision import ImageFolder, transforms
 
@@ -62,14 +62,10 @@ def published(downloads: Path) -> Path:
     Raises:
         UserError: the archive cannot be downloaded, or is damaged
     """
-    if local_folder(CALTECH) is not None:
+    archive = fetched(IMAGENETTE, CALTECH, downloads)
+    if archive is None:
         archive = find(CALTECH, downloads)["caltech101-20.zip"]
         return _unpacked(archive, downloads / "caltech101-20")
-    archive = downloads / IMAGENETTE.name
-    if archive.is_file():
-        check(IMAGENETTE, archive)
-    else:
-        download(IMAGENETTE, archive)
     return _unpacked(archive, downloads / "imagenette2-160") / "imagenette2-160"
 
 

@@ -6,7 +6,7 @@ import collections
 
 import pytest
 import torch
-from torch.utils.data import DataLoader, Subset, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, Subset, TensorDataset
 
 from fairseq_autoassist.pytorch import WithIds
 
@@ -57,3 +57,15 @@ def test_a_field_of_the_same_name_is_refused():
 def test_what_has_no_items_by_index_is_refused():
     with pytest.raises(TypeError, match="found generator, expected a dataset with __getitem__"):
         WithIds(item for item in "ab")
+
+
+def test_an_iterable_dataset_is_refused_though_it_has_a_length():
+    class Stream(IterableDataset):
+        def __iter__(self):
+            return iter("ab")
+
+        def __len__(self):
+            return 2
+
+    with pytest.raises(TypeError, match="found Stream, expected a dataset with __getitem__"):
+        WithIds(Stream())

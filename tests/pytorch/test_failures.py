@@ -36,7 +36,7 @@ def test_a_dead_worker_ends_training_if_on_failure_is_stop():
     loop = Loop(make("autoassist", inline=False, on_failure="stop"))
     loop.epoch(3)
     os.kill(loop.assist._session._exchange.pid, signal.SIGKILL)
-    with pytest.raises(AssistantFailure, match="signal 9"):
+    with pytest.raises(AssistantFailure, match="signal 9.*stopping, as on_failure stop asks for"):
         for _ in range(9):
             loop.epoch()
 

@@ -13,6 +13,7 @@ from fairseq_autoassist.core.strategies import STRATEGIES as REGISTERED
 from fairseq_autoassist.core.strategies import metric_names
 from fairseq_autoassist.errors import AutoAssistError
 from fairseq_autoassist.pytorch import AutoAssist, WithIds
+from fairseq_autoassist.tensors import HostCopy
 from tests.support.loop import BATCH, ITEMS, STRATEGIES, Loop, dataset, make, points
 
 PLAIN = -(-ITEMS // BATCH)
@@ -38,6 +39,23 @@ def test_every_strategy_trains(strategy):
 
 def test_metrics_are_empty_before_the_first_report():
     assert make("uniform").metrics == {}
+
+
+def test_a_number_of_numpy_is_a_length_of_an_epoch():
+    assert len(make("uniform", epoch=np.int64(7))) == 7
+
+
+def test_losses_on_their_way_count_as_reported(monkeypatch):
+    """A GPU may be some batches behind the loop."""
+    assist = make("uniform", epoch=5)
+    monkeypatch.setattr(HostCopy, "arrived", property(lambda copy: False))
+    steps = 0
+    while assist.epoch < 2:
+        for ids in assist:
+            assist.report(torch.tensor(ids), torch.ones(len(ids), requires_grad=True))
+            steps += 1
+            assert (assist.epoch, assist.batch) == divmod(steps, 5)
+    assert steps == 10
 
 
 def test_weights_of_infobatch_come_in_the_order_of_ids():

@@ -59,10 +59,12 @@ def test_the_program_trains_and_resumes_where_it_was_stopped(run):
     assert errors[-1] < 60.0  # chance is 90%, with ten classes
 
 
-def test_the_program_for_accelerate_trains(run):
+def test_the_program_for_accelerate_trains_and_resumes_where_it_was_stopped(run):
     if importlib.util.find_spec("accelerate") is None:
         pytest.skip("accelerate is not installed")
-    lines = run(ACCELERATED)
+    stopped = ACCELERATED.replace("range(assist.epoch, EPOCHS)", "range(assist.epoch, 2)")
+    assert stopped != ACCELERATED
+    lines = run(stopped) + run(ACCELERATED)
     assert [line.split(":")[0] for line in lines] == ["epoch 0", "epoch 1", "epoch 2"]
 
 

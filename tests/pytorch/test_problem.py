@@ -23,6 +23,15 @@ from tests.support.loop import BATCH, ITEMS, STRATEGIES, WIDTH, Loop, make, poin
 SOME = points()[0]
 
 
+class OfTheProgram:
+    """Opener whose class another process cannot import."""
+
+    __module__ = "__main__"
+
+    def open(self):
+        raise AssertionError("it must be refused before")
+
+
 @pytest.mark.parametrize(
     "arguments, said",
     [
@@ -35,6 +44,9 @@ SOME = points()[0]
         ({"features": np.ones(9)}, r"type float64 with shape \(9,\)"),
         ({"features": np.full((9, 2), np.nan)}, "NaN or infinite"),
         ({"features": np.zeros((9, 2))}, "all 0"),
+        ({"features": np.zeros((0, 2))}, r"type float64 with shape \(0, 2\)"),
+        ({"features": sp.csr_array((0, 2))}, "all 0"),
+        ({"features": OfTheProgram()}, "a class in the program itself, OfTheProgram"),
         ({"features": np.array([["a"]])}, "type <U1"),
         ({"features": "nowhere.npy"}, "cannot read features from nowhere.npy"),
         ({"batch_size": 0}, "batch_size 0"),
@@ -79,8 +91,10 @@ def test_a_wrong_argument_is_named(arguments, said):
 
 
 def features_of(kind, folder):
-    if kind == "file":
-        np.save(folder / "rows.npy", SOME / np.sqrt(np.square(SOME).sum(1).mean()))
+    if kind == "file":  # read as it is, so with the scale and the constant of an array
+        rows = SOME / np.sqrt(2 * np.square(SOME).sum(1).mean())
+        constant = np.full((len(rows), 1), np.sqrt(0.5))
+        np.save(folder / "rows.npy", np.hstack([rows, constant]).astype(np.float32))
         return str(folder / "rows.npy")
     if kind == "opener":
         features_of("file", folder)
@@ -240,7 +254,19 @@ def test_bytes_of_pixels_are_features():
     pixels = np.random.default_rng(0).integers(0, 256, (ITEMS, 7, 7), dtype=np.uint8)
     spec = AutoAssist(pixels, BATCH)._alone
     rows = spec.features.open().gather(np.arange(ITEMS)).matrix
-    assert spec.dimensions == 49 and np.isclose(np.square(rows).sum(1).mean(), 1.0)
+    assert spec.dimensions == 49 + 1 and np.isclose(np.square(rows).sum(1).mean(), 1.0)
+
+
+def test_features_around_0_tell_items_apart_by_a_constant():
+    """Without it no weights say that most items are below the threshold."""
+    rows = np.random.default_rng(0).normal(size=(2_000, 4))
+    losses = np.where(rows[:, 0] > 0.84, 1.0, 0.1)  # a fifth of the items is hard
+    for given in (rows, sp.csr_array(rows)):
+        assist = AutoAssist(given, BATCH, inline=True, epoch=300)
+        for ids in assist:
+            assist.report(ids, torch.tensor(losses[ids], requires_grad=True))
+        assert assist.metrics["acc"] > assist.metrics["majority"] + 0.05
+        assert assist.metrics["skipped"] > 0.05
 
 
 def test_a_strategy_without_features_needs_the_number_of_items_alone():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from fairseq_autoassist.errors import AutoAssistError
 from fairseq_autoassist.pytorch.checks import ReportError
 from fairseq_autoassist.pytorch.reports import Reports
 from fairseq_autoassist.tensors import HostCopy
@@ -35,6 +36,17 @@ def refused(assist, ids, losses) -> str:
         assist.report(ids, losses)
     (line,) = str(caught.value).splitlines()
     return line
+
+
+@pytest.mark.parametrize("wrong", ["ids", "losses"])
+def test_what_is_no_tensor_is_refused(assist, wrong):
+    (ids,) = take(assist)
+    given = {"ids": ids, "losses": losses_of(ids), wrong: {"a": 1}}
+    assert f"found {wrong} in a dict, expected a tensor" in refused(assist, **given)
+
+
+def test_a_wrong_report_is_an_error_of_this_package():
+    assert issubclass(ReportError, AutoAssistError)
 
 
 def test_a_reduced_loss_is_refused(assist):
@@ -157,7 +169,7 @@ def test_losses_on_a_device_are_not_waited_for(assist, monkeypatch):
     for ids in batches:
         assist.report(ids, losses_of(ids))
         assert assist.metrics == {}
-    assert device.waits == 0 and assist.batch == 0
+    assert device.waits == 0 and assist.batch == 3
     device.done = True
     assert assist.metrics["considered"] > 0
     assert assist.batch == 3 and device.waits == 0
@@ -183,7 +195,7 @@ def test_planning_waits_for_a_device_only_where_it_needs_its_losses(monkeypatch)
         assist.report(ids, losses_of(ids))
     assert device.waits == 0
     next(batches)  # planned with the losses of the first batch alone
-    assert device.waits == 2 and assist.batch == 1
+    assert device.waits == 2 and assist.batch == 4
 
 
 def test_the_state_counts_every_report(assist, monkeypatch):

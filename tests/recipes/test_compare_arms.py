@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 
 from fairseq_autoassist.config import AutoAssistConfig, flag
+from fairseq_autoassist.core.strategies import begins_easily, needs_of
 from fairseq_autoassist.core.strategies.autoassist import PAPERS_RULE
 from recipes.compare.arms import ARMS
 from tests.support.training import PAPER
@@ -19,7 +20,6 @@ RULES = {
     "band-unguarded": BAND,
     "band-sharp": {**BAND, "floor": 0.1},
     "band-competence": BAND,
-    "band-prior": BAND,
     "own-loss": {**BAND, "floor": 0.1},
     "paper": {},
     "paper-competence": {"floor": 0.3},
@@ -57,10 +57,18 @@ def test_an_arm_sets_only_options_that_its_strategy_reads(name: str) -> None:
 
 
 def test_the_default_is_the_band_with_a_prior() -> None:
-    best = settings_of("band-prior")
-    assert AutoAssistConfig(**best) == AutoAssistConfig()  # type: ignore[arg-type]
+    band = settings_of("band")
+    assert band.pop("prior") == "none"
+    assert AutoAssistConfig(**band) == AutoAssistConfig()  # type: ignore[arg-type]
     assert settings_of("default") == {}
-    assert settings_of("band") == {**{k: best[k] for k in settings_of("band")}, "prior": "none"}
+
+
+@pytest.mark.parametrize("name", ARMS)
+def test_an_arm_has_features_exactly_where_its_strategy_or_prior_reads_some(name: str) -> None:
+    config = AutoAssistConfig(**settings_of(name))  # type: ignore[arg-type]
+    needs, arm = needs_of(config), ARMS[name]
+    rarity = begins_easily(config) and config.competence_by == "rarity"
+    assert bool(arm.features) == (needs.features or rarity or arm.reads_prior)
 
 
 def test_the_flags_of_the_papers_rule_in_tests_are_the_packages():

@@ -52,6 +52,12 @@ def test_seconds_of_features_are_those_of_the_features_that_an_arm_reads(tmp_pat
     account = json.loads((corpus / "pairs.json").read_text())
     took = account["features_s"]
     assert set(took) == {"tfidf", "agreement"} and min(took.values()) > 0
-    reads = {"uniform": 0.0, "band": took["tfidf"], "default": sum(took.values())}
+    reads = {
+        "uniform": 0.0,
+        "infobatch": 0.0,
+        "spl": 0.0,
+        "band": took["tfidf"],
+        "default": sum(took.values()),
+    }
     for arm, seconds in reads.items():
         assert features_seconds(run_of(f"multi30k.tiny.{arm}.b100.s1"), corpus) == seconds

@@ -20,7 +20,7 @@ from tests.support.corpus import ROOT
 from tests.support.priors import write_agreement
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-ARMS = ("oracle", "hard-filter", "prior", "band-prior", "default")
+ARMS = ("oracle", "hard-filter", "prior", "default")
 
 
 @pytest.fixture(scope="module")

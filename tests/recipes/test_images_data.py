@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from preprocess.text import UserError
+from recipes.common import archives
 from recipes.images import arrays, cifar, mnist, noise, sets
 from tests.support.images import small
 
@@ -62,7 +63,7 @@ def test_a_grid_is_cut_row_by_row(tmp_path: Path) -> None:
 def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Publish an archive like CIFAR-10's, with 8 images a file, at a local URL."""
     monkeypatch.delenv("AUTOASSIST_DATA", raising=False)
-    monkeypatch.setattr(cifar, "local_folder", lambda corpus: None)
+    monkeypatch.setattr(archives, "local_folder", lambda corpus: None)
     monkeypatch.setattr(cifar, "HELD_OUT", 5)
     rng = np.random.default_rng(0)
     folder = tmp_path / cifar.INSIDE
@@ -92,6 +93,19 @@ def test_cifar_by_download_holds_out_the_last_training_images(
     assert data.moves
 
 
+def test_an_archive_in_the_folder_of_data_is_taken(
+    published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    monkeypatch.setenv("AUTOASSIST_DATA", str(tmp_path))
+    archive = tmp_path / cifar.BINARY.name
+    with pytest.raises(UserError, match="is damaged or another version"):
+        cifar.load(tmp_path / "downloads")
+    archive.rename(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match="holds no cifar10; .*or put cifar-10-binary.tar.gz into"):
+        cifar.load(tmp_path / "downloads")
+
+
 def test_a_changed_archive_is_refused(
     published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,11 +133,10 @@ def test_noise_replaces_its_share_of_the_training_labels() -> None:
     assert torch.equal(data.test_labels, before)
 
 
-def test_features_are_pixels_of_unit_norm_and_a_constant() -> None:
+def test_features_are_pixels_of_unit_norm() -> None:
     features = small().features()
-    assert features.dtype == np.float32 and features.shape == (96, 65)
-    assert np.allclose(np.linalg.norm(features[:, :-1], axis=1), 1.0, atol=1e-5)
-    assert (features[:, -1] == 1.0).all()
+    assert features.dtype == np.float32 and features.shape == (96, 64)
+    assert np.allclose(np.linalg.norm(features, axis=1), 1.0, atol=1e-5)
     assert np.isfinite(arrays.pixel_features(np.zeros((2, 3)))).all()
 
 

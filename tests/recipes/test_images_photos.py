@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from preprocess.text import UserError
+from recipes.common import archives
 from recipes.images import photos
 from recipes.images.noise import add_noise
 from recipes.images.photos import Photos
@@ -66,7 +67,7 @@ def test_features_are_low_resolution_images_and_cached(
 ) -> None:
     data = load(folder, tmp_path / "cache")
     features = data.features()
-    assert features.shape == (12, 3 * photos.LOW**2 + 1)
+    assert features.shape == (12, 3 * photos.LOW**2)
     monkeypatch.setattr(photos, "low_resolution", None)  # a call would fail
     assert np.array_equal(data.features(), features)
 
@@ -90,7 +91,7 @@ def test_a_folder_of_another_layout_is_refused(folder: Path, tmp_path: Path) -> 
 def test_imagenette_is_downloaded_and_found_again(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(photos, "local_folder", lambda corpus: None)
+    monkeypatch.setattr(archives, "local_folder", lambda corpus: None)
     archive = tmp_path / "imagenette2-160.tgz"
     with tarfile.open(archive, "w:gz") as packed:
         packed.add(folder, "imagenette2-160")
