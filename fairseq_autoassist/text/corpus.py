@@ -9,7 +9,7 @@ from typing import NamedTuple, Sequence
 
 from ..errors import FeatureError
 from .binarized import BinarizedSide
-from .fingerprint import Fingerprint, fingerprint, sha256_of_files
+from .fingerprint import Fingerprint, fingerprint_of_files, sha256_of_files
 
 CHUNK_TOKENS = 1_000_000  # tokens of both sides held at once: about 30 MB of memory
 
@@ -30,7 +30,8 @@ class Shard(NamedTuple):
 
     def fingerprint(self) -> Fingerprint:
         """Fingerprint that binds features to these data."""
-        return fingerprint(self.source_dict, self.target_dict, self.source.sizes, self.target.sizes)
+        dictionaries = self.source_dict, self.target_dict
+        return fingerprint_of_files(dictionaries, (self.source, self.target))
 
     def token_hashes(self) -> list[str]:
         """sha256 of the tokens of source and target."""

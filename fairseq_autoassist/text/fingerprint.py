@@ -7,12 +7,12 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Sequence
+from typing import Any, Callable, Sequence, Tuple
 
 import numpy as np
 
 from ..errors import FeatureError
-from .binarized import MEND
+from .binarized import MEND, BinarizedSide
 
 _HASH_ROWS = 1 << 20  # sizes converted at once
 
@@ -131,23 +131,56 @@ def sha256_of_file(path: str | Path, done: Callable[[int], object] = lambda size
     return digest.hexdigest()
 
 
-_hashed: dict[tuple[Any, ...], str] = {}  # by path, and by attributes that change with the content
+_State = Tuple[Any, ...]  # path of a file, and attributes that change with its content
+_hashed: dict[_State, str] = {}
+_taken: dict[tuple[_State, ...], Fingerprint] = {}
 
 
-def sha256_of_files(paths: Sequence[Path]) -> list[str]:
+def _state(path: Path) -> _State:
+    s = os.stat(path)
+    return str(path), s.st_dev, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns
+
+
+def fingerprint_of_files(
+    dictionaries: Sequence[Path], sides: Sequence[BinarizedSide]
+) -> Fingerprint:
+    """Take the `fingerprint` of a data-bin, once in a process.
+
+    It is taken again if a dictionary or an index was changed or replaced since.
+
+    Args:
+        dictionaries, sides: of source and target
+
+    Raises:
+        FeatureError: as `fingerprint`
+    """
+    source, target = dictionaries
+    sizes = sides[0].sizes, sides[1].sizes
+    try:
+        key = tuple(map(_state, (source, target, sides[0].index_path, sides[1].index_path)))
+    except OSError:
+        return fingerprint(source, target, *sizes)  # its error names the dictionary
+    if key not in _taken:
+        _taken[key] = fingerprint(source, target, *sizes)
+    return _taken[key]
+
+
+def sha256_of_files(
+    paths: Sequence[Path], expected: str = f"the tokens that fairseq-preprocess wrote; {MEND}"
+) -> list[str]:
     """sha256 of the bytes of each file, read in parallel, once in a process.
 
     A file that was changed or replaced since is read again.
+
+    Args:
+        paths: of the files
+        expected: what they hold and how to mend them, for error messages
 
     Raises:
         FeatureError: a file cannot be read
     """
     try:
-        stats = [os.stat(path) for path in paths]
-        keys = [
-            (str(path), s.st_dev, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns)
-            for path, s in zip(paths, stats)
-        ]
+        keys = [_state(path) for path in paths]
         missing = [(key, path) for key, path in zip(keys, paths) if key not in _hashed]
         with ThreadPoolExecutor(2) as pool:  # hashlib releases the interpreter's lock
             for (key, _), digest in zip(
@@ -156,7 +189,6 @@ def sha256_of_files(paths: Sequence[Path]) -> list[str]:
                 _hashed[key] = digest
     except OSError as error:
         raise FeatureError(
-            f"cannot read {error.filename} ({error.strerror}), expected the tokens that "
-            f"fairseq-preprocess wrote; {MEND}"
+            f"cannot read {error.filename} ({error.strerror}), expected {expected}"
         ) from error
     return [_hashed[key] for key in keys]

@@ -12,11 +12,13 @@ import pytest
 
 from fairseq_autoassist.cli.tfidf import main as build_features
 from fairseq_autoassist.config import AutoAssistConfig
+from fairseq_autoassist.core import prior as prior_module
 from fairseq_autoassist.errors import ConfigError, FeatureError
 from fairseq_autoassist.features.agreement.files import CODES_NAME
 from fairseq_autoassist.features.binned import Codes
 from fairseq_autoassist.plugin.data import open_features
 from fairseq_autoassist.plugin.prior import OpenedPrior, open_prior
+from fairseq_autoassist.text import fingerprint
 from tests.support.corpus import change_text, write_data_bin
 from tests.support.priors import BINS, STATISTICS, write_agreement
 
@@ -224,3 +226,31 @@ def test_all_data_bins_have_a_prior_or_none_has(two: tuple[Path, Path]) -> None:
     (folder / "prior").write_bytes(b"1234")
     with pytest.raises(FeatureError, match="prior is truncated"):  # the first one is whole
         opened(data)
+
+
+def test_all_data_bins_are_hashed_once_until_they_change(
+    two: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Open them again in the next epoch without a hash, and notice what has changed by then."""
+    data = ":".join(map(str, two))
+    assert build_features([data, "--no-progress"]) == 0
+    _, folder = [write_agreement(*one) for one in zip(two, (PRIOR, PRIOR[::-1]))]
+
+    def open_all(epoch: int) -> None:
+        open_features(cfg(data), epoch, opened(data, epoch).codes)
+
+    open_all(1)
+    with monkeypatch.context() as patched:
+        for module in (fingerprint, prior_module):
+            patched.setattr(module, "hashlib", None)
+        open_all(2)
+        open_all(3)
+    PRIOR.tofile(folder / "prior")
+    with pytest.raises(FeatureError, match="prior is damaged: found sha256"):
+        open_all(4)
+    write_agreement(two[1], PRIOR)
+    for data_bin in two:
+        with open(data_bin / "dict.de.txt", "a", encoding="utf-8") as file:
+            file.write("new 1\n")
+    with pytest.raises(FeatureError, match="other data than is loaded .source dictionary: found"):
+        open_all(4)

@@ -11,9 +11,9 @@ import json
 from pathlib import Path
 from typing import Any, Mapping, NamedTuple, Sequence
 
-from ...core.prior import Prior, digest
+from ...core.prior import Prior
 from ...errors import FeatureError
-from ...text.fingerprint import Fingerprint, data_differences
+from ...text.fingerprint import Fingerprint, data_differences, sha256_of_files
 from ..binned import Codes
 from ..prior import MappedPrior
 
@@ -101,11 +101,13 @@ class Agreement(NamedTuple):
                 f"the prior in {self.folder} was made of other data than is loaded "
                 f"({differences}); write it again with: {self.command}"
             )
-        found = digest(self.prior(1.0).values)
+        mend = f"write it again with: {self.command}"
+        path = self.folder / PRIOR_NAME
+        (found,) = sha256_of_files([path], f"what autoassist-agreement writes; {mend}")
         if found != self.prior_sha256:
             raise FeatureError(
-                f"{self.folder / PRIOR_NAME} is damaged: found sha256 {found[:12]}, expected "
-                f"{self.prior_sha256[:12]}; write it again with: {self.command}"
+                f"{path} is damaged: found sha256 {found[:12]}, expected "
+                f"{self.prior_sha256[:12]}; {mend}"
             )
 
     def prior(self, floor: float) -> Prior:
