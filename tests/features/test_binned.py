@@ -117,18 +117,10 @@ def test_an_agreement_of_the_same_data_is_accepted(made: Path) -> None:
     assert Agreement.open(made, COMMAND) is None
 
 
-def test_an_agreement_without_statistics_has_no_columns(tmp_path: Path) -> None:
-    data = write_data_bin(tmp_path / "bin", 30, vocabulary=50)
-    found = opened(write_agreement(data, PRIOR[:30], statistics=()))
-    found.check_sizes()
-    assert found.codes is None
-
-
 @pytest.mark.timeout(60)
 def test_the_assistant_learns_from_statistics_in_the_worker_and_inline(made: Path) -> None:
     folder = made / "autoassist" / "train.de-en"
     codes = opened(folder).codes
-    assert codes is not None
     spec = dataclasses.replace(
         spec_of("autoassist", lag=10), features=StoredFeatures(str(folder), codes)
     )
@@ -169,6 +161,8 @@ def damage(folder: Path, what: str) -> None:
             del told["prior_sha256"]
         elif what == "bins":
             told["bins"] = 0
+        elif what == "statistics":
+            told["statistics"] = []
         elif what == "field":
             told["fingerprint"]["new"] = 1
         (folder / AGREEMENT_NAME).write_text(json.dumps([] if what == "list" else told))
@@ -185,6 +179,7 @@ def damage(folder: Path, what: str) -> None:
         ("cut agreement.json", "agreement.json is damaged .JSONDecodeError"),
         ("no key", "agreement.json is damaged .KeyError: 'prior_sha256'"),
         ("bins", "agreement.json is damaged .ValueError: 0 bins, expected 1 to 256"),
+        ("statistics", "agreement.json is damaged .ValueError: no statistics, expected at least"),
         ("field", "agreement.json is damaged .TypeError"),
         ("list", "agreement.json is damaged .TypeError"),
         ("value", "prior is damaged: found sha256 [0-9a-f]{12}, expected [0-9a-f]{12}"),

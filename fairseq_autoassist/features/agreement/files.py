@@ -70,7 +70,9 @@ class Agreement(NamedTuple):
     @classmethod
     def _from_json(cls, told: Mapping[str, Any], folder: Path, command: str) -> Agreement:
         bins, names = int(told["bins"]), tuple(map(str, told["statistics"]))
-        if names and not 1 <= bins <= MOST_BINS:
+        if not names:
+            raise ValueError("no statistics, expected at least one")
+        if not 1 <= bins <= MOST_BINS:
             raise ValueError(f"{bins} bins, expected 1 to {MOST_BINS}")
         of_data, tokens = Fingerprint(**told["fingerprint"]), tuple(told.get("tokens") or ())
         return cls(folder, of_data, str(told["prior_sha256"]), names, bins, command, tokens)
@@ -82,8 +84,7 @@ class Agreement(NamedTuple):
             FeatureError: the message names the file and the command that mends it
         """
         self.prior(1.0)
-        if self.codes is not None:
-            self.codes.open(self.fingerprint.rows, self.command)
+        self.codes.open(self.fingerprint.rows, self.command)
 
     def check(self, expected: Fingerprint, tokens: Sequence[str] | None = None) -> None:
         """Refuse an agreement of other data, or a damaged prior.
@@ -120,8 +121,6 @@ class Agreement(NamedTuple):
         return MappedPrior(path, rows, floor, self.prior_sha256, self.command)
 
     @property
-    def codes(self) -> Codes | None:
-        """Names the file of bins of the statistics; None: there are none."""
-        if not self.statistics:
-            return None
+    def codes(self) -> Codes:
+        """Names the file of bins of the statistics."""
         return Codes(str(self.folder / CODES_NAME), self.statistics, self.bins)

@@ -176,7 +176,7 @@ def test_training_accepts_the_agreement(noisy: Found, bins: Path) -> None:
     prior = opened.prior(0.001)
     ids = np.array([7, 0, 3000])
     assert np.array_equal(prior.of(ids), np.maximum(noisy.report.prior[ids], np.float32(0.001)))
-    assert opened.codes is not None and opened.statistics == NAMES
+    assert opened.codes.statistics == opened.statistics == NAMES
 
 
 def test_two_data_bins_are_judged_as_one_corpus(noisy: Found, bins: Path) -> None:
