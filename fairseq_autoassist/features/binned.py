@@ -34,11 +34,13 @@ class Codes(NamedTuple):
         path: of a file of uint8 (rows, statistics), each in [0, bins)
         statistics: names of the statistics
         bins: number of bins of each statistic
+        sha256: of the values in all data-bins of a run, in hex; empty: not known
     """
 
     path: str
     statistics: tuple[str, ...]
     bins: int
+    sha256: str = ""
 
     @property
     def columns(self) -> int:

@@ -25,8 +25,8 @@ from ..errors import AutoAssistError
 STATE_VERSION = 4  # of the saved state; a change of its content increases it
 LIMITS = "batch limits"  # key of BatchLimits, as a list
 _COLUMNS = (
-    ", or, if autoassist-agreement has run since then, which adds features, resume with "
-    "--autoassist-prior none"
+    ", or, if autoassist-agreement has run for the first time since then, which adds features, "
+    "resume with --autoassist-prior none"
 )
 _RESET = "start a new pass with --reset-dataloader"
 

@@ -98,7 +98,7 @@ class OpenedFeatures(NamedTuple):
     Attributes:
         folder: of the features; None: there are none
         dimensions: number of features, with the bins
-        hash: of their values
+        hash: of what their values in all data-bins are made of, beside the text
         codes: bins that become features too; None: there are none
     """
 
@@ -230,7 +230,7 @@ def open_features(cfg: Any, epoch: int, codes: Codes | None = None) -> OpenedFea
     facts = [manifest.provenance.get("idf"), manifest.settings]
     dimensions = manifest.dimensions
     if codes is not None:
-        facts.append([codes.statistics, codes.bins])
+        facts.append([codes.statistics, codes.bins, codes.sha256])
         dimensions += codes.columns
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
     return OpenedFeatures(str(where.folders[shard]), dimensions, digest, codes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -58,29 +59,34 @@ def open_prior(cfg: Any, config: AutoAssistConfig, epoch: int, pairs: int) -> Op
 def _of_agreement(cfg: Any, config: AutoAssistConfig, epoch: int) -> OpenedPrior:
     where, shard = places(cfg), shard_of(cfg, epoch)
     command = _command(where)
-    opened = [Agreement.open(folder, command) for folder in where.folders]
-    here = opened[shard]
-    if here is None or None in opened:
-        if any(found is not None for found in opened):
-            raise FeatureError(
-                f"found the agreement of pairs of {sum(o is not None for o in opened)} of "
-                f"{len(opened)} data-bins, expected that of all or of none; write it with: "
-                f"{command}"
-            )
+    found = [Agreement.open(folder, command) for folder in where.folders]
+    opened = [one for one in found if one is not None]
+    if opened and len(opened) < len(found):
+        raise FeatureError(
+            f"found the agreement of pairs of {len(opened)} of {len(found)} data-bins, expected "
+            f"that of all or of none; write it with: {command}"
+        )
+    if not opened:
         return OpenedPrior()
-    for number, found in enumerate(opened):  # all of them, before training on the first
-        if found is not None:
-            files = shard_files(cfg, number)
-            found.check_sizes()
-            found.check(files.fingerprint(), files.token_hashes())
-    if len({(found.statistics, found.bins) for found in opened if found is not None}) > 1:
+    for number, one in enumerate(opened):  # all of them, before training on the first
+        files = shard_files(cfg, number)
+        one.check_sizes()
+        one.check(files.fingerprint(), files.token_hashes())
+    if len({(one.statistics, one.bins) for one in opened}) > 1:
         raise FeatureError(
             "these data-bins have agreements with different statistics, expected the same, since "
             f"one Assistant goes through all; write them together with: {command}"
         )
-    prior = here.prior(config.prior_floor)
-    codes = here.codes if needs_of(config).columns else None
+    prior = opened[shard].prior(config.prior_floor)
+    codes = _codes(opened, shard) if needs_of(config).columns else None
     return OpenedPrior(prior, codes, _told(prior, _COMMAND))
+
+
+def _codes(opened: list[Agreement], shard: int) -> Codes:
+    """Bins of a data-bin, with a hash of those of all, through which one Assistant goes."""
+    hashes = sorted({one.bins_sha256 for one in opened})  # a data-bin may be listed twice
+    both = hashlib.sha256("".join(hashes).encode()).hexdigest()
+    return opened[shard].codes._replace(sha256=both)
 
 
 def _of_user(cfg: Any, config: AutoAssistConfig, epoch: int, pairs: int) -> OpenedPrior:

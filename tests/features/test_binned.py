@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
+import os
 import pickle
 from pathlib import Path
 
@@ -113,8 +115,21 @@ def test_an_agreement_of_the_same_data_is_accepted(made: Path) -> None:
     found.check_sizes()
     found.check(open_shard(made, made, "train", "de", "en").fingerprint())
     np.testing.assert_array_equal(found.prior(0.001).of(np.arange(PAIRS)), PRIOR)
-    assert found.codes == Codes(str(folder / CODES_NAME), STATISTICS, BINS)
+    hashed = hashlib.sha256(codes_of(PRIOR).tobytes()).hexdigest()
+    assert found.codes == Codes(str(folder / CODES_NAME), STATISTICS, BINS, hashed)
     assert Agreement.open(made, COMMAND) is None
+
+
+def test_an_agreement_of_an_older_version_has_the_hash_of_its_bins(tmp_path: Path) -> None:
+    data = write_data_bin(tmp_path / "bin", PAIRS, vocabulary=300)
+    folder = write_agreement(data, PRIOR)
+    new = opened(folder)
+    damage(folder, "no bins_sha256")
+    assert opened(folder) == new
+    damage(folder, "bin")
+    old = opened(folder)
+    old.check(open_shard(data, data, "train", "de", "en").fingerprint())
+    assert old.codes.sha256 != new.codes.sha256
 
 
 @pytest.mark.timeout(60)
@@ -151,14 +166,19 @@ def damage(folder: Path, what: str) -> None:
     elif what.startswith("cut "):
         path = folder / what.split()[1]
         path.write_bytes(path.read_bytes()[:-1])
+    elif what == "bin":
+        codes = np.fromfile(folder / CODES_NAME, np.uint8)
+        codes[5] = (codes[5] + 1) % BINS
+        codes.tofile(folder / CODES_NAME)
+        os.utime(folder / CODES_NAME, (0, 0))  # two writes may have one time
     elif what == "value":
         values = np.fromfile(folder / PRIOR_NAME, "<f4")
         values[3] /= 2
         values.tofile(folder / PRIOR_NAME)
     else:
         told = json.loads((folder / AGREEMENT_NAME).read_text())
-        if what == "no key":
-            del told["prior_sha256"]
+        if what.startswith("no "):
+            del told[what.split()[1]]
         elif what == "bins":
             told["bins"] = 0
         elif what == "statistics":
@@ -177,12 +197,13 @@ def damage(folder: Path, what: str) -> None:
         ("cut prior", "prior is truncated: found 1599 bytes, expected 1600"),
         ("cut agreement.bins", "agreement.bins is truncated: found 1199 bytes, expected 1200"),
         ("cut agreement.json", "agreement.json is damaged .JSONDecodeError"),
-        ("no key", "agreement.json is damaged .KeyError: 'prior_sha256'"),
+        ("no prior_sha256", "agreement.json is damaged .KeyError: 'prior_sha256'"),
         ("bins", "agreement.json is damaged .ValueError: 0 bins, expected 1 to 256"),
         ("statistics", "agreement.json is damaged .ValueError: no statistics, expected at least"),
         ("field", "agreement.json is damaged .TypeError"),
         ("list", "agreement.json is damaged .TypeError"),
         ("value", "prior is damaged: found sha256 [0-9a-f]{12}, expected [0-9a-f]{12}"),
+        ("bin", "agreement.bins is damaged: found sha256 [0-9a-f]{12}, expected [0-9a-f]{12}"),
     ],
 )
 def test_a_damaged_agreement_is_refused(tmp_path: Path, what: str, said: str) -> None:

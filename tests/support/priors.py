@@ -42,12 +42,14 @@ def write_agreement(
     folder.mkdir(parents=True, exist_ok=True)
     values = prior.astype("<f4")
     values.tofile(folder / PRIOR_NAME)
-    codes_of(values)[:, : len(statistics)].tofile(folder / CODES_NAME)
+    codes = codes_of(values)[:, : len(statistics)].tobytes()
+    (folder / CODES_NAME).write_bytes(codes)
     files = open_shard(data_bin, data_bin, "train", *languages)
     told = {
         "fingerprint": asdict(files.fingerprint()),
         "tokens": files.token_hashes(),
         "prior_sha256": hashlib.sha256(values.tobytes()).hexdigest(),
+        "bins_sha256": hashlib.sha256(codes).hexdigest(),
         "statistics": list(statistics),
         "bins": BINS,
         "pairs": len(values),

@@ -29,6 +29,8 @@ class Agreement(NamedTuple):
         folder: of the features
         fingerprint: of its data
         prior_sha256: of the bytes of ``prior``, in hex
+        bins_sha256: of the bytes of ``agreement.bins``, in hex; an older version did not write it,
+            and then it is taken from that file
         statistics: names, in the order of the columns of ``agreement.bins``
         bins: of each statistic
         command: that writes all files again
@@ -38,6 +40,7 @@ class Agreement(NamedTuple):
     folder: Path
     fingerprint: Fingerprint
     prior_sha256: str
+    bins_sha256: str
     statistics: tuple[str, ...]
     bins: int
     command: str
@@ -75,7 +78,9 @@ class Agreement(NamedTuple):
         if not 1 <= bins <= MOST_BINS:
             raise ValueError(f"{bins} bins, expected 1 to {MOST_BINS}")
         of_data, tokens = Fingerprint(**told["fingerprint"]), tuple(told.get("tokens") or ())
-        return cls(folder, of_data, str(told["prior_sha256"]), names, bins, command, tokens)
+        prior_hash, bins_hash = str(told["prior_sha256"]), str(told.get("bins_sha256") or "")
+        bins_hash = bins_hash or _sha256_of(folder / CODES_NAME, command)
+        return cls(folder, of_data, prior_hash, bins_hash, names, bins, command, tokens)
 
     def check_sizes(self) -> None:
         """Refuse files of a wrong size.
@@ -87,7 +92,7 @@ class Agreement(NamedTuple):
         self.codes.open(self.fingerprint.rows, self.command)
 
     def check(self, expected: Fingerprint, tokens: Sequence[str] | None = None) -> None:
-        """Refuse an agreement of other data, or a damaged prior.
+        """Refuse an agreement of other data, or a damaged one.
 
         Args:
             expected: describes the data
@@ -102,14 +107,13 @@ class Agreement(NamedTuple):
                 f"the prior in {self.folder} was made of other data than is loaded "
                 f"({differences}); write it again with: {self.command}"
             )
-        mend = f"write it again with: {self.command}"
-        path = self.folder / PRIOR_NAME
-        (found,) = sha256_of_files([path], f"what autoassist-agreement writes; {mend}")
-        if found != self.prior_sha256:
-            raise FeatureError(
-                f"{path} is damaged: found sha256 {found[:12]}, expected "
-                f"{self.prior_sha256[:12]}; {mend}"
-            )
+        for name, wanted in ((PRIOR_NAME, self.prior_sha256), (CODES_NAME, self.bins_sha256)):
+            found = _sha256_of(self.folder / name, self.command)
+            if found != wanted:
+                raise FeatureError(
+                    f"{self.folder / name} is damaged: found sha256 {found[:12]}, expected "
+                    f"{wanted[:12]}; write it again with: {self.command}"
+                )
 
     def prior(self, floor: float) -> Prior:
         """Map the prior, with a floor in (0, 1].
@@ -123,4 +127,10 @@ class Agreement(NamedTuple):
     @property
     def codes(self) -> Codes:
         """Names the file of bins of the statistics."""
-        return Codes(str(self.folder / CODES_NAME), self.statistics, self.bins)
+        return Codes(str(self.folder / CODES_NAME), self.statistics, self.bins, self.bins_sha256)
+
+
+def _sha256_of(path: Path, command: str) -> str:
+    mend = f"write it again with: {command}"
+    (found,) = sha256_of_files([path], f"what autoassist-agreement writes; {mend}")
+    return found

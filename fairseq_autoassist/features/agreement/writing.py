@@ -24,7 +24,7 @@ class Written(NamedTuple):
         folder: of the features
         prior: float32 (rows,), in (0, 1]
         codes: bins of the statistics, uint8 (rows, statistics)
-        told: content of agreement.json without the hash of the prior
+        told: content of agreement.json without the hashes of the other two
     """
 
     folder: Path
@@ -36,8 +36,8 @@ class Written(NamedTuple):
 def publish(one: Written, picture: Path, place: Path) -> None:
     """Write the files to a staging folder, then rename them, agreement.json last.
 
-    Without agreement.json the others are refused. It has the hash of the prior, so a kill in
-    between is noticed.
+    Without agreement.json the others are refused. It has the hashes of prior and bins, so a kill
+    in between is noticed.
 
     Args:
         one: content and its folder
@@ -45,11 +45,16 @@ def publish(one: Written, picture: Path, place: Path) -> None:
         place: a staging folder on the same file system
     """
     prior = one.prior.astype("<f4").tobytes()
-    told = {**one.told, "prior_sha256": hashlib.sha256(prior).hexdigest()}
+    bins = one.codes.astype(np.uint8).tobytes()
+    hashes = {
+        "prior_sha256": hashlib.sha256(prior).hexdigest(),
+        "bins_sha256": hashlib.sha256(bins).hexdigest(),
+    }
+    told = {**one.told, **hashes}
     text = json.dumps(told, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     contents = {
         PRIOR_NAME: prior,
-        CODES_NAME: one.codes.astype(np.uint8).tobytes(),
+        CODES_NAME: bins,
         PICTURE_NAME: picture.read_bytes(),
         AGREEMENT_NAME: text.encode(),
     }

@@ -142,6 +142,8 @@ def test_the_files_describe_the_prior_and_the_data(noisy: Found, bins: Path) -> 
     assert np.array_equal(prior, noisy.report.prior) and len(prior) == rows == told["pairs"]
     assert prior.min() >= np.float32(LEAST) and prior.max() <= 1
     assert told["prior_sha256"] == hashlib.sha256(prior.tobytes()).hexdigest()
+    codes = (noisy.folder / "agreement.bins").read_bytes()
+    assert told["bins_sha256"] == hashlib.sha256(codes).hexdigest()
     assert told["deciles"] == pytest.approx(np.quantile(prior, np.linspace(0, 1, 11)).tolist())
     assert told["enough_pairs"] is True and told["power"] == POWER
     assert told["statistics"] == list(NAMES) and told["bins"] == BINS
