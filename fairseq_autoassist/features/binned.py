@@ -35,26 +35,28 @@ class Codes(NamedTuple):
         statistics: names of the statistics
         bins: number of bins of each statistic
         sha256: of the values in all data-bins of a run, in hex; empty: not known
+        command: that writes the file again, for error messages
     """
 
     path: str
     statistics: tuple[str, ...]
     bins: int
     sha256: str = ""
+    command: str = AGREEMENT_COMMAND
 
     @property
     def columns(self) -> int:
         """Number of features that the bins make."""
         return len(self.statistics) * self.bins
 
-    def open(self, rows: int, command: str = AGREEMENT_COMMAND) -> np.ndarray:
+    def open(self, rows: int) -> np.ndarray:
         """Map the bins of ``rows`` pairs: uint8 (rows, statistics).
 
         Raises:
-            FeatureError: the file is missing, too short or too long; the message names ``command``
+            FeatureError: the file is missing, too short or too long; the message names the command
         """
         count = rows * len(self.statistics)
-        flat = map_file(Path(self.path), count, np.uint8, command, force=False)
+        flat = map_file(Path(self.path), count, np.uint8, self.command, force=False)
         return flat.reshape(rows, len(self.statistics))
 
 
@@ -143,9 +145,9 @@ class Binned:
         """Columns of the bins of each pair, counted from the first bin: int64 (n, statistics)."""
         codes = self.codes[ids]
         if codes.size and int(codes.max()) >= self.bins:
+            where = self._where or Codes("the array of bins", (), self.bins)
             raise FeatureError(
-                f"{self._where.path if self._where else 'the array of bins'} is damaged: found bin "
-                f"{int(codes.max())}, expected 0 to {self.bins - 1}; write it again with: "
-                f"{AGREEMENT_COMMAND}"
+                f"{where.path} is damaged: found bin {int(codes.max())}, expected 0 to "
+                f"{self.bins - 1}; write it again with: {where.command}"
             )
         return codes + self._starts

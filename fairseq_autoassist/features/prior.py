@@ -29,10 +29,11 @@ class MappedPrior(Prior):
         self, path: Path, rows: int, floor: float, sha256: str, command: str = AGREEMENT_COMMAND
     ) -> None:
         super().__init__(map_file(path, rows, np.float32, command, force=False), floor, sha256)
-        self.path = path
+        self.path, self._command = path, command
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return MappedPrior, (self.path, len(self.values), self.floor, self.sha256)
+        about = self.path, len(self.values), self.floor, self.sha256, self._command
+        return MappedPrior, about
 
     def in_memory(self) -> Prior | None:
         """Read the prior into memory; None: its file has changed.

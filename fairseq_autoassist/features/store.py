@@ -203,10 +203,12 @@ class StoredFeatures(NamedTuple):
     Attributes:
         folder: of the features
         codes: bins of statistics that become features too; None: there are none
+        command: that builds the features, for error messages; None: derived from the path
     """
 
     folder: str
     codes: Codes | None = None
+    command: str | None = None
 
     def open(self) -> FeatureSource:
         """Map the features.
@@ -214,5 +216,5 @@ class StoredFeatures(NamedTuple):
         Raises:
             FeatureError: as `Features.open` and `Binned.open`
         """
-        features = Features.open(self.folder)
+        features = Features.open(self.folder, self.command)
         return features if self.codes is None else Binned.open(features, self.codes)

@@ -100,17 +100,21 @@ class OpenedFeatures(NamedTuple):
         dimensions: number of features, with the bins
         hash: of what their values in all data-bins are made of, beside the text
         codes: bins that become features too; None: there are none
+        command: that builds them; None: there are none
     """
 
     folder: str | None
     dimensions: int
     hash: str
     codes: Codes | None = None
+    command: str | None = None
 
     @property
     def stored(self) -> StoredFeatures | None:
         """Features that the worker opens; None: there are none."""
-        return None if self.folder is None else StoredFeatures(self.folder, self.codes)
+        if self.folder is None:
+            return None
+        return StoredFeatures(self.folder, self.codes, self.command)
 
 
 NONE = OpenedFeatures(None, 0, "")  # for strategies that need none
@@ -233,7 +237,7 @@ def open_features(cfg: Any, epoch: int, codes: Codes | None = None) -> OpenedFea
         facts.append([codes.statistics, codes.bins, codes.sha256])
         dimensions += codes.columns
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
-    return OpenedFeatures(str(where.folders[shard]), dimensions, digest, codes)
+    return OpenedFeatures(str(where.folders[shard]), dimensions, digest, codes, where.command)
 
 
 def _named_folder(root: Path, name: str) -> Path:

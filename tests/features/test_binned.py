@@ -116,7 +116,7 @@ def test_an_agreement_of_the_same_data_is_accepted(made: Path) -> None:
     found.check(open_shard(made, made, "train", "de", "en").fingerprint())
     np.testing.assert_array_equal(found.prior(0.001).of(np.arange(PAIRS)), PRIOR)
     hashed = hashlib.sha256(codes_of(PRIOR).tobytes()).hexdigest()
-    assert found.codes == Codes(str(folder / CODES_NAME), STATISTICS, BINS, hashed)
+    assert found.codes == Codes(str(folder / CODES_NAME), STATISTICS, BINS, hashed, COMMAND)
     assert Agreement.open(made, COMMAND) is None
 
 

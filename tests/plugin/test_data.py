@@ -113,7 +113,8 @@ def test_a_data_bin_listed_twice_has_the_features_that_it_has_alone(
     assert build([str(data_bin), "--no-progress"]) == 0
     alone = open_features(task(data_bin), 1)
     for both in (f"{data_bin}:{data_bin}", f"{data_bin}:{link}"):
-        assert open_features(task(both), 1) == alone
+        found = open_features(task(both), 1)
+        assert found._replace(command=alone.command) == alone
         assert open_features(task(both), 2).hash == alone.hash
     shutil.rmtree(data_bin / "autoassist")
     three = task(f"{data_bin}:{other}:{data_bin}")

@@ -89,7 +89,7 @@ class Agreement(NamedTuple):
             FeatureError: the message names the file and the command that mends it
         """
         self.prior(1.0)
-        self.codes.open(self.fingerprint.rows, self.command)
+        self.codes.open(self.fingerprint.rows)
 
     def check(self, expected: Fingerprint, tokens: Sequence[str] | None = None) -> None:
         """Refuse an agreement of other data, or a damaged one.
@@ -127,7 +127,8 @@ class Agreement(NamedTuple):
     @property
     def codes(self) -> Codes:
         """Names the file of bins of the statistics."""
-        return Codes(str(self.folder / CODES_NAME), self.statistics, self.bins, self.bins_sha256)
+        path = str(self.folder / CODES_NAME)
+        return Codes(path, self.statistics, self.bins, self.bins_sha256, self.command)
 
 
 def _sha256_of(path: Path, command: str) -> str:
