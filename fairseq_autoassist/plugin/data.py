@@ -133,6 +133,14 @@ class Places(NamedTuple):
     command: str
     named: int
 
+    @property
+    def besides(self) -> str:
+        """What a message says after the command; empty: nothing.
+
+        Where the user named several folders, the command builds inside the data-bins.
+        """
+        return f", and leave {flag('features')} out" if self.named > 1 else ""
+
 
 def places(cfg: Any) -> Places:
     """Find the folders of features of a task's data-bins, which need not exist yet.
@@ -227,9 +235,7 @@ def open_features(cfg: Any, epoch: int, codes: Codes | None = None) -> OpenedFea
             features.check(files.fingerprint(), files.token_hashes())
             features.rarity  # noqa: B018 (refuse it now, not in the middle of the run)
     except FeatureError as error:
-        if where.named > 1:  # the command builds those of several inside their data-bins
-            raise FeatureError(f"{error}, and leave {flag('features')} out") from error
-        raise
+        raise FeatureError(f"{error}{where.besides}") from error
     manifest = opened[shard].manifest
     facts = [manifest.provenance.get("idf"), manifest.settings]
     dimensions = manifest.dimensions

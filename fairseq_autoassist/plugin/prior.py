@@ -112,8 +112,7 @@ def _told(prior: Prior, source: str) -> str:
 
 def _command(where: Places) -> str:
     """Command that writes the agreement of these data-bins, of several inside them."""
-    command = side_command(_COMMAND, where.command)
-    return f"{command}, and leave {flag('features')} out" if where.named > 1 else command
+    return side_command(_COMMAND, where.command) + where.besides
 
 
 def _missing(cfg: Any, config: AutoAssistConfig) -> str:

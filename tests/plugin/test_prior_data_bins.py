@@ -94,6 +94,14 @@ def test_all_data_bins_have_a_prior_or_none_has(two: tuple[Path, Path]) -> None:
         opened(data)
 
 
+def test_several_named_folders_are_left_out_to_write_the_agreement(two: tuple[Path, Path]) -> None:
+    data = ":".join(map(str, two))
+    with pytest.raises(ConfigError, match="needs a prior, and there is none in x/.*, y/") as error:
+        opened(data, features="x:y", strategy="prior")
+    wanted = f"run: autoassist-agreement {data} {LANGUAGES}, and leave --autoassist-features out"
+    assert str(error.value).endswith(wanted)
+
+
 def test_the_worker_names_the_command_of_all_data_bins(two: tuple[Path, Path]) -> None:
     """A data-bin that is built alone would have other document frequencies than the next one."""
     data = ":".join(map(str, two))
