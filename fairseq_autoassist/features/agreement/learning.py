@@ -132,7 +132,7 @@ def _measure(
 def _edges(
     pairs: Pairs, vocabulary: Vocabulary, languages: Languages, usual: float, lexicons: Path
 ) -> np.ndarray:
-    """Edges of the bins of every statistic: quantiles of the first pairs of the sample."""
-    ids = np.arange(min(CHUNK, pairs.count))
-    first = Pairs(reordered(pairs.source, ids), reordered(pairs.target, ids))
-    return bin_edges(statistics(lexicons, first, vocabulary, languages, usual))
+    """Edges of the bins of every statistic: quantiles of pairs spread over the whole sample."""
+    ids = np.linspace(0, pairs.count - 1, min(CHUNK, pairs.count)).astype(np.int64)
+    some = Pairs(reordered(pairs.source, ids), reordered(pairs.target, ids))
+    return bin_edges(statistics(lexicons, some, vocabulary, languages, usual))
