@@ -1,7 +1,7 @@
 """Trace of a run: the items that it trained on, in order, in a file for each rank.
 
 Each micro-batch is a block of little-endian int64: update, micro-batch, number of items n, and n
-item ids. Ids count within a data set.
+item ids. Ids count within a data set. Blocks of an update are written when the update is made.
 
 A run resumed from an earlier checkpoint appends its blocks. At each block `read` drops the earlier
 blocks of later updates, and those of the same update from this micro-batch on. It compares updates,
@@ -28,6 +28,9 @@ _HEAD = 3  # numbers before the ids of a block
 class TraceWriter:
     """Appends blocks to the trace of a rank.
 
+    `hold` keeps the micro-batches of an update until it is made, when `write_held` writes them, or
+    discarded, when `drop` forgets them. An overflow discards an update, for example.
+
     Args:
         folder: of the trace; it is made if it does not exist
         rank: of this process
@@ -48,6 +51,31 @@ class TraceWriter:
                 f"{flag('trace')} {folder}: {told(error)}, expected a folder that can be made "
                 f"and written to; name another, or leave {flag('trace')} out"
             ) from error
+        self._held: list[tuple[int, int, np.ndarray]] = []
+
+    def hold(self, update: int, batch: int, ids: np.ndarray) -> None:
+        """Keep a micro-batch of the update under way.
+
+        Args:
+            update: the update it is part of, counted from 1
+            batch: its number, over the run and this rank
+            ids: its items, integers, shape (n,)
+        """
+        self._held.append((update, batch, ids))
+
+    def drop(self) -> None:
+        """Forget the micro-batches held, whose update was discarded."""
+        self._held.clear()
+
+    def write_held(self) -> None:
+        """Append the micro-batches held, whose update was made.
+
+        Raises:
+            AutoAssistError: see `write`
+        """
+        for held in self._held:
+            self.write(*held)
+        self._held.clear()
 
     def write(self, update: int, batch: int, ids: np.ndarray) -> None:
         """Append a micro-batch that was trained on.

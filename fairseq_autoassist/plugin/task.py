@@ -201,6 +201,8 @@ class TranslationAutoAssistTask(TranslationTask):
         """Make fairseq's step, and report every planned micro-batch exactly once."""
         number = sample[PLAN]["number"] if PLAN in sample else None
         session = self.session
+        if self._trace is not None and _has_no_gradient(model):
+            self._trace.drop()
         if session is not None:
             session.begin_step(number, update_num)
         try:
@@ -213,7 +215,7 @@ class TranslationAutoAssistTask(TranslationTask):
         batch = self._finished(session, number)
         if self._trace is not None and batch is not None:
             before = self._shards.trained_elsewhere
-            self._trace.write(update_num + 1, before + batch.number, batch.ids)
+            self._trace.hold(update_num + 1, before + batch.number, batch.ids)
         waited = 0.0 if session is None else session.exchange.waited
         sums = metrics.step_sums(batch, waited, self._shards.elsewhere, self._metric_names)
         # the criterion's own sums replace zeros of the same names
@@ -226,7 +228,13 @@ class TranslationAutoAssistTask(TranslationTask):
         super().optimizer_step(optimizer, model, update_num)
 
     def reduce_metrics(self, logging_outputs: Any, criterion: Any) -> None:
-        """Log fairseq's metrics and those of the plugin."""
+        """Log fairseq's metrics and those of the plugin, and write the trace of an update.
+
+        fairseq calls this on every rank when an update was made, and in validation. It does not
+        after an overflow; with --amp it calls `optimizer_step` even then.
+        """
+        if self._trace is not None and criterion.training:
+            self._trace.write_held()
         super().reduce_metrics(logging_outputs, criterion)
         world_size = distributed_utils.get_data_parallel_world_size()
         metrics.log(logging_outputs, world_size, self._metric_names)
@@ -264,3 +272,8 @@ class TranslationAutoAssistTask(TranslationTask):
                 f"AutoAssist rank {self._iterator.ranks.rank}, micro-batch {batch.number}: pass "
                 f"{batch.passes:.4f}, keep rate {batch.keep_rate:.3f}, {batch.metrics}"
             )
+
+
+def _has_no_gradient(model: Any) -> bool:
+    """Tell whether an update begins: fairseq drops gradients then, and those of a discarded one."""
+    return all(parameter.grad is None for parameter in model.parameters())

@@ -33,6 +33,19 @@ def test_reads_what_was_written_by_rank(tmp_path):
     assert read(tmp_path / "new" / "folder").dtype == TRAINED
 
 
+def test_held_micro_batches_are_written_once_unless_they_are_dropped(tmp_path):
+    writer = TraceWriter(str(tmp_path), 0)
+    for update, batch in ((1, 0), (1, 1)):
+        writer.hold(update, batch, np.array([batch]))
+    assert found(tmp_path) == []
+    writer.drop()
+    for batch in (2, 3):
+        writer.hold(1, batch, np.array([batch]))
+    writer.write_held()
+    writer.write_held()
+    assert found(tmp_path) == [(1, 2, 2), (1, 3, 3)]
+
+
 def test_a_resume_drops_what_came_after_its_checkpoint(tmp_path):
     write(tmp_path, (1, 0, [1]), (2, 1, [2]), (3, 2, [3]), (4, 3, [4]))
     # from the checkpoint of update 2; it ends sooner than the first time

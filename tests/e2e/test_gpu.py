@@ -15,6 +15,7 @@ from fairseq_autoassist.plugin.criterions import PLAN, AutoAssistLabelSmoothedCr
 from fairseq_autoassist.plugin.session import Session
 from fairseq_autoassist.plugin.task import TranslationAutoAssistTask
 from fairseq_autoassist.tensors import from_checkpoint
+from tests.e2e.test_strategies import of_made_updates, traced, trained
 from tests.support.checkpoints import checkpoint_state
 from tests.support.training import PLUGIN, SHRINK, data_bin, find, train
 
@@ -84,12 +85,14 @@ def test_fp16_reports_every_micro_batch_once_though_the_loss_overflows(
     reference, tmp_path, update_freq
 ):
     words = ["--fp16", "--fp16-init-scale", 2**22, "--update-freq", update_freq]
+    words += ["--autoassist-trace", tmp_path / "trace"]
     result = gpu_train(tmp_path, "--max-update", 50, *words)
     overflows = result.output.count("gradient overflow detected")
     assert overflows >= 3, "expected overflows: the scale begins far too large"
     count = (50 + overflows) * update_freq  # batches of an update that overflows are reported too
     assert numbers(result) == list(range(count))
     assert reports_in(tmp_path) == count
+    assert traced(tmp_path / "trace") == trained(of_made_updates(result, update_freq))
     assert result.ids()[:LAG] == reference.ids()[:LAG]
     assert_it_learns(result)
 
@@ -97,11 +100,13 @@ def test_fp16_reports_every_micro_batch_once_though_the_loss_overflows(
 @pytest.mark.parametrize("update_freq", [1, 2])
 def test_amp_retries_are_not_reported_again(reference, tmp_path, update_freq):
     words = ["--amp", "--amp-batch-retries", 2, "--fp16-init-scale", 2**22]
+    words += ["--autoassist-trace", tmp_path / "trace"]
     result = gpu_train(tmp_path, "--max-update", 50, *words, "--update-freq", update_freq)
     assert find(result, "AMP: overflow detected") and find(result, "AMP: skipping this batch")
     seen = list(dict.fromkeys(numbers(result)))
     assert len(numbers(result)) > len(seen), "expected some micro-batches to be run again"
     assert seen == list(range(len(seen))) and reports_in(tmp_path) == len(seen)
+    assert traced(tmp_path / "trace") == trained(of_made_updates(result, update_freq))
     ids = {}
     for batch in result.batches:
         assert ids.setdefault(batch["number"], batch["ids"]) == batch["ids"]

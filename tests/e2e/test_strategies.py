@@ -13,6 +13,7 @@ from fairseq_autoassist.core.strategies import STRATEGIES, metric_names
 from tests.e2e.test_failures import refused
 from tests.support.priors import write_agreement
 from tests.support.processes import wait_for
+from tests.support.recording import OOM_EVERY, OVERFLOW_EVERY
 from tests.support.training import (
     PLUGIN,
     SHRINK,
@@ -168,6 +169,14 @@ def trained(*runs):
     return [step["update"] + 1 for step in steps], [sorted(step["ids"]) for step in steps]
 
 
+def of_made_updates(run, update_freq):
+    """Micro-batches of the last attempt at each update; the others were discarded."""
+    attempts = {}
+    for batch in run.batches:
+        attempts.setdefault(batch["update"], []).append(batch)
+    return [batch for batches in attempts.values() for batch in batches[-update_freq:]]
+
+
 @pytest.mark.parametrize("update_freq", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_the_trace_is_what_was_trained_on_also_after_a_kill(tmp_path, update_freq):
     words = [*strategy("autoassist"), "--disable-validation", "--update-freq", update_freq]
@@ -187,6 +196,23 @@ def test_the_trace_is_what_was_trained_on_also_after_a_kill(tmp_path, update_fre
     standing = killed.batches[: step * update_freq]
     assert resumed.batches[0]["update"] == step and len(resumed.batches) == 8 * update_freq
     assert traced(tmp_path / "trace") == trained(standing, resumed.batches)
+
+
+@pytest.mark.parametrize(
+    "fault, update_freq",
+    [(OVERFLOW_EVERY, 2), (OOM_EVERY, 2), pytest.param(OVERFLOW_EVERY, 1, marks=pytest.mark.slow)],
+)
+def test_the_trace_leaves_out_updates_that_were_discarded(
+    tmp_path, monkeypatch, fault, update_freq
+):
+    """fp16 discards an update that overflows, and fairseq one that runs out of memory."""
+    monkeypatch.setenv(fault, "4")
+    words = [*strategy("autoassist"), "--no-save", "--validate-interval-updates", 1]
+    words += ["--autoassist-trace", tmp_path / "trace", "--update-freq", update_freq]
+    run = train(data_bin(), tmp_path, *words, "--max-update", 20).ok()
+    made = of_made_updates(run, update_freq)
+    assert len(made) == 20 * update_freq < len(run.batches)
+    assert traced(tmp_path / "trace") == trained(made)
 
 
 @pytest.mark.parametrize("name", ["infobatch", "competence"])

@@ -16,6 +16,7 @@ import sys
 from typing import Any
 
 OOM_EVERY = "AUTOASSIST_TEST_OOM_EVERY"  # one in so many training steps runs out of memory
+OVERFLOW_EVERY = "AUTOASSIST_TEST_OVERFLOW_EVERY"  # one in so many updates overflows, as in fp16
 
 
 def run_in_child(program: str, words: list[str], folder: str, record: bool, environ: dict) -> None:
@@ -47,6 +48,8 @@ def run_in_child(program: str, words: list[str], folder: str, record: bool, envi
         _ddp_on_cpu()
     if record:
         _record(os.path.join(folder, "batches.jsonl"))
+    if OVERFLOW_EVERY in os.environ:
+        _overflow(int(os.environ[OVERFLOW_EVERY]))
     if record and "--cpu" not in words and torch.cuda.is_available():
         os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
         torch.use_deterministic_algorithms(True, warn_only=True)
@@ -111,3 +114,20 @@ def _record(path: str) -> None:
         return result
 
     FairseqTask.train_step = train_step
+
+
+def _overflow(every: int) -> None:
+    """Let one in so many updates overflow where --fp16 would: in the norm of its gradients."""
+    import torch
+    from fairseq.trainer import Trainer
+
+    original, updates = Trainer.clip_grad_norm, itertools.count(1)
+
+    @functools.wraps(original)
+    def clip_grad_norm(self, clip_norm):
+        if next(updates) % every == 0:
+            raise OverflowError("made by a test")
+        return original(self, clip_norm)
+
+    Trainer.clip_grad_norm = clip_grad_norm
+    torch.Tensor.cuda = lambda self: self  # fairseq moves the norm to a GPU after an overflow
