@@ -12,6 +12,7 @@ the other ranks stay as they are.
 
 from __future__ import annotations
 
+import weakref
 from pathlib import Path
 from typing import Iterator
 
@@ -51,6 +52,7 @@ class TraceWriter:
                 f"{flag('trace')} {folder}: {told(error)}, expected a folder that can be made "
                 f"and written to; name another, or leave {flag('trace')} out"
             ) from error
+        self._end = weakref.finalize(self, self._stream.close)  # no call ends a task of fairseq
         self._held: list[tuple[int, int, np.ndarray]] = []
 
     def hold(self, update: int, batch: int, ids: np.ndarray) -> None:
@@ -99,6 +101,10 @@ class TraceWriter:
                 "8 bytes an item; make room and go on from the last checkpoint, or go on from it "
                 f"without {flag('trace')}"
             ) from error
+
+    def close(self) -> None:
+        """Close the file. It may be called again; without it the file closes with the writer."""
+        self._end()
 
 
 def trace_file(folder: Path, rank: int) -> Path:

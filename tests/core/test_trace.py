@@ -46,6 +46,19 @@ def test_held_micro_batches_are_written_once_unless_they_are_dropped(tmp_path):
     assert found(tmp_path) == [(1, 2, 2), (1, 3, 3)]
 
 
+def test_the_file_is_closed_on_request_or_with_the_writer(tmp_path):
+    writer = TraceWriter(str(tmp_path), 0)
+    stream = writer._stream
+    writer.close()
+    writer.close()
+    assert stream.closed
+    writer = TraceWriter(str(tmp_path), 0)
+    stream = writer._stream
+    assert not stream.closed
+    del writer
+    assert stream.closed
+
+
 def test_a_resume_drops_what_came_after_its_checkpoint(tmp_path):
     write(tmp_path, (1, 0, [1]), (2, 1, [2]), (3, 2, [3]), (4, 3, [4]))
     # from the checkpoint of update 2; it ends sooner than the first time
