@@ -120,7 +120,6 @@ def test_a_folder_that_may_not_be_written_to_is_refused():
         TraceWriter("/proc/none", 0)
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device that is always full")
 def test_a_file_that_is_no_trace_is_refused_and_stays(tmp_path):
     content = np.array([1, 0, -3, 9], "<i8").tobytes()
     trace_file(tmp_path, 0).write_bytes(content)
@@ -129,6 +128,7 @@ def test_a_file_that_is_no_trace_is_refused_and_stays(tmp_path):
     assert trace_file(tmp_path, 0).read_bytes() == content
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device that is always full")
 def test_a_full_disk_during_a_run_is_named_with_the_trace(tmp_path):
     os.symlink("/dev/full", trace_file(tmp_path, 0))
     writer = TraceWriter.__new__(TraceWriter)
