@@ -99,10 +99,6 @@ class Buckets:
         self._longest = np.zeros(count, dtype=np.int64)
         self._emitted = np.zeros(count, dtype=bool)  # a batch since the last end of a pass
 
-    def __len__(self) -> int:
-        """Number of items in open buckets."""
-        return int(self._count.sum())
-
     def add(self, kept: np.ndarray) -> list[np.ndarray]:
         """Put items into their buckets.
 

@@ -57,10 +57,6 @@ class WholePass:
         self._dealer, self._stream = dealer, stream
         self._pool: list[np.ndarray] = []
 
-    def __len__(self) -> int:
-        """Number of items that wait for the end of their pass."""
-        return sum(map(len, self._pool))
-
     def add(self, kept: np.ndarray) -> list[np.ndarray]:
         """Take items of the pass, an array of `KEPT`; returns no batch before its end."""
         if len(kept):

@@ -26,6 +26,11 @@ def make_buckets(source, target, limits):
     return Buckets(assignment, np.maximum(source, target), count, limits), assignment
 
 
+def held(buckets):
+    """Number of items in open buckets."""
+    return len(buckets.state_dict()["kept"])
+
+
 class PlainBuckets:
     """Oracle that handles one pair at a time."""
 
@@ -67,7 +72,7 @@ def test_equals_the_plain_oracle_whatever_the_chunk(limits, pairs, chunk, seed):
         got += [batch["id"].tolist() for batch in buckets.add(make_kept(part))]
         expected += plain.add(part.tolist())
     assert got == expected
-    assert len(buckets) == sum(map(len, plain.open.values()))
+    assert held(buckets) == sum(map(len, plain.open.values()))
 
 
 @settings(max_examples=60, deadline=None)
@@ -98,7 +103,7 @@ def test_no_pair_is_lost_or_doubled_and_limits_hold(limits, pairs, seed, interru
     out = Counter(i for batch in batches for i in batch["id"].tolist())
     out.update(buckets.take_all()["id"].tolist())
     assert out == put
-    assert len(buckets) == 0
+    assert held(buckets) == 0
 
 
 def test_resumed_buckets_make_the_same_batches():
@@ -125,7 +130,7 @@ def test_a_bucket_that_gave_a_batch_keeps_the_rest_over_the_end_of_a_pass():
     sizes = np.full(22, 5)
     buckets, _ = make_buckets(sizes, sizes, BatchLimits(None, 20, 1))
     assert [len(batch) for batch in buckets.add(make_kept(np.arange(22)))] == [20]
-    assert buckets.end_of_pass() == [] and len(buckets) == 2
+    assert buckets.end_of_pass() == [] and held(buckets) == 2
     # it gave no batch in the pass that follows
     assert [len(batch) for batch in buckets.end_of_pass()] == [2]
 
