@@ -21,6 +21,7 @@ from fairseq_autoassist.core.strategies import (
     needs_of,
 )
 from fairseq_autoassist.core.strategies.autoassist import PAPERS_RULE
+from tests.golden.cases import PAPER
 from tests.support.strategies import (
     CASES,
     PAIRS,
@@ -285,4 +286,4 @@ def test_the_default_is_a_band_with_a_floor_and_nothing_else_beyond_the_paper():
     config = AutoAssistConfig()
     assert config.strategy == "autoassist" and not config.competence
     assert (config.lower, config.upper, config.floor) == (0.3, 1.25, 0.3)
-    assert PAPERS_RULE == {"lower": 1.0, "upper": 0.0, "floor": 0.0}
+    assert PAPERS_RULE == PAPER

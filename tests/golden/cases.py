@@ -88,12 +88,13 @@ class Case:
         return self.settings.get("strategy", "autoassist")
 
 
-_PAPER = {"lower": 1.0, "upper": 0.0, "floor": 0.0}
+# written out, not `autoassist.PAPERS_RULE`: recorded runs hold what it means
+PAPER = {"lower": 1.0, "upper": 0.0, "floor": 0.0}
 _EASY_FIRST = {"competence": True, "competence_start": 0.1, "competence_updates": 40}
 CASES = {
     "autoassist": Case(),
     "autoassist judged": Case({"gamma_decay": 0.9, "guard_pairs": 100}),
-    "autoassist paper": Case({**_PAPER, "gamma_decay": 0.9, "guard_pairs": 0}),
+    "autoassist paper": Case({**PAPER, "gamma_decay": 0.9, "guard_pairs": 0}),
     "autoassist easy first": Case(_EASY_FIRST),
     "autoassist prior": Case(prior=True),
     "autoassist some": Case(some=True),
