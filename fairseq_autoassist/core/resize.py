@@ -12,9 +12,9 @@ import numpy as np
 
 from .batching import KEPT
 from .clock import update_reached
+from .lineage import last_begun, over_other_ranks, under_other_limits
 from .protocol import Totals, restore_batches
 from .strategies import strategy_class
-from .stream import over_other_ranks
 
 
 def redistribute(
@@ -51,7 +51,16 @@ def redistribute(
     return {"trained": trained, "planner": planner}
 
 
-def rebatched(saved: dict[str, Any], ratio: float) -> dict[str, Any]:
+def last_pass_begun(saved: list[dict[str, Any]]) -> int:
+    """Last pass that any rank had begun; -1: none.
+
+    Args:
+        saved: `Exchange.state_dict` of every rank
+    """
+    return max(last_begun(state["planner"]["stream"]) for state in saved)
+
+
+def rebatched(saved: dict[str, Any], ratio: float, last_pass: int) -> dict[str, Any]:
     """Make the state of an exchange that goes on under other batch limits.
 
     Items that were planned and not trained on are planned again. Waiting reports stay.
@@ -59,6 +68,7 @@ def rebatched(saved: dict[str, Any], ratio: float) -> dict[str, Any]:
     Args:
         saved: `Exchange.state_dict`
         ratio: batches of a pass under the new limits, divided by those under the old ones
+        last_pass: `last_pass_begun` of all ranks, which deal out a pass under the same limits
     """
     planner, trained = saved["planner"], saved["trained"]
     ahead = [batch for batch in planner["in_flight"] if batch["number"] >= trained]
@@ -68,6 +78,7 @@ def rebatched(saved: dict[str, Any], ratio: float) -> dict[str, Any]:
         batched=totals.batched - sum(len(batch["kept"]) for batch in ahead),
     )
     again = {
+        "stream": under_other_limits(planner["stream"], last_pass),
         "buckets": None,
         "loose": _untrained(saved),
         "ready": [],

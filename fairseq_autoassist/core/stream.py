@@ -6,36 +6,26 @@ again.
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any, NamedTuple, Tuple
+from typing import Any
 
 import numpy as np
 
 from .batching import BatchLimits
 from .coordinates import batch_order, pass_coins, pass_order
 from .dealing import Dealer
-
-Position = Tuple[int, int]
+from .lineage import (
+    Earlier,
+    Generation,
+    Position,
+    earlier_of,
+    limits_of,
+    lineage_of,
+    saved_limits,
+    saved_lineage,
+)
 
 _PART = 1 << 18  # items converted at once
 _REPEAT = 1 << 40  # passes added to the coordinates for each repetition of the same data
-
-
-class Generation(NamedTuple):
-    """Positions of a stream when it went on over another number of ranks.
-
-    Attributes:
-        world_size: number of ranks before that
-        positions: (pass, index of the next item) of each of these ranks
-    """
-
-    world_size: int
-    positions: tuple[Position, ...]
-
-    @property
-    def last_pass(self) -> int:
-        """Last pass that any of its ranks had begun."""
-        return max(number for number, _ in self.positions)
 
 
 class Stream:
@@ -82,7 +72,10 @@ class Stream:
         self._pass, self._next = 0, 0
         self._cached_pass = -1
         self._order = self._coins = self._ends = np.empty(0, dtype=np.int64)
-        self._dealer, self._whole = dealer, whole and dealer is not None
+        self._dealer = dealer
+        self._own = dealer.limits if whole and dealer is not None else None
+        self._dealt = self._own  # limits under which passes are dealt; None: by single items
+        self._earlier: tuple[Earlier, ...] = ()
         # a rank with most of the items keeps all coins, another one only its own
         self._coins_by_id = 2 * self.items_per_pass > count
 
@@ -137,7 +130,7 @@ class Stream:
 
         There are no ends where the pass was not dealt out in such batches.
         """
-        known = self._whole and self._dealer is not None and self._dealer.limits == limits
+        known = self._limits_of(self._cached_pass) == limits
         return self._order, self._ends if known else self._ends[:0]
 
     def seek(self, position: Position) -> None:
@@ -148,20 +141,21 @@ class Stream:
         """Position, and the settings that give it its meaning, as plain Python."""
         return {
             "position": list(self.position),
-            "lineage": _saved_lineage(self._lineage),
+            "lineage": saved_lineage(self._lineage),
             "items": self.count,
             "eligible": self._eligible,
             "seed": self.seed,
             "rank": self.rank,
             "world_size": self.world_size,
             "repeat": self._repeat,
-            "dealt": list(dataclasses.astuple(self._dealer.limits))
-            if self._whole and self._dealer is not None
-            else None,
+            "dealt": saved_limits(self._dealt),
+            "dealt earlier": [[last, saved_limits(limits)] for last, limits in self._earlier],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Set a saved position.
+        """Set a saved position; passes are dealt out under the saved limits.
+
+        Those after the last pass of `under_other_limits` are dealt out under this stream's own.
 
         Raises:
             ValueError: data, seed or ranks are others than those it was saved with
@@ -171,11 +165,10 @@ class Stream:
             if state[key] != mine[key]:
                 raise ValueError(f"saved with {key} {state[key]}, this run has {key} {mine[key]}")
         self._repeat = state["repeat"]
-        dealt = state["dealt"]
-        self._whole = dealt is not None and self._dealer is not None
-        if self._dealer is not None and dealt is not None:
-            self._dealer = self._dealer.under(BatchLimits(*dealt))
-        self._lineage = _lineage_of(state)
+        dealt = limits_of(state["dealt"]) if "dealt" in state else self._own
+        self._dealt = None if self._dealer is None else dealt
+        self._earlier = earlier_of(state)
+        self._lineage = lineage_of(state)
         self._cached_pass = -1
         self.seek(state["position"])
 
@@ -222,15 +215,23 @@ class Stream:
         Shares rotate from pass to pass, so that no rank always has an item more.
         """
         first = (rank + number) % world_size
-        if not self._whole or self._dealer is None:
+        limits = self._limits_of(number)
+        if limits is None or self._dealer is None:
             # copied, so that it does not hold on to the whole
             share = items if world_size == 1 else items[first::world_size].copy()
             return share, np.empty(0, dtype=np.int64)
-        batches = self._dealer.batches(items, world_size)
+        batches = self._dealer.under(limits).batches(items, world_size)
         chosen = self._batch_order(number, len(batches))[first::world_size].tolist()
         mine = [batches[index] for index in chosen]
         order = np.concatenate([np.empty(0, dtype=np.int64), *mine])
         return items[order], np.cumsum([len(batch) for batch in mine], dtype=np.int64)
+
+    def _limits_of(self, number: int) -> BatchLimits | None:
+        """Limits of the batches that a pass is dealt out in; None: in single items."""
+        for last_pass, limits in self._earlier:
+            if number <= last_pass:
+                return limits
+        return self._dealt
 
     def _batch_order(self, number: int, count: int) -> np.ndarray:
         return batch_order(self.seed, number + _REPEAT * self._repeat, count)
@@ -251,38 +252,6 @@ def _nth_of(mask: np.ndarray, count: int, order: np.ndarray) -> np.ndarray:
         part = slice(start, start + _PART)
         order[part] = ids[order[part]]
     return order
-
-
-def over_other_ranks(states: list[dict[str, Any]], rank: int, world_size: int) -> dict[str, Any]:
-    """Make the state of a rank's stream from the states of another number of ranks.
-
-    Items that those ranks had not considered yet are dealt out again. So passes that were begun are
-    finished with no item repeated or left out.
-
-    Args:
-        states: of the streams of all ranks, by rank
-        rank, world_size: of the stream that goes on
-    """
-    positions = tuple((int(s["position"][0]), int(s["position"][1])) for s in states)
-    first_pass = min(number for number, _ in positions)
-    lineage = _lineage_of(states[0])
-    if all(g.last_pass < first_pass for g in lineage):
-        lineage = ()  # passes begun by earlier generations are finished
-    lineage += (Generation(len(states), positions),)
-    changed = {"lineage": _saved_lineage(lineage), "rank": rank, "world_size": world_size}
-    return {**states[0], **changed, "position": [first_pass, 0]}
-
-
-def _saved_lineage(lineage: tuple[Generation, ...]) -> list[Any]:
-    """Plain Python, from which `_lineage_of` makes the same generations."""
-    return [[g.world_size, [list(position) for position in g.positions]] for g in lineage]
-
-
-def _lineage_of(state: dict[str, Any]) -> tuple[Generation, ...]:
-    return tuple(
-        Generation(world_size, tuple((int(n), int(k)) for n, k in positions))
-        for world_size, positions in state["lineage"]
-    )
 
 
 def _left(order: np.ndarray, number: int, position: Position) -> np.ndarray:

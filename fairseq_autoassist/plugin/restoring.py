@@ -13,7 +13,13 @@ from typing import Any, Callable, NamedTuple
 
 from ..core.batching import BatchLimits
 from ..core.protocol import PlanSpec, Totals
-from ..core.resize import rebatched, redistribute, reports_waiting, share_totals
+from ..core.resize import (
+    last_pass_begun,
+    rebatched,
+    redistribute,
+    reports_waiting,
+    share_totals,
+)
 from ..tensors import from_checkpoint
 from .checkpoints import LIMITS
 from .ranks import Ranks
@@ -49,16 +55,18 @@ def restore(
         counts_anew: whether the trainer counts updates from 0 again
     """
     as_before = len(saved["ranks"]) == ranks.world_size
-    needed = [saved["ranks"][ranks.rank]] if as_before else saved["ranks"]
+    limits = BatchLimits(*saved[LIMITS])
+    own = as_before and limits == spec.limits
+    needed = [saved["ranks"][ranks.rank]] if own else saved["ranks"]
     read = [from_checkpoint(state) for state in needed]
     last = read[0]["last"]
     states: list[RankStates] = [rank["shards"] for rank in read]
     if counts_anew:
         states = _each(states, _from_update_0)
-    states, ratio = _under_limits(BatchLimits(*saved[LIMITS]), states, spec)
+    states, ratio = _under_limits(limits, states, spec)
     left = (saved["length"] - saved["offset"]) * ratio
     if as_before:
-        return Restored(states[0], last, left)
+        return Restored(states[0 if own else ranks.rank], last, left)
     left *= len(states) / ranks.world_size
     return Restored(_over_ranks(states, spec, ranks), last, left)
 
@@ -97,7 +105,7 @@ def _from_update_0(state: dict[str, Any]) -> dict[str, Any]:
 def _under_limits(
     limits: BatchLimits, states: list[RankStates], spec: PlanSpec
 ) -> tuple[list[RankStates], float]:
-    """Put states under the batch limits of ``spec``, with a warning if they change.
+    """Put the states of all ranks under the batch limits of ``spec``; warn if the limits change.
 
     Returns:
         the states, and batches of a pass under the new limits divided by those under ``limits``
@@ -110,7 +118,14 @@ def _under_limits(
     )
     before = dataclasses.replace(spec, limits=limits)
     ratio = spec.batches_per_pass / before.batches_per_pass
-    return _each(states, lambda state: _rebatched(state, ratio)), ratio
+    begun = {
+        shard: last_pass_begun([rank[shard]["exchange"] for rank in states]) for shard in states[0]
+    }
+    changed = [
+        {shard: _rebatched(state, ratio, begun[shard]) for shard, state in rank.items()}
+        for rank in states
+    ]
+    return changed, ratio
 
 
 def _flags(limits: BatchLimits) -> str:
@@ -121,8 +136,8 @@ def _flags(limits: BatchLimits) -> str:
     )
 
 
-def _rebatched(state: dict[str, Any], ratio: float) -> dict[str, Any]:
-    state = {**state, "exchange": rebatched(state["exchange"], ratio)}
+def _rebatched(state: dict[str, Any], ratio: float, last_pass: int) -> dict[str, Any]:
+    state = {**state, "exchange": rebatched(state["exchange"], ratio, last_pass)}
     if state["progress"] is not None:
         passes, keep_rate, counts = state["progress"]
         totals = Totals(*counts)

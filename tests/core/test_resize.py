@@ -1,5 +1,6 @@
 """Resume on another world size: every pair once per pass, at any interruption."""
 
+import dataclasses
 from collections import Counter
 
 import numpy as np
@@ -7,10 +8,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from fairseq_autoassist.core.batching import BatchLimits
+from fairseq_autoassist.core.lineage import last_begun, over_other_ranks, under_other_limits
 from fairseq_autoassist.core.planner import Planner
 from fairseq_autoassist.core.resize import redistribute
 from fairseq_autoassist.core.strategies import strategy_class
-from fairseq_autoassist.core.stream import Stream, over_other_ranks
+from fairseq_autoassist.core.stream import Stream
+from fairseq_autoassist.core.wholepass import stream_of
 from fairseq_autoassist.core.worker.client import Exchange
 from tests.core.test_planner import planted, train
 from tests.support.planning import make_spec
@@ -90,6 +94,69 @@ def test_no_kept_pair_is_lost_or_doubled(worlds, steps):
     positions += [at for stream in streams for _, each in stream["lineage"] for at in each]
     passes = max(number for number, _ in positions)
     assert max((trained + held).values(), default=0) <= passes + 1
+
+
+def rest_of_passes(streams, last):
+    """Ids of each pass up to ``last`` that the streams still have to give, by rank."""
+    seen = {}
+    for rank, stream in enumerate(streams):
+        while stream.position[0] <= last:
+            number = stream.position[0]
+            ids = seen.setdefault(number, {}).setdefault(rank, [])
+            ids.extend(stream.take(50)[0].tolist())
+    return seen
+
+
+def dealt(limits, states=None, world_size=2):
+    """Streams of whole passes, dealt out in batches under limits."""
+    spec = make_spec(400, limits=limits, world_size=world_size)
+    streams = [stream_of(dataclasses.replace(spec, rank=r)) for r in range(world_size)]
+    for stream, state in zip(streams, states or []):
+        stream.load_state_dict(state)
+    return streams
+
+
+@pytest.mark.parametrize("world_size", [2, 3])
+def test_ranks_that_are_passes_apart_deal_out_each_pass_under_the_same_limits(world_size):
+    streams = dealt(BatchLimits(400, None, 8))
+    begun = {0: streams[0].take(90)[0].tolist()}
+    for number, count in ((0, 400), (1, 400), (2, 70)):
+        begun.setdefault(number, []).extend(streams[1].take(count)[0].tolist())
+    states = [stream.state_dict() for stream in streams]
+    last = max(map(last_begun, states))
+    assert last == 2
+    states = [under_other_limits(state, last) for state in states]
+    if world_size == 3:
+        states = [over_other_ranks(states, rank, 3) for rank in range(3)]
+    smaller = BatchLimits(100, None, 8)
+    states = [stream.state_dict() for stream in dealt(smaller, states, world_size)]
+    states = [under_other_limits(state, max(map(last_begun, states))) for state in states]
+    smallest = BatchLimits(60, None, 1)  # a second change in the same pass
+    found = rest_of_passes(dealt(smallest, states, world_size), 4)
+    for number in range(5):
+        ids = [*begun.get(number, []), *(i for part in found[number].values() for i in part)]
+        assert sorted(ids) == list(range(400)), f"pass {number}"
+    fresh = dealt(smallest, world_size=world_size)
+    for stream in fresh:
+        stream.seek((3, 0))
+    assert rest_of_passes(fresh, 4) == {number: found[number] for number in (3, 4)}
+
+
+def test_limits_that_change_before_a_stream_went_on_change_no_pass_that_was_begun():
+    """A data-bin may not be trained on between two changes."""
+    (stream,) = dealt(BatchLimits(400, None, 8), world_size=1)
+    stream.take(90)
+    once = under_other_limits(stream.state_dict(), 0)
+    assert under_other_limits(once, 0) == once
+
+
+def test_a_state_from_before_limits_of_passes_were_noted_resumes():
+    (stream,) = dealt(BatchLimits(400, None, 8), world_size=1)
+    stream.take(90)
+    state = stream.state_dict()
+    assert state.pop("dealt earlier") == []
+    (resumed,) = dealt(BatchLimits(400, None, 8), [state], world_size=1)
+    assert rest_of_passes([resumed], 2) == rest_of_passes([stream], 2)
 
 
 def test_merging_takes_the_mean_of_assistants():

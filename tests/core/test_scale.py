@@ -16,11 +16,12 @@ import torch
 from fairseq_autoassist.config import AutoAssistConfig
 from fairseq_autoassist.core import trace
 from fairseq_autoassist.core.batching import KEPT, BatchLimits
+from fairseq_autoassist.core.lineage import over_other_ranks
 from fairseq_autoassist.core.memory import LossMemory
 from fairseq_autoassist.core.planner import Planner
 from fairseq_autoassist.core.protocol import PlanSpec, rows_to_positions
 from fairseq_autoassist.core.strategies.autoassist import PAPERS_RULE
-from fairseq_autoassist.core.stream import Stream, over_other_ranks, pass_coins
+from fairseq_autoassist.core.stream import Stream, pass_coins
 from fairseq_autoassist.features.rows import CsrRows
 from fairseq_autoassist.tensors import from_checkpoint, to_checkpoint
 from fairseq_autoassist.text.lengths import pair_items

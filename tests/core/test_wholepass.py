@@ -15,7 +15,7 @@ from fairseq_autoassist.core.batching import BatchLimits
 from fairseq_autoassist.core.cutting import by_length
 from fairseq_autoassist.core.planner import Planner
 from fairseq_autoassist.core.prior import Prior
-from fairseq_autoassist.core.resize import rebatched
+from fairseq_autoassist.core.resize import last_pass_begun, rebatched
 from fairseq_autoassist.core.wholepass import WholePass, plans_whole_passes
 from fairseq_autoassist.core.worker.client import Exchange
 from tests.support.planning import batch_limits, make_sizes, make_spec, tokens_of, with_pairs
@@ -193,20 +193,48 @@ def test_other_limits_lose_no_pair(world_size, max_tokens):
     spec = make_spec(500, world_size=world_size)
     other = dataclasses.replace(spec, limits=BatchLimits(max_tokens, None, 8))
     tokens = tokens_of(spec)
-    trained = []
+    trained, states = [], []
     for rank in range(world_size):
         exchange = Exchange(dataclasses.replace(spec, rank=rank))
         trained.append([])
         for number in range(25):
             trained[rank].append(exchange.next_batch())
             exchange.report(number, None)
-        state = rebatched(exchange.state_dict(), 1.0)
+        states.append(exchange.state_dict())
+    for rank, state in enumerate(states):
+        state = rebatched(state, 1.0, last_pass_begun(states))
         planner = Exchange(dataclasses.replace(other, rank=rank), state)._planner
         while planner.stream.position[0] < 4 or planner._ready:
             batch = plan(planner)
             trained[rank].append(batch)
             assert len(batch.ids) * tokens[batch.ids].max() <= max_tokens
     assert count(*trained) == Counter(dict.fromkeys(range(500), 4))
+
+
+@pytest.mark.parametrize("world_size", [1, 2])
+def test_passes_after_a_change_of_limits_have_the_batches_of_a_fresh_run(world_size):
+    """Plan batches of 4,000 tokens at most, then of 1,000: every rank has as many of these."""
+    spec = make_spec(10_000, limits=BatchLimits(4000, None, 8), world_size=world_size)
+    other = dataclasses.replace(spec, limits=BatchLimits(1000, None, 8))
+    states = []
+    for planner in ranks_of(spec, world_size):
+        for _ in range(3):
+            plan(planner)
+        states.append({"trained": 3, "planner": planner.state_dict()})
+    last_pass = last_pass_begun(states)
+    assert last_pass == 0
+    parts = [[], []]
+    for planner, fresh, state in zip(
+        ranks_of(other, world_size), ranks_of(other, world_size), states
+    ):
+        planner.load_state_dict(rebatched(state, 4.0, last_pass)["planner"])
+        one_pass(planner)  # the rest of the first pass
+        fresh.stream.seek((1, 0))
+        for number in range(2):
+            again = one_pass(planner)
+            assert ids_of(again) == ids_of(one_pass(fresh))
+            parts[number].append(len(again))
+    assert all(len(set(lengths)) == 1 for lengths in parts)
 
 
 def test_whole_passes_are_planned_where_every_pair_of_a_small_corpus_is_kept(monkeypatch):
@@ -232,7 +260,8 @@ def test_no_pair_stays_behind_however_often_it_is_planned_again():
             trained.append(batch)
         for _ in range(140):  # what the loader takes ahead
             exchange.next_batch()
-        state = rebatched(exchange.state_dict(), 1.0)
+        state = exchange.state_dict()
+        state = rebatched(state, 1.0, last_pass_begun([state]))
     times = count(trained)
     assert len(trained) > 3 * spec.batches_per_pass
     assert len(times) == 400 and max(times.values()) - min(times.values()) <= 2

@@ -124,6 +124,32 @@ def test_under_other_batch_limits_the_stream_goes_on(limits, ranks, caplog):
     assert "the checkpoint was made under --max-tokens 200, --batch-size none" in caplog.text
 
 
+def test_under_other_batch_limits_ranks_share_a_pass_that_one_of_them_has_begun():
+    config = AutoAssistConfig(strategy="uniform")
+    before = dataclasses.replace(data_bin(600), config=config, world_size=2)
+    spec, saved = dataclasses.replace(before, limits=BatchLimits(100, None, 8)), []
+    for rank, batches in enumerate((1, 40)):
+        shards, exchange = Shards(), Exchange(dataclasses.replace(before, rank=rank))
+        for number in range(batches):
+            exchange.report(number, np.ones(len(exchange.next_batch().ids), np.float32))
+        saved.append(shards.own(exchange.state_dict(), None, before))
+    ahead = exchange._planner.stream
+    assert ahead.position == (2, 0)
+    ahead.seek((1, 0))
+    second_pass = ahead.take(600)[0].tolist()
+    saved = shards.saved(before, 0, 0, saved)
+    streams = []
+    for rank in range(2):
+        again, mine = Shards(), dataclasses.replace(spec, rank=rank)
+        again.load(saved, mine, Ranks(rank, 2), 1)
+        streams.append(Exchange(mine, again.here(mine)[0])._planner.stream)
+    behind, ahead = streams
+    assert behind.position == (1, 0) and ahead.position == (2, 0)
+    second_pass += behind.take(600)[0].tolist()
+    third_pass = [stream.take(600)[0].tolist() for stream in streams]
+    assert sorted(second_pass) == sorted(sum(third_pass, [])) == list(range(600))
+
+
 def test_under_reset_optimizer_updates_are_counted_from_0():
     """Follow fairseq, whose own count begins again."""
     shards, spec = Shards(), data_bin(150)
