@@ -238,10 +238,13 @@ class Stream:
 
 
 def _nth_of(mask: np.ndarray, count: int, order: np.ndarray) -> np.ndarray:
-    """Replace ranks among the ids whose bit is set by these ids, in ``order`` itself.
+    """Replace ranks among the ids whose bit is set by these ids.
 
-    It works in parts, because numpy converts an index to 8 bytes an item.
+    They replace the ranks in ``order`` itself, except where ids of 4 bytes become 8 bytes. It works
+    in parts, because numpy converts an index to 8 bytes an item.
     """
+    if 8 * len(mask) > 2**31:  # ids go beyond the number of those whose bit is set
+        order = order.astype(np.int64)
     ids = np.empty(count, dtype=order.dtype)
     done = 0
     for start in range(0, len(mask), _PART // 8):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairseq_autoassist.core.stream import Stream, pass_coins, pass_order
+from fairseq_autoassist.core.stream import Stream, _nth_of, pass_coins, pass_order
 
 
 def consume(stream, passes, chunk):
@@ -120,6 +120,14 @@ def test_ids_above_two_to_the_24_are_exact():
     pairs, high = 2**24 + 5000, 2**24 + 1
     stream = Stream(pairs, 1, eligible=np.arange(high, high + 64))
     assert sorted(consume(stream, 1, 7)[0]) == list(range(high, high + 64))
+
+
+def test_ids_from_two_to_the_31_on_are_exact():
+    last = 2**31 + 7
+    mask = np.zeros(2**28 + 1, dtype=np.uint8)  # no memory until it is written to
+    mask[0], mask[-1] = 0b10000000, 0b10000001
+    ids = _nth_of(mask, 3, np.array([2, 0, 1], dtype=np.int32))
+    assert ids.tolist() == [last, 0, 2**31]
 
 
 def test_no_rank_has_a_pair_more_in_every_pass():
