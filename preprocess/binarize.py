@@ -10,6 +10,7 @@ from the text, so that it holds every piece that the model can produce.
 from __future__ import annotations
 
 import argparse
+import fcntl
 import os
 import re
 import signal
@@ -200,12 +201,15 @@ def binarize(options: argparse.Namespace) -> None:
     options.destination = destination
     place = destination.parent / f".{destination.name}.binarize"
     with writing(destination):
-        put_back(place / OLD, destination)
+        if (place / OLD).exists():
+            with held(place, fcntl.LOCK_EX):  # a running call may be moving it
+                put_back(place / OLD, destination)
     check(options)
     with ExitStack() as stack:
         with writing(destination):
             stack.enter_context(with_parents(destination))
         folder = stack.enter_context(staging(place))
+        stack.enter_context(held(folder))
         write_dictionary(options.source_model, folder / "source.txt")
         if options.target_model is not None:
             write_dictionary(options.target_model, folder / "target.txt")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
+from typing import Any, Callable
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import sentencepiece
 
 from fairseq_autoassist.text.binarized import BinarizedSide
 from preprocess import binarize, spm
-from preprocess.text import UserError, read_lines
+from preprocess.text import UserError, held, read_lines
 from preprocess.unknown import cause, look
 
 LINES = ["a man and a dog", "two men on a road", "the dog runs", "a road in the sun"] * 9
@@ -68,6 +69,53 @@ def test_a_refusal_leaves_no_folder_that_was_made_for_it(tmp_path: Path, words: 
     words[words.index("--destination") + 1] = str(tmp_path / "mine" / "made" / "for it" / "bin")
     refused(words)
     assert list((tmp_path / "mine").iterdir()) == []
+
+
+def test_its_folder_is_locked_until_the_data_bin_is_in_its_place(
+    tmp_path: Path, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Let a second call come at each step, which must not remove the folder."""
+    encoded(tmp_path, LINES)
+    refusals = []
+
+    def second_call() -> None:
+        with pytest.raises(UserError, match="another process still works in .*bin.binarize"):
+            binarize.main(words)
+        refusals.append(words)
+
+    def preprocess(_: list[str], folder: Path) -> int:
+        (folder / "data-bin").mkdir()
+        return 0
+
+    monkeypatch.setattr(binarize, "run_to_its_end", preprocess)
+    steps = {
+        "write_dictionary": binarize.write_dictionary,
+        "refuse_unknown": lambda *_: None,
+        "move_whole": binarize.move_whole,
+    }
+    for name, step in steps.items():
+        monkeypatch.setattr(binarize, name, _after(second_call, step))
+    binarize.main(words)
+    assert len(refusals) == 3 and (tmp_path / "bin").is_dir()
+
+
+def _after(first: Callable[[], None], function: Callable[..., Any]) -> Callable[..., Any]:
+    def both(*given: Any) -> Any:
+        first()
+        return function(*given)
+
+    return both
+
+
+def test_a_data_bin_that_a_running_call_replaces_is_not_put_back(
+    tmp_path: Path, words: list[str]
+) -> None:
+    encoded(tmp_path, LINES)
+    aside = tmp_path / ".bin.binarize" / binarize.OLD
+    aside.mkdir(parents=True)
+    with held(aside.parent):
+        assert "another process still works" in refused(words)
+        assert aside.is_dir()
 
 
 def likely(folder: Path) -> str:
