@@ -27,9 +27,9 @@ class CommonOptions(Options):
     )
     prior_floor: float = option(
         0.001,
-        "least prior of an item; more than 0, so that every item can be kept",
+        "least prior of an item, so that every item can be kept",
         "ours",
-        low=0.0,
+        low=1e-6,
         high=1.0,
     )
     trace: str = option(
@@ -63,8 +63,6 @@ class CommonOptions(Options):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.prior_floor == 0.0:
-            raise ConfigError(f"{flag('prior_floor')} is 0.0, expected more than 0, at most 1")
         if not self.prior:
             raise ConfigError(
                 f"{flag('prior')} is empty, expected 'agreement', 'none' or a file of scores"

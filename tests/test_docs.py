@@ -64,7 +64,7 @@ def test_every_flag_is_listed_with_its_default():
 def test_every_range_is_listed():
     rows = table("options")
     for name, field in FIELDS.items():
-        numbers = re.findall(r"\d+(?:\.\d+)?", rows[name][2])
+        numbers = re.findall(r"\d+(?:\.\d+)?(?:e-\d+)?", rows[name][2])
         for bound in (field.metadata["low"], field.metadata["high"]):
             assert bound is None or f"{bound:g}" in numbers, name
 

@@ -51,8 +51,10 @@ def test_a_strategy_that_needs_a_prior_is_refused_without_one() -> None:
 
 @pytest.mark.parametrize("floor", [0.0, -0.1, 1.5, float("nan")])
 def test_a_floor_out_of_range_is_refused(floor: float) -> None:
-    with pytest.raises(ConfigError, match="--autoassist-prior-floor is .*, expected"):
+    expected = "--autoassist-prior-floor is .*, expected between 1e-06 and 1.0"
+    with pytest.raises(ConfigError, match=expected):
         AutoAssistConfig(prior_floor=floor)
+    assert AutoAssistConfig(prior_floor=1e-6).prior_floor == 1e-6  # the documented limit
 
 
 def test_prior_options_without_effect_are_refused() -> None:
