@@ -5,8 +5,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from tests.e2e.test_strategies import of_made_updates, traced, trained
 from tests.support.checkpoints import checkpoint_state
 from tests.support.ranks import train_ranks
+from tests.support.recording import OVERFLOW_EVERY
 from tests.support.training import (
     PLUGIN,
     SHRINK,
@@ -116,6 +118,17 @@ def test_pytorch_ddp_makes_the_same_batches_and_losses(tmp_path):
     torchs = train_ranks(2, data_bin(), tmp_path, *words, "--ddp-backend", "pytorch_ddp")
     assert ids(torchs)[0][:20] == ids(legacy)[0][:20] and len(torchs[0].batches) == 80
     np.testing.assert_allclose(losses(torchs)[0][:20], losses(legacy)[0][:20], rtol=1e-3)
+
+
+@pytest.mark.slow
+def test_traces_of_all_ranks_leave_out_updates_that_were_discarded(tmp_path, monkeypatch):
+    monkeypatch.setenv(OVERFLOW_EVERY, "4")
+    words = [*PLUGIN, *SHRINK, *QUIET, "--update-freq", 2, "--max-update", 12]
+    runs = train_ranks(2, data_bin(), tmp_path, *words, "--autoassist-trace", tmp_path / "trace")
+    for rank, run in enumerate(runs):
+        made = of_made_updates(run, 2)
+        assert len(made) == 24 < len(run.batches)
+        assert traced(tmp_path / "trace", rank) == trained(made)
 
 
 @pytest.mark.slow
