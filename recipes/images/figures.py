@@ -108,10 +108,10 @@ def _draw(panels: Sequence[Panel], draw: Draw, path: Path) -> None:
     for row, column in empty:
         axes[row][column].set_axis_off()
     if entries:
-        bottom = 0.6 / size[1]
-        figure.legend(
-            entries.values(), entries, loc="lower center", ncol=min(4, len(entries)), frameon=False
-        )
+        across = 2 * len(columns)  # entries that fit beside one another
+        bottom = (0.2 + 0.22 * -(-len(entries) // across)) / size[1]
+        looks = {"loc": "lower center", "ncol": across, "frameon": False, "fontsize": 8}
+        figure.legend(entries.values(), entries, **looks)
         figure.tight_layout(rect=(0.0, bottom, 1.0, 1.0))
     save_png(figure, path, dpi=110)
 
