@@ -39,8 +39,8 @@ class AutoAssist(torch.utils.data.Sampler):
         difficulty: numbers, shape (items,), for the strategy 'competence' and ``competence=True``
         drop_last: make no batch smaller than ``batch_size``; the last items of a pass begin the
             next pass, and no item is lost
-        epoch: batches of an epoch on each rank: 'plain', as many as plain training has; 'pass',
-            those of one pass over the data, the fewer the more is skipped; or a number
+        epoch: batches of an epoch on each rank. 'plain' is as many as plain training has, and
+            'pass' those of one pass over the data. It may be a number
         max_batches: batches of each rank in the whole run, for strategies that need its length;
             0: not known
         max_passes: passes over the data in the whole run, likewise; 0: not known
@@ -85,7 +85,8 @@ class AutoAssist(torch.utils.data.Sampler):
     def __len__(self) -> int:
         """Number of batches of the current epoch on this rank.
 
-        Before its first batch: the number given as ``epoch``, or else that of plain training.
+        Before the first batch of the run: the number given as ``epoch``, or else that of plain
+        training. Before the first batch of a later epoch: that of the epoch before.
         """
         return self._length or self._plain
 

@@ -131,7 +131,7 @@ def replayed(
 ) -> tuple[Exchange, Position | None, dict[int, np.ndarray | None]]:
     """Restore the exchange and the position of training from a state.
 
-    Also return the reports by batch number that the state has of batches not counted as trained on.
+    Also return the reports of later batches, by batch number. A loader that resumes skips these.
 
     Args:
         kind: class of the exchange

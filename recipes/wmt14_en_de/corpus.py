@@ -169,7 +169,7 @@ class Location:
         return f"{'download to' if self.kind == 'download' else self.kind + ' in'} {self.folder}"
 
 
-def locate(corpus: Corpus, downloads: Path) -> Location:
+def locate(corpus: Corpus, downloads: Path, root: Path = ROOT) -> Location:
     """Find the corpus: a stand-in in its own folder, WMT14 in AUTOASSIST_DATA if that is set.
 
     Otherwise WMT14 is in `shared/data`, or else among the downloads.
@@ -180,7 +180,7 @@ def locate(corpus: Corpus, downloads: Path) -> Location:
     if corpus.folder is not None:
         return Location("archives", corpus.folder)
     named = os.environ.get("AUTOASSIST_DATA")
-    base = Path(named) if named else ROOT.parent / "shared" / "data"
+    base = Path(named) if named else root.parent / "shared" / "data"
     files = [name for part in PARTS.values() for name in part.files]
     for folder in (base / "wmt14_en_de", base):
         if all((folder / name).is_file() for name in corpus.archives):
