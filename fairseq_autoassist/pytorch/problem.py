@@ -106,6 +106,11 @@ def make_spec(
     _check_needs(config, opener, prior, difficulty, run)
     if not needs_of(config).features:
         opener = source = None
+    elif type(opener).__module__ == "__main__" and not config.inline:
+        raise ConfigError(
+            f"found an opener of a class in the program itself, {type(opener).__name__}, expected "
+            "one of a module on PYTHONPATH: the Assistant's process imports it"
+        )
     if difficulty is not None:
         difficulty = _ranks(_column(difficulty, "difficulty", count))
     return PlanSpec(
@@ -185,11 +190,6 @@ def _features(given: Any) -> tuple[FeatureOpener | None, FeatureSource | None, i
         path = os.fspath(given)
         given = DenseFile(path) if path.endswith(".npy") else StoredFeatures(path)
     opener = given if callable(getattr(given, "open", None)) else HeldFeatures(_matrix(given))
-    if type(opener).__module__ == "__main__":
-        raise ConfigError(
-            f"found an opener of a class in the program itself, {type(opener).__name__}, expected "
-            "one of a module on PYTHONPATH: the Assistant's process imports it"
-        )
     source = opener.open()
     return opener, source, source.rows
 

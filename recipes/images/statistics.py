@@ -10,7 +10,7 @@ from recipes.compare.statistics import Estimate, estimate
 from recipes.images.arms import BASELINE
 from recipes.images.records import Panel, Record, baseline_of
 
-Arm = tuple[str, float]  # name, and share of the budget
+Group = tuple[str, float]  # runs of an arm, by its name, at a share of the budget
 
 
 def ends(records: Sequence[Record], key: str) -> Estimate | None:
@@ -18,12 +18,8 @@ def ends(records: Sequence[Record], key: str) -> Estimate | None:
     return estimate([float(record.ends[key]) for record in records])
 
 
-def difference(panel: Panel, one: Arm, other: Arm) -> Estimate | None:
-    """Test error of one arm minus that of another, paired by seed; None without a common seed.
-
-    Args:
-        one, other: name of an arm, and share of the budget
-    """
+def difference(panel: Panel, one: Group, other: Group) -> Estimate | None:
+    """Test error of one group minus that of another, paired by seed; None without a common seed."""
     base = {r.run.seed: float(r.ends["test_error"]) for r in panel.of(*other)}
     mine = [r for r in panel.of(*one) if r.run.seed in base]
     return estimate([float(r.ends["test_error"]) - base[r.run.seed] for r in mine])

@@ -14,6 +14,7 @@ from fairseq_autoassist.errors import AutoAssistError
 from fairseq_autoassist.features.dense import DenseFile
 from fairseq_autoassist.features.files import block_files
 from fairseq_autoassist.features.manifest import Manifest
+from fairseq_autoassist.features.memory import HeldFeatures
 from fairseq_autoassist.pytorch import AutoAssist
 from fairseq_autoassist.pytorch.saving import check_state, header_of
 from fairseq_autoassist.text.fingerprint import Fingerprint
@@ -23,13 +24,10 @@ from tests.support.loop import BATCH, ITEMS, STRATEGIES, WIDTH, Loop, make, poin
 SOME = points()[0]
 
 
-class OfTheProgram:
+class OfTheProgram(HeldFeatures):
     """Opener whose class another process cannot import."""
 
     __module__ = "__main__"
-
-    def open(self):
-        raise AssertionError("it must be refused before")
 
 
 @pytest.mark.parametrize(
@@ -46,7 +44,7 @@ class OfTheProgram:
         ({"features": np.zeros((9, 2))}, "all 0"),
         ({"features": np.zeros((0, 2))}, r"type float64 with shape \(0, 2\)"),
         ({"features": sp.csr_array((0, 2))}, "all 0"),
-        ({"features": OfTheProgram()}, "a class in the program itself, OfTheProgram"),
+        ({"features": OfTheProgram(SOME)}, "a class in the program itself, OfTheProgram"),
         ({"features": np.array([["a"]])}, "type <U1"),
         ({"features": "nowhere.npy"}, "cannot read features from nowhere.npy"),
         ({"batch_size": 0}, "batch_size 0"),
@@ -234,6 +232,11 @@ def test_the_same_rows_in_a_file_have_the_same_identity_in_any_order_of_storage(
     plain = AutoAssist(saved_rows(SOME, tmp_path / "a.npy"), BATCH)._alone
     turned = AutoAssist(saved_rows(np.asfortranarray(SOME), tmp_path / "b.npy"), BATCH)._alone
     assert plain.features_hash == turned.features_hash
+
+
+@pytest.mark.parametrize("arguments", [{"inline": True}, {"strategy": "random"}])
+def test_an_opener_of_the_program_is_taken_where_no_process_opens_it(arguments):
+    assert Loop(AutoAssist(OfTheProgram(SOME), BATCH, **arguments)).assist.metrics == {}
 
 
 def test_features_are_held_once():
