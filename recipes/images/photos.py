@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import tarfile
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from fairseq_autoassist.pytorch import WithIds
-from preprocess.text import UserError, unfinished, whole_file, with_parents, writing
+from preprocess.text import UserError, held, staging, whole_file, with_parents, writing
 from recipes.common.archives import Archive, fetched
 from recipes.common.data import Corpus, find
 from recipes.images.arrays import Batch, Pairs, pixel_features, probe_ids
@@ -73,20 +72,17 @@ def _unpacked(archive: Path, folder: Path) -> Path:
     """Unpack an archive into a folder, which appears when it is complete, and return the folder."""
     if folder.is_dir():
         return folder
-    with writing(folder), with_parents(folder):
-        part = unfinished(folder)
-        try:
-            if archive.suffix == ".zip":
-                with zipfile.ZipFile(archive) as photos:
-                    photos.extractall(part)
-            else:
-                with tarfile.open(archive) as members:
-                    if hasattr(tarfile, "data_filter"):  # not before Python 3.11.4
-                        members.extraction_filter = tarfile.data_filter
-                    members.extractall(part)
-            part.rename(folder)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
+    place = folder.with_name(f".{folder.name}")
+    with writing(folder), with_parents(folder), staging(place) as part, held(part):
+        if archive.suffix == ".zip":
+            with zipfile.ZipFile(archive) as photos:
+                photos.extractall(part)
+        else:
+            with tarfile.open(archive) as members:
+                if hasattr(tarfile, "data_filter"):  # not before Python 3.11.4
+                    members.extraction_filter = tarfile.data_filter
+                members.extractall(part)
+        part.rename(folder)
     return folder
 
 

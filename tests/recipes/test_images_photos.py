@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
+import os
+import signal
 import tarfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -101,3 +105,32 @@ def test_imagenette_is_downloaded_and_found_again(
     found = photos.published(tmp_path / "downloads")
     assert len(list((found / "train").glob("*/*.JPEG"))) == 12
     assert photos.published(tmp_path / "downloads") == found
+
+
+def test_what_a_killed_call_unpacked_is_removed(folder: Path, tmp_path: Path) -> None:
+    archive, target = tmp_path / "a.tgz", tmp_path / "out" / "a"
+    with tarfile.open(archive, "w:gz") as packed:
+        packed.add(folder, "photos")
+    killed = multiprocessing.get_context("fork").Process(
+        target=unpack_in_part, args=(archive, target)
+    )
+    killed.start()
+    killed.join()
+    assert killed.exitcode == -signal.SIGKILL
+    (left,) = target.parent.iterdir()
+    assert left != target and (left / "begun").is_file()
+    assert photos._unpacked(archive, target) == target
+    assert [path.name for path in target.parent.iterdir()] == ["a"]
+    assert [path.name for path in target.iterdir()] == ["photos"]
+
+
+def unpack_in_part(archive: Path, target: Path) -> None:
+    """Write one file of an archive, and die: the target of a process."""
+
+    def extractall(_: Any, part: Path) -> None:
+        part.mkdir(exist_ok=True)
+        (part / "begun").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    tarfile.TarFile.extractall = extractall  # type: ignore[assignment]
+    photos._unpacked(archive, target)
