@@ -6,6 +6,7 @@ import hashlib
 import tarfile
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Iterable, Iterator
 
@@ -86,6 +87,21 @@ def _unpacked(archive: Path, folder: Path) -> Path:
     return folder
 
 
+def split(folder: Path, transform: Any) -> Any:
+    """Return the `ImageFolder` of train/, val/ or test/.
+
+    Raises:
+        UserError: a class has no photos, or there is no class
+    """
+    try:
+        return ImageFolder(str(folder), transform, loader=read_photo)
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{folder} lacks photos: {str(error).rstrip('.')}; expected photos in <class>/ for "
+            f"each class: add them, or remove the empty folder"
+        ) from error
+
+
 class _Flat(Dataset):
     """Photos as (image, label), with given labels in place of those of the folders."""
 
@@ -110,7 +126,8 @@ class Photos:
         workers: processes that read photos; 0: this process reads them
 
     Raises:
-        UserError: the folder has another layout, or its parts have different classes
+        UserError: the folder has another layout, a class without photos, or other classes in one
+            of its parts
     """
 
     channels = 3
@@ -125,10 +142,10 @@ class Photos:
         cut = [transforms.RandomResizedCrop(side), transforms.RandomHorizontalFlip()]
         middle = [transforms.Resize(round(side * LARGER)), transforms.CenterCrop(side)]
         held_out = test_folder(folder)
-        self.photos = ImageFolder(folder / "train", transforms.Compose([*cut, *tensor]))
+        self.photos = split(folder / "train", transforms.Compose([*cut, *tensor]))
         still = transforms.Compose([*middle, *tensor])
-        self._still = ImageFolder(folder / "train", still)
-        self._test = ImageFolder(held_out, still)
+        self._still = split(folder / "train", still)
+        self._test = split(held_out, still)
         if self._test.classes != self.photos.classes:
             raise UserError(
                 f"{held_out} has {len(self._test.classes)} classes, train/ beside it "
@@ -186,11 +203,40 @@ class Photos:
         return DataLoader(data, num_workers=self.workers, pin_memory=pinned, **how)
 
 
-def low_resolution(path: str) -> np.ndarray:
-    """Return the pixels of a photo scaled to 16 x 16, red, green and blue: uint8 (768,)."""
+@contextmanager
+def _opened(path: str) -> Iterator[Any]:
+    """Open a photo; turn an error of reading it into a UserError."""
     from PIL import Image
 
-    with Image.open(path) as image:
+    try:
+        with Image.open(path) as image:
+            yield image
+    except (OSError, SyntaxError) as error:  # PIL raises SyntaxError for a broken PNG
+        raise UserError(
+            f"{path} is no whole photo ({error}); expected one that PIL reads: fetch it again, or "
+            f"remove it"
+        ) from error
+
+
+def read_photo(path: str) -> Any:
+    """Return a photo as an image of PIL, red, green and blue.
+
+    Raises:
+        UserError: the file is damaged, or no photo
+    """
+    with _opened(path) as image:
+        return image.convert("RGB")
+
+
+def low_resolution(path: str) -> np.ndarray:
+    """Return the pixels of a photo scaled to 16 x 16, red, green and blue: uint8 (768,).
+
+    Raises:
+        UserError: the file is damaged, or no photo
+    """
+    from PIL import Image
+
+    with _opened(path) as image:
         image.draft("RGB", (4 * LOW, 4 * LOW))  # a JPEG is read at about that size
         small = image.convert("RGB").resize((LOW, LOW), Image.Resampling.BOX)
         return np.asarray(small).reshape(-1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import os
+import shutil
 import signal
 import tarfile
 from dataclasses import replace
@@ -90,6 +91,34 @@ def test_a_folder_of_another_layout_is_refused(folder: Path, tmp_path: Path) -> 
     (folder / "val" / "n03" / "a.JPEG").write_bytes((folder / "val/n01/0.JPEG").read_bytes())
     with pytest.raises(UserError, match="has 3 classes, train/ beside it 2"):
         load(folder, tmp_path / "cache")
+
+
+@pytest.mark.parametrize("empty", ["train/n03", "val/n02"])
+def test_a_class_without_photos_is_refused(folder: Path, tmp_path: Path, empty: str) -> None:
+    for path in (folder / empty).glob("*"):
+        path.unlink()
+    (folder / empty).mkdir(exist_ok=True)
+    with pytest.raises(UserError, match=f"lacks photos: .*{empty[-3:]}.*; expected photos in"):
+        load(folder, tmp_path / "cache")
+
+
+def test_test_photos_outside_folders_of_classes_are_refused(folder: Path, tmp_path: Path) -> None:
+    shutil.rmtree(folder / "val")
+    shutil.copytree(folder / "train" / "n01", folder / "val")
+    with pytest.raises(UserError, match="val lacks photos: .* class folder"):
+        load(folder, tmp_path / "cache")
+
+
+@pytest.mark.parametrize("kept", [0, 4, 600])
+def test_a_damaged_photo_is_named(folder: Path, tmp_path: Path, kept: int) -> None:
+    for split in ("train", "val"):
+        path = folder / split / "n01" / "1.JPEG"
+        path.write_bytes(path.read_bytes()[:kept])
+    data = load(folder, tmp_path / "cache")
+    with pytest.raises(UserError, match="train/n01/1.JPEG is no whole photo .*; expected"):
+        data.features()
+    with pytest.raises(UserError, match="val/n01/1.JPEG is no whole photo .*; expected"):
+        list(data.test())
 
 
 def test_imagenette_is_downloaded_and_found_again(
