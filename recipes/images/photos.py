@@ -160,7 +160,7 @@ class Photos:
         self.device = device
 
     def features(self) -> np.ndarray:
-        """Stacked pixels of 16 x 16 images, float32 (n, 769); the cache keeps the pixels."""
+        """Stacked pixels of 16 x 16 images, float32 (n, 768); the cache keeps the pixels."""
         names = "\n".join(Path(path).as_posix() for path, _ in self.photos.samples)
         key = hashlib.sha256(names.encode()).hexdigest()[:16]
         path = self.cache / f"{self.name}.{LOW}.{key}.npy"
@@ -182,8 +182,9 @@ class Photos:
         data = WithIds(_Flat(self.photos, self.labels))
         generator = torch.Generator().manual_seed(seed)
         for ids, images, labels in self._loader(data, batch_sampler=sampler, generator=generator):
-            there = images.to(self.device, non_blocking=True)
-            yield Batch(np.asarray(ids), there, labels.to(self.device))
+            # in pinned memory, so no copy waits for the device
+            there = (values.to(self.device, non_blocking=True) for values in (images, labels))
+            yield Batch(np.asarray(ids), *there)
 
     def probe(self) -> Pairs:
         """Yield a fixed uniform sample of the training photos, cut from their middle."""

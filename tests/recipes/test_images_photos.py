@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from preprocess.text import UserError
 from recipes.common import archives
@@ -65,6 +66,25 @@ def test_transforms_depend_on_the_seed_alone(folder: Path, tmp_path: Path) -> No
 
     assert torch.equal(images(1), images(1))
     assert not torch.equal(images(1), images(2))
+
+
+def test_a_batch_is_sent_without_a_wait_for_the_device(folder: Path, tmp_path: Path) -> None:
+    waits = []
+
+    class Copies(TorchDispatchMode):
+        def __torch_dispatch__(
+            self, called: Any, types: Any, args: Any = (), how: Any = None
+        ) -> Any:
+            if called is torch.ops.aten._to_copy.default and how.get("device") == there:
+                waits.append(not how.get("non_blocking", False))
+            return called(*args, **(how or {}))
+
+    there = torch.device("meta")
+    data = load(folder, tmp_path / "cache")
+    data.to(there)
+    with Copies():
+        list(data.batches([[1, 2]], seed=1))
+    assert waits == [False, False]
 
 
 def test_features_are_low_resolution_images_and_cached(
