@@ -10,6 +10,7 @@ from recipes.compare.statistics import Estimate, estimate
 from recipes.images.arms import BASELINE
 from recipes.images.records import Panel, Record, baseline_of
 
+ROUNDING = 1e-9  # more than the rounding of a mean, less than one image of a test set
 Group = tuple[str, float]  # runs of an arm, by its name, at a share of the budget
 
 
@@ -37,7 +38,7 @@ def reach(record: Record, key: str, level: float, of: str = "test_error") -> flo
     Returns:
         samples or seconds; None if the run ends above the level
     """
-    above = np.flatnonzero(np.asarray(record.curve[of]) > level)
+    above = np.flatnonzero(np.asarray(record.curve[of]) > level + ROUNDING)
     first = int(above[-1]) + 1 if len(above) else 0
     values = record.curve[key]
     return None if first == len(values) else float(values[first])

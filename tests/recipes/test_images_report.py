@@ -54,6 +54,12 @@ def test_an_error_is_reached_once_it_stays_below() -> None:
     assert reach(dips, "samples", 0.1) is None
 
 
+def test_an_error_equal_to_the_mean_of_others_is_reached() -> None:
+    level = target(panel(record(errors=(0.0040,), seed=1), record(errors=(0.0042,), seed=2)))
+    assert level < 0.0041  # by rounding
+    assert reach(record(errors=(0.5, 0.0041)), "samples", level) == 200.0
+
+
 def panel(*records):
     (found,) = panels(records)
     return found
