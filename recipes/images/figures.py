@@ -38,10 +38,13 @@ def band(records: Sequence[Record], x: str, y: str) -> tuple[np.ndarray, ...]:
 
 
 def one_session(panel: Panel) -> list[Record]:
-    """Records at the full budget of the session that has most of them; their times compare."""
+    """Records at the full budget of the session that has most of them; their times compare.
+
+    Without a record at the full budget the list is empty.
+    """
     whole = [record for record in panel.records if record.run.share == 1.0]
     counts = Counter(record.session for record in whole)
-    most = max(sorted(counts), key=lambda session: counts[session])
+    most = max(sorted(counts), key=lambda session: counts[session], default=None)
     return [record for record in whole if record.session == most]
 
 

@@ -107,6 +107,12 @@ def test_times_of_two_sessions_are_not_compared() -> None:
     assert [r.session for r in figures.one_session(found)] == ["one"]
 
 
+def test_records_of_a_share_alone_make_a_report(tmp_path: Path) -> None:
+    append(tmp_path / "records.jsonl", record(share=0.6))  # the deadline cut off the whole runs
+    assert "error at 0.6" in report.write(tmp_path)
+    assert figures.one_session(panel(record(share=0.6))) == []
+
+
 def test_the_report_has_a_row_for_each_arm() -> None:
     records = [
         record(seed=1),
