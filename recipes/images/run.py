@@ -29,7 +29,8 @@ from recipes.images.records import NAME, append, load
 from recipes.images.side_by_side import Place, SideBySide
 from recipes.images.spec import Run
 
-READERS = 12  # most processes of a run; each takes 2 batches ahead, and the adapter's lag is 32
+# most processes of a run; each takes 2 batches ahead, so with `train.AHEAD` less than the lag, 32
+READERS = 12
 
 
 def place_of(options: argparse.Namespace) -> Place:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Iterable, Iterator
+from collections import deque
+from typing import Any, Callable, Iterable, Iterator
 
 import numpy as np
 import torch
@@ -16,6 +17,8 @@ from recipes.images.models import build
 from recipes.images.schedule import schedule
 from recipes.images.sets import stem
 from recipes.images.spec import DECAY, MOMENTUM, Run
+
+AHEAD = 2  # most updates by which the host is ahead of a GPU
 
 
 class OutOfTime(Exception):
@@ -62,6 +65,32 @@ class Timed:
             yield ids
 
 
+class Pace:
+    """Keeps the host at most `AHEAD` updates ahead of a GPU, which is enough to keep it busy.
+
+    The adapter gives at most 32 batches (its lag) ahead of the reports. A host that is further
+    ahead would wait for the GPU in the adapter, and that wait would count as choosing.
+
+    Args:
+        device: device of the network; on a CPU there is nothing to wait for
+        event: makes an event of the GPU
+    """
+
+    def __init__(self, device: torch.device, event: Callable[..., Any] = torch.cuda.Event) -> None:
+        self._make = event if device.type == "cuda" else None
+        self._events: deque[Any] = deque()
+
+    def step(self) -> None:
+        """Call it after each update; it waits for the update `AHEAD` before that one."""
+        if self._make is None:
+            return
+        event = self._make(blocking=True)  # the wait leaves the core to other processes
+        event.record()
+        self._events.append(event)
+        if len(self._events) > AHEAD:
+            self._events.popleft().synchronize()
+
+
 class Training:
     """One run, which makes a record.
 
@@ -89,7 +118,7 @@ class Training:
         )
         self.scheduler = schedule(run.schedule, self.optimizer, run.updates)
         self.counts = np.zeros(len(data.labels), dtype=np.int64)  # times each sample was trained on
-        self.clock = Clock(device)
+        self.clock, self.pace = Clock(device), Pace(device)
         self.start_seconds = 0.0
         self.passes = 0
         self.curve: dict[str, list[float]] = {}
@@ -150,6 +179,7 @@ class Training:
         self.optimizer.step()
         self.scheduler.step()
         np.add.at(self.counts, batch.ids, 1)
+        self.pace.step()
 
     def _mark(self, method: Method) -> None:
         loss, train_error = self.measure(self.data.probe())

@@ -20,7 +20,7 @@ from recipes.images.noise import add_noise
 from recipes.images.records import NAME, load
 from recipes.images.side_by_side import SideBySide, perform
 from recipes.images.spec import Run
-from recipes.images.train import Clock, OutOfTime, Timed, Training
+from recipes.images.train import Clock, OutOfTime, Pace, Timed, Training
 from tests.support import images
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -62,6 +62,38 @@ def test_the_wait_for_a_batch_counts_as_choosing_and_reading_it_does_not(
         now[0] += 10.0
         found.append(ids)
     assert (found, clock.choosing) == ([[1, 2], [3]], 4.0)
+
+
+def test_the_host_stays_few_updates_ahead_of_a_gpu() -> None:
+    log: list[tuple[str, int]] = []
+
+    class Event:
+        def __init__(self, blocking: bool) -> None:
+            self.number = sum(what == "record" for what, _ in log)
+
+        def record(self) -> None:
+            log.append(("record", self.number))
+
+        def synchronize(self) -> None:
+            log.append(("wait", self.number))
+
+    pace = Pace(torch.device("cuda"), Event)
+    for _ in range(4):
+        pace.step()
+    assert log == [
+        *(("record", number) for number in (0, 1, 2)),
+        ("wait", 0),
+        ("record", 3),
+        ("wait", 1),
+    ]
+
+
+def test_the_pace_is_kept_after_each_update(inline: None, monkeypatch: Any) -> None:
+    training = Training(images.run_of("sgd"), images.small(), CPU)
+    updates = []
+    monkeypatch.setattr(training.pace, "step", lambda: updates.append(training.counts.sum()))
+    training.do()
+    assert updates == [16, 32, 48, 64]
 
 
 def test_training_learns_and_repeats_with_the_same_seed(inline: None) -> None:
