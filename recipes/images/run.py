@@ -10,6 +10,7 @@ run that has a record is not repeated.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shlex
 import sys
@@ -57,10 +58,18 @@ def changed(runs: Sequence[Run], options: argparse.Namespace) -> list[Run]:
     return [replace(run, **said) for run in runs]
 
 
-def to_do(runs: Sequence[Run], path: Path) -> list[Run]:
-    """Runs that have no record with the same settings."""
-    kept = {record.run.id: record.settings for record in load(path)}
-    return [run for run in runs if kept.get(run.id) != run.settings]
+def to_do(runs: Sequence[Run], place: Place, path: Path) -> list[Run]:
+    """Runs that have no record with the same settings and, for photos, of the same folder."""
+    kept = {record.run.id: record for record in load(path)}
+
+    def is_done(run: Run) -> bool:
+        record = kept.get(run.id)
+        if record is None or record.settings != run.settings:
+            return False
+        same = record.place.get("photos") == place.facts.get("photos")
+        return same or sets.parts(run.data)[0] != "photos"
+
+    return [run for run in runs if not is_done(run)]
 
 
 def prepare(runs: Sequence[Run], place: Place) -> None:
@@ -75,20 +84,19 @@ def images(options: argparse.Namespace) -> int:
     """Prepare, run, report; return the exit status."""
     runs = changed(matrix(options.matrix), options)
     path = options.out / NAME
-    left = to_do(runs, path)
     place = place_of(options)
+    left = to_do(runs, place, path)
     reused = len(runs) - len(left)
     print(f"{len(runs)} runs on {place.device}, {reused} of them reused", flush=True)
     if left:
         prepare(left, place)
     queue = SideBySide(place)
-    for number, record in enumerate(queue.make(left), 1):
-        append(path, record)
-        print(
-            f"[{number}/{len(left)}] {record.run.id}: test error "
-            f"{100 * record.ends['test_error']:.2f}%, {record.ends['seconds']:.0f} s of training",
-            flush=True,
-        )
+    with contextlib.closing(queue.make(left)) as records:  # an interrupt ends the other runs
+        for number, record in enumerate(records, 1):
+            append(path, record)
+            error, seconds = 100 * record.ends["test_error"], record.ends["seconds"]
+            told = f"test error {error:.2f}%, {seconds:.0f} s of training"
+            print(f"[{number}/{len(left)}] {record.run.id}: {told}", flush=True)
     if path.is_file():
         print("\n" + report.write(options.out), flush=True)
     for run in queue.failed:

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any, Callable, Iterator, Sequence
+from typing import Any, Callable, Generator, Sequence
 
 from recipes.images.records import Record
 from recipes.images.spec import Run
@@ -43,9 +43,10 @@ class Place:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """Facts of the place that go into a record."""
+        """Facts of the place that go into a record; the folder of photos only if one is named."""
         names = ("device", "threads", "workers", "jobs")
-        return {name: getattr(self, name) for name in names}
+        named = {} if self.photos is None else {"photos": str(self.photos.resolve())}
+        return {**{name: getattr(self, name) for name in names}, **named}
 
 
 def perform(run: Run, place: Place) -> Record:
@@ -116,7 +117,7 @@ class SideBySide:
         self.failed: list[Run] = []
         self._speed: dict[tuple, float] = {}  # wall seconds per sample, by kind of run
 
-    def make(self, runs: Sequence[Run]) -> Iterator[Record]:
+    def make(self, runs: Sequence[Run]) -> Generator[Record, None, None]:
         """Make all runs, `jobs` at a time, and yield each record when its run ends."""
         waiting = list(runs)
         started: list[_Started] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -17,7 +18,7 @@ from recipes.images import choosing, run, side_by_side
 from recipes.images.arms import ARMS
 from recipes.images.matrices import MATRICES, matrix
 from recipes.images.noise import add_noise
-from recipes.images.records import NAME, load
+from recipes.images.records import NAME, append, load
 from recipes.images.side_by_side import SideBySide, perform
 from recipes.images.spec import Run
 from recipes.images.train import Clock, OutOfTime, Pace, Timed, Training
@@ -227,6 +228,39 @@ def test_a_matrix_leaves_records_report_and_figures(few: None, tmp_path: Path, c
     assert "3 runs on cpu, 3 of them reused" in capsys.readouterr().out
     assert call(tmp_path, "--budget", "32") == 0
     assert "3 runs on cpu, 0 of them reused" in capsys.readouterr().out
+
+
+def test_runs_on_another_folder_of_photos_are_made_again(tmp_path: Path) -> None:
+    runs = [Run(name, "resnet18", "sgd", budget=64) for name in ("photos", "mnist")]
+    first, other = (replace(images.place(tmp_path), photos=tmp_path / name) for name in "ab")
+    for one in runs:
+        made = images.record()
+        append(tmp_path / NAME, replace(made, run=one, settings=one.settings, place=first.facts))
+    assert run.to_do(runs, first, tmp_path / NAME) == []
+    assert run.to_do(runs, other, tmp_path / NAME) == runs[:1]
+    assert run.to_do(runs, images.place(tmp_path), tmp_path / NAME) == runs[:1]
+
+
+def test_an_interrupt_between_two_records_ends_the_other_runs(
+    few: None, tmp_path: Path, monkeypatch: Any
+) -> None:
+    ended = []
+
+    class Pretending(SideBySide):
+        def make(self, runs: Any) -> Any:
+            try:
+                yield images.record()
+            finally:
+                ended.append(True)
+
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "SideBySide", Pretending)
+    monkeypatch.setattr(run, "append", interrupted)
+    with pytest.raises(SystemExit) as found:  # its traceback keeps the generator alive
+        run.main(["quick", "--out", str(tmp_path), "--cpu"])
+    assert found.value.code == 130 and ended == [True]
 
 
 @pytest.mark.parametrize("words", [("--jobs", "0"), ("--budget-minutes", "0")])
