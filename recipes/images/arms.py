@@ -22,8 +22,8 @@ class Arm(NamedTuple):
     Attributes:
         title: name on figures and in tables
         look: colour and marker on figures
-        loop: `ADAPTER`, or the name of a class of `weighing`: "spl" or "screenernet"
-        strategy: strategy of the adapter
+        loop: `ADAPTER`, or "spl" or "screenernet" for the two classes of `weighing`
+        strategy: strategy of the adapter, or empty
         options: options of that strategy
     """
 
