@@ -73,9 +73,19 @@ def to_do(runs: Sequence[Run], place: Place, path: Path) -> list[Run]:
 
 
 def prepare(runs: Sequence[Run], place: Place) -> None:
-    """Download and unpack the data of the runs before they begin side by side."""
+    """Download and unpack the data of the runs before they begin side by side.
+
+    Raises:
+        UserError: data are damaged or not to be had, or a set is smaller than a batch
+    """
     for name in dict.fromkeys(run.data for run in runs):
         data = sets.load(name, place.cache, place.photos, runs[0].side, 0)
+        batch, count = max(run.batch for run in runs if run.data == name), len(data.labels)
+        if count < batch:
+            raise UserError(
+                f"{name} has {count} training images; expected a batch, {batch}, or more: "
+                f"name a larger folder with --photos"
+            )
         if sets.parts(name)[0] == "photos":
             data.features()  # fills the cache for the runs
 

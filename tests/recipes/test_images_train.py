@@ -230,6 +230,12 @@ def test_a_matrix_leaves_records_report_and_figures(few: None, tmp_path: Path, c
     assert "3 runs on cpu, 0 of them reused" in capsys.readouterr().out
 
 
+def test_a_set_smaller_than_a_batch_is_refused(few: None, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(run.sets, "load", lambda *where: images.small(15))
+    with pytest.raises(UserError, match="has 15 training images; expected a batch, 16, or more"):
+        run.main(["quick", "--out", str(tmp_path), "--cpu"])
+
+
 def test_runs_on_another_folder_of_photos_are_made_again(tmp_path: Path) -> None:
     runs = [Run(name, "resnet18", "sgd", budget=64) for name in ("photos", "mnist")]
     first, other = (replace(images.place(tmp_path), photos=tmp_path / name) for name in "ab")
