@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Subset
 
-from fairseq_autoassist.pytorch import WithIds
 from preprocess.text import UserError, held, staging, whole_file, with_parents, writing
 from recipes.common.archives import Archive, fetched
 from recipes.common.data import Corpus, find
@@ -115,6 +114,30 @@ class _Flat(Dataset):
         return self.photos[item][0], int(self.labels[item])
 
 
+class _Cuts(Dataset):
+    """Photos as (id, image, label), by (seed, id): the transforms depend on these two alone."""
+
+    def __init__(self, photos: _Flat) -> None:
+        self.photos = photos
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[int, torch.Tensor, int]:
+        seed, item = key
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed * len(self.photos) + item)
+            return item, *self.photos[item]
+
+
+class _Passes:
+    """Batch sampler of a loader that outlives a pass; each pass sets its sampler and seed."""
+
+    sampler: Iterable[Any] = ()
+    seed = 0
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        for ids in self.sampler:
+            yield [(self.seed, int(item)) for item in ids]
+
+
 class Photos:
     """Photos that worker processes read from the disk during training.
 
@@ -154,6 +177,8 @@ class Photos:
         self.classes = len(self.photos.classes)
         self.labels = self.true_labels = np.array(self.photos.targets, dtype=np.int64)
         self.device = torch.device("cpu")
+        self._passes = _Passes()
+        self._train: DataLoader | None = None  # its processes live from pass to pass
 
     def to(self, device: torch.device) -> None:
         """Yield images and labels on this device from now on."""
@@ -179,9 +204,11 @@ class Photos:
             sampler: yields the ids of each batch
             seed: seed of cuts and mirroring, another one for each pass
         """
-        data = WithIds(_Flat(self.photos, self.labels))
-        generator = torch.Generator().manual_seed(seed)
-        for ids, images, labels in self._loader(data, batch_sampler=sampler, generator=generator):
+        if self._train is None:
+            data, kept = _Cuts(_Flat(self.photos, self.labels)), self.workers > 0
+            self._train = self._loader(data, batch_sampler=self._passes, persistent_workers=kept)
+        self._passes.sampler, self._passes.seed = sampler, seed
+        for ids, images, labels in self._train:
             # in pinned memory, so no copy waits for the device
             there = (values.to(self.device, non_blocking=True) for values in (images, labels))
             yield Batch(np.asarray(ids), *there)

@@ -59,13 +59,24 @@ def test_batches_hold_the_photos_of_their_ids(folder: Path, tmp_path: Path) -> N
 
 
 def test_transforms_depend_on_the_seed_alone(folder: Path, tmp_path: Path) -> None:
+    def images(seed: int, workers: int) -> torch.Tensor:
+        data = Photos("photos", folder, tmp_path / "cache", side=16, workers=workers)
+        return torch.cat([batch.images for batch in data.batches([[1, 2], [3, 4]], seed)])
+
+    first = images(1, workers=0)
+    assert torch.equal(first, images(1, workers=0)) and torch.equal(first, images(1, workers=2))
+    assert not torch.equal(first, images(2, workers=0))
+
+
+def test_processes_that_read_live_from_pass_to_pass(folder: Path, tmp_path: Path) -> None:
     data = Photos("photos", folder, tmp_path / "cache", side=16, workers=1)
-
-    def images(seed: int) -> torch.Tensor:
-        return next(iter(data.batches([[1, 2, 3, 4]], seed))).images
-
-    assert torch.equal(images(1), images(1))
-    assert not torch.equal(images(1), images(2))
+    passes = []
+    for seed, sampler in ((1, [[1, 2], [3]]), (2, [[4]])):
+        ids = [batch.ids.tolist() for batch in data.batches(sampler, seed)]
+        passes.append((ids, {child.pid for child in multiprocessing.active_children()}))
+    (first, before), (second, after) = passes
+    assert (first, second) == ([[1, 2], [3]], [[4]])
+    assert before == after and len(before) == 1
 
 
 def test_a_batch_is_sent_without_a_wait_for_the_device(folder: Path, tmp_path: Path) -> None:
