@@ -78,7 +78,8 @@ class Weighed:
         if ARMS[run.arm].loop == "spl":
             self.loop = SelfPaced(run.updates)
         else:
-            self.loop = Screener(data.channels, run.width, stem(run.data), run.seed, device)
+            how = run.width, stem(run.data), run.seed, device, run.bf16
+            self.loop = Screener(data.channels, *how)
         self.mean_weight = torch.zeros(())
 
     def weigh(self, batch: Batch, losses: torch.Tensor) -> torch.Tensor | None:

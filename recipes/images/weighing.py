@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from recipes.images.models import build
+from recipes.images.models import build, placed, scores
 
 
 class Permutations:
@@ -88,19 +88,29 @@ class Screener:
         stem: a key of `models.STEMS`
         seed: seed of the first weights
         device: device of the network
+        bf16: whether it computes in bfloat16, as the trained network does
     """
 
     MARGIN = 1.0  # M of the paper
     ALPHA = 1e-6
     RATE = 1e-3  # learning rate of Adam
 
-    def __init__(self, channels: int, width: int, stem: str, seed: int, device: torch.device):
-        self.network = build("resnet18", 1, channels, width, stem, seed).to(device)
+    def __init__(
+        self,
+        channels: int,
+        width: int,
+        stem: str,
+        seed: int,
+        device: torch.device,
+        bf16: bool = False,
+    ):
+        self.network = placed(build("resnet18", 1, channels, width, stem, seed), device)
+        self.bf16 = bf16
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=self.RATE)
 
     def weigh(self, images: torch.Tensor, losses: torch.Tensor) -> torch.Tensor:
         """Return the weights of a batch, float32 (n,) in (0, 1), and learn from its losses (n,)."""
-        weights = torch.sigmoid(self.network(images)).squeeze(1).float()
+        weights = torch.sigmoid(scores(self.network, images, self.bf16)).squeeze(1)
         errors = losses.float()
         objective = self.objective(weights, errors)
         norm = torch.stack([p.abs().sum() for p in self.network.parameters()]).sum()

@@ -136,3 +136,14 @@ def test_the_screener_learns_which_images_have_large_losses(
     assert not weights.requires_grad
     assert weights[hard].min() > weights[~hard].max()
     assert weights[hard].mean() > 0.7 and weights[~hard].mean() < 0.3
+
+
+def test_the_screener_computes_as_the_trained_network_does() -> None:
+    """ScreenerNet's cost is compared with that of networks in bfloat16 and channels last."""
+    screener = Screener(3, 2, "small", seed=1, device=torch.device("cpu"), bf16=True)
+    found = []
+    screener.network.layer1.register_forward_hook(lambda _, __, output: found.append(output))
+    weights = screener.weigh(torch.randn(4, 3, 32, 32), torch.ones(4))
+    assert weights.dtype == torch.float32
+    assert found[0].dtype == torch.bfloat16
+    assert found[0].is_contiguous(memory_format=torch.channels_last)
