@@ -209,7 +209,7 @@ def _fit(observed: np.ndarray, made: np.ndarray) -> Fit:
         good = logsumexp(parts, 0)
         junk = _responsibility(share, null.log_density(null.shift), good)
         own = _responsibility(1.0 - accidents, null.log_density(0.0), good)
-        share = float((junk * observed).sum())
+        share = _share(junk, observed)
         accidents = min(float(((1.0 - own) * made).sum()), _MOST_ACCIDENTS)
         null.learn(own * made, junk * observed)
         mass = np.exp(parts - good) * (1.0 - junk) * observed
@@ -240,7 +240,7 @@ def _fit_names(observed: np.ndarray, made: np.ndarray, least: float) -> Fit:
         parts = _log_parts(groups)
         good = logsumexp(parts, 0)
         junk = _responsibility(share, log_null, good)
-        share = float((junk * observed).sum())
+        share = _share(junk, observed)
         groups = _learned_groups(np.exp(parts - good) * (1.0 - junk) * observed, lowest)
     junk = _responsibility(share, log_null, logsumexp(_log_parts(groups), 0))
     rising = isotonic_regression(1.0 - junk, sample_weight=observed, y_min=0.0, y_max=1.0)
@@ -251,6 +251,11 @@ def _log_parts(groups: np.ndarray) -> np.ndarray:
     """Log of weight times density of each part of f1 at `GRID`, up to a constant."""
     weight, mean, spread = groups[:, :, None]
     return np.log(weight + 1e-12) - 0.5 * ((GRID - mean) / spread) ** 2 - np.log(spread)
+
+
+def _share(junk: np.ndarray, observed: np.ndarray) -> float:
+    """Share of junk: at most 1, which a sum of float32 weights may exceed by rounding."""
+    return min(float((junk * observed).sum()), 1.0)
 
 
 def _responsibility(share: float, one: np.ndarray, other: np.ndarray) -> np.ndarray:

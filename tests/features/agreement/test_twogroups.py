@@ -180,6 +180,16 @@ def test_the_share_is_that_of_the_weights() -> None:
     assert drawn.fit().null_share == pytest.approx(1 / 3, abs=0.03)
 
 
+def test_a_corpus_of_junk_alone_has_a_share_of_one() -> None:
+    """Sums of float32 weights round up to more than 1 here."""
+    rng = np.random.default_rng(0)
+    gains = tuple((0.05 * rng.standard_normal(1000) - 1).astype(np.float32) for _ in range(2))
+    lengths, weights = np.full(1000, 9), np.full(1000, 0.999, np.float32)
+    groups = fit(gains, (lengths, lengths), (weights, weights), np.zeros(1000, bool))
+    assert groups.null_share == pytest.approx(1, abs=1e-6) and groups.null_share <= 1
+    assert posterior_of_text(groups, gains[0][:5].tolist(), [9] * 5).max() < 1e-3
+
+
 @pytest.mark.parametrize("share", SHARES)
 def test_few_pairs_are_one_range(share: float) -> None:
     drawn = Drawn(share, count=1000)
