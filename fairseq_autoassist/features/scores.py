@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 from typing import Iterator
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from ..errors import ConfigError
 from ..options import flag
 
 _LINES = 1 << 16  # lines read at once
+_SHOWN = 60  # characters of a bad line in its message
 
 
 def read_scores(path: Path, pairs: int, data_bin: str) -> np.ndarray:
@@ -44,7 +46,10 @@ def read_scores(path: Path, pairs: int, data_bin: str) -> np.ndarray:
 def _from_numpy(path: Path) -> np.ndarray:
     try:
         found = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
+        if not isinstance(found, np.ndarray):
+            found.close()
+            raise ValueError("an archive of several arrays")
+    except (ValueError, EOFError, BadZipFile) as error:
         reason = " ".join(str(error).split())
         raise _refused(
             f"{path} is no array of numpy's ({reason})", "what numpy.save writes"
@@ -70,7 +75,7 @@ def _from_text(path: Path, pairs: int, data_bin: str) -> np.ndarray:
             values = _numbers(part)
             bad = _outside(values)
             if len(bad):
-                raise _no_score(f"{path}, line {start + bad[0] + 1}", repr(part[bad[0]].strip()))
+                raise _no_score(f"{path}, line {start + bad[0] + 1}", _shown(part[bad[0]]))
             parts.append(values.astype(np.float32))
     return np.concatenate(parts)
 
@@ -99,6 +104,12 @@ def _number(line: str) -> float:
         return float(line)
     except ValueError:
         return float("nan")
+
+
+def _shown(line: str) -> str:
+    """Quote a line, or its beginning: a line of a compressed file may be megabytes long."""
+    text = line.strip()
+    return repr(text) if len(text) <= _SHOWN else f"{text[:_SHOWN]!r} ..."
 
 
 def _outside(values: np.ndarray) -> np.ndarray:

@@ -92,6 +92,12 @@ def numpy_file(array: np.ndarray, **named) -> bytes:
     return stream.getvalue()
 
 
+def numpy_archive(array: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    np.savez(stream, array)
+    return stream.getvalue()
+
+
 @pytest.mark.parametrize(
     "content, said",
     [
@@ -102,6 +108,8 @@ def numpy_file(array: np.ndarray, **named) -> bytes:
         (numpy_file(np.ones((4, 1))), r"float64 with shape \(4, 1\), expected numbers with shape"),
         (numpy_file(np.array(["0.5"])), "found an array of <U3"),
         (numpy_file(np.ones(2, complex)), "found an array of complex128"),
+        (numpy_archive(np.ones(4)), "an archive of several arrays"),
+        (numpy_archive(np.ones(4))[:-9], "is no array of numpy's"),
     ],
 )
 def test_a_file_that_is_no_array_of_numbers_is_refused(
@@ -118,3 +126,10 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, name: str) -> Non
     reason = "Is a directory" if name == "." else "No such file or directory"
     with pytest.raises(ConfigError, match=f"{reason}, expected a file of scores"):
         read_scores(tmp_path / name, 4, "bin")
+
+
+def test_of_a_long_bad_line_the_beginning_is_shown(tmp_path: Path) -> None:
+    """A compressed file, say, has lines of any length."""
+    with pytest.raises(ConfigError) as error:
+        read_scores(text(tmp_path / "s", [0.5, "x" * 100_000]), 2, "bin")
+    assert f"line 2: found '{'x' * 60}' ..., expected a number" in str(error.value)
