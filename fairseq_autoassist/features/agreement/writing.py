@@ -70,11 +70,12 @@ def check_export(path: Path) -> None:
     """Refuse a path that `export` could not write to, before any work.
 
     Raises:
-        FeatureError: it is a folder, or its own folder is missing or read-only
+        FeatureError: it is a folder, a device or a pipe, or its own folder is missing or read-only
     """
-    if path.is_dir():
-        raise FeatureError(f"--export {path}: found a folder, expected the name of a file")
-    folder = path.absolute().parent
+    if path.exists() and not path.is_file():  # a renamed file would replace /dev/null
+        found = "a folder" if path.is_dir() else "a device or a pipe"
+        raise FeatureError(f"--export {path}: found {found}, expected the name of a file")
+    folder = _followed(path).absolute().parent
     try:
         with tempfile.TemporaryFile(dir=folder):
             pass
@@ -87,11 +88,12 @@ def check_export(path: Path) -> None:
 
 def export(prior: np.ndarray, path: Path) -> None:
     """Write the prior as text, a number a line, for other toolkits; the file appears whole."""
-    part = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+    target = _followed(path)
+    part = target.with_name(f".{target.name}.tmp-{os.getpid()}")
     try:
         with open(part, "w", encoding="ascii") as file:
             np.savetxt(file, prior, fmt="%.6g")
-        os.replace(part, path)
+        os.replace(part, target)
     except OSError as error:
         raise FeatureError(
             f"--export {path}: {error.strerror or error}; the prior beside the features is whole; "
@@ -99,3 +101,8 @@ def export(prior: np.ndarray, path: Path) -> None:
         ) from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def _followed(path: Path) -> Path:
+    """Give the file that a link names, so that the link stays."""
+    return path.resolve() if path.is_symlink() else path

@@ -123,6 +123,9 @@ def test_an_export_that_cannot_be_written_is_refused(
     line = refused([data, "--export", missing], tmp_path, capsys)
     assert f"--export {missing}: cannot write to {missing.parent} (No such file" in line
     assert "found a folder" in refused([data, "--export", tmp_path], tmp_path, capsys)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert "found a device or a pipe" in refused([data, "--export", pipe], tmp_path, capsys)
 
     def read_only(**named: Any) -> None:  # tests may run as root, who may write anywhere
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(named["dir"]))
@@ -169,3 +172,14 @@ def test_an_export_onto_a_full_disk_is_refused_and_leaves_nothing(
     with pytest.raises(FeatureError, match=f"--export {path}: No space left .*; make room"):
         writing.export(np.ones(3), path)
     assert not [*tmp_path.glob("*prior*")] and not [*tmp_path.glob(".*")]
+
+
+def test_an_export_follows_a_link(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    path = tmp_path / "prior.txt"
+    path.symlink_to(tmp_path / "disk" / "scores")
+    for value in ("0.5", "0.25"):
+        writing.check_export(path)
+        writing.export(np.array([float(value)]), path)
+        assert path.is_symlink() and (tmp_path / "disk" / "scores").read_text() == f"{value}\n"
+    assert names_in(tmp_path) == ["disk", "disk/scores", "prior.txt"]
