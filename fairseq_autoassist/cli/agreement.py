@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import AutoAssistError, told
-from .common import add_common, positive, terminated_cleanly
+from .common import add_common, positive, printed, terminated_cleanly
 
 if TYPE_CHECKING:
     from ..features.agreement.build import AgreementReport
@@ -27,7 +27,7 @@ def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     # imported late, so that --help and wrong options answer at once
     from ..features.agreement.build import build_agreement
-    from ..features.agreement.writing import check_export
+    from ..features.agreement.writing import check_export, export
 
     try:
         if options.export:
@@ -44,7 +44,10 @@ def main(argv: list[str] | None = None) -> int:
                 workers=options.workers,
                 backend=options.backend,
             )
-            _tell(report, options)
+            if options.export:
+                export(report.prior, Path(options.export))
+            with printed():
+                _tell(report, options)
     except (AutoAssistError, OSError) as error:
         print(f"{NAME}: error: {told(error)}", file=sys.stderr)
         return 2
@@ -52,9 +55,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _tell(report: AgreementReport, options: argparse.Namespace) -> None:
-    """Print the verdict, the table and the examples; write the export."""
+    """Print the verdict, the table and the examples."""
     from ..features.agreement.report import examples, table
-    from ..features.agreement.writing import export
 
     told = report.told
     where = ", ".join(map(str, report.folders))
@@ -74,8 +76,6 @@ def _tell(report: AgreementReport, options: argparse.Namespace) -> None:
         print(table(report.prior, report.low))
     if options.examples:
         print(examples(report.prior, report.low, report.shards, options.examples))
-    if options.export:
-        export(report.prior, Path(options.export))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
+import os
 import signal
 import sys
 import threading
@@ -50,6 +52,22 @@ def positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"found {value}, expected at least 1")
     return value
+
+
+@contextlib.contextmanager
+def printed() -> Iterator[None]:
+    """Let the block print any text to standard output, whose reader may leave before its end.
+
+    Characters that its encoding lacks become escapes. A reader such as ``head`` is no error.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # else the interpreter would report it again at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextlib.contextmanager

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +73,22 @@ def test_the_command_prints_and_exports_what_it_found(
             assert line.split()[0] == kind and line.split("  ")[-1] in texts
     best, worst = (float(lines[n].split()[1]) for n in (12, 14))
     assert best == round(float(prior.max()), 3) and worst == round(float(prior.min()), 3)
+
+
+def test_output_without_these_characters_and_a_reader_that_left_lose_nothing(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    printed = tmp_path / "printed"
+    read, write = os.pipe()
+    os.close(read)
+    streams = open(printed, "w", encoding="ascii"), open(write, "w", encoding="utf-8")
+    for number, stream in enumerate(streams):
+        monkeypatch.setattr(sys, "stdout", stream)
+        file = tmp_path / f"prior{number}.txt"
+        assert run(data, "--examples", 100, "--export", file) == 0
+        assert len(read_scores(file, COUNT, str(data))) == COUNT
+        stream.close()  # a reader that left is told of once
+    assert "\\xe4" in printed.read_text("ascii")
 
 
 def test_too_few_pairs_are_all_kept(tmp_path: Path, capsys: Any) -> None:
