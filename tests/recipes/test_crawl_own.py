@@ -45,6 +45,24 @@ def test_held_out_pairs_are_drawn_and_reported_as_noisy(
     assert splits.read == 1200
 
 
+def test_pairs_that_cannot_be_trained_on_are_not_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "VALID", 100)
+    monkeypatch.setattr(module, "TEST", 200)
+    files = write(tmp_path, "", 3000)
+    lines = files["target"].read_text("utf-8").splitlines()
+    lines[::4], lines[1::4] = [""] * 750, ["wort " * 400] * 750
+    files["target"].write_text("\n".join(lines) + "\n", "utf-8")
+    own = own_of(options(**files, source_lang="en", target_lang="de"))
+    assert own is not None
+    splits = own.split()
+    longest = max(len(pair.target.split()) for pair in (*splits.valid, *splits.test))
+    assert longest <= 175 and all(pair.target for pair in (*splits.valid, *splits.test))
+    assert (splits.dropped["empty"], splits.dropped["too long"]) == (750, 750)
+    assert splits.read == 3000
+
+
 def test_given_valid_and_test_files_are_used_and_kept_out_of_training(
     tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
