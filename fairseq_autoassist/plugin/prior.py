@@ -100,7 +100,23 @@ def _of_user(cfg: Any, config: AutoAssistConfig, epoch: int, pairs: int) -> Open
     shard = shard_of(cfg, epoch)
     path = Path(files[shard])
     prior = Prior(read_scores(path, pairs, data_bins[shard]), config.prior_floor)
+    for number, (file, data_bin) in enumerate(zip(files, data_bins)):
+        if (file, data_bin) != (files[shard], data_bins[shard]):
+            _check_other(cfg, number, file, data_bin)
     return OpenedPrior(prior, None, _told(prior, str(path)))
+
+
+def _check_other(cfg: Any, number: int, file: str, data_bin: str) -> None:
+    """Check the scores of a data-bin that another epoch loads, before training on the first.
+
+    Raises:
+        ConfigError: as `read_scores`
+    """
+    try:
+        pairs = shard_files(cfg, number).rows
+    except FeatureError:  # only mmap data tell their number
+        return
+    read_scores(Path(file), pairs, data_bin)
 
 
 def _told(prior: Prior, source: str) -> str:

@@ -79,6 +79,20 @@ def test_each_data_bin_has_its_own_prior(two: tuple[Path, Path], tmp_path: Path)
         opened(data, prior=str(paths[0]))
 
 
+def test_scores_of_all_data_bins_are_checked_before_training_on_the_first(
+    two: tuple[Path, Path], tmp_path: Path
+) -> None:
+    data, paths = ":".join(map(str, two)), [tmp_path / name for name in ("x", "y")]
+    paths[0].write_text("0.5\n" * ROWS)
+    for wrong, said in (("0.5\n" * 59, "found 59 lines, expected 60"), ("2\n" * ROWS, "'2'")):
+        paths[1].write_text(wrong)
+        for epoch in (1, 2):
+            with pytest.raises(ConfigError, match=f"{paths[1]}.*{said}"):
+                opened(data, epoch, prior=":".join(map(str, paths)))
+    (two[1] / "train.de-en.de.idx").write_bytes(b"data of another format")
+    assert opened(data, prior=":".join(map(str, paths))).prior is not None
+
+
 def test_all_data_bins_have_a_prior_or_none_has(two: tuple[Path, Path]) -> None:
     data = ":".join(map(str, two))
     for epoch in (1, 2):
