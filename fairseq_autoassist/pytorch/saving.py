@@ -113,6 +113,7 @@ class Recorder:
         state = {
             **header,
             "snapshot": self._snapshot,
+            "abandoned": self._failure is not None,
             "first": self._first,
             "reports": self._open[-1],
             "trained": ledger.reported,
@@ -132,19 +133,23 @@ def replayed(
     """Restore the exchange and the position of training from a state.
 
     Also return the reports of later batches, by batch number. A loader that resumes skips these.
+    Reports since a failure are replayed without the Assistant, since no batch of theirs was shrunk.
 
     Args:
         kind: class of the exchange
         spec: specification of the plan, as it was when the state was made
         state: a state of `Recorder.state`
     """
-    taken = from_checkpoint(state["snapshot"])
-    exchange = kind(spec, taken["exchange"])
+    taken, abandoned = from_checkpoint(state["snapshot"]), state.get("abandoned", False)
+    before = dataclasses.replace(spec, abandoned=abandoned)
+    exchange = (Exchange if abandoned else kind)(before, taken["exchange"])
     position = None if taken["progress"] is None else Position.restored(taken["progress"])
     reports = {n: None if x is None else x.cpu().numpy() for n, x in state["reports"].items()}
     for number in range(state["first"], state["trained"]):
         position = Position.of(exchange.next_batch())
         exchange.report(number, reports.pop(number))
+    if abandoned:  # from here on it has the Assistant back
+        exchange = kind(spec, exchange.state_dict())
     later = {n: losses for n, losses in reports.items() if n >= state["trained"]}
     return exchange, position, later
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
 import signal
@@ -52,6 +53,31 @@ def test_a_run_that_went_on_without_its_worker_can_be_resumed():
     after.epoch()
     assert after.assist.epoch == loop.assist.epoch + 1
     after.assist.close()
+
+
+def test_a_resume_knows_which_batches_were_trained_on_after_the_failure():
+    """The state shares its snapshot with an earlier one, which was made after the failure too."""
+    loop = Loop(make("random", inline=False, epoch=200))
+    batches = iter(loop.loader)
+    for step in range(120):
+        loop.step(*next(batches))
+        if step == 4:
+            os.kill(loop.assist._session._exchange.pid, signal.SIGKILL)
+        if step == 40:
+            earlier = loop.state()["assist"]
+    state = copy.deepcopy(loop.state())
+    assert state["assist"]["first"] == earlier["first"] == 41
+    after = Loop(make("random", epoch=200))
+    after.load(state)
+    expected, found = loop.assist.metrics, after.assist.metrics
+    expected.pop("wait"), found.pop("wait")
+    assert found == expected
+    resumed = iter(after.loader)
+    assert [next(resumed)[0].tolist() for _ in range(5)] == [
+        next(batches)[0].tolist() for _ in range(5)
+    ]
+    while after.assist.metrics["keep"] > 0.8:  # it has its strategy back
+        after.step(*next(resumed))
 
 
 @pytest.mark.parametrize("action", ["continue", "stop"])
