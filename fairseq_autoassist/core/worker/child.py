@@ -46,7 +46,7 @@ def _handle(message: tuple, planner: Planner, connection: Connection) -> None:
     else:
         while planner.can_plan:  # see `Exchange.state_dict`
             connection.send(("batch", planner.plan()))
-        connection.send(("state", planner.state_dict()))
+        connection.send(("state", (message[1], planner.state_dict())))
 
 
 def main() -> None:

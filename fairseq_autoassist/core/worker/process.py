@@ -105,9 +105,12 @@ class ProcessExchange(Exchange):
 
     def _planner_state(self) -> dict[str, Any]:
         if self._fallback is None:
-            self._worker.send(("state",))
+            reported = self.ledger.reported
+            self._worker.send(("state", reported))
             try:
-                return self._receive(self._worker.states)
+                while (answer := self._receive(self._worker.states))[0] != reported:
+                    pass  # the answer to an earlier call, which Ctrl-C broke off
+                return answer[1]
             except _Lost as lost:
                 self._fail(str(lost))
         assert self._fallback is not None
