@@ -187,7 +187,9 @@ def _prior_of(spec: PlanSpec) -> str:
 
 def _under(spec: PlanSpec, keep_rate: float, state: dict[str, Any]) -> float:
     """Share of pairs kept in a shard, as it would be under the prior of ``spec``."""
-    return min(1.0, keep_rate * spec.mean_prior / state["prior"][1])
+    mean, before = spec.mean_prior, state["prior"][1]
+    # under the same prior exactly as it was, since a resume is exact
+    return keep_rate if mean == before else min(1.0, keep_rate * mean / before)
 
 
 def _say_other_prior(state: dict[str, Any], spec: PlanSpec) -> None:

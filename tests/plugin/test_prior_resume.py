@@ -83,6 +83,17 @@ def test_a_checkpoint_of_another_prior_resumes_with_a_warning(before, now, said,
     assert progress.keep_rate == pytest.approx(min(1.0, was * spec.mean_prior), rel=1e-6)
 
 
+def test_under_the_same_prior_the_share_kept_stays_the_same_number() -> None:
+    spec = dataclasses.replace(make_spec(400), prior=Prior(np.full(400, 0.3, np.float32), 0.001))
+    for rate in np.linspace(0.01, 1.0, 50):
+        shards = Shards()
+        state = {"trained": 1, "planner": {"strategy": {}, "keep_rate": float(rate)}}
+        shards.own(state, Progress(1.0, float(rate), Totals()), spec)
+        exchange, progress = shards.here(spec)
+        assert exchange["planner"]["keep_rate"] == progress.keep_rate == rate
+        assert shards.keep_rate(spec) == rate
+
+
 def test_a_checkpoint_without_the_columns_is_refused_with_the_way_to_resume() -> None:
     spec = make_spec(200)
     with pytest.raises(AutoAssistError, match="resume with --autoassist-prior none"):
