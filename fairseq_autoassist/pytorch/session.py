@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
+import threading
 from collections import deque
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator, TypeVar, cast
 
 import numpy as np
 import torch
@@ -30,6 +32,20 @@ def _names_of_python() -> Iterator[None]:
         yield
     except AssistantFailure as failure:
         raise in_python(failure) from None
+
+
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+
+def _by_one_thread(method: _Method) -> _Method:
+    """Let one thread at a time into the session: some programs read their loader in a thread."""
+
+    @functools.wraps(method)
+    def locked(self: Session, *args: Any, **kwargs: Any) -> Any:
+        with self._lock:
+            return method(self, *args, **kwargs)
+
+    return cast(_Method, locked)
 
 
 class Session:
@@ -57,6 +73,7 @@ class Session:
         self._recorder = Recorder()
         self._again: deque[PlannedBatch] = deque()  # to hand out again, not reported yet
         self._said: set[str] = set()
+        self._lock = threading.RLock()
 
     @property
     def trained(self) -> int:
@@ -64,6 +81,7 @@ class Session:
         return self._exchange.ledger.reported
 
     @property
+    @_by_one_thread
     def reported(self) -> int:
         """Number of batches of the run that were reported, losses on their way included."""
         return self.trained + len(self._reports)
@@ -79,6 +97,7 @@ class Session:
         ledger = self._exchange.ledger
         return not self._again and ledger.handed_out - ledger.reported >= self.spec.lag
 
+    @_by_one_thread
     def next_batch(self) -> PlannedBatch:
         """Give the next batch for the loader.
 
@@ -100,6 +119,7 @@ class Session:
         self._handed.add(batch)
         return batch
 
+    @_by_one_thread
     def take_back(self) -> None:
         """Put the batches that the loader has and that were not reported first in the stream.
 
@@ -111,6 +131,7 @@ class Session:
             self._tell(left.popleft(), None)
         self._again.extendleft(reversed(left))
 
+    @_by_one_thread
     def report(self, ids: torch.Tensor, losses: torch.Tensor) -> None:
         """Take the losses of a batch.
 
@@ -124,6 +145,7 @@ class Session:
         self._reports.put(ids, losses)
         self.flush()
 
+    @_by_one_thread
     def flush(self, wait_for: int = 0) -> None:
         """Pass the losses that have arrived to the planner.
 
@@ -153,6 +175,7 @@ class Session:
         self.position = Position.of(batch)
         self._say(batch.messages)
 
+    @_by_one_thread
     def weights(self, ids: torch.Tensor) -> torch.Tensor:
         """Weights of the losses of a batch: float32 (B,), on the device of the ids.
 
@@ -168,6 +191,7 @@ class Session:
         weights = batch.kept["weight"][rows_to_positions(host, batch.ids)]
         return torch.from_numpy(weights).to(ids.device)
 
+    @_by_one_thread
     def state(self, header: dict[str, Any]) -> dict[str, Any]:
         """Make the state after the newest report, with the entries of ``header`` in it."""
         self.flush(wait_for=len(self._reports))

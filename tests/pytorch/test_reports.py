@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -196,6 +198,25 @@ def test_planning_waits_for_a_device_only_where_it_needs_its_losses(monkeypatch)
     assert device.waits == 0
     next(batches)  # planned with the losses of the first batch alone
     assert device.waits == 2 and assist.batch == 4
+
+
+def test_a_loader_may_be_read_in_another_thread(assist, monkeypatch):
+    """Either thread passes on losses that have arrived from a device."""
+    batches, read, done = iter(assist), [], False
+    ids = torch.tensor(next(batches))
+
+    def arrived(copy):
+        time.sleep(0.1 * done)  # the other thread asks meanwhile
+        return done
+
+    monkeypatch.setattr(HostCopy, "arrived", property(arrived))
+    assist.report(ids, losses_of(ids))
+    done = True
+    reader = threading.Thread(target=lambda: read.append(next(batches)))
+    reader.start()
+    assert assist.metrics["considered"] > 0
+    reader.join()
+    assert len(read) == 1 and assist.batch == 1
 
 
 def test_the_state_counts_every_report(assist, monkeypatch):
