@@ -19,7 +19,7 @@ STEPS = 70  # reports count from the 32nd on, the lag
 def short_tail(monkeypatch):
     """Snapshots every 10 reports, whose states get 20 reports more."""
     monkeypatch.setattr("fairseq_autoassist.pytorch.saving._TAIL", 10)
-    monkeypatch.setattr("fairseq_autoassist.pytorch.saving._LATER", 20, raising=False)
+    monkeypatch.setattr("fairseq_autoassist.pytorch.saving._LATER", 20)
 
 
 def looped(every=1):

@@ -55,8 +55,9 @@ class Exchange:
         self.spec = spec
         self.waited = 0.0  # seconds spent in `next_batch`
         self.failure: str | None = None  # of the planner, in words
-        self.kept_since = ""  # the failure, in words
-        self._again: deque[PlannedBatch] = deque()  # planned before a restart, not trained on yet
+        self.kept_since = ""  # what is kept since the failure, in words
+        # planned before a restart and not trained on, or planned for a state
+        self._again: deque[PlannedBatch] = deque()
         reported = 0
         if state is not None:
             reported = state["trained"]
