@@ -133,25 +133,25 @@ def replayed(
     """Restore the exchange and the position of training from a state.
 
     Also return the reports of later batches, by batch number. A loader that resumes skips these.
-    Reports since a failure are replayed without the Assistant, since no batch of theirs was shrunk.
+    Reports are replayed in this process, since a worker that fails would make other batches. Those
+    since a failure are replayed without the Assistant, since no batch of theirs was shrunk.
 
     Args:
         kind: class of the exchange
         spec: specification of the plan, as it was when the state was made
         state: a state of `Recorder.state`
     """
-    taken, abandoned = from_checkpoint(state["snapshot"]), state.get("abandoned", False)
-    before = dataclasses.replace(spec, abandoned=abandoned)
-    exchange = (Exchange if abandoned else kind)(before, taken["exchange"])
+    taken = from_checkpoint(state["snapshot"])
+    before = dataclasses.replace(spec, abandoned=state.get("abandoned", False))
+    replay = Exchange(before, taken["exchange"])
     position = None if taken["progress"] is None else Position.restored(taken["progress"])
     reports = {n: None if x is None else x.cpu().numpy() for n, x in state["reports"].items()}
     for number in range(state["first"], state["trained"]):
-        position = Position.of(exchange.next_batch())
-        exchange.report(number, reports.pop(number))
-    if abandoned:  # from here on it has the Assistant back
-        exchange = kind(spec, exchange.state_dict())
+        position = Position.of(replay.next_batch())
+        replay.report(number, reports.pop(number))
     later = {n: losses for n, losses in reports.items() if n >= state["trained"]}
-    return exchange, position, later
+    # from here on with the Assistant, also after a failure
+    return kind(spec, replay.state_dict()), position, later
 
 
 def header_of(spec: PlanSpec, drop_last: bool) -> dict[str, Any]:

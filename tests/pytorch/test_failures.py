@@ -6,6 +6,7 @@ import copy
 import logging
 import os
 import signal
+import sys
 
 import pytest
 import torch
@@ -78,6 +79,22 @@ def test_a_resume_knows_which_batches_were_trained_on_after_the_failure():
     ]
     while after.assist.metrics["keep"] > 0.8:  # it has its strategy back
         after.step(*next(resumed))
+
+
+def test_a_worker_that_fails_at_a_resume_changes_nothing_of_what_was_trained_on(monkeypatch):
+    loop = Loop(make("random", epoch=200))
+    loop.epoch(1)
+    loop.state()  # the reports since this snapshot are replayed
+    loop.epoch(100)
+    state, expected = loop.state(), loop.assist.metrics
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    after = Loop(make("random", epoch=200, inline=False))
+    after.load(state)
+    found = after.assist.metrics
+    expected.pop("wait"), found.pop("wait")
+    assert found == expected
+    after.epoch(5)
+    assert "exit status 1" in after.assist._session._exchange.failure
 
 
 @pytest.mark.parametrize("action", ["continue", "stop"])
