@@ -145,16 +145,16 @@ def test_the_replay_forgets_reports_that_a_state_holds_or_has_learned_from():
     assert set(replay._reports) == {4}
 
 
-def test_a_state_is_none_of_an_earlier_call_that_was_interrupted(worker):
+def test_a_state_is_none_of_an_earlier_call_that_was_interrupted(worker, monkeypatch):
     exchange = worker()
     exchange.next_batch()
-    os.kill(exchange.pid, signal.SIGSTOP)
-    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
-    with pytest.raises(KeyboardInterrupt):
+
+    def interrupted(answers):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(exchange, "_receive", interrupted)
         exchange.state_dict()
-    timer.join()
-    os.kill(exchange.pid, signal.SIGCONT)
     exchange.report(0, None)
     state = exchange.state_dict()
     assert exchange.failure is None
