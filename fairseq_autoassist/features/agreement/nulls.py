@@ -63,7 +63,8 @@ def of_own_kind(pairs: Pairs, runs: np.ndarray, names: np.ndarray, seed: int) ->
 def junk(joined: Pairs, names: np.ndarray, others: np.ndarray, vocabulary: int) -> np.ndarray:
     """Tell which made pairs are examples of junk: bool (n,).
 
-    A name with a sentence is an example of neither kind. Two equal names are no junk.
+    A name with a sentence is an example of neither kind. Two equal names are no junk. Nor is a
+    pair whose source or target both pairs share: it may be a translation, as often as they are.
 
     Args:
         joined: the pairs, with joint ids of pieces
@@ -73,7 +74,18 @@ def junk(joined: Pairs, names: np.ndarray, others: np.ndarray, vocabulary: int) 
     """
     made = Pairs(joined.source, reordered(joined.target, others))
     equal = common_share(made, vocabulary) == 1.0
-    return (names == names[others]) & ~(names & equal)
+    shared = _repeats(joined.source, others) | _repeats(joined.target, others)
+    return (names == names[others]) & ~(names & equal) & ~shared
+
+
+def _repeats(side: Sentences, others: np.ndarray) -> np.ndarray:
+    """Tell whether each sentence is the same as its other one: bool (n,)."""
+    same = side.lengths == side.lengths[others]
+    ids = np.flatnonzero(same)
+    own, other = reordered(side, ids), reordered(side, others[ids])
+    different = own.rows[own.pieces != other.pieces]
+    same[ids] = np.bincount(different, minlength=len(ids)) == 0
+    return same
 
 
 def shifted(runs: np.ndarray) -> np.ndarray:

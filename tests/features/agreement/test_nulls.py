@@ -79,8 +79,17 @@ def test_names_that_have_names_nearby_keep_their_neighbours() -> None:
 
 
 def test_mixed_pairs_and_equal_names_are_no_examples_of_junk() -> None:
-    pairs = pairs_of([[4], [5], [6], [7, 8], [7, 8]], [[4], [4], [6], [7, 8], [7, 8]])
+    pairs = pairs_of([[4], [5], [6], [7, 8], [9, 7]], [[5], [4], [6], [7, 9], [7, 8]])
     names = np.array([True, True, True, False, False])
     #: a name with an equal one, with another, with a sentence; a sentence with a name, with a copy
-    others = np.array([1, 2, 3, 0, 4])
+    others = np.array([1, 2, 3, 0, 3])
     assert junk(pairs, names, others, 10).tolist() == [False, True, False, False, True]
+
+
+def test_pairs_that_repeat_a_side_are_no_examples_of_junk() -> None:
+    """Boilerplate of crawled pages stands many times near itself."""
+    pairs = pairs_of([[4, 5], [4, 5], [6], [6, 4], []], [[7, 8], [7, 9], [7, 9], [7, 9], [7]])
+    names = np.zeros(5, bool)
+    #: the same source, the same target, both another, the same target, the pair itself
+    others = np.array([1, 3, 0, 2, 4])
+    assert junk(pairs, names, others, 10).tolist() == [False, False, True, False, False]
