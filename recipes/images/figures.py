@@ -51,7 +51,7 @@ def one_session(panel: Panel) -> list[Record]:
 def _draw_loss(axis: Any, panel: Panel, x: str) -> None:
     """Draw the training loss of every arm against samples or seconds."""
     clock = one_session(panel)
-    for name in panel.arms:
+    for name in panel.whole:
         records = [r for r in panel.of(name) if x != "seconds" or r in clock]
         if not records:
             continue
@@ -69,7 +69,7 @@ def _draw_loss(axis: Any, panel: Panel, x: str) -> None:
 
 def _draw_accuracy(axis: Any, panel: Panel) -> None:
     """Draw the accuracy of the Assistant and of the majority class."""
-    for name in panel.arms:
+    for name in panel.whole:
         records = panel.of(name)
         if not ARMS[name].assists or not all("acc" in r.curve for r in records):
             continue
@@ -129,7 +129,7 @@ def draw(panels: Sequence[Panel], folder: Path) -> list[Path]:
     for x, name in (("samples", "figure3_samples.png"), ("seconds", "figure3_time.png")):
         _draw(panels, partial(_draw_loss, x=x), folder / name)
         paths.append(folder / name)
-    assisted = [p for p in panels if any(ARMS[name].assists for name in p.arms)]
+    assisted = [p for p in panels if any(ARMS[name].assists for name in p.whole)]
     if assisted:
         _draw(assisted, _draw_accuracy, folder / "figure6.png")
         paths.append(folder / "figure6.png")

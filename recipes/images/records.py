@@ -93,9 +93,18 @@ class Panel:
 
     @property
     def arms(self) -> list[str]:
-        """Names of the arms that were run at the full budget, in the order of the tables."""
-        ran = {record.run.arm for record in self.records if record.run.share == 1.0}
+        """Names of the arms that were run, in the order of the tables."""
+        ran = {record.run.arm for record in self.records}
         return [name for name in ARMS if name in ran]
+
+    @property
+    def whole(self) -> list[str]:
+        """Names of the arms that were run at the full budget."""
+        return [name for name in self.arms if self.of(name)]
+
+    def largest(self, arm: str) -> list[Record]:
+        """Records of an arm at the largest share of the budget at which it was run."""
+        return self.of(arm, max(r.run.share for r in self.records if r.run.arm == arm))
 
     @property
     def shares(self) -> list[float]:

@@ -40,6 +40,12 @@ def shown(value: Estimate | None, scale: float = 1.0, digits: int = 2) -> str:
     return f"{text} [{scale * value.low:.{digits}f}, {scale * value.high:.{digits}f}]"
 
 
+def seeds(panel: Panel, arm: str) -> str:
+    """Number of seeds of an arm; where it differs, one at each share of the budget."""
+    counts = [str(len(panel.of(arm, share))) for share in panel.shares]
+    return counts[0] if len(set(counts)) == 1 else ", ".join(counts)
+
+
 def error_table(panel: Panel) -> list[str]:
     """Lines of the table of test errors in %, and of samples and time to SGD's error."""
     head = ["", "seeds", *(f"error at {share:g}" for share in panel.shares)]
@@ -50,7 +56,7 @@ def error_table(panel: Panel) -> list[str]:
     rows = []
     for name in panel.arms:
         whole = panel.of(name)
-        cells = [ARMS[name].title, str(len(whole))]
+        cells = [ARMS[name].title, seeds(panel, name)]
         cells += [shown(ends(panel.of(name, share), "test_error"), 100.0) for share in panel.shares]
         cells += [shown(samples_ratio(panel, name)), shown(time_ratio(panel, name))]
         if noisy:
@@ -89,10 +95,10 @@ def loss_table(panel: Panel) -> list[str]:
 
 
 def cost_table(panel: Panel) -> list[str]:
-    """Lines of the table of times: ms per sample, share of choosing, and ratio to SGD."""
+    """Lines of the table of times at the full budget: ms a sample, choosing, ratio to SGD."""
     head = ["", "ms a sample", "of it for choosing, %", "time a sample over SGD's, x"]
     rows = []
-    for name in panel.arms:
+    for name in panel.whole:
         records = panel.of(name)
         time = _mean([1e3 * per_sample(record) for record in records])
         choosing = _mean([100 * choosing_share(record) for record in records])
@@ -106,10 +112,13 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def accuracy_table(panel: Panel) -> list[str]:
-    """Lines of the table of final accuracies: Assistant and majority class; empty without one."""
+    """Lines of the table of final accuracies: Assistant and majority class; empty without one.
+
+    They are those at the largest share of the budget at which the arm was run.
+    """
     rows = []
     for name in panel.arms:
-        records = panel.of(name)
+        records = panel.largest(name)
         if ARMS[name].assists and all("acc" in record.curve for record in records):
             last = [(r.curve["acc"][-1], r.curve["majority"][-1]) for r in records]
             mine, theirs = (_mean(values) for values in zip(*last))

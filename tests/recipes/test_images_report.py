@@ -113,6 +113,15 @@ def test_records_of_a_share_alone_make_a_report(tmp_path: Path) -> None:
     assert figures.one_session(panel(record(share=0.6))) == []
 
 
+def test_an_arm_without_a_whole_run_has_a_row(tmp_path: Path) -> None:
+    append(tmp_path / "records.jsonl", record())
+    append(tmp_path / "records.jsonl", record("autoassist", errors=(0.4, 0.3), share=0.6))
+    text = report.write(tmp_path)
+    assert "| AutoAssist | 0, 1 | - | 30.00 | - | - |" in text
+    assert "| AutoAssist | 0.800 | 0.900 |" in text
+    assert "| AutoAssist | 1.000 |" not in text  # times are those of whole runs
+
+
 def test_the_report_has_a_row_for_each_arm() -> None:
     records = [
         record(seed=1),
@@ -121,7 +130,7 @@ def test_the_report_has_a_row_for_each_arm() -> None:
     ]
     text = report.text_of(records)
     assert "| SGD | 1 | 20.00 | 30.00 | 1.00 | 1.00 |" in text
-    assert "| AutoAssist | 1 | 10.00 | - | 0.50 | 0.50 |" in text
+    assert "| AutoAssist | 1, 0 | 10.00 | - | 0.50 | 0.50 |" in text
     assert "| AutoAssist | -10.00 | - | - | - |" in text
     assert "| SGD | 0.2000 | 0.3000 | 1.00 |" in text
     assert "| AutoAssist | 0.800 | 0.900 |" in text
