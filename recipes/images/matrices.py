@@ -67,8 +67,9 @@ def _figures() -> list[Run]:
 
 def _cost() -> list[Run]:
     """Runs that measure the time per sample: every arm, and two arms at full width."""
-    narrow = grid(["mnist", "cifar10"], ["resnet18"], list(ARMS), width=NARROW, budget=20_000)
-    return narrow + grid(["mnist"], ["resnet18"], ["sgd", "autoassist"], budget=20_000, marks=1)
+    short: Mapping[str, Any] = {"budget": 20_000, "marks": 1}
+    narrow = grid(["mnist", "cifar10"], ["resnet18"], list(ARMS), width=NARROW, **short)
+    return narrow + grid(["mnist"], ["resnet18"], ["sgd", "autoassist"], **short)
 
 
 def _noise() -> list[Run]:
