@@ -34,6 +34,9 @@ class CsrRows:
 class DenseRows:
     """Rows of a dense matrix.
 
+    Sums are those of `numpy.einsum`, which uses no BLAS. Those of a BLAS depend on its number of
+    threads, and a worker process has another number than the training loop.
+
     Attributes:
         matrix: float32 (n, dimensions)
     """
@@ -42,8 +45,8 @@ class DenseRows:
 
     def dot(self, weights: np.ndarray) -> np.ndarray:
         """``matrix @ weights`` (float32 (dimensions,)): float32 (n,)."""
-        return self.matrix @ weights
+        return np.einsum("ij,j->i", self.matrix, weights)
 
     def add_to(self, weights: np.ndarray, coefficients: np.ndarray, factor: float) -> None:
         """Add ``factor * (coefficients @ matrix)`` to the weights."""
-        weights += np.float32(factor) * (coefficients @ self.matrix)
+        weights += np.float32(factor) * np.einsum("i,ij->j", coefficients, self.matrix)

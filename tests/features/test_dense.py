@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from threadpoolctl import threadpool_limits
 
 from fairseq_autoassist.core.assistant import Assistant
 from fairseq_autoassist.core.worker.client import Exchange
@@ -55,6 +56,21 @@ def test_adding_to_the_weights_is_the_transposed_product(kind: type) -> None:
     found = rows.dot(weights)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, dense @ weights, rtol=1e-5, atol=1e-6)
+
+
+def test_dense_rows_give_the_same_sums_for_any_number_of_threads() -> None:
+    """A resume replays reports in the training process, and its worker has one thread."""
+    rng = np.random.default_rng(5)
+    rows = DenseRows(rng.normal(size=(512, 3073)).astype(np.float32))
+    weights = rng.normal(size=3073).astype(np.float32)
+    coefficients = rng.normal(size=512).astype(np.float32)
+    found = []
+    for threads in (1, 2, 3):
+        with threadpool_limits(threads):
+            learned = np.zeros(3073, np.float32)
+            rows.add_to(learned, coefficients, -0.5)
+            found.append((rows.dot(weights).tobytes(), learned.tobytes()))
+    assert found[0] == found[1] == found[2]
 
 
 def test_a_sparse_step_is_the_subtraction_of_eq_5_to_the_bit() -> None:
