@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -116,6 +117,11 @@ def _check_other(cfg: Any, number: int, file: str, data_bin: str) -> None:
         pairs = shard_files(cfg, number).rows
     except FeatureError:  # only mmap data tell their number
         return
+    _check_scores(file, pairs, data_bin)
+
+
+@functools.cache  # every epoch asks for all data-bins, and reading 100 million lines takes minutes
+def _check_scores(file: str, pairs: int, data_bin: str) -> None:
     read_scores(Path(file), pairs, data_bin)
 
 

@@ -14,6 +14,7 @@ from fairseq_autoassist.cli.tfidf import main as build_features
 from fairseq_autoassist.core import prior as prior_module
 from fairseq_autoassist.errors import ConfigError, FeatureError
 from fairseq_autoassist.features.agreement.files import CODES_NAME
+from fairseq_autoassist.plugin import prior as plugin_prior
 from fairseq_autoassist.plugin.data import open_features
 from fairseq_autoassist.text import fingerprint
 from tests.plugin.test_prior import LANGUAGES, PRIOR, ROWS, cfg, command_in, opened
@@ -91,6 +92,23 @@ def test_scores_of_all_data_bins_are_checked_before_training_on_the_first(
                 opened(data, epoch, prior=":".join(map(str, paths)))
     (two[1] / "train.de-en.de.idx").write_bytes(b"data of another format")
     assert opened(data, prior=":".join(map(str, paths))).prior is not None
+
+
+def test_scores_of_other_data_bins_are_read_once_for_their_check(
+    two: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, paths = ":".join(map(str, two)), [tmp_path / name for name in ("x", "y")]
+    read = []
+
+    def counted(path: Path, *about: object) -> np.ndarray:
+        read.append(path)
+        return np.full(ROWS, 0.5, np.float32)
+
+    monkeypatch.setattr(plugin_prior, "read_scores", counted)
+    for epoch in (1, 2, 3, 4):
+        opened(data, epoch, prior=":".join(map(str, paths)))
+    first, second = paths
+    assert read == [first, second, second, first, first, second]
 
 
 def test_all_data_bins_have_a_prior_or_none_has(two: tuple[Path, Path]) -> None:
