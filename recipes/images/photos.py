@@ -123,7 +123,8 @@ class _Cuts(Dataset):
     def __getitem__(self, key: tuple[int, int]) -> tuple[int, torch.Tensor, int]:
         seed, item = key
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed * len(self.photos) + item)
+            # torch.manual_seed seeds GPUs too; without one it takes 0.9 ms a photo
+            torch.default_generator.manual_seed(seed * len(self.photos) + item)
             return item, *self.photos[item]
 
 

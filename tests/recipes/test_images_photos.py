@@ -68,6 +68,24 @@ def test_transforms_depend_on_the_seed_alone(folder: Path, tmp_path: Path) -> No
     assert not torch.equal(first, images(2, workers=0))
 
 
+def test_a_cut_seeds_no_gpu(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seeded: list[int] = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded.append)
+    torch.manual_seed(1)
+    assert seeded == [1]
+    list(load(folder, tmp_path / "cache").batches([[1, 2]], seed=1))
+    assert seeded == [1]
+
+
+def test_a_pass_after_one_that_broke_off_has_its_own_photos(folder: Path, tmp_path: Path) -> None:
+    data = Photos("photos", folder, tmp_path / "cache", side=16, workers=1)
+    next(broken := data.batches([[1], [2], [3], [4], [5]], seed=1))
+    broken.close()
+    (after,) = data.batches([[6, 7]], seed=2)
+    (alone,) = load(folder, tmp_path / "cache").batches([[6, 7]], seed=2)
+    assert after.ids.tolist() == [6, 7] and torch.equal(after.images, alone.images)
+
+
 def test_processes_that_read_live_from_pass_to_pass(folder: Path, tmp_path: Path) -> None:
     data = Photos("photos", folder, tmp_path / "cache", side=16, workers=1)
     passes = []
