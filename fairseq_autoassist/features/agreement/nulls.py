@@ -64,7 +64,7 @@ def junk(joined: Pairs, names: np.ndarray, others: np.ndarray, vocabulary: int) 
     """Tell which made pairs are examples of junk: bool (n,).
 
     A name with a sentence is an example of neither kind. Two equal names are no junk. Nor is a
-    pair whose source or target both pairs share: it may be a translation, as often as they are.
+    made pair whose two pairs have the same source or the same target: it is one of these pairs.
 
     Args:
         joined: the pairs, with joint ids of pieces
