@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Iterable
+from typing import Container, Iterable
 
 import numpy as np
 
@@ -28,6 +28,11 @@ class Handed:
         """Remove and return all micro-batches that were not reported, in order."""
         left, self._batches = list(self._batches.values()), {}
         return left
+
+    def take_first(self, numbers: Container[int]) -> PlannedBatch | None:
+        """Remove and return the first unreported micro-batch; None if it has no such number."""
+        number = next(iter(self._batches), None)
+        return self._batches.pop(number) if number is not None and number in numbers else None
 
     def find(self, ids: np.ndarray) -> PlannedBatch:
         """Find the next unreported micro-batch of these ids, or else the newest reported one.

@@ -108,6 +108,9 @@ class Session:
         lag = self.spec.lag
         while self._is_ahead and self._reports:
             self.flush(wait_for=1)
+        # a loader that resumes may skip more batches than `lag`
+        if self._is_ahead and (skipped := self._handed.take_first(self._known)):
+            self._tell(skipped, None)
         if self._is_ahead:
             raise AutoAssistError(
                 f"{lag} batches are handed out and none of them is reported: call report(ids, "

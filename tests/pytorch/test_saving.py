@@ -22,8 +22,8 @@ def short_tail(monkeypatch):
     monkeypatch.setattr("fairseq_autoassist.pytorch.saving._LATER", 20)
 
 
-def looped(every=1):
-    assist = make("autoassist", epoch=STEPS)
+def looped(every=1, steps=STEPS):
+    assist = make("autoassist", epoch=steps)
     return Loop(assist, SavingLoader(assist, every=every))
 
 
@@ -44,6 +44,23 @@ def test_a_loader_that_is_ahead_resumes_across_snapshots(every, short_tail):
         loop.epoch()
         assert loop.batches == expected.batches[at:]
         assert loop.losses == expected.losses[at:]
+
+
+@pytest.mark.parametrize("at", [40, 145])
+def test_a_loader_that_saves_seldom_resumes(at):
+    """It skips more batches than the loader may take ahead of the reports, 32."""
+    expected = looped(every=100, steps=150)
+    expected.epoch(at)
+    states = copy.deepcopy([part.state_dict() for part in (expected.model, expected.optimizer)])
+    saved = copy.deepcopy(expected.loader.state_dict())
+    assert saved["since"] == at % 100 > 32
+    loop = looped(every=100, steps=150)
+    for part, state in zip((loop.model, loop.optimizer, loop.loader), (*states, saved)):
+        part.load_state_dict(state)
+    loop.epoch()
+    whole = looped(every=100, steps=150)
+    whole.epoch()
+    assert (loop.batches, loop.losses) == (whole.batches[at:], whole.losses[at:])
 
 
 def test_a_state_that_is_kept_stops_growing(short_tail):
