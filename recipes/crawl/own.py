@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from preprocess.clean import parallel, reason_to_drop
+from preprocess.clean import Report, clean_pairs, parallel
 from preprocess.text import UserError
 from recipes.common.data import sha256_of
 from recipes.compare.corpora import KEEP_NOISE
@@ -46,8 +45,9 @@ class Own:
         """
         valid, test = _read(self.valid), _read(self.test)
         counts = 0 if valid else VALID, 0 if test else TEST
-        usable, dropped = _usable(_read(self.train))
-        drawn = by_source(usable, *counts)
+        report = Report()
+        usable = clean_pairs(parallel(*self.train), KEEP_NOISE, report)
+        drawn = by_source([Pair(*sides) for sides in usable], *counts)
         if any(counts):
             print(
                 f"drawn from the training pairs at random: {counts[0]} for valid and {counts[1]} "
@@ -55,25 +55,12 @@ class Own:
                 flush=True,
             )
         splits = Splits(drawn.train, valid or drawn.valid, test or drawn.test)
-        splits.dropped = drawn.dropped + dropped
+        splits.dropped = drawn.dropped + report.dropped
         return finish(splits, KEEP_NOISE)
 
 
 def _read(paths: tuple[Path, Path] | None) -> Pairs:
     return normalised(Pair(*sides) for sides in parallel(*paths)) if paths else []
-
-
-def _usable(pairs: Pairs) -> tuple[Pairs, Counter[str]]:
-    """Return the pairs that can be trained on, and the number of others by reason."""
-    usable: Pairs = []
-    dropped: Counter[str] = Counter()
-    for pair in pairs:
-        reason = reason_to_drop(pair.source, pair.target, KEEP_NOISE)
-        if reason is None:
-            usable.append(pair)
-        else:
-            dropped[reason] += 1
-    return usable, dropped
 
 
 def own_of(options: argparse.Namespace) -> Own | None:

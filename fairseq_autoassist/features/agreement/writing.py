@@ -75,7 +75,7 @@ def check_export(path: Path) -> None:
     if path.exists() and not path.is_file():  # a renamed file would replace /dev/null
         found = "a folder" if path.is_dir() else "a device or a pipe"
         raise FeatureError(f"--export {path}: found {found}, expected the name of a file")
-    folder = _followed(path).absolute().parent
+    folder = _followed(path).parent
     try:
         with tempfile.TemporaryFile(dir=folder):
             pass
@@ -104,5 +104,5 @@ def export(prior: np.ndarray, path: Path) -> None:
 
 
 def _followed(path: Path) -> Path:
-    """Give the file that a link names, so that the link stays."""
-    return path.resolve() if path.is_symlink() else path
+    """Give the absolute path of a file, through links, so that a link to it stays."""
+    return Path(os.path.realpath(path))
