@@ -45,7 +45,7 @@ def redistribute(
         "clock": [trained, max(map(update_reached, saved))],
         "next_number": trained,
         "learned": trained,
-        "totals": share_totals([p["totals"] for p in planners], rank, world_size),
+        "totals": share_totals([list(_trained_totals(s)) for s in saved], rank, world_size),
         "keep_rate": float(np.mean([p["keep_rate"] for p in planners])),
     }
     return {"trained": trained, "planner": planner}
@@ -71,12 +71,8 @@ def rebatched(saved: dict[str, Any], ratio: float, last_pass: int) -> dict[str, 
         last_pass: `last_pass_begun` of all ranks, which deal out a pass under the same limits
     """
     planner, trained = saved["planner"], saved["trained"]
-    ahead = [batch for batch in planner["in_flight"] if batch["number"] >= trained]
-    totals = Totals(*planner["totals"])
-    totals = totals._replace(
-        batches=round((totals.batches - len(ahead)) * ratio),  # as if all had had that size
-        batched=totals.batched - sum(len(batch["kept"]) for batch in ahead),
-    )
+    totals = _trained_totals(saved)
+    totals = totals._replace(batches=round(totals.batches * ratio))  # as if all had had that size
     again = {
         "stream": under_other_limits(planner["stream"], last_pass),
         "buckets": None,
@@ -104,6 +100,14 @@ def _untrained(state: dict[str, Any]) -> np.ndarray:
     if planner["buckets"] is not None:
         parts.append(planner["buckets"]["kept"])
     return np.concatenate([np.empty(0, KEPT), *parts])
+
+
+def _trained_totals(state: dict[str, Any]) -> Totals:
+    """Totals of a rank without the batches that it planned ahead, which are planned again."""
+    planner = state["planner"]
+    ahead = [len(b["kept"]) for b in planner["in_flight"] if b["number"] >= state["trained"]]
+    totals = Totals(*planner["totals"])
+    return totals._replace(batches=totals.batches - len(ahead), batched=totals.batched - sum(ahead))
 
 
 def share_totals(totals: list[list[int]], rank: int, world_size: int) -> list[int]:

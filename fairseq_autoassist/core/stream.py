@@ -97,7 +97,8 @@ class Stream:
     @property
     def passes(self) -> float:
         """Position as a fractional number of passes."""
-        if self._next == 0:
+        begun = any(self._pass <= g.last_pass for g in self._lineage)  # by other ranks
+        if self._next == 0 and not begun:
             return float(self._pass)
         self._prepare()
         return (

@@ -96,6 +96,36 @@ def test_no_kept_pair_is_lost_or_doubled(worlds, steps):
     assert max((trained + held).values(), default=0) <= passes + 1
 
 
+def trained_on(exchange, count):
+    """Train on so many batches; gives the number of items in them, and the last one."""
+    items = 0
+    for _ in range(count):
+        batch = exchange.next_batch()
+        items += len(batch.ids)
+        exchange.report(batch.number, None)
+    return items, batch
+
+
+@pytest.mark.parametrize("strategy", ["uniform", "random"])
+def test_counts_go_on_over_another_number_of_ranks(strategy):
+    """Batches planned ahead are planned again, so they count once. Passes go on where they were."""
+    pairs, lag = 2000, 32
+    before = [
+        Exchange(make_spec(pairs, lag=lag, strategy=strategy, rank=rank, world_size=2))
+        for rank in range(2)
+    ]
+    items = sum(trained_on(exchange, 20)[0] for exchange in before)
+    states = [exchange.state_dict() for exchange in before]
+    considered = sum(state["planner"]["totals"][0] for state in states)
+    assert pairs / 4 < considered  # negative control: passes that begin again are far less
+    state = redistribute(states, strategy, 0, 1)
+    after = Exchange(make_spec(pairs, lag=lag, strategy=strategy), state)
+    more, batch = trained_on(after, 1)
+    assert batch.totals.batches == 41 and batch.totals.batched == items + more
+    done = batch.totals.batched if strategy == "uniform" else considered
+    assert batch.passes == pytest.approx(done / pairs)
+
+
 def rest_of_passes(streams, last):
     """Ids of each pass up to ``last`` that the streams still have to give, by rank."""
     seen = {}
