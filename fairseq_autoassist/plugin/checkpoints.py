@@ -19,14 +19,19 @@ from omegaconf import DictConfig, ListConfig
 from omegaconf.base import ContainerMetadata, Metadata
 from omegaconf.nodes import AnyNode
 
+from ..core.prior import AGREEMENT
 from ..core.protocol import PlanSpec
 from ..errors import AutoAssistError
 
 STATE_VERSION = 4  # of the saved state; a change of its content increases it
 LIMITS = "batch limits"  # key of BatchLimits, as a list
-_COLUMNS = (
+_MORE_COLUMNS = (
     ", or, if autoassist-agreement has run for the first time since then, which adds features, "
     "resume with --autoassist-prior none"
+)
+_FEWER_COLUMNS = (
+    ", or, if that run had the features of autoassist-agreement, resume with its "
+    "--autoassist-prior; --autoassist-prior-floor 1 turns the prior off and keeps these features"
 )
 _RESET = "start a new pass with --reset-dataloader"
 
@@ -120,13 +125,19 @@ def check_state(saved: dict[str, Any], spec: PlanSpec, same_data: bool = True) -
         if key == LIMITS or _unknown(key, found, expected):
             continue
         if found != expected and (same_data or key not in of_data):
-            why = f"{_RESET}{_COLUMNS}" if key == "features hash" else _RESET
+            why = f"{_RESET}{_columns(spec)}" if key == "features hash" else _RESET
             if key == "eligible pairs" and saved[LIMITS] != list(dataclasses.astuple(spec.limits)):
                 why = f"give a --max-tokens that leaves out the same pairs, or {why}"
             raise AutoAssistError(
                 f"the checkpoint's AutoAssist state has {key} {found}, this run has {expected}: "
                 f"it cannot resume from there; {why}"
             )
+
+
+def _columns(spec: PlanSpec) -> str:
+    """How to resume if the features of agreement are all that differs."""
+    here = spec.prior is not None and spec.config.prior == AGREEMENT
+    return _MORE_COLUMNS if here else _FEWER_COLUMNS
 
 
 def check_data_bins(saved: dict[str, Any], count: int) -> None:

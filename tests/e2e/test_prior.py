@@ -154,6 +154,18 @@ def test_a_checkpoint_without_the_columns_is_refused_with_the_way_to_resume(data
     assert len(train(data, tmp_path, *words, 20, "--autoassist-prior", "none").ok().batches) == 10
 
 
+def test_a_prior_is_turned_off_in_the_middle_of_a_run_by_its_floor(data, tmp_path) -> None:
+    """Keep the features of agreement, which `--autoassist-prior none` would leave out."""
+    words = [*PLUGIN, *SHRINK, "--disable-validation", "--max-update"]
+    train(data, tmp_path, *words, 20).ok()
+    refusal = train(data, tmp_path, *words, 30, "--autoassist-prior", "none")
+    assert refusal.status != 0 and find(refusal, "--autoassist-prior-floor 1 turns the prior off")
+    off = ["--autoassist-prior-floor", 1, "--autoassist-floor", 1]
+    result = train(data, tmp_path, *words, 130, *off).ok()
+    assert len(result.batches) == 110 and junk(result, 60) > 0.5
+    assert float(result.updates[-1]["aa_keep"]) > 0.99
+
+
 def test_after_a_killed_worker_the_prior_still_holds(data, tmp_path) -> None:
     words = [*PLUGIN, *SHRINK, *QUIET, "--max-update", 400]
     with start_train(data, tmp_path, *words) as process:

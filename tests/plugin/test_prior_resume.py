@@ -94,7 +94,13 @@ def test_under_the_same_prior_the_share_kept_stays_the_same_number() -> None:
         assert shards.keep_rate(spec) == rate
 
 
-def test_a_checkpoint_without_the_columns_is_refused_with_the_way_to_resume() -> None:
+@pytest.mark.parametrize(
+    "prior, advice",
+    [(OTHER, "resume with --autoassist-prior none"), (None, "--autoassist-prior-floor 1 turns")],
+)
+def test_a_checkpoint_with_other_columns_is_refused_with_the_way_to_resume(prior, advice) -> None:
+    """Advise ``none`` where this run has more columns, and to keep them where it has fewer."""
     spec = make_spec(200)
-    with pytest.raises(AutoAssistError, match="resume with --autoassist-prior none"):
-        check_state(state_header(spec), dataclasses.replace(spec, features_hash="b"))
+    other = dataclasses.replace(spec, features_hash="b", prior=prior)
+    with pytest.raises(AutoAssistError, match=advice):
+        check_state(state_header(spec), other)
