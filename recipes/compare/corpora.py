@@ -135,7 +135,7 @@ def noisy() -> Splits:
 
 
 def web() -> Splits:
-    """Labelled web-crawl pairs among 150,000 others, for audits alone.
+    """Labelled web-crawl pairs among 165,000 others, for audits alone.
 
     The others come from Tatoeba and documentation: the labelled ones are too few for a lexicon.
     """
