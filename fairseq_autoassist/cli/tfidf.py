@@ -14,9 +14,8 @@ def main(argv: list[str] | None = None) -> int:
     """Build the features; returns 0, or 2 after an error that the user can mend (one line)."""
     options = _parser().parse_args(argv)
     # imported late, so that --help and wrong options answer at once
-    from ..features.tfidf.build import TfidfSettings, build_features
+    from ..features.tfidf.build import build_features
 
-    settings = TfidfSettings(not options.no_smooth_idf, options.sublinear_tf)
     try:
         with terminated_cleanly("autoassist-tfidf"):
             report = build_features(
@@ -25,7 +24,6 @@ def main(argv: list[str] | None = None) -> int:
                 options.target_lang,
                 options.train_subset,
                 options.dest,
-                settings,
                 options.chunk_tokens,
                 force=options.force,
                 progress=not options.no_progress,
@@ -67,8 +65,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="tokens of both sides held in memory at once (default: %(default)s)",
     )
-    add("--no-smooth-idf", action="store_true", help="idf without scikit-learn's extra document")
-    add("--sublinear-tf", action="store_true", help="1 + ln(tf) in place of tf")
     add("--force", action="store_true", help="build again what is up to date")
     return parser
 

@@ -16,7 +16,7 @@ from ..manifest import package_version
 from ..staging import named_if_refused, staging_folder
 from ..store import BLOCK_NONZEROS, Features
 from ..tfidf.build import hash_tokens
-from ..tfidf.job import DEFAULT_SETTINGS, Job, plan_job
+from ..tfidf.job import Job, plan_job
 from ..workers import Crew, crew_of
 from .learning import ROUNDS, SAMPLE, draw, learn_judge
 from .passes import CHUNK, POWER, Judge, Verdict, judge_pairs
@@ -78,7 +78,7 @@ def build_agreement(
     """
     began = time.perf_counter()
     where = (data_bin, source_lang, target_lang, subset, dest)
-    job = plan_job(where, DEFAULT_SETTINGS, CHUNK_TOKENS, BLOCK_NONZEROS)
+    job = plan_job(where, CHUNK_TOKENS, BLOCK_NONZEROS)
     command = build_command(data_bin, subset, job.languages, dest)
     with crew_of(workers, backend, progress) as crew, ExitStack() as stack:
         hashes = _checked_features(job, command, crew)

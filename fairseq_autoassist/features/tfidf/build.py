@@ -28,7 +28,7 @@ from ..staging import named_if_refused, publish, staging_folder
 from ..store import BLOCK_NONZEROS
 from ..workers import Crew, crew_of
 from .counting import count_part
-from .job import DEFAULT_SETTINGS, Job, TfidfSettings, plan_job, up_to_date
+from .job import SETTINGS, Job, plan_job, up_to_date
 from .parts import Part, shard_parts
 from .weighing import WEIGHTS_NAME, inverse_document_frequency, join_parts, weigh_part
 from .writer import Blocks
@@ -61,7 +61,6 @@ def build_features(
     target_lang: str | None = None,
     subset: str = "train",
     dest: str | None = None,
-    settings: TfidfSettings = DEFAULT_SETTINGS,
     chunk_tokens: int = CHUNK_TOKENS,
     block_nonzeros: int = BLOCK_NONZEROS,
     force: bool = False,
@@ -71,7 +70,7 @@ def build_features(
 ) -> BuildReport:
     """Build TF-IDF features of pairs, equal to scikit-learn's ``TfidfVectorizer`` per side.
 
-    With smoothing, idf(t) = ln((1 + n) / (1 + df(t))) + 1 for n pairs of all shards. Each
+    idf(t) = ln((1 + n) / (1 + df(t))) + 1 for n pairs of all shards. Each
     side of a pair is divided by its own l2 norm (sklearn.feature_extraction.text). The column of a
     token is its fairseq id; target columns come after all source columns. Columns of special
     symbols (ids 0 to 3) are empty.
@@ -93,9 +92,8 @@ def build_features(
             available, or one of its workers died.
     """
     began = time.perf_counter()
-    job = plan_job(
-        (data_bin, source_lang, target_lang, subset, dest), settings, chunk_tokens, block_nonzeros
-    )
+    where = (data_bin, source_lang, target_lang, subset, dest)
+    job = plan_job(where, chunk_tokens, block_nonzeros)
     current = None if force else up_to_date(job)
     lost = current is None and any((t / name).is_file() for t in job.targets for name in AGREED)
     if current is None:
@@ -125,12 +123,11 @@ def _write(job: Job, crew: Crew) -> None:
         shards = _cut(job, folders, crew.count)
         hashes = hash_tokens(job, crew)
         blocks, frequencies, unigrams = _count(job, shards, crew)
-        idf = inverse_document_frequency(frequencies, documents, job.settings.smooth_idf)
+        idf = inverse_document_frequency(frequencies, documents)
         weights = shards[0][0].folder.parent / WEIGHTS_NAME  # a file: workers may be elsewhere
         np.savez(weights, idf=idf, surprise=token_surprise(unigrams))
-        arguments = job.settings.arguments()
         parts = [part for some in shards for part in some]
-        tasks = [(part, some, weights, arguments) for part, some in zip(parts, blocks)]
+        tasks = [(part, some, weights) for part, some in zip(parts, blocks)]
         for _ in crew.run("weighting", weigh_part, tasks, [part.rows for part in parts]):
             pass
         weights.unlink()
@@ -213,7 +210,7 @@ def _manifest(job: Job, number: int, blocks: Blocks, provenance: dict[str, Any])
         subset=job.subset,
         source_lang=job.languages[0],
         target_lang=job.languages[1],
-        settings=job.settings.arguments(),
+        settings=SETTINGS,
         provenance=provenance,
         package_version=package_version(),
     )

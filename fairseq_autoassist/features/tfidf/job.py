@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ...errors import FeatureError
 from ...text.binarized import dictionary_size
@@ -14,20 +13,8 @@ from ..commands import feature_folder
 from ..manifest import Manifest
 from ..store import Features
 
-
-@dataclass(frozen=True)
-class TfidfSettings:
-    """Settings of scikit-learn's TfidfTransformer; idf and l2 norm are always on."""
-
-    smooth_idf: bool = True
-    sublinear_tf: bool = False
-
-    def arguments(self) -> dict[str, Any]:
-        """Keyword arguments of scikit-learn's TfidfTransformer."""
-        return {"norm": "l2", "use_idf": True, **asdict(self)}
-
-
-DEFAULT_SETTINGS = TfidfSettings()
+# keyword arguments of scikit-learn's TfidfTransformer, which the manifest names
+SETTINGS = {"norm": "l2", "use_idf": True, "smooth_idf": True, "sublinear_tf": False}
 
 
 @dataclass(frozen=True)
@@ -40,14 +27,12 @@ class Job:
     subset: str
     dimensions: tuple[int, int]  # of source and target block
     fingerprints: tuple[Fingerprint, ...]
-    settings: TfidfSettings
     chunk_tokens: int
     block_nonzeros: int
 
 
 def plan_job(
     where: tuple[str, str | None, str | None, str, str | None],
-    settings: TfidfSettings,
     chunk_tokens: int,
     block_nonzeros: int,
 ) -> Job:
@@ -74,17 +59,8 @@ def plan_job(
     sizes = (dictionary_size(shards[0].source_dict), dictionary_size(shards[0].target_dict))
     targets = tuple(feature_folder(folder, subset, source, target, dest) for folder in folders)
     prints = tuple(shard.fingerprint() for shard in shards)
-    return Job(
-        shards,
-        targets,
-        (source, target),
-        subset,
-        sizes,
-        prints,
-        settings,
-        chunk_tokens,
-        block_nonzeros,
-    )
+    about = (source, target), subset, sizes, prints
+    return Job(shards, targets, *about, chunk_tokens, block_nonzeros)
 
 
 def up_to_date(job: Job) -> list[Manifest] | None:
@@ -108,7 +84,7 @@ def up_to_date(job: Job) -> list[Manifest] | None:
         same_counts = all(
             provenance.get(key) == manifests[0].provenance.get(key) for key in ("idf", "unigrams")
         )
-        if not (same_group and same_counts and manifest.settings == job.settings.arguments()):
+        if not (same_group and same_counts and manifest.settings == SETTINGS):
             return None
         sides = (shard.source.data_path, shard.target.data_path)
         if provenance.get("tokens") != [sha256_of_file(path) for path in sides]:

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Sequence
 
 import numpy as np
 import scipy.sparse as sp
@@ -17,30 +17,26 @@ from ...text.binarized import UNKNOWN
 from ..files import block_files
 from ..store import RARITY_NAME
 from ..workers import Done
+from .job import SETTINGS
 from .parts import Part
 from .writer import Blocks, RowWriter, block_rows, value_chunks, weights_file
 
 WEIGHTS_NAME = "weights.npz"
 
 
-def inverse_document_frequency(frequencies: np.ndarray, documents: int, smooth: bool) -> np.ndarray:
-    """Give scikit-learn's idf: ln((n + s) / (df + s)) + 1, with s = 1 if ``smooth`` else 0.
+def inverse_document_frequency(frequencies: np.ndarray, documents: int) -> np.ndarray:
+    """Give scikit-learn's idf, float64 (dimensions,): ln((1 + n) / (1 + df)) + 1.
 
     Args:
         frequencies: int64 (dimensions,), number of documents with each token.
-
-    Returns:
-        float64 (dimensions,). A token in no document has df = 1 where its idf would be infinite.
     """
-    df = frequencies + int(smooth)
-    return np.log((documents + int(smooth)) / np.maximum(df, 1)) + 1.0
+    return np.log((documents + 1) / (frequencies + 1)) + 1.0
 
 
 def weigh_part(
     part: Part,
     blocks: Blocks,
     weights: Path,
-    arguments: dict[str, Any],
     done: Done = lambda pairs: None,
 ) -> None:
     """Turn the counts in ``part.folder`` into TF-IDF values and rarity, in files beside them.
@@ -49,13 +45,12 @@ def weigh_part(
 
     Args:
         weights: npz file of ``idf`` (dimensions,) and ``surprise`` (source dimensions,).
-        arguments: of scikit-learn's TfidfTransformer.
     """
     with np.load(weights) as stored:
         idf, surprise = stored["idf"], stored["surprise"]
     by_column = np.zeros(len(idf))
     by_column[: len(surprise)] = surprise
-    transformer = TfidfTransformer(**arguments)
+    transformer = TfidfTransformer(**SETTINGS)
     transformer.idf_ = idf
     folder = Path(tempfile.mkdtemp(prefix="weights.", dir=part.folder))
     with ExitStack() as stack:

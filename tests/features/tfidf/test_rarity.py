@@ -14,7 +14,7 @@ from fairseq_autoassist.errors import FeatureError
 from fairseq_autoassist.features.commands import feature_folder
 from fairseq_autoassist.features.manifest import FORMAT_VERSION
 from fairseq_autoassist.features.store import Features
-from fairseq_autoassist.features.tfidf.build import TfidfSettings, build_features
+from fairseq_autoassist.features.tfidf.build import build_features
 from fairseq_autoassist.text.binarized import BinarizedSide
 from tests.support.corpus import write_data_bin, write_side
 
@@ -50,12 +50,11 @@ def naive_rarity(data_bins: list[Path]) -> list[list[float]]:
     return [[-sum(math.log(seen[t] / total) for t in s) for s in shard] for shard in shards]
 
 
-@pytest.mark.parametrize("settings", [TfidfSettings(), TfidfSettings(False, True)])
-def test_rarity_equals_numbers_by_hand(tmp_path: Path, settings: TfidfSettings) -> None:
+def test_rarity_equals_numbers_by_hand(tmp_path: Path) -> None:
     """Eight words: a a a a, b b, c, <unk>, hence ln 2, ln 4, ln 8, ln 8. Targets do not matter."""
     source = [[A, A, B], [A, PAD, C], [], [UNK, B, A]]
     folder = write_bin(tmp_path / "bin", source, [[B] * 9, [C], [A], []])
-    build_features(str(folder), settings=settings, progress=False)
+    build_features(str(folder), progress=False)
     features = features_of(folder)
     assert features.rarity.dtype == np.float32
     wanted = [1 + 1 + 2, 1 + 3, 0, 3 + 2 + 1]  # bits

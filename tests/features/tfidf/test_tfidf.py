@@ -16,7 +16,7 @@ from fairseq_autoassist.cli.tfidf import main
 from fairseq_autoassist.features.commands import feature_folder
 from fairseq_autoassist.features.store import Features
 from fairseq_autoassist.features.tfidf import weighing
-from fairseq_autoassist.features.tfidf.build import TfidfSettings, build_features
+from fairseq_autoassist.features.tfidf.build import build_features
 from fairseq_autoassist.text.binarized import BinarizedSide, dictionary_size
 from fairseq_autoassist.text.fingerprint import fingerprint
 from tests.support.corpus import multi30k_pairs, preprocess, write_data_bin, write_text
@@ -62,17 +62,13 @@ def dictionary(path: Path) -> list:
     return [line.rsplit(" ", 1)[0] for line in path.read_text("utf-8").split("\n")[:-1]]
 
 
-def expected(folder: Path, train: list, rows: list, **settings: object) -> np.ndarray:
+def expected(folder: Path, train: list, rows: list) -> np.ndarray:
     """Dense features of ``rows`` by TfidfVectorizer fitted on ``train``, with our columns."""
     blocks = []
     for side, lang in enumerate(("en", "de")):
         words = dictionary(folder / f"dict.{lang}.txt")
-        vectorizer = TfidfVectorizer(
-            analyzer=str.split,
-            lowercase=False,
-            vocabulary={w: i for i, w in enumerate(words)},
-            **settings,
-        )
+        vocabulary = {w: i for i, w in enumerate(words)}
+        vectorizer = TfidfVectorizer(analyzer=str.split, lowercase=False, vocabulary=vocabulary)
         vectorizer.fit([pair[side] for pair in train])
         block = vectorizer.transform([pair[side] for pair in rows]).toarray()
         blocks += [np.zeros((len(rows), 4)), block]  # columns of special symbols are empty
@@ -90,36 +86,17 @@ def leftovers(root: Path) -> list:
     return [p for p in root.rglob("autoassist/*") if not (p / "manifest.json").exists()]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "settings"),
-    [([], {}), (["--sublinear-tf"], {"sublinear_tf": True})],
-)
-def test_features_equal_tfidf_vectorizer(
-    bins: SimpleNamespace, arguments: list, settings: dict
-) -> None:
-    assert main([str(bins.a), *arguments]) == 0
+@pytest.mark.parametrize("name", ["a", "joined"])
+def test_features_equal_tfidf_vectorizer(bins: SimpleNamespace, name: str) -> None:
+    folder = bins.root / name
+    assert main([str(folder)]) == 0
     train = bins.pairs["a"]
-    wanted = expected(bins.a, train, train, **settings)
-    found = rows_of(bins.a)
+    wanted = expected(folder, train, train)
+    found = rows_of(folder)
     np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-7)
     np.testing.assert_array_equal(found != 0, wanted != 0)
     # Rare words became unknown, so the test covers special symbols.
     assert (np.fromfile(bins.a / "train.en-de.en.bin", "<u2") == 3).sum() > 100
-
-
-def test_features_equal_tfidf_vectorizer_without_smoothing(bins: SimpleNamespace) -> None:
-    """The vocabulary is fitted here: without smoothing a word that occurs nowhere has no idf."""
-    assert main([str(bins.root / "joined"), "--no-smooth-idf"]) == 0
-    found = rows_of(bins.root / "joined")
-    words = dictionary(bins.root / "joined" / "dict.en.txt")
-    for side in (0, 1):
-        vectorizer = TfidfVectorizer(analyzer=str.split, smooth_idf=False)
-        wanted = vectorizer.fit_transform([p[side] for p in bins.pairs["a"]]).toarray()
-        first = 4 + side * (4 + len(words))
-        columns = [first + words.index(w) for w in vectorizer.get_feature_names_out()]
-        np.testing.assert_allclose(found[:, columns], wanted, rtol=1e-5, atol=1e-7)
-        block = found[:, first : first + len(words)]
-        assert np.count_nonzero(block) == np.count_nonzero(wanted)
 
 
 def test_the_order_in_which_scikit_learn_gives_entries_back_does_not_matter(
@@ -214,7 +191,11 @@ def test_current_features_are_kept(bins: SimpleNamespace, capsys: pytest.Capture
         return "up to date" in capsys.readouterr().out
 
     assert [run(bins.a), run(bins.a), run(bins.a, "--force")] == [False, True, False]
-    assert [run(bins.a, "--sublinear-tf"), run(bins.a)] == [False, False]
+    manifest = feature_folder(bins.a, "train", "en", "de") / "manifest.json"
+    text = manifest.read_text()
+    manifest.write_text(text.replace('"sublinear_tf": false', '"sublinear_tf": true'))
+    assert manifest.read_text() != text
+    assert [run(bins.a), run(bins.a)] == [False, True]  # an older version had such settings
     path = bins.a / "train.en-de.en.bin"
     tokens = np.fromfile(path, "<u2")
     tokens[0] = 5 if tokens[0] != 5 else 6  # another word, the same sizes
@@ -269,5 +250,5 @@ def test_nothing_half_written_stays(
 
     monkeypatch.setattr("fairseq_autoassist.features.tfidf.build.inverse_document_frequency", fail)
     with pytest.raises(error):
-        build_features(f"{bins.a}:{bins.b}", settings=TfidfSettings(), progress=False)
+        build_features(f"{bins.a}:{bins.b}", progress=False)
     assert not list(bins.root.rglob("autoassist/*"))
