@@ -6,8 +6,7 @@ import argparse
 import sys
 
 from ..errors import AutoAssistError, told
-from ..text.corpus import CHUNK_TOKENS
-from .common import add_common, positive, terminated_cleanly
+from .common import add_common, terminated_cleanly
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -24,7 +23,6 @@ def main(argv: list[str] | None = None) -> int:
                 options.target_lang,
                 options.train_subset,
                 options.dest,
-                options.chunk_tokens,
                 force=options.force,
                 progress=not options.no_progress,
                 workers=options.workers,
@@ -57,15 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Build TF-IDF features of sentence pairs, for training with AutoAssist.",
     )
     add_common(parser, "folder of fairseq-preprocess", "default: DATA_BIN/autoassist")
-    add = parser.add_argument
-    add(
-        "--chunk-tokens",
-        type=positive,
-        default=CHUNK_TOKENS,
-        metavar="N",
-        help="tokens of both sides held in memory at once (default: %(default)s)",
-    )
-    add("--force", action="store_true", help="build again what is up to date")
+    parser.add_argument("--force", action="store_true", help="build again what is up to date")
     return parser
 
 

@@ -112,8 +112,7 @@ def _told(error: Exception, backend: str) -> Exception:
     said = next((line for line in str(error).splitlines() if line.strip()), "no message")
     return FeatureError(
         f"a worker of backend {backend!r} was lost or failed ({type(error).__name__}: {said}): "
-        "nothing was written; run it again, with fewer --workers or a smaller --chunk-tokens if "
-        "memory ran out"
+        "nothing was written; run it again, with fewer --workers if memory ran out"
     )
 
 

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from multiprocessing import forkserver
 from pathlib import Path
 from typing import Callable
 
 WORKER = "fairseq_autoassist.core.worker.child"
+# The command autoassist-tfidf with chunks so small that a build lasts for many seconds.
+SLOW_TFIDF = (
+    *(sys.executable, "-c"),
+    "import functools, sys\n"
+    "from fairseq_autoassist.cli.tfidf import main\n"
+    "from fairseq_autoassist.features.tfidf import build\n"
+    "build.build_features = functools.partial(build.build_features, chunk_tokens=60)\n"
+    "sys.exit(main())",
+)
 
 
 def children(pid: int) -> list[int]:

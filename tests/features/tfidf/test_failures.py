@@ -30,6 +30,7 @@ from tests.support.corpus import (
     write_side,
     write_text,
 )
+from tests.support.processes import SLOW_TFIDF
 
 CLI = [sys.executable, "-m", "fairseq_autoassist.cli.tfidf"]
 
@@ -181,9 +182,9 @@ def test_command_runs_without_torch_and_fairseq(small: Path, tmp_path: Path) -> 
 def test_a_killed_build_leaves_no_features(tmp_path: Path, number: signal.Signals) -> None:
     folder = write_data_bin(tmp_path / "bin", 60_000, vocabulary=1000)
     target = feature_folder(folder, "train", "de", "en")
-    # Chunks this small make the build last for many seconds. A background job ignores SIGINT.
     builder = subprocess.Popen(
-        [*CLI, str(folder), "--chunk-tokens", "60"],
+        [*SLOW_TFIDF, str(folder)],
+        # a background job ignores SIGINT
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         cwd=ROOT,
         stdout=subprocess.PIPE,

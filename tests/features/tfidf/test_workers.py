@@ -23,7 +23,7 @@ from fairseq_autoassist.features.tfidf import build
 from fairseq_autoassist.features.tfidf.build import build_features
 from fairseq_autoassist.features.workers import Crew
 from tests.support.corpus import ROOT, write_data_bin
-from tests.support.processes import alive, children, wait_for
+from tests.support.processes import SLOW_TFIDF, alive, children, wait_for
 
 SMALL: dict[str, Any] = {"chunk_tokens": 500, "progress": False}
 
@@ -170,8 +170,7 @@ def test_backends_that_are_not_available_are_refused(
 def started(folder: Path) -> subprocess.Popen:
     """Start a long build by two processes, in a group of its own; returns once it writes."""
     builder = subprocess.Popen(
-        [sys.executable, "-m", "fairseq_autoassist.cli.tfidf", str(folder)]
-        + ["--workers", "2", "--chunk-tokens", "60"],
+        [*SLOW_TFIDF, str(folder), "--workers", "2"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -257,8 +256,7 @@ def test_a_dask_cluster_gives_the_same_bits(
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     build_features(joined(bins), **SMALL)
     wanted = content(bins)
-    command = [joined(bins), "--force", "--no-progress", "--chunk-tokens", "500"]
-    command += ["--backend", "dask"]
+    command = [joined(bins), "--force", "--no-progress", "--backend", "dask"]
     assert main(command) == 2
     assert "expected the address of its scheduler" in capfd.readouterr().err
     # One death of a worker is enough for Dask to give its task up.
