@@ -7,11 +7,9 @@ from typing import Any
 
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
-from preprocess.text import UserError
-
-RISING = 0.2  # share of a one-cycle run in which the rate rises
-FIRST = 0.04  # of the highest rate, at the first update of a one-cycle run
-STEPS = (0.5, 0.75)  # shares of a run after which the rate is divided by ten
+NAME = "one-cycle"  # of this schedule, in records
+RISING = 0.2  # share of a run in which the rate rises
+FIRST = 0.04  # of the highest rate, at the first update
 
 
 def one_cycle(share: float) -> float:
@@ -30,34 +28,11 @@ def one_cycle(share: float) -> float:
     return (1.0 + math.cos(math.pi * (share - RISING) / (1.0 - RISING))) / 2.0
 
 
-def step(share: float) -> float:
-    """Step schedule (He et al. 2016): 0.1 after half of the run, 0.01 after three quarters.
-
-    Args:
-        share: share of the run that is done, in [0, 1]
-
-    Returns:
-        factor on the highest rate
-    """
-    return 0.1 ** sum(share >= limit for limit in STEPS)
-
-
-SCHEDULES = {"one-cycle": one_cycle, "step": step}
-
-
-def schedule(name: str, optimizer: Any, updates: int) -> LRScheduler:
+def schedule(optimizer: Any, updates: int) -> LRScheduler:
     """Return the scheduler of a run; step it after each update.
 
     Args:
-        name: a key of `SCHEDULES`
         optimizer: made with the highest rate
         updates: number of updates of the whole run
-
-    Raises:
-        UserError: no schedule has that name
     """
-    if name not in SCHEDULES:
-        known = ", ".join(SCHEDULES)
-        raise UserError(f"found the schedule {name!r}; expected one of: {known}")
-    factor = SCHEDULES[name]
-    return LambdaLR(optimizer, lambda done: factor(min(1.0, done / updates)))
+    return LambdaLR(optimizer, lambda done: one_cycle(min(1.0, done / updates)))

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from preprocess.text import UserError
+from recipes.images import schedule
 from recipes.images.arms import ARMS
 from recipes.images.models import DEPTHS, WIDTH
-from recipes.images.schedule import SCHEDULES
 from recipes.images.sets import parts
 
 MOMENTUM = 0.9
@@ -30,13 +30,12 @@ class Run:
         width: channels of the first stage
         batch: samples of a batch
         rate: highest learning rate
-        schedule: a key of `schedule.SCHEDULES`
         bf16: compute in bfloat16 where that is safe (autocast)
         side: side in pixels of the square cut from a photo; other sets do not read it
         marks: number of times that loss and error are measured
 
     Raises:
-        UserError: a value is out of its range, or no such arm, model, set or schedule exists
+        UserError: a value is out of its range, or no such arm, model or set exists
     """
 
     data: str
@@ -48,18 +47,13 @@ class Run:
     width: int = WIDTH
     batch: int = 128
     rate: float = 0.1
-    schedule: str = "one-cycle"
     bf16: bool = False
     side: int = SIDE
     marks: int = 20
 
     def __post_init__(self) -> None:
         parts(self.data)
-        for value, known, what in (
-            (self.model, DEPTHS, "model"),
-            (self.arm, ARMS, "arm"),
-            (self.schedule, SCHEDULES, "schedule"),
-        ):
+        for value, known, what in ((self.model, DEPTHS, "model"), (self.arm, ARMS, "arm")):
             if value not in known:
                 raise UserError(f"found the {what} {value!r}; expected one of {', '.join(known)}")
         for name in ("budget", "width", "batch", "marks", "side"):
@@ -84,7 +78,8 @@ class Run:
         """Settings that a record must have to be reused for this run."""
         arm = ARMS[self.arm]
         options = {key: arm.options[key] for key in sorted(arm.options)}
-        return {**asdict(self), "strategy": arm.strategy, "options": options, "loop": arm.loop}
+        chosen = {"strategy": arm.strategy, "options": options, "loop": arm.loop}
+        return {**asdict(self), "schedule": schedule.NAME, **chosen}
 
     def mark_after(self) -> set[int]:
         """Numbers of the updates after which loss and error are measured, the last included."""

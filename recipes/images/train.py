@@ -115,7 +115,7 @@ class Training:
             weight_decay=DECAY,
             nesterov=True,
         )
-        self.scheduler = schedule(run.schedule, self.optimizer, run.updates)
+        self.scheduler = schedule(self.optimizer, run.updates)
         self.counts = np.zeros(len(data.labels), dtype=np.int64)  # times each sample was trained on
         self.clock, self.pace = Clock(device), Pace(device)
         self.start_seconds = 0.0

@@ -1,4 +1,4 @@
-"""Networks against torchvision, schedules over a budget, weights of samples against the papers."""
+"""Networks against torchvision, the schedule over a budget, weights of samples by the papers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from preprocess.text import UserError
 from recipes.images.models import STEMS, ResNet, build
 from recipes.images.schedule import schedule
 from recipes.images.vision import resnet
@@ -45,10 +44,10 @@ def test_first_weights_depend_on_the_seed_alone() -> None:
     assert torch.equal(before, torch.random.get_rng_state())
 
 
-def rates(name: str, updates: int) -> list[float]:
+def rates(updates: int) -> list[float]:
     """Learning rate of each update."""
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
-    scheduler = schedule(name, optimizer, updates)
+    scheduler = schedule(optimizer, updates)
     found = []
     for _ in range(updates):
         found.append(optimizer.param_groups[0]["lr"])
@@ -59,23 +58,12 @@ def rates(name: str, updates: int) -> list[float]:
 
 @pytest.mark.parametrize("updates", [1, 40, 100])
 def test_one_cycle_fits_every_budget(updates: int) -> None:
-    found = rates("one-cycle", updates)
+    found = rates(updates)
     assert len(found) == updates and 0 < min(found) <= max(found) < 0.101
     if updates > 1:
         assert max(found) == pytest.approx(0.1, rel=0.01)
         assert np.argmax(found) == pytest.approx(0.2 * updates, abs=1)
         assert found[-1] < 0.001
-
-
-def test_the_step_schedule_divides_the_rate_by_ten() -> None:
-    found = rates("step", 40)
-    assert found[:20] == [0.1] * 20
-    assert found[20:30] == pytest.approx([0.01] * 10) and found[30:] == pytest.approx([0.001] * 10)
-
-
-def test_an_unknown_schedule_is_refused() -> None:
-    with pytest.raises(UserError, match="found the schedule 'cosine'; expected one of: one-cycle"):
-        rates("cosine", 1)
 
 
 def test_a_pass_has_every_image_once_and_in_another_order() -> None:

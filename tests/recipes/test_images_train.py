@@ -134,9 +134,7 @@ def test_a_training_ends_at_the_first_mark_after_its_deadline(inline: None) -> N
     assert training.counts.sum() == 32
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"arm": "adam"}, {"model": "vgg"}, {"share": 0.0}, {"batch": 0}, {"schedule": "x"}]
-)
+@pytest.mark.parametrize("wrong", [{"arm": "adam"}, {"model": "vgg"}, {"share": 0.0}, {"batch": 0}])
 def test_wrong_settings_of_a_run_are_refused(wrong: dict[str, Any]) -> None:
     settings = {"data": "mnist", "model": "resnet18", "arm": "sgd", "budget": 100, **wrong}
     with pytest.raises(UserError, match="expected"):
