@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,9 +46,7 @@ class DryRun(Steps):
         action: Callable[[], None],
     ) -> bool:
         """Print one step with its state and cost; return whether it is not done yet."""
-        self.count += 1
-        text = json.dumps([self.key, name, settings], sort_keys=True)  # the key of Steps.run
-        self.key = hashlib.sha256(text.encode()).hexdigest()
+        self._enter(name, settings)
         done = self._holds(name, "done") and all(path.exists() for path in outputs)
         cost = self.costs[name]
         if done:

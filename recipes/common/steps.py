@@ -125,6 +125,12 @@ class Steps:
         self.count = 0
         self.key = ""
 
+    def _enter(self, name: str, settings: Mapping[str, object]) -> None:
+        """Count the next step, and take its key."""
+        self.count += 1
+        text = json.dumps([self.key, name, settings], sort_keys=True)
+        self.key = hashlib.sha256(text.encode()).hexdigest()
+
     def _stamp(self, name: str, state: str) -> Path:
         return self.folder / f"{name}.{state}"
 
@@ -158,9 +164,7 @@ class Steps:
         Raises:
             UserError: the action fails, or leaves an output out
         """
-        self.count += 1
-        text = json.dumps([self.key, name, settings], sort_keys=True)
-        self.key = hashlib.sha256(text.encode()).hexdigest()
+        self._enter(name, settings)
         title = f"[{self.count}/{self.total}] {name}"
         if self._holds(name, "done") and all(path.exists() for path in outputs):
             print(f"{title}: reused", flush=True)
