@@ -1,7 +1,6 @@
 """Put tables and figures of packed records into the documents that show them.
 
-    python -m recipes.compare.quote                              # all documents
-    python -m recipes.compare.quote --text T.md --records DIR    # one document
+    python -m recipes.compare.quote
 
 A table follows a line `<!-- report: SECTION / HEADING -->`, or one without a heading where the
 table has none. An existing table there is replaced.
@@ -9,7 +8,6 @@ table has none. An existing table there is replaced.
 
 from __future__ import annotations
 
-import argparse
 import re
 from pathlib import Path
 
@@ -81,19 +79,12 @@ def renew(text: Path, records: Path) -> None:
         stream.write("\n".join(lines) + "\n")
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Renew tables of all documents and the figures, or the tables of one document."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--text", type=Path, help="one document")
-    parser.add_argument("--records", type=Path, help="folder of packed runs that it quotes")
-    options = parser.parse_args(arguments)
-    if (options.text is None) != (options.records is None):
-        raise UserError("found one of --text and --records; expected both, or none for all")
-    for text, records in ({options.text: options.records} if options.text else QUOTED).items():
+def main() -> None:
+    """Renew the tables of all documents, and the figures."""
+    for text, records in QUOTED.items():
         renew(text, records)
-    if options.text is None:
-        compared, crawl = (sections(remaining(load([each]))) for each in (COMPARE, CRAWL))
-        headline.write(compared, crawl, RESULTS.parent)
+    compared, crawl = (sections(remaining(load([each]))) for each in (COMPARE, CRAWL))
+    headline.write(compared, crawl, RESULTS.parent)
 
 
 if __name__ == "__main__":

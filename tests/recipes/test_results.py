@@ -20,7 +20,7 @@ from recipes.compare.packed import (
     summary,
     write,
 )
-from recipes.compare.quote import COMPARE, CRAWL, MARK, QUOTED, RESULTS, main, quote
+from recipes.compare.quote import COMPARE, CRAWL, MARK, QUOTED, RESULTS, quote, renew
 from recipes.compare.records import load
 from recipes.compare.report import quotable
 from recipes.compare.sections import Section, sections
@@ -130,15 +130,14 @@ def test_a_table_is_inserted_and_updated() -> None:
             quote([f"<!-- report: {missing} -->"], report)
 
 
-def test_the_command_updates_a_document(tmp_path: Path) -> None:
+def test_a_document_is_updated(tmp_path: Path) -> None:
     write(tmp_path / "packed", [record(), record("random", (10, 20, 28, 29))], {})
     text = tmp_path / "R.md"
     before = "<!-- report: multi30k, transformer, 1,000 updates / Quality -->\n\nwords\n"
     text.write_text(before, encoding="utf-8")
-    main(["--text", str(text), "--records", str(tmp_path / "packed")])
+    renew(text, tmp_path / "packed")
     lines = list(read_lines(text))
     assert lines[0] == before.splitlines()[0] and lines[-1] == "words"
     assert lines[4].startswith("| random | 1.00 | 1 | 29.00 (1 seed) | -1.00 (1 seed) |")
-    with pytest.raises(SystemExit, match="found one of --text and --records"):
-        main(["--text", str(text)])
+    renew(text, tmp_path / "packed")
     assert list(read_lines(text)) == lines
