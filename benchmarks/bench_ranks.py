@@ -111,12 +111,12 @@ def memory(rows: int) -> list[Result]:
             seconds = statistics.median(getattr(figures, field) for figures in many)
             name = f"{what}, CPU time to a micro-batch, ranks: {world}"
             results.append(informative(name, 1e6 * seconds, "us"))
-        results += _bytes(many, few, rows, f"ranks: {world}", judged=world == WORLDS[-1])
+        results += bytes_of(many, few, rows, f"ranks: {world}", judged=world == WORLDS[-1])
     many = _ranks(WORLDS[-1], rows, True)
-    return results + _bytes(many, few, rows, "some pairs too long, ranks: 4", judged=False)
+    return results + bytes_of(many, few, rows, "some pairs too long, ranks: 4", judged=False)
 
 
-def _bytes(many: list, few: list, rows: int, what: str, judged: bool) -> list[Result]:
+def bytes_of(many: list, few: list, rows: int, what: str, judged: bool) -> list[Result]:
     """Memory of ranks beyond that of the same ranks on a tiny corpus, in bytes."""
     results = []
     for field, name in _BYTES.items():

@@ -12,13 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from .bench_ranks import ranks_on
+from .bench_ranks import bytes_of, ranks_on
 from .bench_scale_data import VirtualFeatures, lengths
 from .measure import Result, at_most, informative
 
 START_TARGET = 10.0  # seconds
 GROWTH_TARGET = 2.0  # MB
-BYTES_TARGET = 16.0  # per pair and rank, beside the mapped features
 WORLDS = (1, 8)
 _FEW = 4000  # pairs, so few that nearly all memory is the program's
 _REPEATS = 3
@@ -61,23 +60,11 @@ def starting(data_bin: Path, pairs: int, batches: int) -> list[Result]:
 
 def memory(features: Path, pairs: int, worlds: tuple[int, ...] = WORLDS) -> list[Result]:
     """Bytes per pair and rank beside the mapped features, as bench_ranks measures them."""
-    (few,) = _figures(None, _FEW, 1)
-    results = []
+    few = _figures(None, _FEW, 1)
+    results: list[Result] = []
     for world in worlds:
         many = _figures(features, pairs, world)
-        named = f"{pairs:,} pairs, ranks: {world}"
-        for field, what in (
-            ("private", "memory of a rank"),
-            ("private_worker", "of that, its Assistant's process"),
-            ("peak_worker", "its Assistant's process at its peak"),
-        ):
-            value = (
-                statistics.median(getattr(f, field) for f in many) - getattr(few, field)
-            ) / pairs
-            if field == "private":
-                results.append(at_most(f"{what}, {named}", value, "B/pair", BYTES_TARGET))
-            else:
-                results.append(informative(f"{what}, {named}", value, "B/pair"))
+        results += bytes_of(many, few, pairs, f"ranks: {world}", judged=True)
     return results
 
 

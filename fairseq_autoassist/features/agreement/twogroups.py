@@ -29,7 +29,6 @@ from sklearn.isotonic import isotonic_regression
 
 GAP = 2.0
 SHIFT = 0.5
-GROUPS = 2  # normal densities of f1
 _ITERATIONS = 300
 _RANGE, _CELLS = (-3.0, 9.0), 480  # of the histograms, nats per piece
 _NULL_SPREADS = (0.1, 1.2)
@@ -49,7 +48,7 @@ class Fit(NamedTuple):
     Attributes:
         null_share: pi0, in [0, 1]
         null: f0 at `GRID`, a density per nat, float64 (cells,)
-        groups: weight, mean and spread of each part of f1, float64 (3, GROUPS)
+        groups: weight, mean and spread of each part of f1, float64 (3, 2)
         posterior: probability of no junk at `GRID`, non-decreasing, float64 (cells,)
     """
 
