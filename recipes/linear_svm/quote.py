@@ -50,15 +50,14 @@ def quoted(page: str, found: dict[str, str]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Write tables and figures into docs/, and keep the records and the report."""
+    """Write tables and figures into docs/, and keep the records."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path, help="output folder of `make svm`")
     folder: Path = parser.parse_args(arguments).folder
     page = quoted(PAGE.read_text(encoding="utf-8"), blocks(folder))
     KEPT.mkdir(exist_ok=True)
-    for name in ("records.jsonl", "report.md"):
-        if (folder / name).resolve() != (KEPT / name).resolve():
-            shutil.copyfile(folder / name, KEPT / name)
+    if folder.resolve() != KEPT.resolve():
+        shutil.copyfile(folder / "records.jsonl", KEPT / "records.jsonl")
     for name in FIGURES:
         shutil.copyfile(folder / name, PAGE.parent / name)
     with whole_files(PAGE) as (stream,):
