@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Sequence
 
 import numpy as np
@@ -156,16 +157,25 @@ def labels(section: Section) -> str:
 
 
 def kept_share(label: str, records: Sequence[Record]) -> float | None:
-    """Share of considered pairs that were trained on, over all seeds.
-
-    Kept pairs that still wait in buckets at the end count as considered too. So considered pairs
-    are scaled by the share of kept pairs that were trained on.
-    """
+    """Share of considered pairs that were trained on, over all seeds."""
     trained = considered = 0.0
     for record in records:
-        count, train = record.labels.get(label, {}), record.train
-        kept = train.get("keep", 1.0) * train.get("considered", 0.0)
-        done = min(1.0, train.get("pairs", kept) / kept) if kept else 1.0
+        count = record.labels.get(label, {})
         trained += count.get("trained", 0.0)
-        considered += done * count.get("considered", 0.0)
+        considered += _decided(record) * count.get("considered", 0.0)
     return trained / considered if considered else None
+
+
+def _decided(record: Record) -> float:
+    """Share of the pairs counted as considered that did not wait in buckets when the run ended.
+
+    Kept pairs that still wait count as considered too. Where whole passes are planned, a pass is
+    considered at once and `passes` counts the pairs in batches, so none of them waits.
+    """
+    train = record.train
+    passes, considered = train.get("passes", 0.0), train.get("considered", 0.0)
+    pairs, kept = train.get("pairs"), train.get("keep", 1.0) * considered
+    if pairs is None or not kept:
+        return 1.0
+    whole = passes * considered / math.ceil(passes) if passes else 0.0  # pairs in batches
+    return 1.0 if math.isclose(whole, pairs, rel_tol=1e-4) else min(1.0, pairs / kept)

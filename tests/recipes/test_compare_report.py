@@ -118,6 +118,10 @@ def test_table_of_labels() -> None:
     whole["train"].update(keep=1.0, considered=150.0, pairs=100)
     whole["labels"] = {"clean": {"pairs": 50, "trained": 100, "considered": 150}}
     assert tables.labels(grouped(whole)).splitlines()[2].split()[-2] == "1.000"
+    # Whole passes: the third is considered at once, and 2.5 of them are in batches.
+    whole["train"].update(considered=150.0, passes=2.5, pairs=125)
+    whole["labels"] = {"clean": {"pairs": 50, "trained": 125, "considered": 125}}
+    assert tables.labels(grouped(whole)).splitlines()[2].split()[-2] == "1.000"
     assert tables.labels(grouped(record())) == ""
 
 
