@@ -20,8 +20,8 @@ the interval says little of another corpus; "by corpus" has one figure a corpus,
 Tokens saved: plain training needs some number of tokens for the arm's final score, the mean of BLEU
 on test and validation. That number is read off a straight line over the logarithm of tokens from
 random, which the arm is held against, to uniform 1.00. Saved is the share of it that the arm did
-without. A setting has no such figure where uniform 1.00 is less than {LEAST} BLEU above random or
-has no more tokens. Arms with one setting are left out."""
+without. A setting has no such figure where uniform 1.00 is less than {LEAST} BLEU above random, or
+is no longer than it in updates or tokens. Arms with one setting are left out."""
 
 
 @dataclass(frozen=True)

@@ -28,10 +28,13 @@ def share_saved(cell: Cell, section: Section) -> float | None:
     """Share of the tokens of equally good plain training that `cell` did without; may be negative.
 
     None where there is no control or baseline, or the three have no seed in common. None too where
-    plain training gains less than LEAST BLEU from the control's tokens to the baseline's.
+    the control's run is as long as the baseline's, or plain training gains less than LEAST BLEU
+    from the control's tokens to the baseline's.
     """
     control, baseline = section.control(cell), section.baseline
     if control is None or baseline is None or cell is baseline:
+        return None
+    if control.budget >= baseline.budget:  # plain training is known at one length
         return None
     seeds = set(cell.seeds) & set(control.seeds) & set(baseline.seeds)
     if not seeds:
