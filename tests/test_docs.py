@@ -9,6 +9,7 @@ import pytest
 from fairseq.logging import metrics as fairseq_metrics
 
 from fairseq_autoassist.config import AutoAssistConfig, flag
+from fairseq_autoassist.core.guard import CLEAN_REPORTS, DOUBTS, PATIENCE
 from fairseq_autoassist.core.strategies import STRATEGIES, metric_names
 from fairseq_autoassist.plugin import metrics
 from tests.support import documents
@@ -118,6 +119,22 @@ def test_patterns_find_files_and_links_in_documents():
     """The tests above pass where their patterns find nothing."""
     assert len(documents.named_paths(read("docs/resume.md"))) > 2
     assert len(documents.links(read("README.md"))) > 10
+
+
+WORDS = {3: "three", 10: "ten"}
+NUMBERS = [  # numbers of the guard, which other tests take from the code
+    ("method", f"stops skipping only after {WORDS.get(DOUBTS)} bad verdicts in a row"),
+    ("method", f"After {WORDS.get(PATIENCE)} in a row it has failed"),
+    ("troubleshooting", f"in {WORDS.get(DOUBTS)} verdicts in a row"),
+    ("troubleshooting", f"the run ends after {WORDS.get(PATIENCE)} such verdicts in a row"),
+    ("troubleshooting", f"Nothing is skipped until {CLEAN_REPORTS} reports in a row are finite"),
+    ("pytorch", f"nothing is skipped until {CLEAN_REPORTS} batches in a row are finite"),
+]
+
+
+@pytest.mark.parametrize("page, said", NUMBERS)
+def test_a_page_has_the_numbers_of_the_code(page, said):
+    assert said in " ".join(read(f"docs/{page}.md").split())
 
 
 def test_every_make_target_exists():

@@ -72,6 +72,7 @@ def test_while_the_loss_falls_faster_than_the_threshold_nothing_is_skipped_by_de
     """Nearly all labels are 1 then, so the Assistant is no better than the majority class."""
     strategy = taught_kinds(guard_pairs=400, losses=lambda ids: np.full(len(ids), 9.0, np.float32))
     assert not strategy.guard.allows and (kept(strategy) == 1.0).all()
+    assert strategy.metrics(START)["gamma"] == 0.0 < strategy.accuracy_sum
     rng = np.random.default_rng(1)
     for step in range(200):  # T_k stays above the losses: all are between 0.3 and 1.25 of it
         ids = rng.integers(0, PAIRS, 16)
@@ -90,3 +91,21 @@ def test_the_guard_judges_by_the_uniform_slice():
     for _ in range(2):
         strategy.observe(Report(IDS[:40], three_kinds(IDS[:40]), uniform), START)
     assert strategy.guard.state_dict()["_judged"] == 18
+
+
+def test_the_threshold_moves_before_the_labels_are_made():
+    strategy = build_strategy(AutoAssistConfig(threshold_decay=0.0, gamma_decay=0.0), corpus_of())
+    for losses in ([1, 1, 1, 1], [2, 2, 2, 6]):  # T_k is 1, then 3: three labels of four are 1
+        observe(strategy, IDS[:4], np.float32(losses))
+    assert strategy.metrics(START)["majority"] == 0.75
+
+
+def test_the_accuracy_is_that_before_learning():
+    strategy = build_strategy(
+        AutoAssistConfig(**PAPERS_RULE, eta=1000.0, gamma_decay=0.5), corpus_of()
+    )
+    losses = 1.0 + 4.0 * (IDS[:4] != 0)  # an untrained Assistant predicts no label 1
+    observe(strategy, IDS[:4], losses.astype(np.float32))
+    assert strategy.gamma(START) == 0.5 * 0.25  # gamma_k begins at 0, the metric at its first value
+    assert strategy.metrics(START)["acc"] == 0.25
+    assert (strategy.assistant.predict(strategy.source, IDS[1:4]) > 0.5).all()

@@ -88,6 +88,8 @@ def test_merged_ranks_have_the_verdict_of_most_and_the_longest_wait():
 def test_losses_that_are_not_finite_stop_shrinking_until_enough_reports_are_clean():
     guard = Guard(100)
     assert [message.bad for message in guard.judge(Outcome(2))] == [True] and not guard.allows
+    for _ in range(CLEAN_REPORTS // 2):
+        guard.judge(Outcome(0))
     assert guard.judge(Outcome(1)) == []  # no message again, but the wait begins again
     for _ in range(CLEAN_REPORTS - 1):
         guard.judge(Outcome(0))

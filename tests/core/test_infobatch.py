@@ -41,7 +41,13 @@ def test_below_the_mean_a_share_is_dropped_and_the_rest_weighs_more(ratio):
     assert share == 1.0 - ratio
     metrics = strategy.metrics(START)
     assert metrics["mean_loss"] == pytest.approx(losses.mean(), abs=1e-3)
-    assert metrics["below_mean"] == pytest.approx(below.mean())
+    choose(strategy, ids=IDS[:3])
+    assert strategy.metrics(START)["below_mean"] == pytest.approx(below[:3].mean()) != 0.5
+
+
+def test_a_pair_at_the_mean_is_kept_with_weight_1():
+    probability, _, weight = choose(infobatch(losses=np.full(PAIRS, 2.0, np.float32)))
+    assert (probability == 1.0).all() and (weight == 1.0).all()
 
 
 def test_the_expected_weighted_sum_is_the_plain_sum():
@@ -66,6 +72,7 @@ def test_the_mean_is_fixed_during_a_pass():
     resumed = infobatch()
     resumed.load_state_dict(saved)
     for one in (strategy, resumed):
+        assert one.metrics(late)["mean_loss"] == pytest.approx(losses_of(IDS).mean(), abs=1e-3)
         np.testing.assert_array_equal(kept(one, late, IDS[200:]), before)
     following = kept(strategy, TrainingPoint(13.0, 2.0, 0.1), IDS[200:])
     assert (following == 1.0).sum() > (before == 1.0).sum()

@@ -143,6 +143,15 @@ def test_batch_k_is_planned_with_exactly_the_reports_up_to_k_minus_lag():
     assert other != reference
 
 
+def test_batch_k_has_learned_from_the_report_of_k_minus_lag(monkeypatch):
+    lag, learned = 4, []
+    planner = Planner(make_spec(strategy="autoassist", lag=lag), planted())
+    monkeypatch.setattr(planner.strategy, "observe", lambda report, point: learned.append(report))
+    for k in range(20):
+        train(planner, 1)
+        assert len(learned) == max(0, k - lag + 1)
+
+
 def test_a_resume_at_any_batch_makes_the_same_batches():
     spec = make_spec(300, strategy="autoassist", gamma_decay=0.5)
     features = planted(300)

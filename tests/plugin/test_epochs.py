@@ -146,6 +146,9 @@ def test_an_epoch_follows_the_keep_rate():
     assert epoch_length(spec, progress._replace(keep_rate=0.4), 1) == 400
     assert epoch_length(spec, progress._replace(keep_rate=0.0001), 8) == 8
     assert epoch_length(spec, progress._replace(passes=3.25), 1) == 750  # to the end of the pass
+    # a hundredth of the pairs of a pass waits in buckets, and is not trained on yet
+    waiting = progress._replace(totals=progress.totals._replace(kept=60_200))
+    assert epoch_length(spec, waiting, 1) == 1010
     # one of four ranks, or a quarter of the pairs: a quarter of the length
     four = dataclasses.replace(spec, world_size=4)
     short = with_pairs(spec, eligible=np.arange(5000))
@@ -155,6 +158,16 @@ def test_an_epoch_follows_the_keep_rate():
         assert epoch_length(part, None, 1) == pytest.approx(
             epoch_length(spec, None, 1) / 4, rel=0.02
         )
+
+
+def test_the_length_of_an_epoch_is_the_mean_over_the_ranks():
+    progress = Progress(passes=3.0, keep_rate=0.4, totals=Totals(batches=3000, batched=60_000))
+    for strategy in ("random", "uniform"):  # in buckets, and in whole passes
+        spec = make_spec(20_000, strategy=strategy, world_size=2)
+        asked = []
+        length = epoch_length(spec, progress, 4, mean=lambda x, asked=asked: asked.append(x) or 0.0)
+        assert len(asked) == 1 and asked[0] > 0.0
+        assert length == {"random": 4, "uniform": epoch_length(spec, None, 4)}[strategy]
 
 
 @pytest.mark.parametrize(

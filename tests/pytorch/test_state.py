@@ -179,7 +179,8 @@ def test_a_loader_that_saves_its_position_resumes_without_the_sampler_state(load
         ({"lag": 40}, "lag 32, this run has 40"),
         ({"floor": 0.5}, "floor 0.1, this run has 0.5"),
         ({"max_batches": 9}, "max_batches 0, this run has 9"),
-        ({"prior": np.ones(ITEMS)}, "prior"),
+        ({"max_passes": 2.5}, "max_passes 0.0, this run has 2.5"),
+        ({"prior": np.ones(ITEMS)}, "prior None, this run has [0-9a-f]{12} with floor"),
     ],
     ids=lambda value: str(value)[:20],
 )
