@@ -45,7 +45,9 @@ def test_the_last_line_need_not_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("part", [2, 1 << 16])
-@pytest.mark.parametrize("bad", ["-0.1", "1.1", "nan", "inf", "-inf", "x", "", "0.5 0.5", "0,5"])
+@pytest.mark.parametrize(
+    "bad", ["-0.1", "-1e-6", "1.000001", "nan", "inf", "-inf", "x", "", "0.5 0.5", "0,5"]
+)
 def test_the_first_bad_line_is_named(tmp_path: Path, monkeypatch, bad: str, part: int) -> None:
     monkeypatch.setattr(scores, "_LINES", part)
     path = text(tmp_path / "s", [0.5, 0.5, 0.5, bad, "worse"])

@@ -70,6 +70,9 @@ def test_names_get_a_name_where_few_have_one_nearby() -> None:
     assert away.min() == NEAREST and away.max() == FARTHEST
     near = neighbours(drawn(), RUNS, 0)
     assert np.array_equal(chosen[~names], near[~names])
+    names = np.arange(len(RUNS)) % 300 < 20  # many have one nearby, but not enough for a fit
+    assert 20 < (names & names[near]).sum() < 200
+    assert names[of_own_kind(drawn(), RUNS, names, 0)][names].all()
 
 
 def test_names_that_have_names_nearby_keep_their_neighbours() -> None:
