@@ -94,8 +94,9 @@ def test_the_guard_judges_by_the_uniform_slice():
 
 
 def test_the_threshold_moves_before_the_labels_are_made():
-    strategy = build_strategy(AutoAssistConfig(threshold_decay=0.0, gamma_decay=0.0), corpus_of())
-    for losses in ([1, 1, 1, 1], [2, 2, 2, 6]):  # T_k is 1, then 3: three labels of four are 1
+    config = AutoAssistConfig(**PAPERS_RULE, threshold_decay=0.0, gamma_decay=0.0)
+    strategy = build_strategy(config, corpus_of())
+    for losses in ([1, 1, 1, 1], [2, 2, 2, 6]):  # T_k is 1, then 3: one label of four is 1
         observe(strategy, IDS[:4], np.float32(losses))
     assert strategy.metrics(START)["majority"] == 0.75
 
