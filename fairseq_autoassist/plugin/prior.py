@@ -120,7 +120,8 @@ def _check_other(cfg: Any, number: int, file: str, data_bin: str) -> None:
     _check_scores(file, pairs, data_bin)
 
 
-@functools.cache  # every epoch asks for all data-bins, and reading 100 million lines takes minutes
+# every epoch asks for all data-bins, and reading 100 million lines takes minutes
+@functools.lru_cache(maxsize=None)
 def _check_scores(file: str, pairs: int, data_bin: str) -> None:
     read_scores(Path(file), pairs, data_bin)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import math
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable, Dict, NamedTuple
 
 from ..core.batching import BatchLimits
 from ..core.protocol import PlanSpec, Totals
@@ -26,7 +26,7 @@ from .ranks import Ranks
 
 logger = logging.getLogger(__name__)
 
-RankStates = dict[int, dict[str, Any]]  # of one rank, by shard
+RankStates = Dict[int, Dict[str, Any]]  # of one rank, by shard
 
 
 class Restored(NamedTuple):
