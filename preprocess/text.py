@@ -24,6 +24,7 @@ from preprocess.containers import (
     unpacking,
 )
 
+CHUNK = 1 << 20  # bytes
 PART = ".tmp"  # end of a file's name while it is written
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -97,22 +98,34 @@ def read_lines(path: Path) -> Iterator[str]:
             for line in text:
                 number += 1
                 if "\0" in line:
-                    raise _not_text(path)
+                    raise _not_text(path, number)
                 yield line.rstrip("\n")
     except UnicodeDecodeError as error:
-        raise _not_text(path) from error
+        raise _not_text(path, number) from error
     except (*DAMAGE, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:  # bzip2's errors have none
-            raise
-        raise UserError(
-            f"{path} is a damaged {path.suffix} file ({error}, soon after line {number}); expected "
-            f"a whole one: fetch it again"
-        ) from error
+        raise _damaged(path, number, error) from error
 
 
-def _not_text(path: Path) -> UserError:
+def _damaged(path: Path, number: int, error: Exception) -> UserError:
+    """Error for a container that cannot be unpacked; a system error is raised as it is."""
+    if isinstance(error, OSError) and error.errno is not None:  # bzip2's errors have none
+        raise error
+    return UserError(
+        f"{path} is a damaged {path.suffix} file ({error}, soon after line {number}); expected "
+        f"a whole one: fetch it again"
+    )
+
+
+def _not_text(path: Path, number: int) -> UserError:
+    """Error for bytes that are no text; in a damaged container the damage made them."""
     stream, outer = open_bytes(path)
     with stream:
+        try:
+            while outer is not None and stream.read(CHUNK):
+                pass
+        except (*DAMAGE, OSError) as error:
+            return _damaged(path, number, error)
+        stream.seek(0)
         return UserError(not_text(path, outer, stream))
 
 

@@ -173,3 +173,22 @@ def test_an_output_named_like_an_archive_is_refused(tmp_path: Path, ending: str)
     with pytest.raises(UserError, match=f"plain text; expected a name without {ending}"):
         with whole_files(tmp_path / f"out{ending}"):
             pass
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress, bz2.compress])
+def test_damage_that_looks_like_bad_text_is_reported_as_damage(tmp_path: Path, pack) -> None:
+    """A changed byte in the middle gives bytes that are not UTF-8, long before the checksum."""
+    text = "".join(f"Grüße an {number * 7919 % 10007} Männer\n" for number in range(20000))
+    packed = bytearray(pack(text.encode()))
+    for place in range(len(packed) // 4, len(packed), len(packed) // 4):
+        changed = packed[:]
+        changed[place] ^= 0xFF
+        (tmp_path / "s").write_bytes(changed)
+        with pytest.raises(UserError, match="s is a damaged .* file .*: fetch it again"):
+            list(read_lines(tmp_path / "s"))
+    latin = pack(text.encode("latin1"))
+    (tmp_path / "s").write_bytes(
+        latin[: len(latin) // 2] if pack is not bz2.compress else latin[:-9]
+    )
+    with pytest.raises(UserError, match="s is a damaged .* file .*: fetch it again"):
+        list(read_lines(tmp_path / "s"))
