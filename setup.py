@@ -9,7 +9,11 @@ The extra installs fairseq, built against the torch in use: `pip install torch n
 setuptools wheel`, then `pip install --no-build-isolation '.[fairseq]'`.
 """
 
+import shutil
+from pathlib import Path
+
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 RECIPES = [
     "sacrebleu>=2.0",
@@ -22,6 +26,16 @@ IMAGES = ["pillow>=9.1", "torchvision"]
 DASK = ["dask", "distributed"]
 DOCS = ["furo", "myst-parser", "sphinx>=8.2"]
 
+
+class Build(build_py):
+    """Build the package without modules that are gone, which an earlier build left in build/lib."""
+
+    def run(self) -> None:
+        """Empty the folder of this package, then fill it."""
+        shutil.rmtree(Path(self.build_lib, "fairseq_autoassist"), ignore_errors=True)
+        super().run()
+
+
 setup(
     name="fairseq-autoassist",
     version="0.1.0",
@@ -30,6 +44,7 @@ setup(
     license="MIT",
     packages=find_packages(include=["fairseq_autoassist", "fairseq_autoassist.*"]),
     package_data={"fairseq_autoassist": ["py.typed"]},
+    cmdclass={"build_py": Build},
     python_requires=">=3.8",
     install_requires=[
         "joblib>=1.4",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.corpus import ROOT, multi30k_data_bin
-from tests.support.install import call, environment, install, installed, wheel
+from tests.support.install import call, environment, install, installed, source, wheel, wheel_of
 from tests.support.training import COMMON, PLUGIN, TINY
 
 USER_DIR = "fairseq_autoassist"  # a name: fairseq finds the package beside itself
@@ -64,3 +64,13 @@ def test_the_wheel_trains_from_another_folder(tmp_path: Path) -> None:
     assert printed.splitlines()[-1] == f"loaded {package / 'plugin' / 'task.py'}"
     assert '"aa_pass"' in printed
     assert (away / "checkpoints" / "checkpoint_last.pt").exists()
+
+
+def test_a_wheel_holds_no_module_that_is_gone(tmp_path: Path) -> None:
+    """An earlier `pip install .` in the same checkout leaves its modules in build/lib."""
+    package = source(tmp_path / "source")
+    gone = package / "fairseq_autoassist" / "gone.py"
+    gone.write_text("")
+    assert "fairseq_autoassist/gone.py" in wheels_files(wheel_of(package, tmp_path / "one"))
+    gone.unlink()
+    assert wheels_files(wheel_of(package, tmp_path / "two")) == packaged_files()

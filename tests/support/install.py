@@ -68,7 +68,13 @@ def install(python: Path, package: Path) -> None:
 def wheel(folder: Path) -> Path:
     """Build the wheel of this checkout into a new folder, without the network; returns its path."""
     folder.mkdir()
-    words = ["wheel", *OFFLINE, "--wheel-dir", folder, source(folder / "source")]
+    return wheel_of(source(folder / "source"), folder)
+
+
+def wheel_of(package: Path, folder: Path) -> Path:
+    """Build the wheel of a source folder, without the network; returns its path."""
+    folder.mkdir(exist_ok=True)
+    words = ["wheel", *OFFLINE, "--wheel-dir", folder, package]
     call(sys.executable, "-m", "pip", *words, folder=folder)
     (made,) = folder.glob("*.whl")
     return made
