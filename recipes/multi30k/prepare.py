@@ -73,7 +73,7 @@ def prepare(out: Path, steps: Steps) -> None:
     )
     steps.run(
         "sentencepiece",
-        {"vocab": VOCAB},
+        {"vocab": VOCAB, "normalization": NORMALIZATION},
         [out / "spm.model"],
         lambda: print(
             spm.train(training, out / "spm", VOCAB, normalization=NORMALIZATION), flush=True

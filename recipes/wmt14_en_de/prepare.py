@@ -130,7 +130,7 @@ def sentencepiece(texts: Path, folder: Path, vocabulary: Vocabulary, lines: int)
         jobs.append((models(folder, vocabulary)[1], vocabulary.target, [LANGS[1]]))
     for model, size, langs in jobs:
         command = [sys.executable, "-m", "preprocess.spm", "train", "--vocab", str(size)]
-        command += ["--normalization", "nmt_nfkc"]  # of the published results; fine for En and De
+        command += ["--normalization", vocabulary.normalization]
         command += ["--model", str(model.with_suffix("").resolve()), "--input"]
         command += [str(samples[lang].resolve()) for lang in langs]
         try:

@@ -28,6 +28,7 @@ class Vocabulary:
 
     source: int
     target: int | None
+    normalization: str = "nmt_nfkc"  # of the published results; fine for English and German
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,10 @@ from preprocess.text import UserError
 from recipes.common import plan
 from recipes.common.plan import Cost, DryRun
 from recipes.common.steps import Steps
+from recipes.multi30k import prepare as multi30k
 from recipes.wmt14_en_de import corpus as wmt14
 from recipes.wmt14_en_de import prepare as script
-from recipes.wmt14_en_de.settings import SCALES
+from recipes.wmt14_en_de.settings import SCALES, Scale
 from recipes.wmt14_en_de.standin import pack
 
 PAIR = [("A dog .", "Ein Hund .")]
@@ -121,16 +123,39 @@ def test_folders_of_one_disk_and_of_two_are_distinguished(tmp_path: Path) -> Non
     assert not plan.same_disk(tmp_path / "one", other)
 
 
+def last_key(corpus: wmt14.Corpus, folder: Path, scale: Scale) -> str:
+    """Key of the last step, features."""
+    costs = {name: Cost(0, 0) for name in ("raw", "text")}
+    costs.update((f"{name}-paper", Cost(0, 0)) for name in script.COSTS)
+    steps = DryRun(folder / "steps", script.STEPS, costs)
+    location = wmt14.locate(corpus, folder)
+    script.prepare(corpus, location, folder, "paper", scale, 1, steps)
+    return steps.key
+
+
 def test_features_are_made_anew_for_another_format(
     small: wmt14.Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keys = []
     for version in (1, 2, 2):
         monkeypatch.setattr(script, "FORMAT_VERSION", version)
-        costs = {name: Cost(0, 0) for name in ("raw", "text")}
-        costs.update((f"{name}-paper", Cost(0, 0)) for name in script.COSTS)
-        steps = DryRun(tmp_path / "steps", script.STEPS, costs)
-        location = wmt14.locate(small, tmp_path)
-        script.prepare(small, location, tmp_path, "paper", SCALES["tiny"], 1, steps)
-        keys.append(steps.key)  # key of the last step, features
+        keys.append(last_key(small, tmp_path, SCALES["tiny"]))
     assert keys[0] != keys[1] == keys[2]
+
+
+def test_pieces_are_made_anew_for_another_normalization(
+    small: wmt14.Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model of the earlier normalization would be reused, and its BLEU reported."""
+    tiny = SCALES["tiny"]
+    other = replace(tiny.vocabularies["paper"], normalization="identity")
+    changed = replace(tiny, vocabularies={"paper": other})
+    assert last_key(small, tmp_path, tiny) != last_key(small, tmp_path, changed)
+    keys = []
+    for normalization in ("nmt_nfkc", "identity"):
+        monkeypatch.setattr(multi30k, "NORMALIZATION", normalization)
+        costs = dict.fromkeys(("text", "sentencepiece", "pieces", "data-bin"), Cost(0, 0))
+        steps = DryRun(tmp_path, multi30k.STEPS, costs)
+        multi30k.prepare(tmp_path, steps)
+        keys.append(steps.key)
+    assert keys[0] != keys[1]
