@@ -11,6 +11,10 @@ shifted by up to SHIFT spreads against the made ones (an empirical null). A whol
 free translations of short sentences for junk: 2.2% of clean Tatoeba. f1 is a mixture of normal
 densities, each at least GAP spreads above f0. So a clean corpus has a share of junk of about 0.
 
+Of one or two pieces the lexicon often rules out all. Such pairs crowd at the least information that
+there is, so f0 has a second part there. Without it the normal density would shrink around them, and
+f1 would take all other junk.
+
 All this is about text. Names (`language`) are fitted apart. Two different names of a page often
 have more in common than a sentence and its translation, so their f0 has several modes. It is the
 smoothed histogram of the made pairs. The means of f1 are at least the mean of f1 of text, and at
@@ -27,6 +31,8 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.special import logsumexp
 from sklearn.isotonic import isotonic_regression
 
+from .lexicon import LEAST
+
 GAP = 2.0
 SHIFT = 0.5
 _ITERATIONS = 300
@@ -35,6 +41,7 @@ _NULL_SPREADS = (0.1, 1.2)
 _SPREADS = (0.25, 2.5)
 _PAIRS_PER_BIN, _BINS = 4000, 8
 _MOST_ACCIDENTS = 0.6
+_RULED_OUT = 0.1  # nats, spread of the part of f0 at the least information
 LEAST_PAIRS = 200  # summed weights; less of text or names, observed or made, joins the others
 _UNIFORM = 0.005  # share of a uniform density in f0 of names, where no made pair may lie
 _SMOOTHING = 6.0  # cells, of the histogram of made names
@@ -60,6 +67,7 @@ class Fit(NamedTuple):
 
 EDGES = np.linspace(*_RANGE, _CELLS + 1)
 GRID = (EDGES[1:] + EDGES[:-1]) / 2
+_LEAST_CELL = LEAST - (EDGES[1] - EDGES[0])  # the least information lies above this
 
 
 class TwoGroups(NamedTuple):
@@ -163,23 +171,35 @@ def _histogram(gains: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 class _Null:
-    """Density f0: a mode, and a spread on either side."""
+    """Density f0: pairs that are ruled out, and a normal density with a spread on either side."""
 
     def __init__(self, made: np.ndarray) -> None:
-        low, mode = np.interp([0.1, 0.35], np.cumsum(made), GRID)
+        crowd = np.where(GRID > LEAST + GAP * _RULED_OUT, 0.0, made)
+        others = (made - crowd + _TINY) / (made - crowd + _TINY).sum()
+        low, mode = np.interp([0.1, 0.35], np.cumsum(others), GRID)
         self.mode = float(mode)
         self.left = self.right = max(self.mode - float(low), 0.15)
         self.shift = 0.0
+        self.ruled_out = float(crowd.sum() / made.sum())  # share of that part
 
     def log_density(self, shift: float) -> np.ndarray:
         """Log density at `GRID`, up to a constant that the densities of f1 share."""
+        return np.logaddexp(*self._log_parts(shift))
+
+    def _log_parts(self, shift: float) -> tuple[np.ndarray, np.ndarray]:
         away = GRID - self.mode - shift
         spread = np.where(away < 0, self.left, self.right)
-        return -0.5 * (away / spread) ** 2 - np.log((self.left + self.right) / 2)
+        normal = -0.5 * (away / spread) ** 2 - np.log((self.left + self.right) / 2)
+        above = (GRID - LEAST) / _RULED_OUT
+        crowd = np.where(GRID > _LEAST_CELL, -0.5 * above**2 - np.log(_RULED_OUT / 2), -np.inf)
+        return np.log(self.ruled_out + _TINY) + crowd, np.log1p(-self.ruled_out + _TINY) + normal
 
     def learn(self, made: np.ndarray, observed: np.ndarray) -> None:
         """Make one step towards the maximum of the likelihood, given the mass at `GRID`."""
         made = made / made.sum()
+        inside, shifted = (_normal_share(*self._log_parts(s)) for s in (0.0, self.shift))
+        self.ruled_out = float(((1.0 - inside) * made).sum())
+        made, observed = made * inside / (made * inside).sum(), observed * shifted
         away = GRID - self.mode
         below = float((made * np.where(away < 0, away**2, 0.0)).sum()) ** (1 / 3)
         above = float((made * np.where(away >= 0, away**2, 0.0)).sum()) ** (1 / 3)
@@ -196,6 +216,11 @@ class _Null:
         """Mode that balances the weighted mass on both sides."""
         pull = mass / np.where(GRID - shift < self.mode, self.left, self.right) ** 2
         return float((pull * GRID).sum() / pull.sum())
+
+
+def _normal_share(ruled_out: np.ndarray, normal: np.ndarray) -> np.ndarray:
+    """Posterior of the second of two parts, from their log densities."""
+    return np.exp(normal - np.logaddexp(ruled_out, normal))
 
 
 def _fit(observed: np.ndarray, made: np.ndarray) -> Fit:

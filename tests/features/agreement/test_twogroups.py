@@ -7,6 +7,7 @@ import functools
 import numpy as np
 import pytest
 
+from fairseq_autoassist.features.agreement.lexicon import LEAST
 from fairseq_autoassist.features.agreement.twogroups import GRID, TwoGroups, fit
 
 JUNK, JUNK_SPREAD = -0.3, 0.25  # nats per piece
@@ -153,6 +154,22 @@ def test_above_the_translations_no_pair_is_worse_than_among_them() -> None:
 def test_without_junk_a_low_gain_has_a_high_posterior() -> None:
     groups = widespread(0.0)
     assert posterior_of_text(groups, [-2.5, -1.0, JUNK], [10] * 3).min() > 0.8
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.8])
+def test_junk_that_the_lexicon_rules_out_does_not_hide_the_other(share: float) -> None:
+    """Of junk of one or two pieces, a third crowds at the least information."""
+    drawn, rng = Drawn(share, good=2.0), np.random.default_rng(3)
+    chances = rng.random((2, COUNT)), rng.standard_normal((2, COUNT))
+    low = LEAST + 0.1 * np.abs(chances[1])
+    junk = np.where(chances[0] < 0.35, low, np.maximum(-0.6 + 0.5 * chances[1], LEAST))
+    drawn.gains = np.where(drawn.junk, junk[0], drawn.gains[0]), junk[1]
+    groups = drawn.fit()
+    assert groups.null_share == pytest.approx(share, abs=0.03)
+    posterior = drawn.posterior(groups)
+    assert posterior[~drawn.junk].mean() > 0.97
+    if share:
+        assert posterior[drawn.junk].mean() < 0.05
 
 
 def test_every_range_of_lengths_has_its_own_null() -> None:
