@@ -2,7 +2,9 @@
 
 There are two unigram models, of the source and of the target language, over the pieces that are
 frequent on either side, mostly function words. EM assigns sentences to languages and estimates the
-models again, so English on the German side soon stops counting as German.
+models again, so English on the German side soon stops counting as German. Only copies stay on both
+sides. Else the names among them would move to the language whose letters they share, and take
+their pieces along: half of the identifiers of Russian documentation then counted as English.
 
 A *name* is a text without language: a name, a number, a line of code. It has few of these pieces,
 and it is the same in both languages. So it counts as right. Between a name and a sentence the
@@ -102,9 +104,10 @@ def learn(pairs: Pairs, copies: np.ndarray, vocabulary: int) -> Languages:
     rows = [side.rows for side in sides]
     groups = [copies, ~copies]
     for _ in range(_ITERATIONS):
+        staying = [np.where(copies, 1.0, w) for w in own]
         mine, other = (
             [np.bincount(side.pieces, w[row], vocabulary) for side, w, row in zip(sides, ws, rows)]
-            for ws in (own, [1.0 - w for w in own])
+            for ws in (staying, [1.0 - w for w in staying])
         )
         source, target = mine[0] + other[1], mine[1] + other[0]
         evidence = np.where(frequent, _log_share(source, target) - _log_share(target, source), 0.0)

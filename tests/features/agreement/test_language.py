@@ -128,6 +128,25 @@ def test_the_less_evidence_a_side_holds_the_less_it_is_judged() -> None:
     assert names.tolist() == [True, True, False, False]
 
 
+def test_identifiers_do_not_move_to_the_language_of_their_words() -> None:
+    """Signs of code are as frequent on both sides, but most identifiers hold an English word too.
+
+    Were those moved to English, signs alone would be evidence of English.
+    """
+    rng = np.random.default_rng(0)
+    english, russian = (rng.integers(0, 40, (4000, 12)) + first for first in (4, 44))
+    signs, words = rng.integers(84, 90, (4000, 5)), rng.integers(4, 44, 4000)
+    signs[:3000, 4] = words[:3000]
+    pairs = pairs_of(*([*prose, *signs] for prose in (english, russian)))
+    copies = np.arange(8000) >= 4000
+    languages = learn(pairs, copies, 90)
+    assert np.abs(languages.evidence[84:]).max() < 0.1
+    assert np.abs(languages.evidence[4:84]).max() > 1.0
+    right, names = languages.told(pairs, copies)
+    assert names[7000:].all() and right[:, 7000:].min() > 0.99
+    assert right[:, :4000].min() > 0.99
+
+
 def test_most_of_a_side_may_be_in_the_wrong_language(tmp_path: Path) -> None:
     """Six tenths of the German side are English."""
     real = multi30k_pairs("train", 2 * COUNT)
