@@ -12,7 +12,7 @@ from recipes.common.data import ROOT
 from recipes.common.steps import Steps, run_command
 
 MODULE = "fairseq_autoassist.cli.agreement"
-VERSION = 2  # version of the command's results; a new number runs the step again
+VERSION = 3  # version of the command's results; a new number runs the step again
 
 
 def measure(data_bin: Path) -> None:
