@@ -7,6 +7,7 @@ at one commit, so the bytes never change.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shlex
 import shutil
@@ -18,7 +19,6 @@ from typing import Mapping
 
 from tqdm import tqdm
 
-from fairseq_autoassist.text.fingerprint import sha256_of_file
 from preprocess.text import UserError, unfinished
 
 ROOT = Path(__file__).resolve().parents[2]  # the checkout
@@ -107,13 +107,27 @@ MDN_JA = Corpus(
 )
 
 
+def sha256_of(path: Path) -> str:
+    """Return the hexadecimal SHA-256 of a file's bytes.
+
+    The package has the same function. It is not imported here, since `recipes.compare.one_run`
+    trains in its own process, and the package registers its task only where fairseq is imported
+    first.
+    """
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        for chunk in iter(lambda: stream.read(CHUNK), b""):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
 def check(path: Path, expected: str) -> Path:
     """Return `path` if its sha256 is the expected one.
 
     Raises:
         UserError: the file has another sha256
     """
-    found = sha256_of_file(path)
+    found = sha256_of(path)
     if found != expected:
         raise UserError(
             f"{path} is damaged or another version: sha256 {found}, expected {expected}; "
@@ -154,7 +168,7 @@ def download(url: str, path: Path, expected: str) -> Path:
             size = int(response.headers.get("Content-Length") or 0) or None
             with tqdm.wrapattr(response, "read", total=size, desc=path.name) as reader:
                 shutil.copyfileobj(reader, stream, CHUNK)
-        found = sha256_of_file(part)
+        found = sha256_of(part)
         if found != expected:
             raise UserError(
                 f"{url} came as sha256 {found}, expected {expected}; the download was cut short or "

@@ -22,9 +22,8 @@ import threading
 from pathlib import Path
 from typing import IO
 
-from fairseq_autoassist.text.fingerprint import sha256_of_file
 from preprocess.text import UserError, whole_file, whole_files
-from recipes.common.data import ROOT
+from recipes.common.data import ROOT, sha256_of
 from recipes.common.jsonfile import read_json
 from recipes.compare import settings
 from recipes.compare.languages import languages_of
@@ -51,7 +50,7 @@ def settings_key(run: Run, corpus: Path) -> str:
     measured += [settings.MAX_LEN_A, settings.MAX_LEN_B]
     words = model_words(run, languages_of(corpus / "data-bin"))
     facts = [words, measured, data, ""]  # "" keeps the keys of older records
-    read = [sha256_of_file(path) for path in evidence(run, corpus)]
+    read = [sha256_of(path) for path in evidence(run, corpus)]
     facts += [read] if read else []  # most arms read no further files, and keep their keys
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 

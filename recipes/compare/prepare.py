@@ -22,11 +22,10 @@ from typing import Callable, Tuple
 
 from fairseq_autoassist.features.manifest import FORMAT_VERSION
 from fairseq_autoassist.text.binarized import BinarizedSide
-from fairseq_autoassist.text.fingerprint import sha256_of_file
 from preprocess import binarize, spm
 from preprocess.text import UserError, staging, whole_files
 from recipes.common import agreement
-from recipes.common.data import ROOT
+from recipes.common.data import ROOT, sha256_of
 from recipes.common.jsonfile import read_json
 from recipes.common.steps import Steps, run_command, stoppable
 from recipes.compare.corpora import CORPORA
@@ -122,7 +121,7 @@ def write_account(out: Path, langs: Languages = LANGS) -> None:
     # not of spm.model, which holds the folder that it was trained in
     files = [out / "text" / f"{part}.{lang}" for part in PARTS for lang in langs]
     files += [out / "data-bin" / f"dict.{lang}.txt" for lang in langs]
-    account["sha256"] = {path.name: sha256_of_file(path) for path in files}
+    account["sha256"] = {path.name: sha256_of(path) for path in files}
     account["features_s"] = read_json(out / SECONDS, missing_ok=True)
     with whole_files(out / "pairs.json") as (stream,):
         json.dump(account, stream, indent=2)

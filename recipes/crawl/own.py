@@ -7,9 +7,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from fairseq_autoassist.text.fingerprint import sha256_of_file
 from preprocess.clean import Report, clean_pairs, parallel
 from preprocess.text import UserError
+from recipes.common.data import sha256_of
 from recipes.compare.corpora import KEEP_NOISE
 from recipes.compare.splits import Pair, Pairs, Splits, by_source, finish, normalised
 
@@ -35,9 +35,7 @@ class Own:
         """Settings of the step: languages and hashes of the files, by split."""
         files = {"train": self.train, "valid": self.valid, "test": self.test}
         return {
-            name: [*self.langs, *map(sha256_of_file, paths)]
-            for name, paths in files.items()
-            if paths
+            name: [*self.langs, *map(sha256_of, paths)] for name, paths in files.items() if paths
         }
 
     def split(self) -> Splits:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -61,3 +63,11 @@ def test_seconds_of_features_are_those_of_the_features_that_an_arm_reads(tmp_pat
     }
     for arm, seconds in reads.items():
         assert features_seconds(run_of(f"multi30k.tiny.{arm}.b100.s1"), corpus) == seconds
+
+
+@pytest.mark.timeout(120)
+def test_a_run_loads_the_package_after_fairseq() -> None:
+    """Else `--user-dir` would not register the task: the package registers it at its import."""
+    code = "import sys; import recipes.compare.one_run; print('fairseq_autoassist' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
