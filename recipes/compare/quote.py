@@ -8,6 +8,7 @@ table has none. An existing table there is replaced.
 
 from __future__ import annotations
 
+import argparse
 import re
 from pathlib import Path
 
@@ -81,6 +82,7 @@ def renew(text: Path, records: Path) -> None:
 
 def main() -> None:
     """Renew the tables of all documents, and the figures."""
+    argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0]).parse_args()
     for text, records in QUOTED.items():
         renew(text, records)
     compared, crawl = (sections(remaining(load([each]))) for each in (COMPARE, CRAWL))

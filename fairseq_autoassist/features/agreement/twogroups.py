@@ -175,8 +175,8 @@ class _Null:
 
     def __init__(self, made: np.ndarray) -> None:
         crowd = np.where(GRID > LEAST + GAP * _RULED_OUT, 0.0, made)
-        others = (made - crowd + _TINY) / (made - crowd + _TINY).sum()
-        low, mode = np.interp([0.1, 0.35], np.cumsum(others), GRID)
+        others = np.cumsum(made - crowd + _TINY)
+        low, mode = np.interp([0.1, 0.35], others / others[-1], GRID)
         self.mode = float(mode)
         self.left = self.right = max(self.mode - float(low), 0.15)
         self.shift = 0.0
